@@ -1,0 +1,221 @@
+"""Batches for training, from the live mannequin, from a prepared TFDS dataset, or from memory.
+
+Alphabet: an example is a dict of the Pose-and-Dress contract: images uint8 [H, W, 3], segmentations uint8 [H, W],
+keypoints float32 [18, 2] with visible bool [18], garment_type int32 [], optionally flow float32 [H, W, 2] with
+flow_visible bool [H, W] and donor_flat bool [] (the donor is a garment laid flat). A batch has a leading axis B.
+Every source iterates over batches; `get_state()` is its position and `set_state(state)` returns there, so that
+a resumed run sees the batches it would have seen. `batch_size` is that of one process.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from vton_jax import keypoints, segmentation
+from vton_jax.errors import UserError
+
+IMAGES = ("input_image", "donor_image", "output_image", "dress_image")
+PEOPLE = ("input", "donor", "output")
+REQUIRED = (
+    *IMAGES,
+    *(f"{person}_{part}" for person in PEOPLE for part in ("segmentation", "keypoints", "visible")),
+    "garment_type",
+)
+OPTIONAL = ("flow", "flow_visible", "donor_flat")
+
+
+class PositionedBatches:
+    """Batches that are a function of their position, counted from 0."""
+
+    def __init__(self, batch_at: Callable):
+        self.batch_at = batch_at  # pure, and traceable for the live source
+        self.position = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> dict:
+        batch = self.batch_at(self.position)
+        self.position += 1
+        return batch
+
+    def get_state(self) -> dict:
+        return {"position": self.position}
+
+    def set_state(self, state: dict) -> None:
+        self.position = int(state["position"])
+
+
+def mannequin_batches(
+    seed: int, batch_size: int, size: tuple[int, int], split: str = "train", draw: str = "training_batch"
+) -> PositionedBatches:
+    """Batches drawn on the device by the procedural catalogue; the batch at a position depends on the seed alone.
+
+    `draw` names the function of `mannequin.sampler` that draws them. Raises UserError for an unknown split.
+    """
+    from vton_jax.mannequin import sampler
+
+    if split not in sampler.SPLITS:
+        raise UserError(f"The mannequin has no split {split!r}; it has {', '.join(sampler.SPLITS)}.")
+    key = jax.random.fold_in(sampler.people_key(seed, split), jax.process_index())
+
+    def batch_at(position):
+        return getattr(sampler, draw)(jax.random.fold_in(key, position), batch_size, tuple(size))
+
+    return PositionedBatches(batch_at)
+
+
+def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) -> PositionedBatches:
+    """Shuffled batches of arrays with a leading axis of examples; for tests and debugging. Drops no example."""
+    count = len(next(iter(examples.values())))
+
+    def batch_at(position):
+        places = range(position * batch_size, (position + 1) * batch_size)
+        orders = {e: np.random.default_rng((seed, e)).permutation(count) for e in {p // count for p in places}}
+        index = np.array([orders[place // count][place % count] for place in places])
+        return {name: np.asarray(array)[index] for name, array in examples.items()}
+
+    return PositionedBatches(batch_at)
+
+
+def find_dataset(data_dir: str | Path) -> Path:
+    """The folder of the one prepared dataset in or below `data_dir`; UserError where there is none or several."""
+    folder = Path(data_dir)
+    if not folder.is_dir():
+        raise UserError(
+            f"There is no dataset folder {folder}; prepare one with python data/build.py, or leave --dataset."
+        )
+    found = sorted(path.parent for path in folder.glob("**/dataset_info.json") if ".incomplete" not in str(path))
+    if len(found) != 1:
+        listed = ", ".join(map(str, found)) or "none"
+        raise UserError(f"--dataset={folder} should lead to one prepared dataset; found: {listed}.")
+    return found[0]
+
+
+def tfds_batches(
+    data_dir: str | Path,
+    split: str,
+    batch_size: int,
+    seed: int,
+    size: tuple[int, int] | None = None,
+    augment: Callable[[dict, np.random.Generator], dict] | None = None,
+    num_threads: int | None = None,
+):
+    """Endless shuffled batches of a prepared dataset, as a Grain iterator.
+
+    Each process reads its own share. `size` resizes the examples; `augment(example, generator)` is applied to each,
+    by default a mirroring of every other one. Threads read, no worker processes.
+    """
+    import grain
+    import tensorflow_datasets as tfds
+
+    folder = find_dataset(data_dir)
+    builder = tfds.builder_from_directory(str(folder))
+    if split not in builder.info.splits:
+        raise UserError(f"{folder} has no split {split!r}; it has {', '.join(builder.info.splits)}.")
+    dataset = grain.MapDataset.source(builder.as_data_source(split)).seed(seed)
+    if jax.process_count() > 1:
+        dataset = dataset[jax.process_index() :: jax.process_count()]
+    if len(dataset) == 0:
+        raise UserError(f"The split {split!r} of {folder} holds no example for this process.")
+    dataset = dataset.shuffle().repeat().map(lambda example: from_features(example, size))
+    dataset = dataset.random_map(augment or mirror_at_random)
+    threads = min(os.cpu_count() or 1, 16) if num_threads is None else num_threads
+    # Examples are read ahead, not batches: the buffer counts what stands before it.
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(2 * batch_size, threads, 1))
+    return iter(dataset.to_iter_dataset(options).batch(batch_size, drop_remainder=True))
+
+
+def open_batches(
+    dataset: str,
+    batch_size: int,
+    seed: int,
+    size: tuple[int, int],
+    split: str = "train",
+    draw: str = "training_batch",
+):
+    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or the folder of a prepared dataset."""
+    if dataset == "mannequin":
+        return mannequin_batches(seed, batch_size, size, split, draw)
+    return tfds_batches(dataset, split, batch_size, seed, size)
+
+
+# --- examples --------------------------------------------------------------------------------------------------------
+
+
+def from_features(features: dict, size: tuple[int, int] | None = None) -> dict:
+    """A contract example from what TFDS gives back: known keys, contract dtypes, resized to `size`."""
+    if missing := [name for name in REQUIRED if name not in features]:
+        raise UserError(f"The dataset lacks {', '.join(missing)}: it is no Pose-and-Dress dataset.")
+    example = {name: np.asarray(features[name]) for name in REQUIRED + OPTIONAL if name in features}
+    for name, value in example.items():
+        if name.endswith(("_segmentation", "flow_visible")) and value.ndim == 3:
+            value = value[..., 0]  # TFDS keeps a channel axis
+        kind = np.uint8
+        if name.endswith("visible") or name == "donor_flat":
+            kind = bool
+        elif name.endswith("keypoints") or name == "flow":
+            kind = np.float32
+        elif name == "garment_type":
+            kind = np.int32
+        example[name] = value.astype(kind)
+    return example if size is None else resize(example, tuple(size))
+
+
+def resize(example: dict, size: tuple[int, int]) -> dict:
+    """Resizes all of an example to `size` (height, width): images by area, label maps by nearest, points and flow."""
+    import cv2
+
+    old = example["input_image"].shape[:2]
+    if old == size:
+        return example
+    factor = np.array([size[1] / old[1], size[0] / old[0]], np.float32)
+    resized = dict(example)
+    for name, value in example.items():
+        if name.endswith("_image"):
+            smaller = size[0] < old[0]
+            resized[name] = cv2.resize(value, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+        elif name.endswith("_segmentation") or name == "flow_visible":
+            resized[name] = _nearest(value, size)
+        elif name == "flow":
+            resized[name] = cv2.resize(value, size[::-1], interpolation=cv2.INTER_LINEAR) * factor
+        elif name.endswith("_keypoints"):
+            visible = example[name.replace("_keypoints", "_visible")]
+            points = keypoints.scale(value, old, size).astype(np.float32)
+            resized[name] = np.where(visible[..., None], points, np.float32(0))
+    return resized
+
+
+def _nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    rows, columns = (
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
+        for new, old in zip(size, values.shape, strict=True)
+    )
+    return values[rows[:, None], columns]
+
+
+def mirror(example: dict) -> dict:
+    """Mirrors an example left to right, and with it the names of limbs and joints and the sign of the flow's dx."""
+    mirrored = dict(example)
+    width = example["input_image"].shape[-2]
+    for name, value in example.items():
+        if name.endswith("_image"):
+            mirrored[name] = np.ascontiguousarray(value[..., ::-1, :])
+        elif name.endswith("_segmentation"):
+            mirrored[name] = segmentation.mirror(value)
+        elif name.endswith("_keypoints"):
+            visible_name = name.replace("_keypoints", "_visible")
+            mirrored[name], mirrored[visible_name] = keypoints.mirror(value, example[visible_name], width)
+        elif name == "flow":
+            mirrored[name] = value[..., ::-1, :] * np.array([-1, 1], value.dtype)
+        elif name == "flow_visible":
+            mirrored[name] = np.ascontiguousarray(value[..., ::-1])
+    return mirrored
+
+
+def mirror_at_random(example: dict, generator: np.random.Generator) -> dict:
+    """The default augmentation: every other example is mirrored."""
+    return mirror(example) if generator.random() < 0.5 else example

@@ -1,0 +1,116 @@
+"""Blocks shared by the networks. Feature maps are [B, H, W, C]; norms are stateless, so `apply` is a pure function."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+def space_to_depth(x: jax.Array, block: int) -> jax.Array:
+    """[B, H, W, C] -> [B, H/block, W/block, block² C]."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // block, block, w // block, block, c).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(b, h // block, w // block, block * block * c)
+
+
+def depth_to_space(x: jax.Array, block: int) -> jax.Array:
+    """The inverse of `space_to_depth`."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h, w, block, block, c // (block * block)).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(b, h * block, w * block, c // (block * block))
+
+
+def upsample(x: jax.Array, factor: int = 2) -> jax.Array:
+    """Nearest-neighbour upsampling by a whole factor."""
+    return jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)
+
+
+class Norm(nn.Module):
+    """GroupNorm with 8 channels or more a group."""
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        groups = max(1, min(16, x.shape[-1] // 8))
+        while x.shape[-1] % groups:
+            groups -= 1
+        return nn.GroupNorm(num_groups=groups, dtype=self.dtype)(x)
+
+
+class ConvBlock(nn.Module):
+    """Convolution, norm, SiLU."""
+
+    features: int
+    stride: int = 1
+    kernel: int = 3
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        size, stride = (self.kernel,) * 2, (self.stride,) * 2
+        x = nn.Conv(self.features, size, stride, use_bias=False, dtype=self.dtype)(x)
+        return nn.silu(Norm(self.dtype)(x))
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(block(x)), the last norm's scale starting at a tenth so that depth does not hurt early on."""
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        y = ConvBlock(x.shape[-1], dtype=self.dtype)(x)
+        y = nn.Conv(
+            x.shape[-1],
+            (3, 3),
+            dtype=self.dtype,
+            kernel_init=nn.initializers.variance_scaling(0.05, "fan_in", "truncated_normal"),
+        )(y)
+        return x + y
+
+
+class Attention(nn.Module):
+    """Self-attention over all places of a small map, with a learned embedding of the place."""
+
+    heads: int = 4
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        b, h, w, c = x.shape
+        place = self.param("place", nn.initializers.normal(0.02), (h * w, c))
+        tokens = Norm(self.dtype)(x).reshape(b, h * w, c) + place.astype(self.dtype)
+        out = nn.MultiHeadDotProductAttention(self.heads, dtype=self.dtype)(tokens)
+        return x + out.reshape(b, h, w, c)
+
+
+class UNet(nn.Module):
+    """A U-Net on a 4x4-patch embedding: all work at a quarter of the resolution and below.
+
+    `widths` are the channels at strides 4, 8, 16. Attention at the last stride lets any place reach any other, which is
+    what moving a dress across a body needs. Returns features at stride 4.
+    """
+
+    widths: tuple[int, ...] = (96, 128, 160)
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = nn.Conv(self.widths[0], (4, 4), (4, 4), dtype=self.dtype)(x.astype(self.dtype))
+        skips = []
+        for level, width in enumerate(self.widths):
+            if level:
+                x = ConvBlock(width, stride=2, dtype=self.dtype)(x)
+            x = ResidualBlock(dtype=self.dtype)(x)
+            skips.append(x)
+        x = Attention(dtype=self.dtype)(x)
+        x = ResidualBlock(dtype=self.dtype)(x)
+        x = Attention(dtype=self.dtype)(x)
+        for width, skip in zip(self.widths[-2::-1], skips[-2::-1], strict=True):
+            x = nn.Conv(width, (1, 1), dtype=self.dtype)(x)
+            x = upsample(x) + nn.Conv(width, (1, 1), dtype=self.dtype)(skip)
+            x = ConvBlock(width, dtype=self.dtype)(x)
+            x = ResidualBlock(dtype=self.dtype)(x)
+        return x

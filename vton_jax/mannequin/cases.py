@@ -1,0 +1,164 @@
+"""Evaluation cases: a user's photo, a donor, a pose image and the counterfactual truth, all of unseen people.
+
+Cases are drawn uniformly over the donated garment, its pattern, the backgrounds and the yaw of the target pose. The
+pose image shows a third person in clothes of their own. Half the donors are garments laid flat.
+Alphabet: arrays as in the Pose-and-Dress sample, without a batch axis until `draw_cases` stacks them; NumPy outside.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax import segmentation
+from vton_jax.mannequin import body, motion, people, render, sampler
+
+GARMENTS = ("short sleeve", "long sleeve", "dress", "skirt", "trousers")
+
+
+def _outfit(key: jax.Array, garment: jax.Array, pattern: jax.Array) -> tuple[people.Outfit, jax.Array]:
+    """An outfit whose donated garment is the one asked for, and the garment type that donates it."""
+    outfit = people.sample_outfit(key)
+    keys = jax.random.split(jax.random.fold_in(key, 1), 4)
+    draws = people.Draws(keys[3], 4)
+    upper, dress = people.sample_garment(keys[0], where="upper"), people.sample_garment(keys[0], where="dress")
+    short = jnp.clip(people.SHORT_SLEEVE + draws.uniform(-0.1, 0.1), 0.1, 0.6)
+    sleeve = jnp.where(garment == 0, short, people.LONG_SLEEVE)
+    upper = upper.replace(sleeve=jnp.where(garment < 2, sleeve, upper.sleeve))
+    skirt, trousers = people.sample_garment(keys[1], where="skirt"), people.sample_garment(keys[1], where="trousers")
+    is_skirt = jnp.where(garment == 3, True, jnp.where(garment == 4, False, outfit.skirt > 0.5))
+    pick = lambda flag, yes, no: jax.tree.map(lambda a, b: jnp.where(flag, a, b), yes, no)  # noqa: E731
+    upper, lower = pick(garment == 2, dress, upper), pick(is_skirt, skirt, trousers)
+    # Lettering exists on upper garments and dresses alone; dots stand in for it below.
+    below = jnp.where(pattern == 5, 4, pattern)
+    upper = upper.replace(pattern=jnp.where(garment <= 2, pattern, upper.pattern))
+    lower = lower.replace(pattern=jnp.where(garment >= 3, below, lower.pattern))
+    outfit = outfit.replace(
+        upper=upper, lower=lower, dress=(garment == 2).astype(jnp.float32), skirt=is_skirt.astype(jnp.float32)
+    )
+    return outfit, jnp.where(garment <= 1, 0, jnp.where(garment == 2, 2, 1))
+
+
+def _case(key: jax.Array, index: jax.Array, size: tuple[int, int], samples: int) -> dict:
+    keys = jax.random.split(key, 12)
+    draws = people.Draws(keys[11], 16)
+    garment, pattern = index % len(GARMENTS), (index // len(GARMENTS)) % len(people.PATTERNS)
+    flat = (index // 2) % 2 == 1
+    user, other, model = (people.sample_identity(k) for k in keys[:3])
+    worn, model_outfit = people.sample_outfit(keys[3]), people.sample_outfit(keys[4])
+    # A donated half needs a user who wears halves.
+    donated, wanted = _outfit(keys[5], garment, pattern)
+    worn = worn.replace(
+        upper=jax.tree.map(lambda a, b: jnp.where((worn.dress > 0.5) & (wanted < 2), a, b),
+                           people.sample_garment(keys[6], where="upper"), worn.upper),
+        dress=jnp.where(wanted < 2, 0.0, worn.dress),
+    )  # fmt: skip
+    output_outfit = people.exchange(worn, donated, wanted)
+    scene, donor_scene, pose_scene = (people.sample_scene(k) for k in keys[7:10])
+    scene = scene.replace(background=index % 3)
+    pose_keys = jax.random.split(keys[10], 3)
+    input_pose, donor_pose = (motion.sample_pose(k) for k in pose_keys[:2])
+    input_yaw, donor_yaw = 0.35 * draws.normal(), 0.35 * draws.normal()
+    input_pose, donor_pose = input_pose.replace(yaw=input_yaw), donor_pose.replace(yaw=donor_yaw)
+    output_pose = motion.sample_pose(pose_keys[2])
+    lower = wanted == 1
+    flat_pose = motion.flat_pose().replace(shoulder_spread=jnp.full(2, draws.uniform(0.35, 0.95)))
+    lying, landmarks, present = render.stage_flat(other, donated, flat_pose, lower, size)
+    stage = functools.partial(render.stage_person, size=size)
+    pick = lambda yes, no: jax.tree.map(lambda a, b: jnp.where(flat, a, b), yes, no)  # noqa: E731
+    table = people.even_scene().replace(ambient=donor_scene.ambient, light=donor_scene.light)
+    rows = {
+        "input": (user, worn, scene, stage(user, worn, input_pose)),
+        "donor": (other, donated, pick(table, donor_scene), pick(lying, stage(other, donated, donor_pose))),
+        "pose": (model, model_outfit, pose_scene, stage(model, model_outfit, output_pose)),
+        "output": (user, output_outfit, scene, stage(user, output_outfit, output_pose)),
+        # The pose image's person in the output's clothes: how far another body alone is from the truth.
+        "other_body": (model, output_outfit, scene, stage(model, output_outfit, output_pose)),
+    }
+    together = jax.tree.map(lambda *a: jnp.stack(a), *rows.values())
+    culled = jax.default_backend() == "cpu"
+    draw = lambda row: render.shoot(*row, size=size, samples=samples, culled=culled)  # noqa: E731
+    drawn = jax.lax.map(draw, together) if culled else jax.vmap(draw)(together)
+    frames = {name: jax.tree.map(lambda a, i=i: a[i], drawn) for i, name in enumerate(rows)}
+    flow, flow_visible = render.flow_between(frames["donor"].surface, frames["output"].surface, size)
+    out = {
+        "garment_type": wanted,
+        "garment": garment,
+        "pattern": pattern,
+        "background": scene.background,
+        "flat": flat,
+        "yaw": output_pose.yaw,
+        "turn": jnp.abs((output_pose.yaw - input_yaw + jnp.pi) % (2 * jnp.pi) - jnp.pi),
+        "sleeve_changes": (jnp.abs(worn.upper.sleeve - output_outfit.upper.sleeve) > 0.2),
+        "type_changes": (worn.dress != output_outfit.dress) | (worn.skirt != output_outfit.skirt),
+        "landmarks": landmarks,
+        "landmarks_present": present & flat,
+        "flow": flow,
+        "flow_visible": flow_visible,
+        "height": stage(user, output_outfit, output_pose).camera.scale * body.height(user),
+    }
+    for name, frame in frames.items():
+        out |= {
+            f"{name}_image": jnp.round(frame.image * 255).astype(jnp.uint8),
+            f"{name}_segmentation": frame.segmentation,
+            f"{name}_keypoints": frame.keypoints,
+            f"{name}_visible": frame.visible,
+        }
+    return out
+
+
+@functools.partial(jax.jit, static_argnames=("size", "samples"))
+def _drawn(key, indices, size, samples):
+    one = lambda i: _case(jax.random.fold_in(key, i), i, size, samples)  # noqa: E731
+    return jax.lax.map(one, indices) if jax.default_backend() == "cpu" else jax.vmap(one)(indices)
+
+
+def draw_cases(
+    count: int, size: tuple[int, int] = render.SIZE, seed: int = 0, split: str = "test", samples: int = 2
+) -> dict:
+    """`count` cases of a split's people and garments as stacked NumPy arrays; case i is the same for any count."""
+    key = sampler.people_key(seed, split)
+    parts = []
+    for first in range(0, count, 8):
+        indices = np.arange(first, first + 8)
+        parts.append(jax.device_get(_drawn(key, jnp.asarray(indices), tuple(size), samples)))
+    cases = {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+    masks = [
+        segmentation.region(cases["output_segmentation"][i], segmentation.GARMENT_LABELS[segmentation.GARMENT_TYPES[t]])
+        for i, t in enumerate(cases["garment_type"])
+    ]
+    cases["garment_mask"] = np.stack(masks)
+    cases["flow_visible"] = cases["flow_visible"] & cases["garment_mask"]
+    return cases
+
+
+@functools.partial(jax.jit, static_argnames=("count", "size"))
+def _walk(key, count, size):
+    keys = jax.random.split(key, 8)
+    user, model, owner = (people.sample_identity(k) for k in keys[:3])
+    worn, clothes = people.sample_outfit(keys[3]), people.sample_outfit(keys[4])
+    donated, wanted = _outfit(keys[5], jnp.int32(2), jnp.int32(3))
+    scene, studio = people.sample_scene(keys[6]), people.sample_scene(keys[7])
+    walk = motion.sample_motion(jax.random.fold_in(key, 1), 4.0)
+    still = motion.sample_pose(jax.random.fold_in(key, 2)).replace(yaw=jnp.float32(0.1))
+    culled = jax.default_backend() == "cpu"
+    draw = functools.partial(render.render, size=size, samples=2, culled=culled)
+    byte = lambda image: jnp.round(image * 255).astype(jnp.uint8)  # noqa: E731
+    output = people.exchange(worn, donated, wanted)
+
+    def frame(time):
+        pose = motion.pose_at(walk, time)
+        return byte(draw(model, clothes, pose, studio).image), byte(draw(user, output, pose, scene).image)
+
+    poses, truth = jax.lax.map(frame, jnp.arange(count) / 15.0)
+    flat = render.render_flat(
+        owner, donated, motion.flat_pose(), people.even_scene(), size=size, samples=2, culled=culled
+    )
+    return byte(draw(user, worn, still, scene).image), byte(flat.frame.image), poses, truth
+
+
+def draw_walk(index: int, count: int, size: tuple[int, int] = render.SIZE, seed: int = 0, split: str = "test"):
+    """A clip case: photo [H, W, 3], flat dress [H, W, 3], pose clip [T, H, W, 3] at 15 frames/s, and the true clip."""
+    key = jax.random.fold_in(sampler.people_key(seed, split), 1_000_000 + index)
+    return jax.device_get(_walk(key, count, tuple(size)))

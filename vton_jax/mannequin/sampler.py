@@ -1,0 +1,179 @@
+"""Training batches drawn and rendered on the device: the catalogue without the detour over files.
+
+Every example is a pure function of its key, so a run resumes exactly from a step number, and no two steps show the same
+person. The keys of training and evaluation never meet: `people_key` splits them at the root.
+Alphabet: batches follow the Pose-and-Dress sample (see `vton_jax.input_pipeline`): images uint8 [B, H, W, 3].
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from vton_jax import segmentation
+from vton_jax.mannequin import motion, people, render
+
+SPLITS = {"train": 0, "validation": 1, "test": 2}
+# Donors: the same person in the output's outfit (as in the catalogue), another person, or the garment laid flat.
+_DONORS = (0.4, 0.35, 0.25)
+
+
+def people_key(seed: int, split: str) -> jax.Array:
+    """The root key of a split's people and garments."""
+    return jax.random.fold_in(jax.random.PRNGKey(seed), SPLITS[split])
+
+
+def _culled() -> bool:
+    # Tiles pay on CPUs; on accelerators every pixel at once is faster than bookkeeping.
+    return jax.default_backend() == "cpu"
+
+
+def _over_batch(function, keys):
+    return jax.lax.map(function, keys) if _culled() else jax.vmap(function)(keys)
+
+
+def _uint8(image: jax.Array) -> jax.Array:
+    return jnp.round(image * 255).astype(jnp.uint8)
+
+
+def _pick(flag, yes, no):
+    return jax.tree.map(lambda a, b: jnp.where(flag, a, b), yes, no)
+
+
+def _pose(key: jax.Array, frontal: float) -> people.Pose:
+    """A pose that shows the front with probability `frontal`, and any side otherwise."""
+    keys = jax.random.split(key)
+    pose, draws = motion.sample_pose(keys[0]), people.Draws(keys[1], 2)
+    towards = 0.45 * draws.normal()
+    return pose.replace(yaw=jnp.where(draws.chance(frontal), towards, pose.yaw))
+
+
+def _case(key: jax.Array) -> dict:
+    """The random choices of one example."""
+    keys = jax.random.split(key, 10)
+    draws = people.Draws(keys[0])
+    person, other = people.sample_identity(keys[1]), people.sample_identity(keys[2])
+    worn, donated = people.sample_outfit(keys[3]), people.sample_outfit(keys[4])
+    wanted = draws.index(3, (0.35, 0.25, 0.4))
+    whole = (wanted == 2) | (donated.dress > 0.5) | (worn.dress > 0.5)
+    donor_kind = draws.index(3, _DONORS)
+    # A whole outfit of two pieces cannot lie flat as one garment: such a donor wears it.
+    donor_kind = jnp.where(whole & (donated.dress < 0.5) & (donor_kind == 2), 1, donor_kind)
+    output_outfit = people.exchange(worn, donated, wanted)
+    scene = people.sample_scene(keys[5])
+    flat_pose = motion.flat_pose().replace(
+        shoulder_spread=jnp.full(2, draws.uniform(0.3, 1.0)),
+        sway=0.06 * draws.normal(),
+        zoom=draws.uniform(0.9, 1.1),
+        x=0.03 * draws.normal(),
+        y=0.03 * draws.normal(),
+    )
+    return {
+        "person": person,
+        "donor": _pick(donor_kind == 0, person, other),
+        "worn": worn,
+        "donor_outfit": _pick(donor_kind == 1, donated, output_outfit),
+        "output_outfit": output_outfit,
+        "scene": scene,
+        "donor_scene": _pick(donor_kind == 0, scene, people.sample_scene(keys[6])),
+        "input_pose": _pose(keys[7], 0.6),
+        "donor_pose": _pose(keys[8], 0.6),
+        "output_pose": _pose(keys[9], 0.25),
+        "flat_pose": flat_pose,
+        "garment_type": jnp.where(whole, 2, wanted),
+        "flat": donor_kind == 2,
+        "lower": draws.chance(0.4),
+        "white": draws.chance(0.5),
+        "worn_instead": draws.chance(0.25),
+    }
+
+
+def _given(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
+    """Mask [H, W] of the garment that the donor gives."""
+    types = segmentation.GARMENT_TYPES
+    return jnp.stack([segmentation.region(labels, segmentation.GARMENT_LABELS[t]) for t in types])[garment_type]
+
+
+def _example(key: jax.Array, size: tuple[int, int], samples: int) -> dict:
+    case = _case(key)
+    stage = functools.partial(render.stage_person, size=size)
+    donor, donor_outfit = case["donor"], case["donor_outfit"]
+    lower = case["garment_type"] == 1
+    lying, _, _ = render.stage_flat(donor, donor_outfit, case["flat_pose"], lower, size)
+    table = people.even_scene().replace(ambient=case["donor_scene"].ambient, light=case["donor_scene"].light)
+    flat = case["flat"]
+    stages = {
+        "input": stage(case["person"], case["worn"], case["input_pose"]),
+        "output": stage(case["person"], case["output_outfit"], case["output_pose"]),
+        "donor": _pick(flat, lying, stage(donor, donor_outfit, case["donor_pose"])),
+    }
+    scenes = {"input": case["scene"], "output": case["scene"], "donor": _pick(flat, table, case["donor_scene"])}
+    people_ = {"input": case["person"], "output": case["person"], "donor": donor}
+    outfits = {"input": case["worn"], "output": case["output_outfit"], "donor": donor_outfit}
+    names = tuple(stages)
+    together = jax.tree.map(lambda *a: jnp.stack(a), *[(people_[n], outfits[n], scenes[n], stages[n]) for n in names])
+    drawn = _over_batch(lambda a: render.shoot(*a, size=size, samples=samples, culled=_culled()), together)
+    frames = {n: jax.tree.map(lambda a, i=i: a[i], drawn) for i, n in enumerate(names)}
+    # A flat garment tells of its wearer's joints where they would be.
+    joints = render.project(stages["donor"].camera, render.body.joints_of(donor, stages["donor"].bones))
+    worn = render.wearer_joints(donor_outfit, lower)
+    frames["donor"] = frames["donor"].replace(
+        keypoints=jnp.where(flat, jnp.where(worn[:, None], joints, 0.0), frames["donor"].keypoints),
+        visible=jnp.where(flat, worn, frames["donor"].visible),
+    )
+    mask = _given(frames["donor"].segmentation, case["garment_type"])
+    flow, flow_visible = render.flow_between(frames["donor"].surface, frames["output"].surface, size)
+    flow_visible = flow_visible & _given(frames["output"].segmentation, case["garment_type"])
+    example = {
+        "dress_image": _uint8(jnp.where(mask[..., None], frames["donor"].image, 1.0)),
+        "garment_type": case["garment_type"].astype(jnp.int32),
+        "donor_flat": flat,
+        "flow": jnp.where(flow_visible[..., None], flow, 0.0).astype(jnp.float16),
+        "flow_visible": flow_visible,
+    }
+    for name, frame in frames.items():
+        example |= {
+            f"{name}_image": _uint8(frame.image),
+            f"{name}_segmentation": frame.segmentation,
+            f"{name}_keypoints": frame.keypoints,
+            f"{name}_visible": frame.visible,
+        }
+    return example
+
+
+@functools.partial(jax.jit, static_argnames=("batch_size", "size", "samples"))
+def training_batch(key: jax.Array, batch_size: int, size: tuple[int, int] = render.SIZE, samples: int = 2) -> dict:
+    """A batch of Pose-and-Dress examples, each the counterfactual truth of its key."""
+    return _over_batch(lambda k: _example(k, size, samples), jax.random.split(key, batch_size))
+
+
+def _garment(key: jax.Array, size: tuple[int, int], samples: int) -> dict:
+    case = _case(key)
+    person, outfit = case["donor"], case["output_outfit"]
+    # An upper garment or dress where the outfit has no lower one.
+    lower = case["lower"] & (outfit.dress < 0.5)
+    stage, landmarks, present = render.stage_flat(person, outfit, case["flat_pose"], lower, size)
+    table = people.even_scene().replace(ambient=case["scene"].ambient, light=case["scene"].light)
+    # People are shown as well, as what is not a garment laid flat.
+    worn = case["worn_instead"]
+    stage = _pick(worn, render.stage_person(person, outfit, case["donor_pose"], size), stage)
+    scene = _pick(worn, case["scene"], table)
+    frame = render.shoot(person, outfit, scene, stage, size=size, samples=samples, culled=_culled())
+    # Half the pictures lie on a plain ground that is not white.
+    ground = jnp.where(case["white"], 1.0, case["scene"].wall)
+    background = (frame.segmentation == 0) & ~worn
+    return {
+        "image": _uint8(jnp.where(background[..., None], ground, frame.image)),
+        "segmentation": jnp.where(worn, 0, frame.segmentation).astype(jnp.uint8),
+        "landmarks": landmarks,
+        "present": present & ~worn,
+    }
+
+
+@functools.partial(jax.jit, static_argnames=("batch_size", "size", "samples"))
+def garment_batch(key: jax.Array, batch_size: int, size: tuple[int, int] = render.SIZE, samples: int = 2) -> dict:
+    """A batch for reading garments laid flat: image, segmentation, landmarks [B, 12, 2], present [B, 12].
+
+    A quarter of the pictures show dressed people; their truth is background without landmarks.
+    """
+    return _over_batch(lambda k: _garment(k, size, samples), jax.random.split(key, batch_size))

@@ -1,0 +1,1 @@
+"""One network a file. Networks never import each other."""

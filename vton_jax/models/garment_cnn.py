@@ -1,0 +1,46 @@
+"""GarmentCNN: reads a garment laid flat. Which pixels it covers, of what kind it is, and where its landmarks lie.
+
+Alphabet: image [B, H, W, 3] in [0, 1]; segmentation logits [B, H/4, W/4, 18]; landmark maps [B, H/4, W/4, 12] in the
+order of `garment_landmarks.LANDMARKS`.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vton_jax import keypoints, layers, segmentation
+
+NUM_LANDMARKS = 12
+
+
+class GarmentCNN(nn.Module):
+    widths: tuple[int, ...] = (48, 64, 96)
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: jax.Array) -> dict[str, jax.Array]:
+        """Returns {'segmentation' (logits, stride 2), 'landmarks' (maps, stride 4)}."""
+        x = layers.UNet(self.widths, dtype=self.dtype)(image * 2 - 1)
+        x = nn.Conv(NUM_LANDMARKS + 4 * segmentation.NUM_LABELS, (3, 3), dtype=jnp.float32)(x.astype(jnp.float32))
+        return {
+            "landmarks": x[..., :NUM_LANDMARKS],
+            "segmentation": layers.depth_to_space(x[..., NUM_LANDMARKS:], 2),
+        }
+
+
+def loss(outputs: dict, image: jax.Array, labels: jax.Array, landmarks: jax.Array, present: jax.Array) -> dict:
+    """{'segmentation', 'landmarks'}; landmarks [B, 12, 2] in pixels of the image, present [B, 12]."""
+    size = outputs["segmentation"].shape[1:3]
+    target = segmentation.soft_maps(labels, labels.shape[1] // size[0])
+    log_probabilities = jax.nn.log_softmax(outputs["segmentation"])
+    size = outputs["landmarks"].shape[1:3]
+    maps = keypoints.pose_map(keypoints.scale(landmarks, image.shape[1:3], size), present, size, 1.5)
+    return {
+        "segmentation": -jnp.mean(jnp.sum(target * log_probabilities, -1)),
+        "landmarks": jnp.mean(jnp.square(outputs["landmarks"] - maps) * (1 + 30 * maps)),
+    }
+
+
+LOSS_WEIGHTS = {"segmentation": 1.0, "landmarks": 10.0}

@@ -1,0 +1,127 @@
+"""Label maps: the table of labels, mappings between tables, one-hot maps and region masks.
+
+Alphabet: a `segmentation` is an integer array [..., H, W] of label ids in ATR's table of 18 (`LABELS`). Soft maps are
+floats in [0, 1] of shape [..., H, W, 18] and exist only at a network's mouth. `UNKNOWN` (255) marks pixels that
+nobody has claimed; it is never fed to a network and carries weight 0 in losses.
+
+Left and right are the person's own.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+LABELS = (
+    "background", "hat", "hair", "sunglasses", "upper-clothes", "skirt", "pants", "dress", "belt", "left-shoe",
+    "right-shoe", "face", "left-leg", "right-leg", "left-arm", "right-arm", "bag", "scarf",
+)  # fmt: skip
+NUM_LABELS = len(LABELS)
+UNKNOWN = 255
+ID = {name: index for index, name in enumerate(LABELS)}
+
+# One colour a label, chosen to keep neighbours on a body apart; used in every picture people see.
+PALETTE = np.array(
+    [
+        (255, 255, 255), (128, 0, 0), (92, 58, 30), (60, 60, 60), (230, 85, 40), (130, 90, 200), (40, 95, 180),
+        (235, 60, 130), (120, 120, 40), (30, 30, 90), (60, 20, 100), (255, 205, 160), (110, 190, 120), (60, 140, 90),
+        (120, 200, 225), (60, 150, 190), (200, 200, 0), (0, 128, 128),
+    ],
+    dtype=np.uint8,
+)  # fmt: skip
+UNKNOWN_COLOUR = np.array((150, 150, 150), dtype=np.uint8)
+
+HAIR = (ID["hat"], ID["hair"])
+FACE = (ID["face"], ID["sunglasses"])
+UPPER = (ID["upper-clothes"], ID["scarf"])
+LOWER = (ID["skirt"], ID["pants"], ID["belt"])
+DRESS = (ID["dress"],)
+GARMENTS = UPPER + LOWER + DRESS
+ARMS = (ID["left-arm"], ID["right-arm"])
+LEGS = (ID["left-leg"], ID["right-leg"])
+SHOES = (ID["left-shoe"], ID["right-shoe"])
+
+# What a garment type covers on the donor, and what it replaces on the user.
+GARMENT_TYPES = ("upper", "lower", "dress")
+GARMENT_LABELS = {"upper": UPPER, "lower": LOWER, "dress": GARMENTS}
+REPLACED_LABELS = {"upper": UPPER + DRESS, "lower": LOWER + DRESS, "dress": GARMENTS}
+
+# The fixed table of merged classes over which every `miou` is averaged.
+MERGED_LABELS = (
+    "background", "hair", "face", "arms", "legs", "upper-clothes", "skirt", "trousers", "dress", "shoes",
+)  # fmt: skip
+_MERGED = {
+    "background": 0, "hat": 1, "hair": 1, "sunglasses": 2, "upper-clothes": 5, "skirt": 6, "pants": 7, "dress": 8,
+    "belt": 7, "left-shoe": 9, "right-shoe": 9, "face": 2, "left-leg": 4, "right-leg": 4, "left-arm": 3,
+    "right-arm": 3, "bag": 0, "scarf": 5,
+}  # fmt: skip
+MERGED_FROM_LABEL = np.array([_MERGED[name] for name in LABELS], dtype=np.int32)
+
+# LIP's table of 20 (VITON and many parsers): id there -> label here.
+LIP_LABELS = (
+    "background", "hat", "hair", "glove", "sunglasses", "upper-clothes", "dress", "coat", "socks", "pants",
+    "jumpsuits", "scarf", "skirt", "face", "left-arm", "right-arm", "left-leg", "right-leg", "left-shoe",
+    "right-shoe",
+)  # fmt: skip
+_LIP_RENAMED = {"glove": "left-arm", "coat": "upper-clothes", "socks": "left-leg", "jumpsuits": "dress"}
+LABEL_FROM_LIP = np.array([ID[_LIP_RENAMED.get(name, name)] for name in LIP_LABELS], dtype=np.uint8)
+
+# A mirrored left arm is a right arm.
+MIRROR = np.array(
+    [ID[n.replace("left", "#").replace("right", "left").replace("#", "right")] for n in LABELS], dtype=np.uint8
+)
+
+
+def one_hot(segmentation: jax.Array) -> jax.Array:
+    """Label ids [..., H, W] -> float maps [..., H, W, 18]; `UNKNOWN` becomes all zeros."""
+    return jax.nn.one_hot(segmentation, NUM_LABELS)
+
+
+def region(segmentation, labels):
+    """Mask [..., H, W] (bool) of the pixels whose label is one of `labels`; NumPy in, NumPy out."""
+    library = np if isinstance(segmentation, np.ndarray) else jnp
+    mask = library.zeros(segmentation.shape, dtype=bool)
+    for label in labels:
+        mask = mask | (segmentation == label)
+    return mask
+
+
+def mirror(segmentation: np.ndarray) -> np.ndarray:
+    """Mirrors a label map [..., H, W] left to right and exchanges left and right names. `UNKNOWN` stays."""
+    table = np.arange(256, dtype=np.uint8)
+    table[:NUM_LABELS] = MIRROR
+    return table[np.asarray(segmentation, dtype=np.uint8)[..., ::-1]]
+
+
+def merged(segmentation: np.ndarray) -> np.ndarray:
+    """Label ids [...] -> ids in `MERGED_LABELS`; `UNKNOWN` becomes -1, which equals no class."""
+    table = np.full(256, -1, dtype=np.int32)
+    table[:NUM_LABELS] = MERGED_FROM_LABEL
+    return table[np.asarray(segmentation, dtype=np.uint8)]
+
+
+def boundaries(segmentation: jax.Array) -> jax.Array:
+    """Mask [..., H, W] (bool) of pixels with a 4-neighbour of another label, on either side of the boundary."""
+    rows = segmentation[..., 1:, :] != segmentation[..., :-1, :]
+    columns = segmentation[..., :, 1:] != segmentation[..., :, :-1]
+    lead = [(0, 0)] * (segmentation.ndim - 2)
+    return (
+        jnp.pad(rows, lead + [(0, 1), (0, 0)])
+        | jnp.pad(rows, lead + [(1, 0), (0, 0)])
+        | jnp.pad(columns, lead + [(0, 0), (0, 1)])
+        | jnp.pad(columns, lead + [(0, 0), (1, 0)])
+    )
+
+
+def dress_only(image, segmentation, garment_type: str):
+    """I'_donor: the image [..., H, W, 3] in [0, 1] with everything but the donated garment turned white."""
+    mask = region(segmentation, GARMENT_LABELS[garment_type])[..., None]
+    library = np if isinstance(image, np.ndarray) else jnp
+    return library.where(mask, image, library.ones_like(image))
+
+
+def soft_maps(segmentation: jax.Array, factor: int) -> jax.Array:
+    """Label ids [..., H, W] -> shares of each label [..., H/factor, W/factor, 18] in blocks of factor x factor."""
+    maps = one_hot(segmentation)
+    *lead, height, width, labels = maps.shape
+    maps = maps.reshape(*lead, height // factor, factor, width // factor, factor, labels)
+    return maps.mean((-4, -2))

@@ -1,0 +1,17 @@
+"""What is trained, and how: a task ties networks, losses and pictures together for `train.py`.
+
+Alphabet: `params` is {player: {'params': ...}}; batches as in `input_pipeline`; a loss is
+`loss_fn(params, frozen, batch, rng) -> (scalar, {'name': term})`. Images enter as uint8 and become floats here. Every
+field of a task is a flag; `size` and `dtype` are those of `train.py`.
+"""
+
+from vton_jax.tasks.garment import GarmentTask
+from vton_jax.tasks.multi_path import MultiPathTask
+from vton_jax.tasks.try_on_networks import ReMapTask, TripleGuidedTask
+
+TASKS = {
+    "multi_path_cnn": MultiPathTask,
+    "garment_cnn": GarmentTask,
+    "re_map_cnn": ReMapTask,
+    "triple_guided_cnn": TripleGuidedTask,
+}

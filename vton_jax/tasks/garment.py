@@ -1,0 +1,76 @@
+"""The task of GarmentCNN: garments laid flat, which only the live mannequin draws with their landmarks.
+
+Alphabet: batches as in `mannequin.sampler.garment_batch`; the rest as in `vton_jax.tasks`.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax import keypoints, visualize, weights
+from vton_jax.errors import UserError
+from vton_jax.models import garment_cnn as garment
+from vton_jax.tasks.players import check_size, load, settings_of, to_float, total
+
+
+@dataclasses.dataclass
+class GarmentTask:
+    """GarmentCNN on garments laid flat."""
+
+    garment_cnn: garment.GarmentCNN = dataclasses.field(default_factory=garment.GarmentCNN)
+    size: tuple[int, int] = (128, 96)  # of the pictures it reads
+    size: tuple[int, int] = (256, 192)
+    init_from: str = ""
+    export: str = ""
+    players = ("garment_cnn",)
+    live_batch = "garment_batch"
+
+    def __post_init__(self):
+        check_size(self.size, 16, "GarmentCNN")
+
+    def init(self, key, batch):
+        if "landmarks" not in batch:
+            raise UserError("garment_cnn learns garments laid flat from their landmarks: give --dataset=mannequin.")
+        make = jax.jit(lambda: self.garment_cnn.init(key, jnp.zeros((1, *self.size, 3))))
+        return {"garment_cnn": load(self.init_from, "garment_cnn", make) if self.init_from else make()}
+
+    def frozen(self):
+        return {}
+
+    def _loss(self, params, frozen, batch, rng):
+        del frozen, rng
+        image = to_float(batch["image"])
+        outputs = self.garment_cnn.apply(params["garment_cnn"], image)
+        terms = garment.loss(outputs, image, batch["segmentation"], batch["landmarks"], batch["present"])
+        return total(terms, garment.LOSS_WEIGHTS), terms
+
+    def losses(self):
+        return {"garment_cnn": self._loss}
+
+    def pictures(self, params, frozen, batch):
+        del frozen
+        batch = jax.tree.map(lambda a: a[:6], batch)
+        out = jax.jit(self.garment_cnn.apply)(params["garment_cnn"], to_float(batch["image"]))
+        points, present, _ = keypoints.read_pose_map(out["landmarks"])
+        size = batch["image"].shape[1:3]
+        points = np.asarray(keypoints.scale(points, out["landmarks"].shape[1:3], size))
+        labels = np.asarray(out["segmentation"].argmax(-1))
+        rows = []
+        for i, image in enumerate(np.asarray(batch["image"])):
+            marked = image.copy()
+            for (x, y), there in zip(points[i], np.asarray(present[i]), strict=True):
+                if there:
+                    y0, x0 = max(int(y) - 2, 0), max(int(x) - 2, 0)
+                    marked[y0 : y0 + 5, x0 : x0 + 5] = (255, 0, 0)
+            true = visualize.colour_segmentation(np.asarray(batch["segmentation"][i]))
+            rows.append([image, marked, true, visualize.colour_segmentation(labels[i])])
+        titles = ["garment", "landmarks", "true labels", "labels"]
+        return {"garments": visualize.contact_sheet(rows, column_titles=titles)}
+
+    def finish(self, params, frozen, batches, workdir):
+        del frozen, batches, workdir
+        if self.export:
+            settings = {"model": "garment_cnn", "size": self.size} | settings_of(self.garment_cnn, self.size)
+            weights.save(self.export, params["garment_cnn"], settings)

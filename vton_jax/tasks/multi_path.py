@@ -1,0 +1,131 @@
+"""The task of MultiPathCNN: every frame that shows a person is its own lesson.
+
+Alphabet: see `vton_jax.tasks`.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax import keypoints, losses, visualize, weights
+from vton_jax.errors import UserError
+from vton_jax.models import multi_path_cnn as multi_path
+from vton_jax.tasks.players import PEOPLE, check_size, load, settings_of, to_float, total
+
+
+@dataclasses.dataclass
+class MultiPathTask:
+    """MultiPathCNN on every frame that shows a person; the adversarial term is off by default."""
+
+    multi_path_cnn: multi_path.MultiPathCNN = dataclasses.field(default_factory=multi_path.MultiPathCNN)
+    size: tuple[int, int] = (256, 192)
+    adversarial_weight: float = 0.0
+    init_from: str = ""
+    export: str = ""
+    live_batch = "training_batch"
+
+    def __post_init__(self):
+        check_size(self.size, 32, "MultiPathCNN")
+        if tuple(self.multi_path_cnn.size) != tuple(self.size):
+            raise UserError("--multi_path_cnn.size follows --size; give --size alone.")
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        return ("multi_path_cnn", "discriminator") if self.adversarial_weight else ("multi_path_cnn",)
+
+    def init(self, key: jax.Array, batch: dict) -> dict:
+        del batch  # the size says it all
+        keys, image = jax.random.split(key), jnp.zeros((1, *self.size, 3))
+        make = jax.jit(lambda: self.multi_path_cnn.init(keys[0], image))
+        params = {"multi_path_cnn": load(self.init_from, "multi_path_cnn", make) if self.init_from else make()}
+        if self.adversarial_weight:
+            params["discriminator"] = jax.jit(multi_path.Discriminator().init)(keys[1], image)
+        return params
+
+    def frozen(self) -> dict:
+        return {}
+
+    @staticmethod
+    def _people(batch: dict) -> dict:
+        """All frames that show a person as one batch; a flat donor's place is taken by the output frame."""
+        names = {"image": "image", "segmentation": "segmentation", "keypoints": "keypoints", "visible": "visible"}
+        out = {}
+        for name in names:
+            parts = {p: batch[f"{p}_{name}"] for p in PEOPLE}
+            if "donor_flat" in batch:
+                flat = batch["donor_flat"].reshape((-1,) + (1,) * (parts["donor"].ndim - 1))
+                parts["donor"] = jnp.where(flat, parts["output"], parts["donor"])
+            out[name] = jnp.concatenate([parts[p] for p in PEOPLE])
+        return out
+
+    def _loss(self, params, frozen, batch, rng):
+        del frozen, rng
+        people = self._people(batch)
+        image = to_float(people["image"])
+        outputs = self.multi_path_cnn.apply(params["multi_path_cnn"], image)
+        terms = multi_path.loss(outputs, image, people["segmentation"], people["keypoints"], people["visible"])
+        value = total(terms, multi_path.LOSS_WEIGHTS)
+        if self.adversarial_weight:
+            frozen_judge = jax.lax.stop_gradient(params["discriminator"])
+            scores = multi_path.Discriminator().apply(frozen_judge, outputs["image"])
+            terms["adversarial"] = losses.least_squares_adversarial(scores, real=True)
+            value = value + self.adversarial_weight * terms["adversarial"]
+        return value, terms
+
+    def _judge_loss(self, params, frozen, batch, rng):
+        del frozen, rng
+        image = to_float(self._people(batch)["image"])
+        fake = jax.lax.stop_gradient(self.multi_path_cnn.apply(params["multi_path_cnn"], image)["image"])
+        judge = lambda x: multi_path.Discriminator().apply(params["discriminator"], x)  # noqa: E731
+        terms = {
+            "judge_real": losses.least_squares_adversarial(judge(image), real=True),
+            "judge_fake": losses.least_squares_adversarial(judge(fake), real=False),
+        }
+        return sum(terms.values()), terms
+
+    def losses(self) -> dict:
+        table = {("multi_path_cnn",): self._loss}
+        if self.adversarial_weight:
+            table[("discriminator",)] = self._judge_loss
+        return table
+
+    def pictures(self, params, frozen, batch) -> dict[str, np.ndarray]:
+        del frozen
+        people = jax.tree.map(lambda a: a[:6], self._people(batch))
+        image = to_float(people["image"])
+        out = jax.jit(self.multi_path_cnn.apply)(params["multi_path_cnn"], image)
+        labels = np.asarray(out["segmentation"].argmax(-1))
+        size, small = image.shape[1:3], labels.shape[1:3]
+        points, visible, _ = keypoints.read_pose_map(out["pose"])
+        points = np.asarray(keypoints.scale(points, small, size))
+        rows = []
+        for i in range(image.shape[0]):
+            true_pose = visualize.draw_skeleton(
+                np.full((*size, 3), 255, np.uint8), people["keypoints"][i], people["visible"][i]
+            )
+            pose = visualize.draw_skeleton(np.full((*size, 3), 255, np.uint8), points[i], np.asarray(visible[i]))
+            rows.append(
+                [
+                    visualize.to_uint8(image[i]), visualize.to_uint8(np.asarray(out["image"][i])),
+                    visualize.colour_segmentation(np.asarray(people["segmentation"][i])),
+                    visualize.colour_segmentation(labels[i]), true_pose, pose,
+                ]
+            )  # fmt: skip
+        titles = ["photo", "image path", "true labels", "segmentation path", "true pose", "pose path"]
+        return {"forward": visualize.contact_sheet(rows, column_titles=titles)}
+
+    def finish(self, params, frozen, batches, workdir) -> None:
+        """Exports the network with the mean and the covariance of its latents, the backward procedure's prior."""
+        del frozen, workdir
+        if not self.export:
+            return
+        encode = jax.jit(lambda p, x: self.multi_path_cnn.apply(p, x, method="encode"))
+        found = []
+        for _ in range(24):
+            found.append(np.asarray(encode(params["multi_path_cnn"], to_float(self._people(next(batches))["image"]))))
+        z = np.concatenate(found)
+        extra = {"latent_mean": z.mean(0), "latent_covariance": np.cov(z.T) + 1e-3 * np.eye(z.shape[1])}
+        settings = {"model": "multi_path_cnn"} | settings_of(self.multi_path_cnn, self.size)
+        weights.save(self.export, params["multi_path_cnn"], settings, extra)

@@ -1,0 +1,269 @@
+"""The tasks of the networks that make the try-on picture: ReMapCNN, and TripleGuidedCNN in the arms of Table 1.
+
+Alphabet: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], pose maps [B, H/4, W/4, 18].
+"""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax import dressing, geometry, keypoints, segmentation, visualize, weights
+from vton_jax.errors import UserError
+from vton_jax.models import multi_path_cnn as multi_path
+from vton_jax.models import re_map_cnn as re_map
+from vton_jax.models import triple_guided_cnn as triple_guided
+from vton_jax.tasks.players import PEOPLE, check_size, load, settings_of, to_float, total
+
+
+def read_layouts(params, network: multi_path.MultiPathCNN, image: jax.Array) -> jax.Array:
+    """MultiPathCNN's forward layouts at full size: label ids [B, H, W]."""
+    z = network.apply(params, image, method="encode")
+    logits = network.apply(params, z, ("segmentation",), method="decode")["segmentation"]
+    return geometry.resize(logits, image.shape[1:3]).argmax(-1).astype(jnp.int32)
+
+
+POSE_MAP_SIGMA = 2.0  # pixels at stride 4
+ARMS = ("none", "pre", "joint")
+LAYOUTS = {"truth": 0.0, "mixed": 0.6, "predicted": 1.0}  # how often a layout is MultiPathCNN's and not the truth
+
+
+class _Guided:
+    """What the try-on tasks share: layouts as the try-on path will see them, and ReMapCNN's inputs."""
+
+    def __post_init__(self):
+        check_size(self.size, 16, f"{type(self).__name__.removesuffix('Task')}CNN")
+        if self.layouts not in LAYOUTS:
+            raise UserError(f"--layouts is one of {', '.join(LAYOUTS)}, not '{self.layouts}'.")
+
+    def frozen(self) -> dict:
+        frozen = {}
+        if self.layouts != "truth":
+            path = self.multi_path_weights or weights.released("multi_path_cnn")
+            params, settings, _ = weights.load(path, "multi_path_cnn")
+            size = tuple(settings["size"])
+            if size != tuple(self.size):
+                raise UserError(
+                    f"{path} reads layouts at {size[0]}x{size[1]}, not at --size={self.size[0]}x{self.size[1]}; "
+                    "give --multi_path_weights of this size, or --layouts=truth."
+                )
+            frozen["multi_path_cnn"] = params
+            dtype = getattr(self, self.players[0]).dtype
+            self._reader = multi_path.MultiPathCNN(size=size, latent_size=settings["latent_size"], dtype=dtype)
+        return frozen
+
+    def _prepare(self, frozen: dict, batch: dict, rng: jax.Array) -> dict:
+        """Images as floats, layouts from the truth or from MultiPathCNN's forward procedure, pose maps with noise."""
+        images = {p: to_float(batch[f"{p}_image"]) for p in PEOPLE}
+        labels = {p: batch[f"{p}_segmentation"].astype(jnp.int32) for p in PEOPLE}
+        count = batch["garment_type"].shape[0]
+        keys = jax.random.split(rng, 4)
+        truth = labels["output"]
+        flat = batch.get("donor_flat", jnp.zeros(count, bool))
+        if "multi_path_cnn" in frozen:
+            read = read_layouts(frozen["multi_path_cnn"], self._reader, jnp.concatenate([images[p] for p in PEOPLE]))
+            read = dict(zip(PEOPLE, jnp.split(jax.lax.stop_gradient(read), 3), strict=True))
+            take = jax.random.bernoulli(keys[0], LAYOUTS[self.layouts], (3, count))
+            take = take & jnp.stack([jnp.ones(count, bool), ~flat, jnp.ones(count, bool)])
+            labels = {p: jnp.where(take[i][:, None, None], read[p], labels[p]) for i, p in enumerate(PEOPLE)}
+        donated = dressing.garment_mask(labels["donor"], batch["garment_type"])
+        size = images["input"].shape[1:3]
+        small = (size[0] // 4, size[1] // 4)
+
+        def pose(name, key):
+            key_a, key_b = jax.random.split(key)
+            # As exact as the pose path reads people; the joints of a flat garment's wearer are inferred more roughly.
+            spread = jnp.where(flat & (name == "donor"), 0.02, 0.006)[:, None, None] * size[0]
+            points = batch[f"{name}_keypoints"] + spread * jax.random.normal(key_a, (count, 18, 2))
+            seen = batch[f"{name}_visible"] & jax.random.bernoulli(key_b, 0.95, (count, 18))
+            return keypoints.pose_map(keypoints.scale(points, size, small), seen, small, POSE_MAP_SIGMA)
+
+        return {
+            "input_image": images["input"],
+            "dress_image": jnp.where(donated[..., None], images["donor"], 1.0),
+            "s_input": segmentation.one_hot(labels["input"]),
+            "s_output": segmentation.one_hot(labels["output"]),
+            "s_dress": segmentation.one_hot(jnp.where(donated, labels["donor"], 0)),
+            "garment_out": dressing.garment_mask(labels["output"], batch["garment_type"]),
+            "donor_pose": pose("donor", keys[1]),
+            "target_pose": pose("output", keys[2]),
+            "truth": images["output"],
+            "truth_labels": truth,
+            "garment_truth": dressing.garment_mask(truth, batch["garment_type"]),
+        }
+
+    @staticmethod
+    def _remap(network, params, x: dict) -> dict:
+        return network.apply(params, x["dress_image"], x["s_dress"], x["s_output"], x["donor_pose"], x["target_pose"])
+
+    @staticmethod
+    def _remap_terms(out: dict, x: dict, batch: dict, flow_weight: float) -> tuple[jax.Array, dict]:
+        known = {n: batch[n].astype(jnp.float32) for n in ("flow", "flow_visible") if n in batch and flow_weight > 0}
+        terms = re_map.loss(out, x["truth"], x["truth_labels"], known, x["garment_truth"].astype(jnp.float32))
+        return total(terms, re_map.LOSS_WEIGHTS | {"flow": flow_weight}), terms
+
+
+@dataclasses.dataclass
+class ReMapTask(_Guided):
+    """ReMapCNN alone. `flow_weight` 0 leaves the talk's loss; mannequins know the true flow, and it helps."""
+
+    re_map_cnn: re_map.ReMapCNN = dataclasses.field(default_factory=re_map.ReMapCNN)
+    size: tuple[int, int] = (256, 192)
+    layouts: str = "mixed"
+    multi_path_weights: str = ""
+    flow_weight: float = 0.05
+    init_from: str = ""
+    export: str = ""
+    players = ("re_map_cnn",)
+    live_batch = "training_batch"
+
+    def init(self, key, batch):
+        del batch  # the size says it all
+        return {"re_map_cnn": _re_map_params(self.re_map_cnn, key, self.size, self.init_from)}
+
+    def _loss(self, params, frozen, batch, rng):
+        x = self._prepare(frozen, batch, rng)
+        return self._remap_terms(self._remap(self.re_map_cnn, params["re_map_cnn"], x), x, batch, self.flow_weight)
+
+    def losses(self):
+        return {"re_map_cnn": self._loss}
+
+    def pictures(self, params, frozen, batch):
+        def show(params, frozen, batch):
+            x = self._prepare(frozen, batch, jax.random.PRNGKey(0))
+            return x, self._remap(self.re_map_cnn, params["re_map_cnn"], x)
+
+        x, out = jax.device_get(jax.jit(show)(params, frozen, jax.tree.map(lambda a: a[:6], batch)))
+        rows = [
+            [
+                visualize.to_uint8(x["dress_image"][i]), visualize.colour_flow(out["flow"][i]),
+                visualize.to_uint8(np.repeat(out["mask"][i], 3, -1)), visualize.to_uint8(out["warped"][i]),
+                visualize.to_uint8(x["truth"][i]),
+            ]
+            for i in range(len(out["flow"]))
+        ]  # fmt: skip
+        return {"re_map": visualize.contact_sheet(rows, column_titles=["dress", "flow", "mask", "warped", "truth"])}
+
+    def finish(self, params, frozen, batches, workdir):
+        del frozen, batches, workdir
+        if self.export:
+            settings = {"model": "re_map_cnn"} | settings_of(self.re_map_cnn, self.size)
+            weights.save(self.export, params["re_map_cnn"], settings)
+
+
+def _re_map_params(network: re_map.ReMapCNN, key: jax.Array, size: tuple[int, int], path: str | Path = "") -> dict:
+    """ReMapCNN's parameters from a file, or untrained where `path` is empty."""
+    height, width = size
+    image, maps = jnp.zeros((1, height, width, 3)), jnp.zeros((1, height, width, segmentation.NUM_LABELS))
+    pose = jnp.zeros((1, height // 4, width // 4, keypoints.NUM_JOINTS))
+    make = jax.jit(lambda: network.init(key, image, maps, maps, pose, pose))
+    return load(path, "re_map_cnn", make) if path else make()
+
+
+@dataclasses.dataclass
+class TripleGuidedTask(_Guided):
+    """TripleGuidedCNN in the arms of the talk's Table 1: `none`, `pre` (ReMapCNN frozen before it) or `joint`.
+
+    The arm `post` needs no training of its own: it is `none` with ReMapCNN after it. `re_map_weights` empty takes the
+    released ReMapCNN, `none` an untrained one.
+    """
+
+    triple_guided_cnn: triple_guided.TripleGuidedCNN = dataclasses.field(default_factory=triple_guided.TripleGuidedCNN)
+    re_map_cnn: re_map.ReMapCNN = dataclasses.field(default_factory=re_map.ReMapCNN)
+    size: tuple[int, int] = (256, 192)
+    arm: str = "none"
+    layouts: str = "mixed"
+    multi_path_weights: str = ""
+    re_map_weights: str = ""
+    flow_weight: float = 0.05
+    re_map_weight: float = 0.3
+    init_from: str = ""
+    export: str = ""
+    live_batch = "training_batch"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.arm not in ARMS:
+            raise UserError(f"--arm is one of {', '.join(ARMS)}, not '{self.arm}'.")
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        return ("triple_guided_cnn", "re_map_cnn") if self.arm == "joint" else ("triple_guided_cnn",)
+
+    def _re_map_params(self, key):
+        path = "" if self.re_map_weights == "none" else self.re_map_weights or weights.released("re_map_cnn")
+        return _re_map_params(self.re_map_cnn, key, self.size, path)
+
+    def init(self, key, batch):
+        del batch  # the size says it all
+        image, maps = jnp.zeros((1, *self.size, 3)), jnp.zeros((1, *self.size, segmentation.NUM_LABELS))
+        make = jax.jit(lambda: self.triple_guided_cnn.init(key, image, image, maps, maps, maps))
+        params = {"triple_guided_cnn": load(self.init_from, "triple_guided_cnn", make) if self.init_from else make()}
+        if self.arm == "joint":
+            params["re_map_cnn"] = self._re_map_params(jax.random.fold_in(key, 1))
+        return params
+
+    def frozen(self):
+        frozen = super().frozen()
+        if self.arm == "pre":
+            frozen["re_map_cnn"] = self._re_map_params(jax.random.PRNGKey(0))
+        return frozen
+
+    def _run(self, params, frozen, batch, rng):
+        x = self._prepare(frozen, batch, rng)
+        dress, re_map = {"dress_image": x["dress_image"], "s_dress": x["s_dress"]}, None
+        if self.arm != "none":
+            re_map = self._remap(self.re_map_cnn, params.get("re_map_cnn") or frozen["re_map_cnn"], x)
+            dress = dressing.place_dress(re_map, x["dress_image"], x["s_dress"], x["garment_out"])
+        out = self.triple_guided_cnn.apply(
+            params["triple_guided_cnn"],
+            x["input_image"],
+            dress["dress_image"],
+            x["s_output"],
+            x["s_input"],
+            dress["s_dress"],
+        )
+        return x, out | {"given": dress["dress_image"]}, re_map
+
+    def _loss(self, params, frozen, batch, rng):
+        x, out, re_map = self._run(params, frozen, batch, rng)
+        terms = triple_guided.loss(out, x["truth"], x["garment_truth"])
+        value = total(terms, triple_guided.LOSS_WEIGHTS)
+        if self.arm == "joint":
+            flow_value, flow_terms = self._remap_terms(re_map, x, batch, self.flow_weight)
+            value = value + self.re_map_weight * flow_value
+            terms |= {f"re_map_{name}": term for name, term in flow_terms.items()}
+        return value, terms
+
+    def losses(self):
+        return {self.players: self._loss}
+
+    def pictures(self, params, frozen, batch):
+        def show(params, frozen, batch):
+            return self._run(params, frozen, batch, jax.random.PRNGKey(0))[:2]
+
+        x, out = jax.device_get(jax.jit(show)(params, frozen, jax.tree.map(lambda a: a[:6], batch)))
+        rows = [
+            [
+                visualize.to_uint8(x["input_image"][i]), visualize.to_uint8(x["dress_image"][i]),
+                visualize.colour_segmentation(x["s_output"][i].argmax(-1)), visualize.to_uint8(out["given"][i]),
+                visualize.to_uint8(out["shares"][i]), visualize.to_uint8(out["image"][i]),
+                visualize.to_uint8(x["truth"][i]),
+            ]
+            for i in range(len(out["image"]))
+        ]  # fmt: skip
+        titles = ["input", "dress", "S output", "dress given", "shares", "result", "truth"]
+        return {self.arm: visualize.contact_sheet(rows, column_titles=titles)}
+
+    def finish(self, params, frozen, batches, workdir):
+        del frozen, batches, workdir
+        if not self.export:
+            return
+        settings = {"model": "triple_guided_cnn", "arm": self.arm} | settings_of(self.triple_guided_cnn, self.size)
+        weights.save(self.export, params["triple_guided_cnn"], settings)
+        if self.arm == "joint":
+            path = Path(self.export)
+            settings = {"model": "re_map_cnn", "arm": "joint"} | settings_of(self.re_map_cnn, self.size)
+            weights.save(path.with_name("re_map_cnn_joint.safetensors"), params["re_map_cnn"], settings)

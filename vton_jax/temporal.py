@@ -1,0 +1,81 @@
+"""Temporal filters for result clips. Frames are float [T, H, W, 3] in [0, 1]; what comes back has the same shape.
+
+`gaussian` averages neighbouring frames where they stand: it calms flicker and leaves ghosts of moving edges. `motion`
+first moves each neighbour along the optical flow between the two frames (DIS flow, OpenCV) and trusts it only where it
+then agrees, so that moving edges stay single.
+"""
+
+import itertools
+
+import cv2
+import numpy as np
+
+FILTERS = ("none", "gaussian", "motion")
+
+
+def _weights(radius: int) -> np.ndarray:
+    offsets = np.arange(-radius, radius + 1)
+    return np.exp(-0.5 * np.square(offsets / max(radius / 1.5, 1e-6)))
+
+
+def gaussian(frames: np.ndarray, radius: int = 2) -> np.ndarray:
+    """A plain Gaussian average over `radius` frames to either side; the clip's ends repeat."""
+    weights = _weights(radius)
+    count = len(frames)
+    out = np.zeros_like(frames)
+    for weight, offset in zip(weights / weights.sum(), range(-radius, radius + 1), strict=True):
+        out += weight * frames[np.clip(np.arange(count) + offset, 0, count - 1)]
+    return out
+
+
+def optical_flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The backward flow [H, W, 2] by which the source frame shows the target frame; frames float [H, W, 3]."""
+    grey = [cv2.cvtColor(np.round(f * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for f in (target, source)]
+    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)
+
+
+def moved(source: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """The source frame warped by a backward flow."""
+    height, width = flow.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    place = (x + flow[..., 0], y + flow[..., 1])
+    return cv2.remap(source.astype(np.float32), *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def motion(frames: np.ndarray, radius: int = 2, tolerance: float = 0.06) -> np.ndarray:
+    """An average over `radius` frames to either side that follows the motion.
+
+    A moved neighbour counts by its weight times exp(-(difference / tolerance)²), the difference smoothed over 5 pixels.
+    """
+    weights = _weights(radius)
+    count = len(frames)
+    out = np.empty_like(frames)
+    for index in range(count):
+        total = weights[radius] * frames[index].astype(np.float32)
+        mass = np.full((*frames.shape[1:3], 1), weights[radius], np.float32)
+        for offset in range(-radius, radius + 1):
+            other = index + offset
+            if offset == 0 or not 0 <= other < count:
+                continue
+            near = moved(frames[other], optical_flow(frames[other], frames[index]))
+            difference = cv2.blur(np.abs(near - frames[index]).mean(-1), (5, 5))[..., None]
+            trust = weights[offset + radius] * np.exp(-np.square(difference / tolerance))
+            total += trust * near
+            mass += trust
+        out[index] = total / mass
+    return np.clip(out, 0, 1)
+
+
+def apply(name: str, frames: np.ndarray) -> np.ndarray:
+    """The filter `name` of `FILTERS`. Raises: ValueError for another name."""
+    if name not in FILTERS:
+        raise ValueError(f"temporal filter {name!r} is none of {', '.join(FILTERS)}")
+    if name == "none" or len(frames) < 2:
+        return frames
+    return {"gaussian": gaussian, "motion": motion}[name](frames)
+
+
+def flicker(frames: np.ndarray) -> float:
+    """Mean absolute difference between each frame and the one before it moved onto it, motion compensated."""
+    found = [np.abs(moved(a, optical_flow(a, b)) - b).mean() for a, b in itertools.pairwise(frames)]
+    return float(np.mean(found)) if found else 0.0

@@ -1,0 +1,346 @@
+"""Photo + garment + poses -> results: the path that `render.py`, `invert.py` and the evaluation call.
+
+Alphabet: frames are uint8 [H, W, 3] or [T, H, W, 3] of the network's size (`TryOn.size`, bring photos there with
+`media.fit`); layouts are `types.Layout` at that size. RGB alone enters: layouts and keypoints are read from the pixels.
+
+The way: read user, donor and pose frames (forward procedure) -> coarse target segmentation -> backward procedure ->
+TripleGuidedCNN and ReMapCNN in one of four arms.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vton_jax import composition, dressing, garment_landmarks, geometry, inversion, keypoints, segmentation, weights
+from vton_jax.errors import UserError
+from vton_jax.models.garment_cnn import GarmentCNN
+from vton_jax.models.multi_path_cnn import MultiPathCNN
+from vton_jax.models.re_map_cnn import ReMapCNN
+from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
+from vton_jax.types import Layout
+
+ARMS = ("none", "post", "pre", "joint")
+POSE_MAP_SIGMA = 2.0  # pixels at stride 4, as in training
+LEARNING_RATE = 0.1
+PRIOR_WEIGHT, POSE_WEIGHT = 0.3, 100.0
+POSE_PATH_SIGMA = 2.5  # pixels of the pose path, as in training
+FIRST_ITERATIONS, NEXT_ITERATIONS = 60, 10  # for a first frame, and for one that starts from the frame before
+
+
+@flax.struct.dataclass
+class Donor:
+    """A garment to be put on: its picture with everything else white, its layout, and what it is."""
+
+    image: jax.Array  # float [H, W, 3], I'_donor
+    layout: Layout  # the whole picture's layout
+    garment_type: jax.Array  # int32 [], index in segmentation.GARMENT_TYPES
+    flat: jax.Array  # bool []
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One frame's result and everything on the way to it, NumPy."""
+
+    image: np.ndarray  # float [H, W, 3] in [0, 1]
+    coarse: np.ndarray  # uint8 [H, W] with UNKNOWN
+    final: np.ndarray  # uint8 [H, W]
+    flow: np.ndarray  # float [H, W, 2], zero in the arm `none`
+    errors: np.ndarray  # Err after every iteration [iterations]
+    steps: dict[str, np.ndarray] | None = None
+
+
+def _network(name: str, module, path: Path | None = None):
+    params, settings, extra = weights.load(path or weights.released(name), name.removesuffix("_joint"))
+    names = {field.name for field in dataclasses.fields(module)} - {"parent", "name"}
+    known = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in names}
+    return module(**known), params, extra, settings
+
+
+class TryOn:
+    """The released networks of one arm, compiled on first use.
+
+    Args: arm: one of `ARMS`. folder: where the weights lie (default: the released ones).
+    """
+
+    def __init__(self, arm: str = "joint", folder: str | Path | None = None):
+        if arm not in ARMS:
+            raise UserError(f"--remap={arm} is none of {', '.join(ARMS)}.")
+        self.arm = arm
+        at = lambda name: Path(folder) / f"{name}.safetensors" if folder else weights.released(name)  # noqa: E731
+        self.multi_path, self._multi_path, extra, settings = _network(
+            "multi_path_cnn", MultiPathCNN, at("multi_path_cnn")
+        )
+        self.size = tuple(settings["size"])
+        self.garment_cnn, self._garment, _, settings = _network("garment_cnn", GarmentCNN, at("garment_cnn"))
+        self._garment_size = tuple(settings["size"])
+        base = {"none": "none", "post": "none", "pre": "pre", "joint": "joint"}[arm]
+        name = f"triple_guided_cnn_{base}"
+        self.triple_guided, self._triple, _, _ = _network("triple_guided_cnn", TripleGuidedCNN, at(name))
+        self.re_map, self._re_map = None, None
+        if arm != "none":
+            name = "re_map_cnn_joint" if arm == "joint" else "re_map_cnn"
+            self.re_map, self._re_map, _, _ = _network("re_map_cnn", ReMapCNN, at(name))
+        self._prior = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
+        self._small = (self.size[0] // 2, self.size[1] // 2)
+        self._optimizer = optax.adam(LEARNING_RATE, b1=0.8, b2=0.95)
+        loss = inversion.layout_loss(self._decode, self._prior, PRIOR_WEIGHT, POSE_WEIGHT)
+        self._steps = inversion.make_steps(loss, self._optimizer)
+
+    # ------------------------------------------------------------------------------------------------ reading pixels
+
+    def _decode(self, z: jax.Array, paths: tuple[str, ...] = ("segmentation", "pose")) -> dict[str, jax.Array]:
+        return self.multi_path.apply(self._multi_path, z, paths, method="decode")
+
+    @functools.cached_property
+    def _forward(self):
+        def forward(params, images):
+            images = images.astype(jnp.float32) / 255
+            out = self.multi_path.apply(params, images)
+            labels = geometry.resize(out["segmentation"], self.size).argmax(-1).astype(jnp.uint8)
+            points, visible, _ = keypoints.read_pose_map(out["pose"])
+            points = keypoints.scale(points, self._small, self.size)
+            layout = Layout(labels, jnp.where(visible[..., None], points, 0.0), visible)
+            return layout, out["z"], out["image"]
+
+        return jax.jit(forward)
+
+    def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray, np.ndarray]:
+        """The forward procedure on frames [T, H, W, 3]: layouts [T], latents [T, N], smoothed images [T, H, W, 3]."""
+        return self._in_batches(lambda part: self._forward(self._multi_path, part), np.asarray(frames), batch)
+
+    @staticmethod
+    def _in_batches(function, frames, batch):
+        """Equal batches, the last one padded, so that one compiled program serves all."""
+        count = len(jax.tree.leaves(frames)[0])
+        batch = min(batch, count)
+        parts = []
+        for first in range(0, count, batch):
+            index = np.minimum(np.arange(first, first + batch), count - 1)
+            parts.append(jax.device_get(function(jax.tree.map(lambda a, i=index: a[i], frames))))
+        return jax.tree.map(lambda *a: np.concatenate(a)[:count], *parts)
+
+    @functools.cached_property
+    def _read_flat(self):
+        def read(params, image):
+            small = geometry.resize(image.astype(jnp.float32) / 255, self._garment_size)
+            out = self.garment_cnn.apply(params, small[None])
+            labels = geometry.resize(out["segmentation"], self.size)[0].argmax(-1).astype(jnp.uint8)
+            points, present, _ = keypoints.read_pose_map(out["landmarks"][0], radius=2)
+            points = keypoints.scale(points, out["landmarks"].shape[1:3], self.size)
+            return labels, jnp.where(present[:, None], points, 0.0), present
+
+        return jax.jit(read)
+
+    def looks_flat(self, frame: np.ndarray) -> bool:
+        """Whether a picture shows a garment laid flat rather than a person, as GarmentCNN sees it."""
+        labels, _, present = jax.device_get(self._read_flat(self._garment, frame))
+        return bool((labels > 0).mean() > 0.03 and present.sum() >= 3)
+
+    def read_donor(self, frame: np.ndarray, garment_type: str = "auto", flat: bool | None = None) -> Donor:
+        """Reads the garment's picture [H, W, 3]: a person wearing it, or the garment alone (`flat`; None: look).
+
+        Raises: UserError where no garment is found.
+        """
+        require_content(frame, "the garment picture")
+        flat = self.looks_flat(frame) if flat is None else flat
+        if flat:
+            labels, landmarks, present = jax.device_get(self._read_flat(self._garment, frame))
+            kind = composition.garment_type_of(labels, True)
+            points, visible = garment_landmarks.keypoints_from_landmarks(landmarks, present, kind)
+            # One garment lies there: stray labels of another kind are its own.
+            own = {"upper": "upper-clothes", "dress": "dress"}.get(kind)
+            lower = [n for n in ("skirt", "pants") if own is None]
+            if lower:
+                own = max(lower, key=lambda n: int((labels == segmentation.ID[n]).sum()))
+            labels = np.where(labels > 0, segmentation.ID[own], 0).astype(np.uint8)
+            layout = Layout(labels, np.asarray(points), np.asarray(visible))
+        else:
+            layout = jax.tree.map(lambda a: a[0], self.read_people(frame[None])[0])
+            kind = composition.garment_type_of(layout.segmentation, False)
+        chosen = kind if garment_type == "auto" else garment_type
+        mask = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[chosen])
+        if mask.mean() < 0.005:
+            what = "garment laid flat" if flat else "person"
+            raise UserError(
+                f"No garment of type '{chosen}' was found in the garment picture, read as a {what}; try another "
+                "--garment_type, --garment_is=flat or --garment_is=person, or a clearer picture."
+            )
+        image = np.where(mask[..., None], frame.astype(np.float32) / 255, 1.0)
+        index = np.int32(segmentation.GARMENT_TYPES.index(chosen))
+        return Donor(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
+
+    # --------------------------------------------------------------------------------------------- the target layout
+
+    @functools.cached_property
+    def _compose(self):
+        one = composition.coarse_target_segmentation
+        return jax.jit(jax.vmap(one, in_axes=(None, None, 0, None)))
+
+    @functools.cached_property
+    def _compose_pairs(self):
+        return jax.jit(jax.vmap(composition.coarse_target_segmentation))
+
+    def coarse(self, user: Layout, donor: Donor, poses: Layout, batch: int = 8):
+        """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
+        return self._in_batches(lambda p: self._compose(user, donor.layout, p, donor.garment_type), poses, batch)
+
+    @functools.cached_property
+    def _target(self):
+        def target(coarse, points, visible):
+            maps = keypoints.pose_map(
+                keypoints.scale(points, self.size, self._small), visible, self._small, POSE_PATH_SIGMA
+            )
+            soft = segmentation.soft_maps(coarse.astype(jnp.int32), 2)
+            return {"segmentation": soft, "pose": maps, "visible": visible.astype(jnp.float32)}
+
+        return jax.jit(target)
+
+    @functools.cached_property
+    def _layout_of(self):
+        def layout(z):
+            logits = self._decode(z, ("segmentation",))["segmentation"]
+            return geometry.resize(logits, self.size).argmax(-1).astype(jnp.uint8)
+
+        return jax.jit(layout)
+
+    def backward(self, coarse: np.ndarray, poses: Layout, z: np.ndarray, max_iterations: int = FIRST_ITERATIONS):
+        """The backward procedure for coarse maps [B, H, W] of pose layouts [B], from latents [B, N].
+
+        Returns: latents [B, N], final maps uint8 [B, H, W], Err [iterations, B].
+        """
+        target = self._target(coarse, poses.keypoints, poses.visible)
+        z, errors = inversion.invert(
+            None, target, z, optimizer=self._optimizer, max_iterations=max_iterations, steps=self._steps
+        )
+        return np.asarray(z), np.asarray(self._layout_of(z)), errors
+
+    def iterations(
+        self, coarse: np.ndarray, poses: Layout, z: np.ndarray, max_iterations: int
+    ) -> Iterator[tuple[np.ndarray, float]]:
+        """The backward procedure on one frame (leading axis 1), watched: (map uint8 [H, W], Err) before every step."""
+        target = self._target(coarse, poses.keypoints, poses.visible)
+        state = inversion.start(jnp.array(z), self._optimizer)
+        layout = np.asarray(self._layout_of(state.z))[0]
+        for current, errors in inversion.iterate(self._steps, state, target, max_iterations):
+            yield layout, float(errors[-1, 0])
+            layout = np.asarray(self._layout_of(current.z))[0]
+
+    # ---------------------------------------------------------------------------------------------------- the picture
+
+    @functools.cached_property
+    def _dress(self):
+        def dress(triple, re_map_params, user_image, user_labels, donor, final, pose_points, pose_visible):
+            count = final.shape[0]
+            small = (self.size[0] // 4, self.size[1] // 4)
+            spread = lambda a: jnp.broadcast_to(a, (count, *a.shape)) if a.ndim == 3 else a  # noqa: E731
+            one_hot = segmentation.one_hot
+            types = jnp.broadcast_to(donor.garment_type, (count,))
+            labels = jnp.broadcast_to(donor.layout.segmentation, (count, *self.size)).astype(jnp.int32)
+            donated = dressing.garment_mask(labels, types)
+            s_dress = one_hot(jnp.where(donated, labels, 0))
+            s_output = one_hot(final.astype(jnp.int32))
+            s_input = one_hot(jnp.broadcast_to(user_labels, (count, *self.size)).astype(jnp.int32))
+            garment_out = dressing.garment_mask(final.astype(jnp.int32), types)
+            dress_image, user = spread(donor.image), spread(user_image)
+            flow = jnp.zeros((count, *self.size, 2))
+            given, s_given, re_map = dress_image, s_dress, None
+            if self.arm != "none":
+                pose = lambda p, v: keypoints.pose_map(  # noqa: E731
+                    keypoints.scale(p, self.size, small), v, small, POSE_MAP_SIGMA
+                )
+                points = jnp.broadcast_to(donor.layout.keypoints, (count, 18, 2))
+                seen = jnp.broadcast_to(donor.layout.visible, (count, 18))
+                re_map = self.re_map.apply(
+                    re_map_params, dress_image, s_dress, s_output, pose(points, seen), pose(pose_points, pose_visible)
+                )
+                flow = re_map["flow"]
+                if self.arm != "post":
+                    placed = dressing.place_dress(re_map, dress_image, s_dress, garment_out)
+                    given, s_given = placed["dress_image"], placed["s_dress"]
+            image = self.triple_guided.apply(triple, user, given, s_output, s_input, s_given)["image"]
+            if self.arm == "post":
+                image = dressing.blend_after(image, re_map, garment_out)
+            return jnp.clip(image, 0, 1), flow
+
+        return jax.jit(dress)
+
+    def dress(
+        self, user_image: np.ndarray, user: Layout, donor: Donor, final: np.ndarray, poses: Layout, batch: int = 4
+    ):
+        """Paints final maps [T, H, W]: results float [T, H, W, 3] and flows [T, H, W, 2].
+
+        `user_image` is a float picture [H, W, 3]; user and donor may also carry a leading axis T.
+        """
+        many = user_image.ndim == 4
+
+        def part(frames):
+            final, points, visible, *rest = frames
+            who = rest if many else (user_image, user.segmentation, donor)
+            return self._dress(self._triple, self._re_map, *who, final, points, visible)
+
+        frames = [final, poses.keypoints, poses.visible]
+        if many:
+            frames += [user_image, user.segmentation, donor]
+        return self._in_batches(part, tuple(frames), batch)
+
+    # ---------------------------------------------------------------------------------------------------- all together
+
+    def clip(self, user_frame: np.ndarray, donor: Donor, pose_frames: np.ndarray) -> Iterator[Result]:
+        """Dresses the user [H, W, 3] in the donor's garment in every pose of `pose_frames` [T, H, W, 3].
+
+        Frame by frame z starts from the frame before, moved by what the pose image's latent moved.
+        Raises: UserError where no person is found.
+        """
+        require_content(user_frame, "the photo")
+        layouts, _, _ = self.read_people(user_frame[None])
+        user = jax.tree.map(lambda a: a[0], layouts)
+        require_person(user, "the photo")
+        user_image = user_frame.astype(np.float32) / 255
+        poses, z_pose, _ = self.read_people(pose_frames)
+        for index in range(len(pose_frames)):
+            require_content(pose_frames[index], f"frame {index} of the pose clip")
+            require_person(jax.tree.map(lambda a, i=index: a[i], poses), f"frame {index} of the pose clip")
+        chunk, z, before = 4, None, None
+        for first in range(0, len(pose_frames), chunk):
+            part = jax.tree.map(lambda a, f=first: a[f : f + chunk], poses)
+            coarse, steps = self.coarse(user, donor, part)
+            finals, errors = [], []
+            for index in range(len(coarse)):
+                now = z_pose[first + index][None]
+                begin = now if z is None else z + now - before
+                number = FIRST_ITERATIONS if z is None else NEXT_ITERATIONS
+                pose = jax.tree.map(lambda a, i=index: a[i : i + 1], part)
+                z, final, error = self.backward(coarse[index][None], pose, begin, number)
+                before = now
+                finals.append(final[0])
+                errors.append(error[:, 0])
+            images, flows = self.dress(user_image, user, donor, np.stack(finals), part)
+            for index in range(len(coarse)):
+                yield Result(
+                    image=images[index],
+                    coarse=coarse[index],
+                    final=finals[index],
+                    flow=flows[index],
+                    errors=errors[index],
+                    steps={name: maps[index] for name, maps in steps.items()},
+                )
+
+
+def require_content(frame: np.ndarray, where: str) -> None:
+    """Raises UserError where a picture [H, W, 3] is one colour throughout: networks see people in emptiness too."""
+    if np.asarray(frame, np.float32).std((0, 1)).max() < 3:
+        raise UserError(f"There is nothing in {where}: all its pixels have one colour.")
+
+
+def require_person(layout: Layout, where: str) -> None:
+    """Raises UserError where a layout shows no person: hardly any body, or fewer than four joints."""
+    share = float((np.asarray(layout.segmentation) > 0).mean())
+    if share < 0.02 or int(np.asarray(layout.visible).sum()) < 4:
+        raise UserError(f"No person was found in {where}; use a picture that shows one person from head to foot.")
