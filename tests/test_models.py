@@ -1,0 +1,334 @@
+"""The networks and their losses: shapes and names, gradients that reach every parameter, slow obvious references."""
+
+import dataclasses
+import re
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from vton_jax import dressing, geometry, keypoints, losses, metrics, segmentation, train_state, weights
+from vton_jax.models import garment_cnn, multi_path_cnn, re_map_cnn, triple_guided_cnn
+from vton_jax.tasks import TASKS
+from vton_jax.tasks.multi_path import MultiPathTask
+
+SMALL = (64, 32)  # two places or more for every attention
+# The tests wait for the compiler, not for the arithmetic.
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+GARMENT_TYPE = jnp.array([0, 2])
+
+
+@dataclasses.dataclass
+class Case:
+    """A network, its inputs at a size, the shapes of its outputs there, and its loss as a function of the outputs."""
+
+    module: object
+    released: tuple[str, ...]
+    inputs: object
+    shapes: object
+    terms: object
+    weights: dict
+
+
+def pictures(size, channels=3, seed=0):
+    return jnp.asarray(np.random.default_rng(seed).random((2, *size, channels), np.float32))
+
+
+def labels(size):
+    return jnp.asarray(np.random.default_rng(1).integers(0, segmentation.NUM_LABELS, (2, *size)))
+
+
+def layout(size):
+    return segmentation.one_hot(labels(size))
+
+
+def points(size, count):
+    return jnp.asarray(np.random.default_rng(2).random((2, count, 2), np.float32)) * min(size)
+
+
+def quarter(size):
+    return size[0] // 4, size[1] // 4
+
+
+def half(size):
+    return size[0] // 2, size[1] // 2
+
+
+def _re_map_inputs(size):
+    pose = pictures(quarter(size), keypoints.NUM_JOINTS)
+    return pictures(size), layout(size), layout(size), pose, pose
+
+
+CASES = {
+    "multi_path_cnn": Case(
+        lambda size, dtype: multi_path_cnn.MultiPathCNN(size=size, dtype=dtype),
+        ("multi_path_cnn",),
+        lambda size: (pictures(size),),
+        lambda size: {"z": (2, 128), "image": (2, *size, 3), "segmentation": (2, *half(size), 18), "pose": (2, *half(size), 18)},  # noqa: E501
+        lambda out, size: multi_path_cnn.loss(out, pictures(size), labels(size), points(size, 18), jnp.ones((2, 18), bool)),  # noqa: E501
+        multi_path_cnn.LOSS_WEIGHTS,
+    ),
+    "garment_cnn": Case(
+        lambda size, dtype: garment_cnn.GarmentCNN(dtype=dtype),
+        ("garment_cnn",),
+        lambda size: (pictures(size),),
+        lambda size: {"landmarks": (2, *quarter(size), 12), "segmentation": (2, *half(size), 18)},
+        lambda out, size: garment_cnn.loss(
+            out, pictures(size), labels(size), points(size, 12), jnp.ones((2, 12), bool)
+        ),
+        garment_cnn.LOSS_WEIGHTS,
+    ),
+    "re_map_cnn": Case(
+        lambda size, dtype: re_map_cnn.ReMapCNN(dtype=dtype),
+        ("re_map_cnn", "re_map_cnn_joint"),
+        _re_map_inputs,
+        lambda size: {"flow": (2, *size, 2), "mask": (2, *size, 1), "warped": (2, *size, 3), "coarse_flow": (2, *quarter(size), 2)},  # noqa: E501
+        lambda out, size: re_map_cnn.loss(
+            out, pictures(size, seed=3), jnp.zeros((2, *size), int),
+            {"flow": jnp.ones((2, *size, 2)), "flow_visible": jnp.ones((2, *size))}, jnp.ones((2, *size)),
+        ),
+        re_map_cnn.LOSS_WEIGHTS,
+    ),
+    "triple_guided_cnn": Case(
+        lambda size, dtype: triple_guided_cnn.TripleGuidedCNN(dtype=dtype),
+        ("triple_guided_cnn_none", "triple_guided_cnn_pre", "triple_guided_cnn_joint"),
+        lambda size: (pictures(size), pictures(size, seed=4), layout(size), layout(size), layout(size)),
+        lambda size: {"image": (2, *size, 3), "painted": (2, *size, 3), "shares": (2, *size, 3)},
+        lambda out, size: triple_guided_cnn.loss(out, pictures(size, seed=5), jnp.ones((2, *size))),
+        triple_guided_cnn.LOSS_WEIGHTS,
+    ),
+}  # fmt: skip
+NAMES = sorted(CASES)
+
+
+def total_loss(case, module, params, size):
+    terms = case.terms(module.apply(params, *case.inputs(size)), size)
+    assert set(terms) == set(case.weights)
+    return sum(case.weights[name] * term for name, term in terms.items())
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("size", [(256, 192), (128, 96)])
+@pytest.mark.parametrize("name", NAMES)
+def test_names_shapes_and_types(name, size, dtype):
+    case = CASES[name]
+    module = case.module(size, dtype)
+    params = jax.eval_shape(module.init, jax.random.PRNGKey(0), *case.inputs(size))
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}  # whatever it computes in
+    out = jax.eval_shape(module.apply, params, *case.inputs(size))
+    assert {key: value.shape for key, value in out.items()} == case.shapes(size)
+    assert {value.dtype for value in out.values()} == {jnp.dtype("float32")}
+    gradient = jax.eval_shape(jax.grad(lambda p: total_loss(case, module, p, size)), params)
+    assert jax.tree.structure(gradient) == jax.tree.structure(params)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient_reaches_every_parameter(name):
+    case = CASES[name]
+    module = case.module(SMALL, jnp.bfloat16 if name == "garment_cnn" else jnp.float32)
+    params = jax.jit(module.init, compiler_options=QUICK)(jax.random.PRNGKey(0), *case.inputs(SMALL))
+    gradient = jax.jit(jax.grad(lambda p: total_loss(case, module, p, SMALL)), compiler_options=QUICK)(params)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(gradient)[0]:
+        where = jax.tree_util.keystr(path)
+        assert np.isfinite(leaf).all(), where
+        # Attention does not change when all keys move alike: that bias learns nothing, by construction.
+        assert np.abs(leaf).max() > 0 or "['key']['bias']" in where, where
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cards_recipes_and_weights_agree(name):
+    """Each released file has a card that counts its parameters, and a header that rebuilds the network."""
+    case = CASES[name]
+    for released in case.released:
+        path = weights.released(released)
+        card = path.with_suffix(".md").read_text(encoding="utf-8")
+        assert "Apache-2.0" in card
+        size = tuple(map(int, re.search(r"(\d+)x(\d+)", card).groups()))
+        shapes = jax.eval_shape(case.module(size, jnp.float32).init, jax.random.PRNGKey(0), *case.inputs(size))
+        assert f"{train_state.count_params(shapes):,}" in card
+        if not path.is_file():
+            continue
+        params, settings, _ = weights.load(path, name)
+        assert jax.tree.map(jnp.shape, params) == jax.tree.map(lambda leaf: leaf.shape, shapes)
+        assert tuple(settings.get("size", size)) == size
+
+
+def test_decode_computes_only_the_paths_asked_for():
+    module = multi_path_cnn.MultiPathCNN(size=SMALL)
+    params = jax.jit(module.init, compiler_options=QUICK)(jax.random.PRNGKey(0), pictures(SMALL))
+    z = jnp.ones((2, module.latent_size))
+    everything = jax.jit(lambda p: module.apply(p, z, method="decode"), compiler_options=QUICK)(params)
+    assert set(everything) == {"image", "segmentation", "pose"}
+    decoder = {k: v for k, v in params["params"]["decoder"].items() if k not in ("image_path", "pose_path")}
+    without = {"params": {"decoder": decoder}}  # it cannot use what is not there
+    one = jax.jit(lambda p: module.apply(p, z, ("segmentation",), method="decode"), compiler_options=QUICK)(without)
+    assert set(one) == {"segmentation"}
+    np.testing.assert_allclose(one["segmentation"], everything["segmentation"], atol=1e-5)
+    assert everything["image"].min() >= 0 and everything["image"].max() <= 1
+
+
+def test_triple_guided_image_is_the_mixture_it_says():
+    case = CASES["triple_guided_cnn"]
+    module = triple_guided_cnn.TripleGuidedCNN(widths=(16, 16, 16))
+    inputs = case.inputs(SMALL)
+    run = jax.jit(lambda key: module.init_with_output(key, *inputs)[0], compiler_options=QUICK)
+    out = run(jax.random.PRNGKey(0))
+    np.testing.assert_allclose(out["shares"].sum(-1), 1.0, atol=1e-5)
+    parts = jnp.stack([out["painted"], inputs[0], inputs[1]], -2)  # painted, copied from the input, from the dress
+    np.testing.assert_allclose(out["image"], (out["shares"][..., None] * parts).sum(-2), atol=1e-5)
+
+
+class TinyPaths(nn.Module):
+    """What the task needs of MultiPathCNN, quick to compile."""
+
+    size: tuple[int, int] = SMALL
+
+    @nn.compact
+    def __call__(self, image):
+        x = nn.avg_pool(image, (2, 2), (2, 2))
+        pose, labels = nn.Dense(18)(x), nn.Dense(18)(x)
+        return {"z": nn.Dense(4)(x.mean((1, 2))), "image": nn.Dense(3)(image), "segmentation": labels, "pose": pose}
+
+
+def test_the_adversarial_option_gives_both_players_their_gradient():
+    task = MultiPathTask(TinyPaths(), SMALL, adversarial_weight=0.1)
+    batch = {"garment_type": GARMENT_TYPE, "donor_flat": jnp.array([True, False])}
+    for seed, person in enumerate(("input", "donor", "output")):
+        batch |= {
+            f"{person}_image": (pictures(SMALL, seed=seed) * 255).astype(jnp.uint8),
+            f"{person}_segmentation": labels(SMALL).astype(jnp.uint8),
+            f"{person}_keypoints": points(SMALL, 18),
+            f"{person}_visible": jnp.ones((2, 18), bool),
+        }
+    assert task.players == ("multi_path_cnn", "discriminator") and MultiPathTask().players == ("multi_path_cnn",)
+    params = task.init(jax.random.PRNGKey(0), batch)
+    optimizer = optax.sgd(0.1)
+    step = jax.jit(train_state.make_train_step(task, optimizer), compiler_options=QUICK)
+    state, found = step(train_state.create(params, optimizer), {}, batch, jax.random.PRNGKey(1))
+    assert found["finite"] == 1
+    assert {"adversarial", "judge_real", "judge_fake"} <= set(found)
+    for player in task.players:
+        assert found[f"gradient_norm/{player}"] > 0
+        moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), params[player], state.params[player])
+        assert max(jax.tree.leaves(moved)) > 0
+    # A flat donor shows no person: its place is the output's.
+    people = task._people(batch)
+    np.testing.assert_array_equal(people["image"][2], batch["output_image"][0])
+    np.testing.assert_array_equal(people["image"][3], batch["donor_image"][1])
+
+
+def test_every_task_says_what_sizes_it_takes():
+    for name, task in TASKS.items():
+        with pytest.raises(ValueError, match=r"--size=250x190 .* multiples of (16|32), for example 256x192"):
+            if name == "multi_path_cnn":
+                task(multi_path_cnn.MultiPathCNN(size=(250, 190)), size=(250, 190))
+            else:
+                task(size=(250, 190))
+
+
+# --- losses against slow references ----------------------------------------------------------------------------------
+
+
+def test_gradient_difference_against_loops():
+    a, b = np.asarray(pictures((5, 4))), np.asarray(pictures((5, 4), seed=1))
+    down = [abs((a[n, y + 1, x] - a[n, y, x]) - (b[n, y + 1, x] - b[n, y, x])).mean()
+            for n in range(2) for y in range(4) for x in range(4)]  # fmt: skip
+    right = [abs((a[n, y, x + 1] - a[n, y, x]) - (b[n, y, x + 1] - b[n, y, x])).mean()
+             for n in range(2) for y in range(5) for x in range(3)]  # fmt: skip
+    np.testing.assert_allclose(losses.gradient_difference(a, b), np.mean(down) + np.mean(right), rtol=1e-5)
+    np.testing.assert_allclose(losses.gradient_difference(a, a + 0.3), 0, atol=1e-6)  # a constant is no edge
+
+
+def test_total_variation_against_loops():
+    flow = np.asarray(pictures((5, 4), 2))
+    inside = np.random.default_rng(3).random((2, 5, 4)) < 0.7
+    down, right = [], []
+    for n in range(2):
+        for y in range(5):
+            for x in range(4):
+                for other, found in (((n, y + 1, x), down), ((n, y, x + 1), right)):
+                    if other[1] < 5 and other[2] < 4:
+                        both = inside[n, y, x] and inside[other]
+                        found.append(abs(flow[other] - flow[n, y, x]).sum() if both else 0.0)
+    np.testing.assert_allclose(losses.total_variation(flow, inside), np.mean(down) + np.mean(right), rtol=1e-5)
+
+
+def test_the_flow_may_jump_at_a_boundary():
+    flow = jnp.zeros((1, 4, 8, 2)).at[:, :, 4:].set(10.0)
+    inside = jnp.ones((1, 4, 8)).at[:, :, 4].set(0)
+    assert losses.total_variation(flow, inside) == 0 < losses.total_variation(flow, jnp.ones((1, 4, 8)))
+
+
+def test_masked_mean():
+    values, mask = np.asarray(pictures((5, 4)))[..., 0], np.random.default_rng(4).random((2, 5, 4)) < 0.5
+    np.testing.assert_allclose(losses.masked_mean(values, mask), values[mask].mean(), rtol=1e-5)
+    assert losses.masked_mean(values, np.zeros_like(mask)) == 0
+
+
+def test_structural_dissimilarity_is_one_minus_ssim():
+    a = np.asarray(pictures((24, 20)))
+    b = np.clip(a + 0.2 * np.asarray(pictures((24, 20), seed=1)), 0, 1)
+    found = losses.structural_dissimilarity(a, b)
+    np.testing.assert_allclose(found[:, 5:-5, 5:-5], 1 - metrics.ssim_map(a, b), atol=2e-4)
+    np.testing.assert_allclose(losses.structural_dissimilarity(a, a), 0, atol=1e-5)
+    assert found.shape == a.shape
+
+
+def test_least_squares_adversarial():
+    scores = jnp.array([1.0, 0.0])
+    assert losses.least_squares_adversarial(scores, True) == losses.least_squares_adversarial(scores, False) == 0.5
+    assert losses.least_squares_adversarial(jnp.ones(3), True) == 0
+
+
+# --- dressing --------------------------------------------------------------------------------------------------------
+
+
+def test_garment_mask_covers_what_each_type_covers():
+    every = jnp.broadcast_to(jnp.arange(segmentation.NUM_LABELS), (3, 1, segmentation.NUM_LABELS))
+    masks = dressing.garment_mask(every, jnp.arange(3))
+    for index, name in enumerate(segmentation.GARMENT_TYPES):
+        assert set(np.flatnonzero(masks[index, 0])) == set(segmentation.GARMENT_LABELS[name])
+
+
+def re_map_outputs(dress, dx, mask):
+    flow = jnp.zeros((*dress.shape[:3], 2)).at[..., 0].set(dx)
+    return {"flow": flow, "warped": geometry.warp(dress, flow), "mask": jnp.full((*dress.shape[:3], 1), mask)}
+
+
+def test_place_dress():
+    shirt = segmentation.LABELS.index("upper-clothes")
+    worn = np.zeros((2, 6, 8), bool)
+    worn[:, 1:5, 3:6] = True
+    s_dress = segmentation.one_hot(jnp.where(worn, shirt, 0))
+    dress = jnp.where(worn[..., None], 0.5 * pictures((6, 8)), 1.0)
+    target = np.roll(worn, -1, 2)
+    # One pixel to the left in the target: it reads its right neighbour.
+    placed = dressing.place_dress(re_map_outputs(dress, 1, 1.0), dress, s_dress, jnp.asarray(target))
+    np.testing.assert_allclose(placed["dress_image"], np.roll(dress, -1, 2), atol=1e-6)
+    np.testing.assert_array_equal(np.asarray(placed["s_dress"]).argmax(-1), np.where(target, shirt, 0))
+    # Where the mask trusts nothing, the dress's mean colour stands in; outside the garment it is white.
+    placed = dressing.place_dress(re_map_outputs(dress, 1, 0.0), dress, s_dress, jnp.asarray(target))
+    for n in range(2):
+        mean = np.asarray(dress[n])[worn[n]].mean(0)
+        np.testing.assert_allclose(np.asarray(placed["dress_image"][n])[target[n]], np.tile(mean, (12, 1)), atol=1e-5)
+        assert (np.asarray(placed["dress_image"][n])[~target[n]] == 1).all()
+    empty = dressing.place_dress(
+        re_map_outputs(dress, 0, 0.5), dress, segmentation.one_hot(jnp.zeros_like(worn, int)), target
+    )
+    assert np.isfinite(empty["dress_image"]).all()
+
+
+def test_blend_after_touches_only_the_garment():
+    image, dress = pictures((6, 8)), pictures((6, 8), seed=1)
+    inside = jnp.zeros((2, 6, 8)).at[:, 2:4].set(1)
+    out = dressing.blend_after(image, re_map_outputs(dress, 0, 1.0), inside)
+    np.testing.assert_allclose(out[:, 2:4], dress[:, 2:4], atol=1e-6)
+    np.testing.assert_array_equal(out[:, :2], image[:, :2])
+    half_way = dressing.blend_after(image, re_map_outputs(dress, 0, 0.5), inside)
+    np.testing.assert_allclose(half_way[:, 2:4], (image + dress)[:, 2:4] / 2, atol=1e-6)

@@ -1,0 +1,52 @@
+"""Temporal filters: what they calm and what they must leave alone."""
+
+import numpy as np
+import pytest
+
+from vton_jax import temporal
+
+
+def moving_square(count=7, step=4, size=(64, 64)):
+    """A textured square on a textured ground, moving `step` pixels a frame to the right."""
+    rng = np.random.default_rng(0)
+    ground = np.repeat(rng.uniform(0.7, 0.9, (8, 8, 1)).repeat(8, 0).repeat(8, 1), 3, -1)
+    square = np.repeat(rng.uniform(0, 0.4, (10, 10, 1)).repeat(2, 0).repeat(2, 1), 3, -1)
+    frames = np.repeat(ground[None], count, 0).astype(np.float32)
+    for index in range(count):
+        left = 8 + index * step
+        frames[index, 20:40, left : left + 20] = square
+    return frames
+
+
+@pytest.mark.parametrize("name", temporal.FILTERS)
+def test_a_still_clip_stays_as_it_is(name):
+    frames = np.repeat(moving_square(1), 5, 0)
+    np.testing.assert_allclose(temporal.apply(name, frames), frames, atol=1e-3)
+
+
+def test_filters_calm_noise_on_a_still_clip():
+    clean = np.repeat(moving_square(1), 9, 0)
+    noisy = np.clip(clean + 0.03 * np.random.default_rng(1).normal(size=clean.shape), 0, 1).astype(np.float32)
+    before = np.abs(noisy - clean).mean()
+    for name in ("gaussian", "motion"):
+        assert np.abs(temporal.apply(name, noisy) - clean).mean() < 0.75 * before
+
+
+def test_following_the_motion_leaves_no_ghosts():
+    frames = moving_square()
+    middle = slice(2, -2)
+    ghosts = np.abs(temporal.gaussian(frames) - frames)[middle].mean()
+    followed = np.abs(temporal.motion(frames) - frames)[middle].mean()
+    assert followed < 0.35 * ghosts
+
+
+def test_flicker_ignores_motion_and_sees_flicker():
+    frames = moving_square()
+    lamp = frames * (1 - 0.1 * (np.arange(len(frames)) % 2))[:, None, None, None]
+    assert temporal.flicker(frames) < 0.4 * temporal.flicker(lamp.astype(np.float32))
+    assert temporal.flicker(frames[:1]) == 0
+
+
+def test_an_unknown_filter_is_refused():
+    with pytest.raises(ValueError, match="median"):
+        temporal.apply("median", moving_square(2))

@@ -1,0 +1,372 @@
+"""The loop of train.py with a tiny task: exact resume, the stop at a NaN, many devices, data sources."""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from vton_jax import checkpoints, flag_utils, input_pipeline, segmentation, train_state
+from vton_jax.errors import UserError
+
+with contextlib.suppress(ImportError):
+    import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
+
+ROOT = Path(__file__).parents[1]
+
+
+class TinyNetwork(nn.Module):
+    width: int = 4
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image):
+        x = nn.relu(nn.Conv(self.width, (3, 3), dtype=self.dtype)(image.astype(self.dtype) / 255))
+        return nn.Conv(3, (3, 3), dtype=self.dtype)(x).astype(jnp.float32)
+
+
+@dataclasses.dataclass
+class TinyTask:
+    tiny_network: TinyNetwork = dataclasses.field(default_factory=TinyNetwork)
+    noise: float = 0.1
+    poison_at: int = -1  # the position in the data that turns a term into NaN
+    players = ("tiny_network",)
+
+    def init(self, key, batch):
+        return {"tiny_network": self.tiny_network.init(key, batch["image"])["params"]}
+
+    def frozen(self):
+        return {"offset": jnp.full((), 0.5)}
+
+    def losses(self):
+        def loss_fn(params, frozen, batch, rng):
+            output = self.tiny_network.apply({"params": params["tiny_network"]}, batch["image"])
+            noise = self.noise * jax.random.normal(rng, output.shape)
+            l2 = jnp.square(output + noise - batch["image"] / 255 + frozen["offset"]).mean()
+            shade = jnp.where((batch["index"] == self.poison_at).any(), jnp.nan, jnp.abs(output).mean())
+            return l2 + 0.1 * shade, {"l2": l2, "shade": shade}
+
+        return {self.players: loss_fn}
+
+    def pictures(self, params, frozen, batch):
+        return {"tiny/input": np.asarray(batch["image"][0])}
+
+    def finish(self, params, frozen, batches, workdir):
+        next(batches)
+        total = sum(float(np.abs(leaf).sum()) for leaf in jax.tree.leaves(params))
+        (workdir / "finished.json").write_text(json.dumps(total))
+
+
+def tiny_batch_at(key, batch_size, size):
+    image = jax.random.randint(key, (batch_size, *size, 3), 0, 256).astype(jnp.uint8)
+    return {"image": image, "index": jnp.arange(batch_size)}
+
+
+def examples(count=24):
+    generator = np.random.default_rng(0)
+    return {"image": generator.integers(0, 256, (count, 8, 6, 3), np.uint8), "index": np.arange(count)}
+
+
+def memory_source(batch_size, seed):
+    return input_pipeline.memory_batches(examples(), batch_size, seed)
+
+
+def grain_source(batch_size, seed):
+    grain = pytest.importorskip("grain")
+    arrays = examples()
+    rows = [{name: array[i] for name, array in arrays.items()} for i in range(len(arrays["index"]))]
+
+    def noisy(row, generator):
+        return {**row, "image": np.roll(row["image"], generator.integers(6), 1)}
+
+    dataset = grain.MapDataset.source(rows).seed(seed).shuffle().repeat().random_map(noisy)
+    return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=2)).batch(batch_size))
+
+
+@pytest.fixture
+def train(monkeypatch, tmp_path):
+    """Runs train.py in this process with the tiny task: train('--flag', ..., source=...) -> the folder of the run."""
+    monkeypatch.setitem(sys.modules, "vton_jax.tasks", types.SimpleNamespace(TASKS={"tiny": TinyTask}))
+    monkeypatch.syspath_prepend(str(ROOT))
+    import train as script
+
+    def run(*arguments, source=memory_source, name="run"):
+        monkeypatch.setattr(input_pipeline, "open_batches", lambda _, size, seed, *rest: source(size, seed))
+        argv = ["train.py", "--model=tiny", f"--workdir={tmp_path / name}", "--batch_size=4", "--log_every=1"]
+        argv += ["--pictures_every=0", "--warmup_steps=2", *arguments]
+        with flagsaver.flagsaver():
+            flag_utils.run(script.main, script.define_model_flags, argv)
+        return tmp_path / name
+
+    yield run
+    flags.FLAGS.unparse_flags()
+
+
+def saved_state(workdir, step):
+    manager = checkpoints.Checkpoints(workdir, "tiny").manager
+    import orbax.checkpoint as ocp
+
+    return manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore())).state
+
+
+def metrics(workdir):
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("time", "steps_per_second")} for line in lines]
+
+
+@pytest.mark.parametrize("source", [memory_source, grain_source])
+def test_a_resumed_run_is_the_same_run_bit_by_bit(train, source, capsys):
+    common = ["--num_steps=14", "--checkpoint_every=5", "--ema_decay=0.9"]
+    whole = train(*common, source=source, name="whole")
+
+    class Killed(Exception):
+        pass
+
+    def dying(batch_size, seed):
+        batches = source(batch_size, seed)
+        draws = 0
+
+        class Dying(type(batches)):
+            def __next__(self):
+                nonlocal draws
+                draws += 1
+                if draws == 9:  # the first is drawn for its shapes: dies in step 8, resumes from 5
+                    raise Killed
+                return super().__next__()
+
+        batches.__class__ = Dying
+        Dying.__module__ = type(batches).__mro__[1].__module__
+        return batches
+
+    with pytest.raises(Killed):
+        train(*common, source=dying, name="parts")
+    capsys.readouterr()
+    parts = train(*common, source=source, name="parts")
+    assert "resumed at step 5 " in capsys.readouterr().err
+    assert metrics(whole) == metrics(parts)
+    assert [line["step"] for line in metrics(parts)] == list(range(1, 15))
+    one, two = saved_state(whole, 14), saved_state(parts, 14)
+    assert jax.tree.structure(one) == jax.tree.structure(two)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (whole / "finished.json").read_text() == (parts / "finished.json").read_text()
+    assert {path.name for path in (parts / "checkpoints" / "14").iterdir()} >= {"state", "data"}
+    again = train(*common, source=source, name="parts")  # nothing left to do: only finishes once more
+    assert metrics(again) == metrics(whole)
+
+
+def test_nan_stops_at_its_step_and_names_its_term(train, capsys, tmp_path):
+    order = memory_source(4, 0)
+    poison = int([next(order)["index"] for _ in range(5)][4][0])  # an example first met in step 5
+    with pytest.raises(SystemExit) as stop:
+        train("--num_steps=12", f"--poison_at={poison}", "--checkpoint_every=2")
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert stop.value.code == 2
+    assert "step 5: shade = nan" in said and "l2" not in said and "checkpoint is of step 4" in said
+    assert [line["step"] for line in metrics(tmp_path / "run")] == [1, 2, 3, 4]
+
+
+def test_other_shapes_and_models_are_refused_in_a_sentence(train, capsys):
+    train("--num_steps=2")
+    with pytest.raises(SystemExit):
+        train("--num_steps=3", "--tiny_network.width=5")
+    assert "does not fit this tiny" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        train("--num_steps=3", "--ema_decay=0.9")
+    assert "ema_params" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        train("--num_steps=3", source=grain_source)
+    assert "another kind of --dataset" in capsys.readouterr().err
+
+
+def test_max_seconds_stops_cleanly_and_finishes(train):
+    workdir = train("--num_steps=1000000", "--max_seconds=6", "--schedule_seconds=6", "--log_every=20")
+    assert (workdir / "finished.json").exists()
+    assert (workdir / "flags.txt").read_text().count("--schedule_seconds=6.0") == 1
+
+
+def test_pictures_and_flags_file(train):
+    workdir = train("--num_steps=2", "--pictures_every=1", "--size=64x48", "--dtype=bfloat16")
+    assert "--size=64x48\n" in (workdir / "flags.txt").read_text()
+    assert "logtostderr" not in (workdir / "flags.txt").read_text()
+    assert list(workdir.glob("events.*")) or list(workdir.glob("pictures/*.png"))
+
+
+def test_unwritable_workdir(train, capsys, tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(SystemExit):
+        train("--num_steps=2")
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_each_loss_moves_its_own_players_only():
+    class Duel:
+        players = ("generator", "discriminator")
+
+        def losses(self):
+            def first(params, frozen, batch, rng):
+                value = params["generator"] * params["discriminator"] * 3.0
+                return value, {"fool": value}
+
+            def second(params, frozen, batch, rng):
+                value = params["generator"] * params["discriminator"] * -7.0
+                return value, {"judge": value}
+
+            return {"generator": first, ("discriminator",): second}
+
+    import optax
+
+    optimizer = optax.sgd(1.0)
+    state = train_state.create({"generator": jnp.float32(1), "discriminator": jnp.float32(2)}, optimizer)
+    step = jax.jit(train_state.make_train_step(Duel(), optimizer))
+    new, measured = step(state, {}, {}, jax.random.PRNGKey(0), 0.5)
+    assert float(new.params["generator"]) == 1 - 0.5 * 6 and float(new.params["discriminator"]) == 2 + 0.5 * 7
+    assert measured["fool"] == 6 and measured["judge"] == -14 and measured["finite"] == 1
+    assert measured["gradient_norm/discriminator"] == 7
+
+
+def test_steps_in_one_call_equal_single_steps():
+    task, key = TinyTask(), jax.random.PRNGKey(3)
+
+    def batch_at(position):
+        return tiny_batch_at(jax.random.fold_in(key, position), 4, (8, 6))
+
+    optimizer = train_state.make_optimizer(1e-2, 4, 2, 1.0)
+    state = train_state.create(task.init(key, batch_at(0)), optimizer, 0.9)
+    step, mesh = train_state.make_train_step(task, optimizer, 0.9), train_state.make_mesh()
+    single = state
+    for position in range(4):
+        single, last = jax.jit(step)(single, task.frozen(), batch_at(position), key)
+    steps = train_state.make_live_steps(step, batch_at, 4, train_state.batch_sharding(mesh))
+    many, stacked = jax.jit(steps)(state, task.frozen(), 0, key)
+    assert stacked["loss"].shape == (4,) and int(many.step) == 4
+    np.testing.assert_allclose(stacked["loss"][-1], last["loss"], rtol=1e-5)
+    for a, b in zip(jax.tree.leaves(single.params), jax.tree.leaves(many.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_steps_per_call_resumes_and_logs_every_step(train, monkeypatch):
+    def live_source(batch_size, seed):
+        key = jax.random.PRNGKey(seed)
+        return input_pipeline.PositionedBatches(
+            lambda position: tiny_batch_at(jax.random.fold_in(key, position), batch_size, (8, 6))
+        )
+
+    one_by_one = train("--num_steps=7", source=live_source, name="one")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # a CPU takes single steps always
+    train("--num_steps=4", "--schedule=constant", "--steps_per_call=3", source=live_source, name="constant")
+    train("--num_steps=7", "--checkpoint_every=3", "--steps_per_call=3", source=live_source, name="many")
+    single, many = metrics(one_by_one), metrics(one_by_one.parent / "many")
+    assert [line["step"] for line in many] == list(range(1, 8))
+    np.testing.assert_allclose([a["loss"] for a in many], [a["loss"] for a in single], rtol=1e-4)
+
+
+def test_schedule_warms_up_and_falls_to_zero():
+    optimizer = train_state.make_optimizer(1.0, 10, 4)
+    params, rates = jnp.zeros(()), []
+    opt_state = optimizer.init(params)
+    for _ in range(11):
+        update, opt_state = optimizer.update(jnp.ones(()), opt_state)
+        rates.append(-float(update))
+    np.testing.assert_allclose(rates[:4], [0.25, 0.5, 0.75, 1.0], rtol=1e-4)
+    assert rates[-1] == 0 and all(a >= b - 1e-5 for a, b in itertools.pairwise(rates[3:]))
+
+
+def parameters_after_steps() -> list[float]:
+    """Three steps on all devices of this process."""
+    task, mesh, source = TinyTask(), train_state.make_mesh(), memory_source(8, 0)
+    optimizer = train_state.make_optimizer(1e-2, 3, 0, 1.0)
+    params = task.init(jax.random.PRNGKey(0), next(source))
+    state = train_state.replicate(train_state.create(params, optimizer), mesh)
+    step = jax.jit(train_state.make_train_step(task, optimizer), donate_argnums=0)
+    for _ in range(3):
+        batch = train_state.shard_batch(next(source), mesh)
+        state, _ = step(state, task.frozen(), batch, jax.random.PRNGKey(1))
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state.params)]).tolist()
+
+
+def test_eight_devices_equal_one():
+    program = (
+        "import json, sys, jax; sys.path[:0] = sys.argv[1:]; assert jax.device_count() == 8\n"
+        "import test_training as t; print(json.dumps(t.parameters_after_steps()))"
+    )
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", program, str(ROOT), str(ROOT / "tests")]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_allclose(json.loads(result.stdout), parameters_after_steps(), atol=2e-5)
+
+
+def test_a_batch_that_the_devices_cannot_share(monkeypatch):
+    mesh = types.SimpleNamespace(local_mesh=types.SimpleNamespace(size=8), size=8)
+    monkeypatch.setattr(train_state, "batch_sharding", lambda mesh: None)
+    with pytest.raises(UserError, match="multiple of 8"):
+        train_state.shard_batch({"image": np.zeros((12, 2))}, mesh)
+
+
+# --- examples of the contract ----------------------------------------------------------------------------------------
+
+
+def contract_example(size=(8, 6)):
+    generator = np.random.default_rng(1)
+    example = {name: generator.integers(0, 256, (*size, 3), np.uint8) for name in input_pipeline.IMAGES}
+    for person in input_pipeline.PEOPLE:
+        visible = generator.random(18) < 0.7
+        points = np.stack([generator.integers(0, size[1], 18), generator.integers(0, size[0], 18)], -1)
+        example[f"{person}_segmentation"] = generator.integers(0, 18, size).astype(np.uint8)
+        example[f"{person}_keypoints"] = (points * visible[:, None]).astype(np.float32)
+        example[f"{person}_visible"] = visible
+    x = np.arange(size[1])
+    target = generator.integers(0, size[1], size)  # whole pixels, so that sampling is exact
+    flow = np.stack([target - x, np.zeros(size)], -1).astype(np.float32)
+    visible = generator.random(size) < 0.5
+    return {**example, "garment_type": np.int32(1), "flow": flow, "flow_visible": visible}
+
+
+def test_mirroring_keeps_images_labels_keypoints_and_flow_together():
+    example = contract_example()
+    mirrored = input_pipeline.mirror(example)
+    again = input_pipeline.mirror(mirrored)
+    for name in example:
+        np.testing.assert_array_equal(again[name], example[name], err_msg=name)
+
+    def warped(e):
+        columns = np.arange(6) + e["flow"][..., 0].astype(int)
+        return e["donor_image"][np.arange(8)[:, None], columns]
+
+    np.testing.assert_array_equal(warped(mirrored), warped(example)[:, ::-1])
+    left, right = segmentation.ID["left-arm"], segmentation.ID["right-arm"]
+    old, new = example["input_segmentation"], mirrored["input_segmentation"]
+    np.testing.assert_array_equal(new == left, (old == right)[:, ::-1])
+
+
+def test_resized_examples_keep_contract_and_places():
+    example = contract_example()
+    larger = input_pipeline.resize(example, (16, 12))
+    assert larger["input_image"].shape == (16, 12, 3) and larger["flow"].shape == (16, 12, 2)
+    np.testing.assert_array_equal(larger["input_segmentation"][::2, ::2], example["input_segmentation"])
+    np.testing.assert_allclose(larger["flow"].mean(), 2 * example["flow"].mean(), atol=0.1)
+    assert not larger["input_keypoints"][~larger["input_visible"]].any()
+    for name, value in example.items():
+        assert np.asarray(larger[name]).dtype == np.asarray(value).dtype, name
+
+
+def test_missing_dataset_and_split_are_said(tmp_path):
+    with pytest.raises(UserError, match="no dataset folder"):
+        input_pipeline.tfds_batches(tmp_path / "none", "train", 2, 0)
+    with pytest.raises(UserError, match="found: none"):
+        input_pipeline.tfds_batches(tmp_path, "train", 2, 0)
+    with pytest.raises(UserError, match="lacks input_image"):
+        input_pipeline.from_features({})
