@@ -1,0 +1,1 @@
+"""Pose-and-Dress: one person, two outfits, three poses."""

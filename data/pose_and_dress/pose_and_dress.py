@@ -1,0 +1,149 @@
+"""Pose-and-Dress as a TFDS builder: samples of one person in two outfits and three poses, from annotated videos.
+
+Alphabet: a sample is the contract of `vton_jax.input_pipeline` and where it comes from. The input frame is of one
+video, the donor and the output frame (the truth) are of another one of the same person, in another outfit. Images are
+stored as PNG: uint8 RGB [H, W, 3], label maps uint8 [H, W, 1]. TensorFlow is not needed: images are given as encoded
+bytes.
+"""
+
+import dataclasses
+import io
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow_datasets as tfds
+
+from data.pose_and_dress import selection
+from vton_jax import media, segmentation
+from vton_jax.errors import UserError
+
+PEOPLE = ("input", "donor", "output")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How samples are made. Distances of poses are shares of the person's height (see `selection.pose_distance`)."""
+
+    frames_per_video: int = 8
+    pose_distance: float = 0.07
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Prepares Pose-and-Dress from a folder of videos with truth files."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (TFDS's way)
+
+    def __init__(self, *, source: str | Path | None = None, settings: Settings | None = None, **kwargs):
+        self.source, self.settings = source, settings or Settings()
+        super().__init__(**kwargs)
+
+    @classmethod
+    def fingerprint(cls, source: str | Path, settings: Settings) -> str:
+        """A digest of what the dataset would be made from; kept in its metadata."""
+        return selection.fingerprint(source, dataclasses.asdict(settings) | {"version": str(cls.VERSION)})
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            "garment_type": tfds.features.ClassLabel(names=list(segmentation.GARMENT_TYPES)),
+            "dress_image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+        }
+        for person in PEOPLE:
+            features |= {
+                f"{person}_image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+                f"{person}_segmentation": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
+                f"{person}_keypoints": tfds.features.Tensor(shape=(18, 2), dtype=np.float32),
+                f"{person}_visible": tfds.features.Tensor(shape=(18,), dtype=np.bool_),
+            }
+        # Where it comes from: ids of the garments separated by spaces (the input's outfit, then the donor's).
+        texts = ("person", "input_video", "donor_video", "input_garments", "donor_garments")
+        features |= {name: tfds.features.Text() for name in texts}
+        features |= {f"{person}_frame": tfds.features.Scalar(np.int32) for person in PEOPLE}
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(features), metadata=tfds.core.MetadataDict()
+        )
+
+    def _split_generators(self, dl_manager):
+        del dl_manager  # nothing is downloaded
+        if self.source is None:
+            raise UserError("Pose-and-Dress is made from a folder of videos: give --source=DIR.")
+        self.info.metadata["fingerprint"] = self.fingerprint(self.source, self.settings)
+        videos = [selection.read_video_truth(*files) for files in selection.list_source(self.source)]
+        splits, dropped = selection.split_videos(videos)
+        if dropped:
+            print(f"{len(dropped)} videos are left out, since their garments are in another split: "
+                  f"{', '.join(dropped)}", file=sys.stderr)  # fmt: skip
+        samples = {name: self._samples(part) for name, part in splits.items()}
+        if empty := [name for name in splits if not samples[name]]:
+            print(f"No person gives samples for {', '.join(empty)}; more people would.", file=sys.stderr)
+        if len(empty) == len(splits):
+            raise UserError(f"{self.source} gives no samples: a person needs two videos in two outfits, and three "
+                            "poses that differ clearly.")  # fmt: skip
+        # The plan is small, the videos are read person by person.
+        return {name: self._generate_examples(part) for name, part in samples.items() if part}
+
+    def _samples(self, videos: list[selection.Video]) -> list[selection.Sample]:
+        ordered = sorted(videos, key=lambda video: (video.person, video.name))
+        samples = []
+        for _, part in itertools.groupby(ordered, key=lambda video: video.person):
+            samples += selection.samples_of_person(
+                list(part), self.settings.frames_per_video, self.settings.pose_distance
+            )
+        return samples
+
+    def _generate_examples(self, samples: list[selection.Sample]) -> Iterator[tuple[str, dict]]:
+        for _, part in itertools.groupby(samples, key=lambda sample: sample.input_video.person):
+            frames = {}
+            for sample in part:
+                for video in (sample.input_video, sample.donor_video):
+                    if video.name not in frames:
+                        frames[video.name] = _read_frames(video)
+                yield sample.key, example(sample, frames)
+
+
+def _read_frames(video: selection.Video) -> np.ndarray:
+    """The frames of a video [T, H, W, 3]; UserError where they are not those of its truth file."""
+    frames, _ = media.read_video(video.path)
+    if frames.shape[:3] != video.segmentation.shape:
+        shown, told = (f"{t} frames of {h}x{w} pixels" for t, h, w in (frames.shape[:3], video.segmentation.shape))
+        raise UserError(f"{video.path} has {shown}, its truth file {told}; write the catalogue again.")
+    return frames
+
+
+def _png(image: np.ndarray) -> io.BytesIO:
+    """Encoded bytes: an array would call TensorFlow's encoder."""
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image)
+    return io.BytesIO(encoded.tobytes())
+
+
+def example(sample: selection.Sample, frames: dict[str, np.ndarray]) -> dict:
+    """The features of a sample; `frames` maps names of videos to their frames."""
+    worn, giver = sample.input_video, sample.donor_video
+    places = dict(
+        zip(
+            PEOPLE, ((worn, sample.input_frame), (giver, sample.donor_frame), (giver, sample.output_frame)), strict=True
+        )
+    )
+    features = {
+        "garment_type": segmentation.GARMENT_TYPES[sample.garment_type],
+        "person": worn.person,
+        "input_video": worn.name,
+        "donor_video": giver.name,
+        "input_garments": " ".join(filter(None, worn.garments)),
+        "donor_garments": " ".join(filter(None, giver.garments)),
+    }
+    for person, (video, index) in places.items():
+        features |= {
+            f"{person}_image": _png(frames[video.name][index]),
+            f"{person}_segmentation": _png(video.segmentation[index]),
+            f"{person}_keypoints": video.keypoints[index],
+            f"{person}_visible": video.visible[index],
+            f"{person}_frame": index,
+        }
+    given = selection.donated(giver.segmentation[sample.donor_frame], sample.garment_type)
+    dress = np.where(given[..., None], frames[giver.name][sample.donor_frame], np.uint8(255))
+    return features | {"dress_image": _png(dress)}
