@@ -84,9 +84,10 @@ def picture_scores(name: str, images: np.ndarray, cases: dict) -> dict[str, floa
     }
 
 
-def flow_error(flow: np.ndarray, cases: dict) -> float:
-    """Mean endpoint error on the visible area, in pixels at 128x96."""
-    return metrics.endpoint_error(flow, cases["flow"], cases["flow_visible"]) * FLOW_HEIGHT / flow.shape[1]
+def flow_error(flow: np.ndarray, cases: dict, chosen=slice(None)) -> float:
+    """Mean endpoint error of the chosen cases on the visible area, in pixels at 128x96."""
+    flow, truth, visible = flow[chosen], cases["flow"][chosen], cases["flow_visible"][chosen]
+    return metrics.endpoint_error(flow, truth, visible) * FLOW_HEIGHT / cases["flow"].shape[1]
 
 
 def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int, seed: int) -> tuple[dict, dict, dict]:
@@ -184,6 +185,8 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
             results[f"{name}.unpaired_epe"] = flow_error(flow, cases)
             _, paired = arm_system.dress(user_images, users, donors, outputs.segmentation, outputs)
             results[f"{name}.epe"] = flow_error(paired, cases)
+            results[f"{name}.flat_epe"] = flow_error(paired, cases, flat)
+            results[f"{name}.worn_epe"] = flow_error(paired, cases, ~flat)
     results["remap.zero_flow_epe"] = flow_error(np.zeros_like(cases["flow"]), cases)
     images["pose_image"] = cases["pose_image"].astype(np.float32) / 255
     images["paste"] = np.stack([paste(cases["pose_image"][i], at(poses, i), at(donors, i)) for i in range(num_cases)])

@@ -61,7 +61,9 @@ def _case(key: jax.Array, index: jax.Array, size: tuple[int, int], samples: int)
     input_pose, donor_pose = (motion.sample_pose(k) for k in pose_keys[:2])
     input_yaw, donor_yaw = 0.35 * draws.normal(), 0.35 * draws.normal()
     input_pose, donor_pose = input_pose.replace(yaw=input_yaw), donor_pose.replace(yaw=donor_yaw)
-    output_pose = motion.sample_pose(pose_keys[2])
+    # The golden ratio spreads yaws evenly over the circle, whatever the number of cases.
+    yaw = (index * 0.6180339887) % 1.0 * 2 * jnp.pi - jnp.pi
+    output_pose = motion.sample_pose(pose_keys[2]).replace(yaw=yaw)
     lower = wanted == 1
     flat_pose = motion.flat_pose().replace(shoulder_spread=jnp.full(2, draws.uniform(0.35, 0.95)))
     lying, landmarks, present = render.stage_flat(other, donated, flat_pose, lower, size)
