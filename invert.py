@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from vton_jax import composition, flag_utils, media, try_on, visualize
+from vton_jax import composition, flag_utils, framing, media, try_on, visualize
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -54,7 +54,7 @@ def main() -> None:
     photo = media.read_photo(FLAGS.person or SAMPLES / "person.png")
     pictures = photo, media.read_photo(FLAGS.garment or SAMPLES / "garment.png"), pose_frame(photo)
     system = try_on.TryOn("none", FLAGS.weights)
-    user_frame, garment, pose_image = (media.fit(picture, system.size)[0] for picture in pictures)
+    user_frame, garment, pose_image = (framing.fit(picture, system.size)[0] for picture in pictures)
     flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]
     donor = system.read_donor(garment, FLAGS.garment_type, flat)
     user = jax.tree.map(lambda a: a[0], system.read_people(user_frame[None])[0])

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from vton_jax import flag_utils, media, temporal, try_on, visualize
+from vton_jax import flag_utils, framing, media, temporal, try_on, visualize
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -63,8 +63,8 @@ def main() -> None:
     if FLAGS.pose or not FLAGS.person:
         frames, rate = media.read_frames(Path(FLAGS.pose or SAMPLES / "pose.mp4"), FLAGS.num_frames)
     system = try_on.TryOn(FLAGS.remap, FLAGS.weights)
-    user_frame, garment_frame = (media.fit(image, system.size)[0] for image in (photo, picture))
-    pose_frames = np.stack([media.fit(frame, system.size)[0] for frame in frames])
+    user_frame, garment_frame = (framing.fit(image, system.size)[0] for image in (photo, picture))
+    pose_frames = np.stack([framing.fit(frame, system.size)[0] for frame in frames])
     flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]
     donor = system.read_donor(garment_frame, FLAGS.garment_type, flat)
     kind = try_on.segmentation.GARMENT_TYPES[int(donor.garment_type)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vton_jax import media
+from vton_jax import framing, media
 
 av = pytest.importorskip("av")
 
@@ -381,7 +381,7 @@ def test_full_disk(tmp_path):
 @pytest.mark.parametrize("source", [(96, 64), (64, 96), (200, 20), (256, 192), (40, 500)])
 def test_fit_and_restore(source):
     image = _gradient(*source)
-    fitted, placement = media.fit(image, (128, 96))
+    fitted, placement = framing.fit(image, (128, 96))
     assert fitted.shape == (128, 96, 3) and fitted.dtype == np.uint8
     restored = placement.restore(fitted)
     assert restored.shape == image.shape
@@ -393,7 +393,7 @@ def test_fit_and_restore(source):
 def test_fit_puts_points_where_it_puts_pixels():
     image = np.zeros((100, 60, 3), np.uint8)
     image[40:44, 20:24] = 255
-    fitted, placement = media.fit(image, (200, 300))
+    fitted, placement = framing.fit(image, (200, 300))
     y, x = np.nonzero(fitted[..., 0] > 127)
     expected = placement.points(np.array([21.5, 41.5]))
     np.testing.assert_allclose([x.mean(), y.mean()], expected, atol=0.05)
@@ -402,11 +402,11 @@ def test_fit_puts_points_where_it_puts_pixels():
 
 def test_fit_fills():
     image = np.full((20, 10, 3), (5, 6, 7), np.uint8)
-    assert np.unique(media.fit(image, (20, 20))[0].reshape(-1, 3), axis=0).tolist() == [[5, 6, 7]]
-    padded, _ = media.fit(image, (20, 20), fill=255)
+    assert np.unique(framing.fit(image, (20, 20))[0].reshape(-1, 3), axis=0).tolist() == [[5, 6, 7]]
+    padded, _ = framing.fit(image, (20, 20), fill=255)
     assert padded[0, 0].tolist() == [255, 255, 255] and padded[0, 10].tolist() == [5, 6, 7]
     labels = np.random.default_rng(0).integers(0, 18, (33, 21)).astype(np.uint8)
-    fitted, placement = media.fit(labels, (64, 64), fill=0, nearest=True)
+    fitted, placement = framing.fit(labels, (64, 64), fill=0, nearest=True)
     assert set(np.unique(fitted)) <= set(range(18))
     np.testing.assert_array_equal(placement.restore(fitted, nearest=True), labels)
 

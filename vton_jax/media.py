@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from vton_jax import framing
 from vton_jax.errors import UserError
 
 MIN_SIDE = 16
@@ -148,7 +148,7 @@ def _shrink(image: np.ndarray, max_side: int | None) -> np.ndarray:
     if max_side is None or max(height, width) <= max_side:
         return image
     factor = max_side / max(height, width)
-    return _resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
+    return framing.resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
 
 
 # ------------------------------------------------------------------------------------------------------------- clips
@@ -391,7 +391,7 @@ def _decode(path: Path, max_side: int | None, strict: bool, wanted) -> Iterator[
                             f"{path} is {size[1]}x{size[0]} pixels; at least {MIN_SIDE}x{MIN_SIDE} are needed"
                         )
                 elif image.shape[:2] != size:
-                    image, _ = fit(image, size)
+                    image, _ = framing.fit(image, size)
                 yield index, image
             if wanted is not None and index >= wanted[-1]:
                 return
@@ -444,7 +444,7 @@ def _frame_to_rgb(stream, frame, max_side: int | None) -> np.ndarray:
         height, width = max(1, round(height * factor)), max(1, round(width * factor))
     image = frame.to_ndarray(format="rgb24")
     if image.shape[:2] != (height, width):
-        image = _resize(image, (height, width))
+        image = framing.resize(image, (height, width))
     # FFmpeg states by how many degrees, counterclockwise, the frame must be turned for display.
     return np.ascontiguousarray(np.rot90(image, k=round(frame.rotation / 90) % 4))
 
@@ -485,74 +485,3 @@ def _writing(path):
             f"{path} cannot be written ({reason}); check the folder's permissions and the free space, or choose "
             "another output"
         ) from error
-
-
-# ----------------------------------------------------------------------------------------------------------- fitting
-
-
-@dataclasses.dataclass(frozen=True)
-class Placement:
-    """Where `fit` put an image: `source_size` resized to `inner_size` at `offset` (top, left) within `size`.
-
-    All sizes are (height, width); `scale` is the factor from source to fitted pixels.
-    """
-
-    source_size: tuple[int, int]
-    size: tuple[int, int]
-    inner_size: tuple[int, int]
-    offset: tuple[int, int]
-    scale: float
-
-    def restore(self, image: np.ndarray, nearest: bool = False) -> np.ndarray:
-        """An image [H, W] or [H, W, C] of `size`, cut and resized to `source_size`; `nearest` for label maps."""
-        if image.shape[:2] != tuple(self.size):
-            raise ValueError(f"restore expects size {tuple(self.size)}, got {image.shape[:2]}")
-        top, left = self.offset
-        inner = image[top : top + self.inner_size[0], left : left + self.inner_size[1]]
-        return _resize(np.ascontiguousarray(inner), self.source_size, nearest)
-
-    def points(self, points: np.ndarray) -> np.ndarray:
-        """Points [..., 2] `(x, y)` of the source in the fitted image (pixel centres: x -> (x + 0.5) s - 0.5)."""
-        return (np.asarray(points) + 0.5) * self._factor() - 0.5 + np.array(self.offset[::-1], np.float32)
-
-    def restore_points(self, points: np.ndarray) -> np.ndarray:
-        """The inverse of `points`: fitted `(x, y)` -> source `(x, y)`."""
-        return (np.asarray(points) - np.array(self.offset[::-1], np.float32) + 0.5) / self._factor() - 0.5
-
-    def _factor(self) -> np.ndarray:
-        (height, width), (inner_height, inner_width) = self.source_size, self.inner_size
-        return np.array([inner_width / width, inner_height / height], np.float32)
-
-
-def fit(
-    image: np.ndarray, size: tuple[int, int], fill: str | int | tuple[int, ...] = "edge", nearest: bool = False
-) -> tuple[np.ndarray, Placement]:
-    """Resizes an image [H, W] or [H, W, C] into `size`, keeping its aspect ratio, and pads it, centred.
-
-    `fill` is "edge" (the border's own colours continue) or a constant. Shrinking averages areas; `nearest` is for
-    label maps. Returns the image of `size` and the `Placement` that brings results back.
-    """
-    height, width = image.shape[:2]
-    scale = min(size[0] / height, size[1] / width)
-    inner = (min(size[0], max(1, round(height * scale))), min(size[1], max(1, round(width * scale))))
-    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    border = [(top, size[0] - inner[0] - top), (left, size[1] - inner[1] - left)]
-    resized = _resize(image, inner, nearest)
-    if fill == "edge":
-        padded = np.pad(resized, border + [(0, 0)] * (image.ndim - 2), mode="edge")
-    else:
-        padded = np.empty(tuple(size) + image.shape[2:], image.dtype)
-        padded[...] = fill
-        padded[top : top + inner[0], left : left + inner[1]] = resized
-    return padded, Placement((height, width), tuple(size), inner, (top, left), scale)
-
-
-def _resize(image: np.ndarray, size: tuple[int, int], nearest: bool = False) -> np.ndarray:
-    """Area averages when shrinking, bilinear when enlarging; both keep pixel centres aligned."""
-    if image.shape[:2] == tuple(size):
-        return image.copy()
-    if nearest:
-        method = cv2.INTER_NEAREST_EXACT
-    else:
-        method = cv2.INTER_AREA if size[0] * size[1] < image.shape[0] * image.shape[1] else cv2.INTER_LINEAR
-    return cv2.resize(image, (size[1], size[0]), interpolation=method).reshape(tuple(size) + image.shape[2:])

@@ -1,7 +1,7 @@
 """Photo + garment + poses -> results: the path that `render.py`, `invert.py` and the evaluation call.
 
 Alphabet: frames are uint8 [H, W, 3] or [T, H, W, 3] of the network's size (`TryOn.size`, bring photos there with
-`media.fit`); layouts are `types.Layout` at that size. RGB alone enters: layouts and keypoints are read from the pixels.
+`framing.fit`); layouts are `types.Layout` at that size. RGB alone enters: layouts and keypoints are read from pixels.
 
 The way: read user, donor and pose frames (forward procedure) -> coarse target segmentation -> backward procedure ->
 TripleGuidedCNN and ReMapCNN in one of four arms.
