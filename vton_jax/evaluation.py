@@ -1,0 +1,271 @@
+"""The mannequin suite: what `python -m vton_jax.evaluate` measures.
+
+Alphabet: `cases` are the stacked NumPy arrays of `mannequin.cases.draw_cases`; results are {name: number}, explained in
+docs/evaluation.md. Users, donors and poses enter as RGB alone; the truth only scores.
+"""
+
+import base64
+import html
+import math
+import os
+import sys
+from pathlib import Path
+
+import cv2
+import jax
+import numpy as np
+
+from vton_jax import composition, keypoints, metrics, segmentation, temporal, try_on, visualize
+from vton_jax.types import Layout
+
+FLOW_HEIGHT = 128  # endpoint errors are given in pixels at 128x96
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def stack(items):
+    return jax.tree.map(lambda *a: np.stack(a), *items)
+
+
+def at(tree, index):
+    return jax.tree.map(lambda a: a[index], tree)
+
+
+def paste(pose_image: np.ndarray, pose: Layout, donor: try_on.Donor) -> np.ndarray:
+    """The baseline: the donor's dress on the pose image, moved by the similarity that best fits the common joints."""
+    joints = [keypoints.ID[n] for n in ("neck", "left-shoulder", "right-shoulder", "left-hip", "right-hip")]
+    both = [j for j in joints if pose.visible[j] and donor.layout.visible[j]]
+    image = pose_image.astype(np.float32) / 255
+    if len(both) < 2:
+        return image
+    source, target = donor.layout.keypoints[both], pose.keypoints[both]
+    matrix, _ = cv2.estimateAffinePartial2D(source.astype(np.float32), target.astype(np.float32), method=cv2.LMEDS)
+    if matrix is None:
+        return image
+    labels = segmentation.GARMENT_LABELS[segmentation.GARMENT_TYPES[int(donor.garment_type)]]
+    mask = segmentation.region(donor.layout.segmentation, labels).astype(np.float32)
+    size = image.shape[1::-1]
+    mask = cv2.warpAffine(mask, matrix, size)[..., None]
+    dress = cv2.warpAffine(donor.image.astype(np.float32), matrix, size, borderValue=(1, 1, 1))
+    return image * (1 - mask) + dress * mask
+
+
+def score(predicted: np.ndarray, truth: np.ndarray) -> metrics.SegmentationScore:
+    total = metrics.SegmentationScore()
+    total.add(predicted, truth)
+    return total
+
+
+def picture_scores(name: str, images: np.ndarray, cases: dict) -> dict[str, float]:
+    truth = cases["output_image"].astype(np.float32) / 255
+    mask = cases["garment_mask"]
+    return {
+        f"{name}.ssim": float(np.mean(metrics.ssim(images, truth))),
+        f"{name}.psnr": float(np.mean(metrics.psnr(images, truth))),
+        f"{name}.ssim_garment": float(np.nanmean(metrics.ssim(images, truth, mask))),
+        f"{name}.psnr_garment": float(np.nanmean(metrics.psnr(images, truth, mask))),
+    }
+
+
+def flow_error(flow: np.ndarray, cases: dict, chosen=slice(None)) -> float:
+    """Mean endpoint error of the chosen cases on the visible area, in pixels at 128x96."""
+    flow, truth, visible = flow[chosen], cases["flow"][chosen], cases["flow_visible"][chosen]
+    return metrics.endpoint_error(flow, truth, visible) * FLOW_HEIGHT / cases["flow"].shape[1]
+
+
+def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int, seed: int) -> tuple[dict, dict, dict]:
+    """Returns (results, pictures, counts): name to number, name to uint8 sheet, name to {value: cases}."""
+    from vton_jax.mannequin import cases as mannequin_cases
+    from vton_jax.mannequin import people
+
+    systems = {arm: try_on.TryOn(arm, folder) for arm in try_on.ARMS}
+    system = systems["none"]
+    say(f"drawing {num_cases} cases")
+    cases = mannequin_cases.draw_cases(num_cases, system.size, seed)
+    results: dict[str, float] = {"num_cases": num_cases}
+    counts = {
+        "garment": count(np.array(mannequin_cases.GARMENTS)[cases["garment"]]),
+        "pattern": count(np.array(people.PATTERNS)[cases["pattern"]]),
+        "background": count(np.array(people.BACKGROUNDS)[cases["background"]]),
+        "donor": count(np.where(cases["flat"], "flat", "worn")),
+        "yaw": count(
+            np.array(["front", "left", "back", "right"])[np.round(cases["yaw"] / (np.pi / 2)).astype(int) % 4]
+        ),
+        "turn over 45 degrees": count(np.where(cases["turn"] > np.pi / 4, "yes", "no")),
+        "sleeve or type changes": count(np.where(cases["sleeve_changes"] | cases["type_changes"], "yes", "no")),
+    }
+
+    say("forward procedure")
+    users, _, _ = system.read_people(cases["input_image"])
+    poses, z_pose, _ = system.read_people(cases["pose_image"])
+    outputs, _, _ = system.read_people(cases["output_image"])
+    forward = metrics.SegmentationScore()
+    joints = {"xy": [], "seen": [], "true_xy": [], "true_seen": [], "heights": []}
+    for name, layout in (("input", users), ("pose", poses), ("output", outputs)):
+        forward.add(layout.segmentation, cases[f"{name}_segmentation"])
+        joints["xy"].append(layout.keypoints)
+        joints["seen"].append(layout.visible)
+        joints["true_xy"].append(cases[f"{name}_keypoints"])
+        joints["true_seen"].append(cases[f"{name}_visible"])
+        joints["heights"].append(cases["height"])
+    results["multi_path.forward_miou"] = forward.miou
+    results |= {f"multi_path.iou.{name}": value for name, value in forward.per_class.items()}
+    joints = {name: np.concatenate(parts) for name, parts in joints.items()}
+    results["multi_path.pck"] = metrics.pck(*joints.values())
+
+    say("donors")
+    donors, read_flat, distances = [], [], []
+    for i in range(num_cases):
+        kind = segmentation.GARMENT_TYPES[int(cases["garment_type"][i])]
+        frame = cases["donor_image"][i]
+        read_flat.append(system.looks_flat(frame) == bool(cases["flat"][i]))
+        donors.append(system.read_donor(frame, kind, bool(cases["flat"][i])))
+        if cases["flat"][i]:
+            found = jax.device_get(system._read_flat(system._garment, frame))
+            both = found[2] & cases["landmarks_present"][i]
+            distances.append(np.linalg.norm(found[1] - cases["landmarks"][i], axis=-1)[both])
+    donors = stack(donors)
+    results["garment.flat_or_worn_right"] = float(np.mean(read_flat))
+    results["garment.landmark_error"] = float(np.mean(np.concatenate(distances))) if distances else math.nan
+    donor_score = metrics.SegmentationScore()
+    flat = cases["flat"]
+    if flat.any():
+        donor_score.add(donors.layout.segmentation[flat], cases["donor_segmentation"][flat])
+        results["garment.miou"] = donor_score.miou
+
+    say("coarse maps and the backward procedure")
+    pairs = (users, donors.layout, poses, donors.garment_type)
+    coarse, steps = system._in_batches(lambda part: system._compose_pairs(*part), pairs, 8)
+    finals, errors = [], []
+    for first in range(0, num_cases, 10):
+        part = slice(first, first + 10)
+        _, final, error = system.backward(coarse[part], at(poses, part), z_pose[part])
+        finals.append(final)
+        errors.append(error)
+    final, truth = np.concatenate(finals), cases["output_segmentation"]
+    final_score = score(final, truth)
+    results["backward.pose_image_miou"] = score(poses.segmentation, truth).miou
+    results["backward.coarse_miou"] = score(coarse, truth).miou
+    results["backward.filled_miou"] = score(composition.fill_unknown(coarse), truth).miou
+    results["backward.final_miou"] = final_score.miou
+    results["backward.other_body_miou"] = score(cases["other_body_segmentation"], truth).miou
+    results["backward.gain"] = results["backward.final_miou"] - results["backward.coarse_miou"]
+    results |= {f"backward.iou.{name}": value for name, value in final_score.per_class.items()}
+    results["backward.first_error"] = float(np.mean([e[0].mean() for e in errors]))
+    results["backward.last_error"] = float(np.mean([e.min(0).mean() for e in errors]))
+    results["backward.iterations"] = float(np.mean([len(e) for e in errors]))
+
+    say("the four arms")
+    user_images = cases["input_image"].astype(np.float32) / 255
+    images = {}
+    for arm, arm_system in systems.items():
+        images[arm], flow = arm_system.dress(user_images, users, donors, final, poses)
+        results |= picture_scores(f"try_on.{arm}", images[arm], cases)
+        if arm in ("post", "joint"):
+            # Alone, ReMapCNN is given the output frame itself as the pose image (read from its pixels, as ever); on the
+            # try-on path the target's layout stems from another body, so that part of the error is not the flow's.
+            name = "remap" if arm == "post" else "remap.joint"
+            results[f"{name}.unpaired_epe"] = flow_error(flow, cases)
+            _, paired = arm_system.dress(user_images, users, donors, outputs.segmentation, outputs)
+            results[f"{name}.epe"] = flow_error(paired, cases)
+            results[f"{name}.flat_epe"] = flow_error(paired, cases, flat)
+            results[f"{name}.worn_epe"] = flow_error(paired, cases, ~flat)
+    results["remap.zero_flow_epe"] = flow_error(np.zeros_like(cases["flow"]), cases)
+    images["pose_image"] = cases["pose_image"].astype(np.float32) / 255
+    images["paste"] = np.stack([paste(cases["pose_image"][i], at(poses, i), at(donors, i)) for i in range(num_cases)])
+    for name in ("pose_image", "paste"):
+        results |= picture_scores(f"try_on.{name}", images[name], cases)
+
+    pictures = {"Results, every fifteenth case": result_sheet(cases, images, coarse, final, range(0, num_cases, 15))}
+    worst = np.argsort([score(final[i : i + 1], truth[i : i + 1]).miou for i in range(num_cases)])[:6]
+    pictures["The six worst layouts"] = result_sheet(cases, images, coarse, final, worst)
+    colour = visualize.colour_segmentation
+    pictures["The eight steps"] = visualize.contact_sheet(
+        [[colour(steps[name][i]) for name in composition.STEPS] for i in range(0, num_cases, max(1, num_cases // 5))],
+        column_titles=[f"{n} {name.replace('_', ' ')}" for n, name in enumerate(composition.STEPS, 1)],
+    )
+    if num_clip_frames:
+        say("clips and temporal filters")
+        results |= clip_scores(systems["joint"], mannequin_cases, num_clip_frames, seed)
+    return results, pictures, counts
+
+
+def clip_scores(system: try_on.TryOn, mannequin_cases, count_frames: int, seed: int) -> dict[str, float]:
+    """Each temporal filter on two clips: closeness to the true clip, sharpness, and motion-compensated flicker."""
+    found: dict[str, list] = {}
+    for index in range(2):
+        photo, garment, pose_frames, truth = mannequin_cases.draw_walk(index, count_frames, system.size, seed)
+        truth = truth.astype(np.float32) / 255
+        donor = system.read_donor(garment, "auto", True)
+        frames = np.stack([result.image for result in system.clip(photo, donor, pose_frames)])
+        found.setdefault("truth.flicker", []).append(temporal.flicker(truth))
+        found.setdefault("truth.sharpness", []).append(sharpness(truth))
+        for name in temporal.FILTERS:
+            filtered = temporal.apply(name, frames)
+            found.setdefault(f"{name}.psnr", []).append(float(np.mean(metrics.psnr(filtered, truth))))
+            found.setdefault(f"{name}.ssim", []).append(float(np.mean(metrics.ssim(filtered, truth))))
+            found.setdefault(f"{name}.flicker", []).append(temporal.flicker(filtered))
+            found.setdefault(f"{name}.sharpness", []).append(sharpness(filtered))
+    return {f"clip.{name}": float(np.mean(values)) for name, values in found.items()}
+
+
+def sharpness(frames: np.ndarray) -> float:
+    """Mean magnitude of the image gradient: ghosts and blur lower it."""
+    return float(np.mean([np.abs(np.diff(frames, axis=axis)).mean() for axis in (1, 2)]))
+
+
+def count(values: np.ndarray) -> dict[str, int]:
+    names, numbers = np.unique(values, return_counts=True)
+    return {str(name): int(number) for name, number in zip(names, numbers, strict=True)}
+
+
+def result_sheet(cases, images, coarse, final, indices) -> np.ndarray:
+    colour, byte = visualize.colour_segmentation, visualize.to_uint8
+    rows = [
+        [
+            cases["input_image"][i], cases["donor_image"][i], cases["pose_image"][i],
+            colour(coarse[i]), colour(final[i]),
+            colour(cases["output_segmentation"][i]), byte(images["none"][i]), byte(images["post"][i]),
+            byte(images["pre"][i]), byte(images["joint"][i]), cases["output_image"][i],
+        ]
+        for i in indices
+    ]  # fmt: skip
+    titles = ["user", "donor", "pose", "coarse", "final", "true layout", "none", "post", "pre", "joint", "truth"]
+    return visualize.contact_sheet(rows, column_titles=titles)
+
+
+def table(results: dict[str, float]) -> str:
+    width = max(map(len, results))
+    return "\n".join(f"{name:<{width}}  {value:.4f}" for name, value in results.items())
+
+
+def write_report(path: Path, results: dict, pictures: dict, counts: dict) -> None:
+    parts = ["<!doctype html><meta charset=utf-8><title>vton_jax: mannequin suite</title>"]
+    parts.append("<style>body{font:15px sans-serif;margin:2em}td,th{padding:.15em .8em;text-align:left}")
+    parts.append("img{max-width:100%}</style>")
+    parts.append("<h1>Mannequin suite</h1><p>Unseen people and garments; user, donor and pose enter as RGB alone.</p>")
+    names = [*try_on.ARMS, "pose_image", "paste"]
+    parts.append("<h2>Try-on against the counterfactual truth</h2><table>")
+    parts.append("<tr><th>arm<th>SSIM<th>PSNR<th>SSIM garment<th>PSNR garment</tr>")
+    for name in names:
+        cells = "".join(
+            f"<td>{results[f'try_on.{name}.{m}']:.4f}" for m in ("ssim", "psnr", "ssim_garment", "psnr_garment")
+        )
+        parts.append(f"<tr><td>{name}{cells}</tr>")
+    parts.append("</table><h2>All numbers</h2><table>")
+    parts += [f"<tr><td>{html.escape(name)}<td>{value:.4f}</tr>" for name, value in results.items()]
+    parts.append("</table><h2>Cases</h2><table>")
+    parts += [f"<tr><td>{name}<td>{', '.join(f'{k}: {v}' for k, v in c.items())}</tr>" for name, c in counts.items()]
+    parts.append("</table>")
+    for title, picture in pictures.items():
+        data = base64.b64encode(cv2.imencode(".png", picture[..., ::-1])[1]).decode()
+        parts.append(f"<h2>{html.escape(title)}</h2><img src='data:image/png;base64,{data}'>")
+    write_text(path, "\n".join(parts))
+
+
+def write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
