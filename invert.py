@@ -53,6 +53,7 @@ def main() -> None:
     output = Path(FLAGS.output)
     photo = media.read_photo(FLAGS.person or SAMPLES / "person.png")
     pictures = photo, media.read_photo(FLAGS.garment or SAMPLES / "garment.png"), pose_frame(photo)
+    media.require_writable(output / "error.csv")
     system = try_on.TryOn("none", FLAGS.weights)
     user_frame, garment, pose_image = (framing.fit(picture, system.size)[0] for picture in pictures)
     flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]

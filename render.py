@@ -62,6 +62,7 @@ def main() -> None:
     frames, rate = [photo], None
     if FLAGS.pose or not FLAGS.person:
         frames, rate = media.read_frames(Path(FLAGS.pose or SAMPLES / "pose.mp4"), FLAGS.num_frames)
+    media.require_writable(output)
     system = try_on.TryOn(FLAGS.remap, FLAGS.weights)
     user_frame, garment_frame = (framing.fit(image, system.size)[0] for image in (photo, picture))
     pose_frames = np.stack([framing.fit(frame, system.size)[0] for frame in frames])

@@ -136,12 +136,13 @@ def bad_files(folder: Path) -> dict[str, list[str]]:
         "cut": [f"--pose={folder / 'cut.mp4'}"],
         "missing": [f"--person={folder / 'nobody.jpg'}"],
         "flag": ["--persom=me.jpg"],
+        "output": [f"--output={folder / 'text.jpg' / 'clip.mp4'}"],
     }
 
 
-@pytest.mark.parametrize("kind", ["text", "tiny", "folder", "cut", "missing", "flag"])
+@pytest.mark.parametrize("kind", ["text", "tiny", "folder", "cut", "missing", "flag", "output"])
 def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, kind):
-    done = run("render.py", *bad_files(tmp_path)[kind], f"--output={tmp_path / 'out' / 'clip.mp4'}")
+    done = run("render.py", f"--output={tmp_path / 'out' / 'clip.mp4'}", *bad_files(tmp_path)[kind])
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert 1 <= len([line for line in done.stderr.strip().splitlines() if line]) <= 2, done.stderr

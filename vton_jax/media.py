@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import mimetypes
 import os
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -450,6 +451,15 @@ def _frame_to_rgb(stream, frame, max_side: int | None) -> np.ndarray:
 
 
 # ----------------------------------------------------------------------------------------------------------- writing
+
+
+def require_writable(path: str | os.PathLike) -> None:
+    """Finds out before long work whether `path` can be written; makes its folder. Raises: MediaError."""
+    path = Path(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
 
 
 @contextlib.contextmanager
