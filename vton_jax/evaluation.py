@@ -163,15 +163,16 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
     for arm, arm_system in systems.items():
         images[arm], flow = arm_system.dress(user_images, users, donors, final, poses)
         results |= picture_scores(f"try_on.{arm}", images[arm], cases)
+        # The same with the output frame itself as the pose image, read from its pixels as ever: what the arm does when
+        # the target layout is not another body's.
+        paired, paired_flow = arm_system.dress(user_images, users, donors, outputs.segmentation, outputs)
+        results |= picture_scores(f"paired.{arm}", paired, cases)
         if arm in ("post", "joint"):
-            # Alone, ReMapCNN is given the output frame itself as the pose image (read from its pixels, as ever); on the
-            # try-on path the target's layout stems from another body, so that part of the error is not the flow's.
             name = "remap" if arm == "post" else "remap.joint"
             results[f"{name}.unpaired_epe"] = flow_error(flow, cases)
-            _, paired = arm_system.dress(user_images, users, donors, outputs.segmentation, outputs)
-            results[f"{name}.epe"] = flow_error(paired, cases)
-            results[f"{name}.flat_epe"] = flow_error(paired, cases, flat)
-            results[f"{name}.worn_epe"] = flow_error(paired, cases, ~flat)
+            results[f"{name}.epe"] = flow_error(paired_flow, cases)
+            results[f"{name}.flat_epe"] = flow_error(paired_flow, cases, flat)
+            results[f"{name}.worn_epe"] = flow_error(paired_flow, cases, ~flat)
     results["remap.zero_flow_epe"] = flow_error(np.zeros_like(cases["flow"]), cases)
     images["pose_image"] = cases["pose_image"].astype(np.float32) / 255
     images["paste"] = np.stack([paste(cases["pose_image"][i], at(poses, i), at(donors, i)) for i in range(num_cases)])
