@@ -123,9 +123,9 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
         read_flat.append(system.looks_flat(frame) == bool(cases["flat"][i]))
         donors.append(system.read_donor(frame, kind, bool(cases["flat"][i])))
         if cases["flat"][i]:
-            found = jax.device_get(system._read_flat(system._garment, frame))
-            both = found[2] & cases["landmarks_present"][i]
-            distances.append(np.linalg.norm(found[1] - cases["landmarks"][i], axis=-1)[both])
+            _, landmarks, present = system.read_flat(frame)
+            both = present & cases["landmarks_present"][i]
+            distances.append(np.linalg.norm(landmarks - cases["landmarks"][i], axis=-1)[both])
     donors = stack(donors)
     results["garment.flat_or_worn_right"] = float(np.mean(read_flat))
     results["garment.landmark_error"] = float(np.mean(np.concatenate(distances))) if distances else math.nan
@@ -136,8 +136,7 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
         results["garment.miou"] = donor_score.miou
 
     say("coarse maps and the backward procedure")
-    pairs = (users, donors.layout, poses, donors.garment_type)
-    coarse, steps = system._in_batches(lambda part: system._compose_pairs(*part), pairs, 8)
+    coarse, steps = system.coarse_pairs(users, donors, poses)
     finals, errors = [], []
     for first in range(0, num_cases, 10):
         part = slice(first, first + 10)

@@ -21,16 +21,14 @@ import optax
 from vton_jax import composition, dressing, garment_landmarks, geometry, inversion, keypoints, segmentation, weights
 from vton_jax.errors import UserError
 from vton_jax.models.garment_cnn import GarmentCNN
-from vton_jax.models.multi_path_cnn import MultiPathCNN
-from vton_jax.models.re_map_cnn import ReMapCNN
+from vton_jax.models.multi_path_cnn import POSE_SIGMA, MultiPathCNN
+from vton_jax.models.re_map_cnn import POSE_MAP_SIGMA, ReMapCNN
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
 from vton_jax.types import Layout
 
 ARMS = ("none", "post", "pre", "joint")
-POSE_MAP_SIGMA = 2.0  # pixels at stride 4, as in training
 LEARNING_RATE = 0.1
 PRIOR_WEIGHT, POSE_WEIGHT = 0.3, 100.0
-POSE_PATH_SIGMA = 2.5  # pixels of the pose path, as in training
 FIRST_ITERATIONS, NEXT_ITERATIONS = 60, 10  # for a first frame, and for one that starts from the frame before
 
 
@@ -138,9 +136,13 @@ class TryOn:
 
         return jax.jit(read)
 
+    def read_flat(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """GarmentCNN on a picture [H, W, 3]: labels [H, W], landmarks [12, 2], and which are present [12]."""
+        return jax.device_get(self._read_flat(self._garment, frame))
+
     def looks_flat(self, frame: np.ndarray) -> bool:
         """Whether a picture shows a garment laid flat rather than a person, as GarmentCNN sees it."""
-        labels, _, present = jax.device_get(self._read_flat(self._garment, frame))
+        labels, _, present = self.read_flat(frame)
         return bool((labels > 0).mean() > 0.03 and present.sum() >= 3)
 
     def read_donor(self, frame: np.ndarray, garment_type: str = "auto", flat: bool | None = None) -> Donor:
@@ -151,7 +153,7 @@ class TryOn:
         require_content(frame, "the garment picture")
         flat = self.looks_flat(frame) if flat is None else flat
         if flat:
-            labels, landmarks, present = jax.device_get(self._read_flat(self._garment, frame))
+            labels, landmarks, present = self.read_flat(frame)
             kind = composition.garment_type_of(labels, True)
             points, visible = garment_landmarks.keypoints_from_landmarks(landmarks, present, kind)
             # One garment lies there: stray labels of another kind are its own.
@@ -191,12 +193,15 @@ class TryOn:
         """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
         return self._in_batches(lambda p: self._compose(user, donor.layout, p, donor.garment_type), poses, batch)
 
+    def coarse_pairs(self, users: Layout, donors: Donor, poses: Layout, batch: int = 8):
+        """The same for many users, each with a donor and a pose of their own: all have a leading axis B."""
+        pairs = (users, donors.layout, poses, donors.garment_type)
+        return self._in_batches(lambda part: self._compose_pairs(*part), pairs, batch)
+
     @functools.cached_property
     def _target(self):
         def target(coarse, points, visible):
-            maps = keypoints.pose_map(
-                keypoints.scale(points, self.size, self._small), visible, self._small, POSE_PATH_SIGMA
-            )
+            maps = keypoints.pose_map(keypoints.scale(points, self.size, self._small), visible, self._small, POSE_SIGMA)
             soft = segmentation.soft_maps(coarse.astype(jnp.int32), 2)
             return {"segmentation": soft, "pose": maps, "visible": visible.astype(jnp.float32)}
 

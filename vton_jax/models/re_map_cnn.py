@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from vton_jax import geometry, layers, losses, segmentation
 
+POSE_MAP_SIGMA = 2.0  # pixels at stride 4, of the pose maps it is given
 FLOW_UNIT = 16.0  # pixels a unit of the network's output, at stride 4
 
 

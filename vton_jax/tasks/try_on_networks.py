@@ -25,7 +25,6 @@ def read_layouts(params, network: multi_path.MultiPathCNN, image: jax.Array) -> 
     return geometry.resize(logits, image.shape[1:3]).argmax(-1).astype(jnp.int32)
 
 
-POSE_MAP_SIGMA = 2.0  # pixels at stride 4
 ARMS = ("none", "pre", "joint")
 LAYOUTS = {"truth": 0.0, "mixed": 0.6, "predicted": 1.0}  # how often a layout is MultiPathCNN's and not the truth
 
@@ -78,7 +77,7 @@ class _Guided:
             spread = jnp.where(flat & (name == "donor"), 0.02, 0.006)[:, None, None] * size[0]
             points = batch[f"{name}_keypoints"] + spread * jax.random.normal(key_a, (count, 18, 2))
             seen = batch[f"{name}_visible"] & jax.random.bernoulli(key_b, 0.95, (count, 18))
-            return keypoints.pose_map(keypoints.scale(points, size, small), seen, small, POSE_MAP_SIGMA)
+            return keypoints.pose_map(keypoints.scale(points, size, small), seen, small, re_map.POSE_MAP_SIGMA)
 
         return {
             "input_image": images["input"],
