@@ -43,8 +43,13 @@ def standing(turn: float = 0.0, height: float = 215.0, top: float = 20.0, x: flo
     return keypoints, visible
 
 
-def person(sleeve: float, hem: float, lower: str = "pants", turn: float = 0.0, **where) -> Layout:
-    """A layout of capsules: sleeves to `sleeve` (a limb's place, 0..2), trousers or a skirt to `hem` on the legs."""
+def person(
+    sleeve: float, hem: float, lower: str = "pants", turn: float = 0.0, shoe_top: float | None = None, **where
+) -> Layout:
+    """A layout of capsules: sleeves to `sleeve` (a limb's place, 0..2), trousers or a skirt to `hem` on the legs.
+
+    Shoes reach from `shoe_top` (a shin's place, 1..2) over the ankle's end; None: bare feet.
+    """
     keypoints, visible = standing(turn, **where)
     body = alignment.body_of(keypoints, visible, SIZE)
     points = geometry.grid(SIZE)
@@ -55,6 +60,8 @@ def person(sleeve: float, hem: float, lower: str = "pants", turn: float = 0.0, *
         on, clothed = near[i] < 1, place[i] < (sleeve if alignment.IS_ARM[i] else hem)
         cloth = ID["upper-clothes"] if alignment.IS_ARM[i] else ID["pants"]
         worn = clothed & (lower == "pants" or alignment.IS_ARM[i])
+        if shoe_top is not None and i in alignment.SHINS:
+            label = np.where(place[i] > shoe_top, segmentation.SHOES[list(alignment.SHINS).index(i)], label)
         canvas = np.where(on, np.where(worn, cloth, label), canvas)
     if lower == "skirt":
         canvas = np.where((share > 0.9) & (share < 1 + hem * 0.85) & (np.abs(across) < 1.2), ID["skirt"], canvas)
@@ -101,6 +108,22 @@ def test_body_is_finite_whatever_is_missing():
     bodies = jax.vmap(lambda v: alignment.body_of(keypoints * v[:, None], v, SIZE))(masks)
     for leaf in jax.tree.leaves(bodies):
         assert np.isfinite(np.asarray(leaf)).all()
+
+
+def test_shoes_are_as_high_as_the_users():
+    donor, boots, low = person(0.5, 2.0), person(2.0, 0.8, shoe_top=1.4), person(2.0, 0.8, shoe_top=1.85)
+    body = lambda layout: alignment.body_of(layout.keypoints, layout.visible, SIZE)  # noqa: E731
+    found = lambda layout: float(alignment.shoe_top(jnp.asarray(layout.segmentation, jnp.int32), body(layout)))  # noqa: E731
+    assert abs(found(boots) - 1.4) < 0.06 and abs(found(low) - 1.85) < 0.06 and found(person(2.0, 0.8)) == 2.0
+    hidden = found(person(2.0, 1.9, shoe_top=1.4))
+    assert 1.5 < hidden <= 1.78  # what trousers hide is taken for an ankle boot
+    shaft, foot = limb_mask(low, "left-shin", 1.5, 1.8), limb_mask(low, "left-shin", 1.95, 3)
+    for user, pose, labels in ((low, boots, segmentation.LEGS), (boots, low, segmentation.SHOES)):
+        coarse, steps = compose(user, donor, pose, 0)
+        assert share_of(coarse, labels, shaft) > 0.9 and share_of(coarse, segmentation.SHOES, foot) > 0.9
+    # Trousers cover a boot's shaft; the foot stays the pose image's.
+    coarse = compose(low, donor, boots, 1)[0]
+    assert share_of(coarse, (ID["pants"],), shaft) > 0.9 and share_of(coarse, segmentation.SHOES, foot) > 0.9
 
 
 def test_steps_in_order_and_what_each_does():

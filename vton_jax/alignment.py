@@ -40,6 +40,7 @@ _SECOND = np.array([limb[2] for limb in LIMBS])
 _RADII = np.array([limb[3:5] for limb in LIMBS], dtype=np.float32)
 LIMB_LABEL = np.array([limb[5] for limb in LIMBS], dtype=np.int32)
 IS_ARM = np.array(["arm" in limb[0] for limb in LIMBS])
+SHINS = np.array([next(i for i, limb in enumerate(LIMBS) if limb[0] == f"{side}-shin") for side in ("left", "right")])
 _FROM_TRUNK = np.array(["upper-arm" in limb[0] or "thigh" in limb[0] for limb in LIMBS])
 _OTHER_SIDE = np.array([4, 5, 6, 7, 0, 1, 2, 3])
 # The head's points in body heights about its centre: to the person's left, downwards, forwards.
@@ -316,6 +317,25 @@ def covered_share(label: jax.Array, body: Body, garment: jax.Array, arms: bool) 
     end = jnp.minimum(first_skin + 0.02, jnp.where(hides, 2.0, last_cloth + 0.02))
     # What covers less than a third of the upper arm is the shoulder's own cloth; long sleeves end at the wrist.
     return jnp.where(end < 0.36, 0.0, jnp.where(end > 1.7, jnp.clip(end, 1.95, 1.99), end))
+
+
+def shoe_top(label: jax.Array, body: Body) -> jax.Array:
+    """Where a person's shoes begin, as a shin's place (1..2, see `limb_place`), float []; 2 without shoes.
+
+    It is seen where the bare skin of a leg turns into its shoe. Beneath trousers or a long skirt it is not seen: then
+    it is an ankle boot's, or where the shoe appears, whichever is higher. `label` int [H, W].
+    """
+    steps = np.linspace(0.3, 1.0, 36, dtype=np.float32)
+    a, b = body.joints[_FIRST[SHINS]], body.joints[_SECOND[SHINS]]
+    read = warp_nearest(label, a[:, None] + (b - a)[:, None] * steps[:, None], 0)  # [2, 36]
+    shoe = (read == np.array(segmentation.SHOES)[:, None]) & limb_known(body)[SHINS][:, None]
+    shod, first = shoe.any(1), jnp.argmax(shoe, 1)
+    above = jnp.take_along_axis(read, jnp.maximum(first - 2, 0)[:, None], 1)[:, 0]
+    seen = shod & (above == np.array(segmentation.LEGS))
+    place = jnp.where(shod, 1 + jnp.asarray(steps)[first], 2.0)
+    mean = jnp.where(seen, place, 0).sum() / jnp.maximum(seen.sum(), 1)
+    hidden = jnp.where(segmentation.region(label, segmentation.SHOES).any(), jnp.minimum(place.min(), 1.78), 2.0)
+    return jnp.where(seen.any(), mean, hidden)
 
 
 def membership(layout: Layout, body: Body, points: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

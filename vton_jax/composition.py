@@ -4,8 +4,8 @@ Alphabet: a canvas is a label map [H, W] (uint8) in ATR's table with `UNKNOWN` w
 took its place; user, donor and pose are `types.Layout` of one frame each, all of one size. `Body` and parts: see
 alignment.py. Every function takes one frame, has static shapes and no Python branch on data: jit and vmap them.
 
-What comes from where: stance, background, bare arms, bare legs and shoes from the pose image; hair, face and kept
-garments from the user; the garment with its sleeves, hem and neckline from the donor.
+What comes from where: stance, background, bare arms, bare legs and feet from the pose image; hair, face, kept garments
+and how high the shoes reach from the user; the garment with its sleeves, hem and neckline from the donor.
 """
 
 import collections
@@ -101,8 +101,13 @@ def remove_face(canvas: jax.Array) -> jax.Array:
     return _remove(canvas, FACE)
 
 
-def remove_dress(canvas: jax.Array) -> jax.Array:
-    """Step 6: all that the pose person wears, bags too, becomes unknown; shoes stay."""
+def remove_dress(canvas: jax.Array, limbs: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """Step 6: all that the pose person wears, bags and the shafts of shoes too, becomes unknown; feet stay.
+
+    `limbs` is the target's `alignment.limb_place`.
+    """
+    for shoe, shin in zip(SHOES, alignment.SHINS, strict=True):
+        canvas = jnp.where((canvas == shoe) & (limbs[1][shin] < 1.9), jnp.uint8(UNKNOWN), canvas)
     return _remove(canvas, (*GARMENTS, ID["bag"]))
 
 
@@ -325,8 +330,9 @@ def add_dress(
 ) -> jax.Array:  # fmt: skip
     """Step 8: the garments the user keeps and the donor's, part by part; upper garments over lower ones.
 
-    Hair, face and shoes are not covered, arms only by sleeves. Where the source's own picture shows skin in the opening
-    of a neckline, unknown pixels become skin. `limbs` is the target's `alignment.limb_place`.
+    Hair, face and feet are not covered, arms only by sleeves. Where the source's own picture shows skin in the opening
+    of a neckline, unknown pixels become skin. Bare shins end where the user's shoes begin. `limbs` is the target's
+    `alignment.limb_place`.
     """
     pick = lambda table: jnp.asarray(table)[garment_type]  # noqa: E731
     taken = garment_layers(donor, donor_body, pick(_TAKEN), target, points, canvas, limbs)
@@ -343,6 +349,9 @@ def add_dress(
     result = jnp.where((garment > 0) & ~head & ~covered, garment, canvas.astype(jnp.int32))
     result = jnp.where((layer["sleeve"] > 0) & ~head, layer["sleeve"], result)
     result = jnp.where((result == UNKNOWN) & (layer["skin"] > 0), layer["skin"], result)
+    top = alignment.shoe_top(jnp.asarray(user.segmentation).astype(jnp.int32), user_body)
+    for leg, shoe, shin in zip(LEGS, SHOES, alignment.SHINS, strict=True):
+        result = jnp.where((result == leg) & (limbs[1][shin] > top), shoe, result)
     return result.astype(jnp.uint8)
 
 
@@ -372,7 +381,7 @@ def coarse_target_segmentation(
     steps["add_hair"] = add_hair(steps["remove_hair"], head, target, points)
     steps["remove_face"] = remove_face(steps["add_hair"])
     steps["add_face"] = add_face(steps["remove_face"], head, pose, target, points)
-    steps["remove_dress"] = remove_dress(steps["add_face"])
+    steps["remove_dress"] = remove_dress(steps["add_face"], limbs)
     steps["add_pose_lines"] = add_pose_lines(steps["remove_dress"], target, limbs[0])
     steps["add_dress"] = add_dress(
         steps["add_pose_lines"], user, user_body, donor, donor_body, target, garment_type, limbs, points
