@@ -58,8 +58,9 @@ def main() -> None:
     user_frame, garment, pose_image = (framing.fit(picture, system.size)[0] for picture in pictures)
     flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]
     donor = system.read_donor(garment, FLAGS.garment_type, flat)
-    user = jax.tree.map(lambda a: a[0], system.read_people(user_frame[None])[0])
-    poses, z, _ = system.read_people(pose_image[None])
+    users, z_user = system.read_people(user_frame[None])
+    user = jax.tree.map(lambda a: a[0], users)
+    poses, z_pose = system.read_people(pose_image[None])
     pose = jax.tree.map(lambda a: a[0], poses)
     for frame, where in ((user_frame, "the photo"), (pose_image, "the pose image")):
         try_on.require_content(frame, where)
@@ -68,7 +69,7 @@ def main() -> None:
     coarse, steps = system.coarse(user, donor, poses)
 
     layouts, errors = [], []
-    for layout, error in system.iterations(coarse, poses, z, FLAGS.num_iterations):
+    for layout, error in system.iterations(coarse, poses, z_user, z_pose, FLAGS.num_iterations):
         layouts.append(layout)
         errors.append(error)
         print(f"\riteration {len(errors) - 1}: Err {error:.5f}", end="", file=sys.stderr)

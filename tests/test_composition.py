@@ -119,7 +119,7 @@ def test_shoes_are_as_high_as_the_users():
     assert 1.5 < hidden <= 1.78  # what trousers hide is taken for an ankle boot
     shaft, foot = limb_mask(low, "left-shin", 1.5, 1.8), limb_mask(low, "left-shin", 1.95, 3)
     for user, pose, labels in ((low, boots, segmentation.LEGS), (boots, low, segmentation.SHOES)):
-        coarse, steps = compose(user, donor, pose, 0)
+        coarse, _ = compose(user, donor, pose, 0)
         assert share_of(coarse, labels, shaft) > 0.9 and share_of(coarse, segmentation.SHOES, foot) > 0.9
     # Trousers cover a boot's shaft; the foot stays the pose image's.
     coarse = compose(low, donor, boots, 1)[0]

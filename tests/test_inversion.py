@@ -99,10 +99,30 @@ def test_layout_error_is_the_mean_absolute_difference_where_known():
     np.testing.assert_allclose(inversion.layout_error(logits, target)[0], total / known, rtol=1e-5)
 
 
-def test_whitening_is_one_for_latents_of_the_population():
+def test_whitening_makes_the_population_white_and_goes_back():
     rng = np.random.default_rng(8)
-    mix = rng.normal(size=(5, 5))
-    z = rng.normal(size=(20000, 5)) @ mix + 3
-    distance = inversion.whitening(z.mean(0), np.cov(z.T))(z.astype(np.float32))
-    assert abs(float(distance.mean()) - 1) < 0.01
-    assert float(inversion.whitening(z.mean(0), np.cov(z.T))(z[:1].astype(np.float32) + 50)[0]) > 10
+    z = (rng.normal(size=(20000, 5)) @ rng.normal(size=(5, 5)) + 3).astype(np.float32)
+    whiten, colour = inversion.whitening(z.mean(0), np.cov(z.T))
+    white = np.asarray(whiten(z))
+    np.testing.assert_allclose(white.mean(0), 0, atol=1e-2)
+    np.testing.assert_allclose(np.cov(white.T), np.eye(5), atol=1e-2)
+    np.testing.assert_allclose(colour(white), z, atol=1e-3)
+
+
+def test_the_prior_pulls_towards_what_is_expected_as_far_as_it_is_sure():
+    """Where the map says nothing, the latent found is the expected one; where both speak, the surer one wins."""
+    whiten, colour = inversion.whitening(np.ones(2), np.diag([4.0, 9.0]))
+    decode = lambda z: {"segmentation": z[:, None, None, :], "pose": jnp.zeros((len(z), 1, 1, 1))}  # noqa: E731
+    loss_fn = inversion.layout_loss(decode, whiten, prior_weight=1.0, pose_weight=0.0)
+    goal = {"pose": jnp.zeros((1, 1, 1, 1)), "visible": jnp.zeros((1, 1)), "mean": jnp.array([[0.5, -1.0]])}
+
+    def found(maps, scale):
+        target = goal | {"segmentation": jnp.array(maps)[None, None, None], "scale": jnp.full((1, 2), scale)}
+        return inversion.invert(loss_fn, target, jnp.zeros((1, 2)), max_iterations=300, patience=300)[0]
+
+    expected = colour(goal["mean"])
+    np.testing.assert_allclose(found([0.0, 0.0], 1.0), expected, atol=0.02)
+    assert expected[0, 0] > expected[0, 1]  # the map wants the second label
+    sure, unsure = found([0.0, 1.0], 0.05), found([0.0, 1.0], 10.0)
+    np.testing.assert_allclose(sure, expected, atol=0.1)
+    assert unsure[0, 1] > unsure[0, 0]

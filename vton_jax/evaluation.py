@@ -98,9 +98,9 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
     }
 
     say("forward procedure")
-    users, _, _ = system.read_people(cases["input_image"])
-    poses, z_pose, _ = system.read_people(cases["pose_image"])
-    outputs, _, _ = system.read_people(cases["output_image"])
+    users, z_user = system.read_people(cases["input_image"])
+    poses, z_pose = system.read_people(cases["pose_image"])
+    outputs, _ = system.read_people(cases["output_image"])
     forward = metrics.SegmentationScore()
     joints = {"xy": [], "seen": [], "true_xy": [], "true_seen": [], "heights": []}
     for name, layout in (("input", users), ("pose", poses), ("output", outputs)):
@@ -137,11 +137,13 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
 
     say("coarse maps and the backward procedure")
     coarse, steps = system.coarse_pairs(users, donors, poses)
-    finals, errors = [], []
+    finals, expected, errors = [], [], []
     for first in range(0, num_cases, 10):
         part = slice(first, first + 10)
-        _, final, error = system.backward(coarse[part], at(poses, part), z_pose[part])
+        given = coarse[part], at(poses, part), z_user[part], z_pose[part]
+        _, final, error = system.backward(*given)
         finals.append(final)
+        expected.append(system.expected(*given))
         errors.append(error)
     final, truth = np.concatenate(finals), cases["output_segmentation"]
     final_score = score(final, truth)
@@ -149,6 +151,7 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
     results["backward.coarse_miou"] = score(coarse, truth).miou
     results["backward.filled_miou"] = score(composition.fill_unknown(coarse), truth).miou
     results["backward.final_miou"] = final_score.miou
+    results["backward.expected_miou"] = score(np.concatenate(expected), truth).miou
     results["backward.other_body_miou"] = score(cases["other_body_segmentation"], truth).miou
     results["backward.gain"] = results["backward.final_miou"] - results["backward.coarse_miou"]
     results |= {f"backward.iou.{name}": value for name, value in final_score.per_class.items()}

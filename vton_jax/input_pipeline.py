@@ -81,6 +81,16 @@ def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) 
     return PositionedBatches(batch_at)
 
 
+def prepared_batches(folder: str | Path, batch_size: int, seed: int) -> PositionedBatches:
+    """Shuffled batches of what `data/latents.py` prepared: .npz files of arrays [K, 2, ...], an example and its mirror."""
+    files = sorted(path for path in Path(folder).glob("*.npz") if not path.name.endswith(".part.npz"))
+    parts = []
+    for path in files:
+        with np.load(path) as file:
+            parts.append({name: file[name].reshape(-1, *file[name].shape[2:]) for name in file.files})
+    return memory_batches({n: np.concatenate([p[n] for p in parts]) for n in parts[0]}, batch_size, seed)
+
+
 def find_dataset(data_dir: str | Path) -> Path:
     """The folder of the one prepared dataset in or below `data_dir`; UserError where there is none or several."""
     folder = Path(data_dir)
@@ -140,6 +150,8 @@ def open_batches(
     """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or the folder of a prepared dataset."""
     if dataset == "mannequin":
         return mannequin_batches(seed, batch_size, size, split, draw)
+    if any(Path(dataset).glob("*.npz")):
+        return prepared_batches(dataset, batch_size, seed)
     return tfds_batches(dataset, split, batch_size, seed, size)
 
 

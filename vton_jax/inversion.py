@@ -127,14 +127,12 @@ def invert(
     return state.best_z, np.concatenate(errors)
 
 
-def whitening(mean: np.ndarray, covariance: np.ndarray) -> Callable[[jax.Array], jax.Array]:
-    """The squared Mahalanobis distance [B] of latents from those seen in training, over their number of dimensions.
-
-    Without such a prior z runs far off the latents that the decoder knows. About 1 for real latents.
-    """
-    factor = np.linalg.inv(np.linalg.cholesky(np.asarray(covariance, np.float64))).astype(np.float32)
+def whitening(mean: np.ndarray, covariance: np.ndarray) -> tuple[Callable, Callable]:
+    """Latents z [B, N] to white ones w, of mean 0 and covariance 1 over those seen in training; and back."""
+    lower = np.linalg.cholesky(np.asarray(covariance, np.float64))
+    factor, inverse = np.linalg.inv(lower).astype(np.float32), lower.astype(np.float32)
     centre = jnp.asarray(mean, jnp.float32)
-    return lambda z: jnp.mean(jnp.square((z - centre) @ factor.T), axis=-1)
+    return (lambda z: (z - centre) @ factor.T), (lambda w: w @ inverse.T + centre)
 
 
 def layout_error(logits: jax.Array, target: jax.Array) -> jax.Array:
@@ -148,14 +146,16 @@ def layout_error(logits: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def layout_loss(
-    decode: Callable, prior: Callable | None = None, prior_weight: float = 0.3, pose_weight: float = 100.0
+    decode: Callable, whiten: Callable | None = None, prior_weight: float = 0.3, pose_weight: float = 100.0
 ) -> Callable:
     """A loss for `invert`: cross-entropy against a coarse map, the target pose, and the latents' prior.
 
-    Args: decode: z [B, N] -> {'segmentation': logits [B, h, w, L], 'pose': maps [B, h, w, J]}. The target is
-    {'segmentation': soft maps [B, h, w, L] whose sum is the pixel's weight, 0 where the coarse map is unknown; 'pose':
-    maps [B, h, w, J]; 'visible': [B, J], the joints that count}. The talk presents the segmentation alone; the pose
-    that is wanted is known as well, and the decoder has a path for it.
+    Args: decode: z [B, N] -> {'segmentation': logits [B, h, w, L], 'pose': maps [B, h, w, J]}. whiten: see `whitening`.
+    The target is {'segmentation': soft maps [B, h, w, L] whose sum is the pixel's weight, 0 where the coarse map is
+    unknown; 'pose': maps [B, h, w, J]; 'visible': [B, J], the joints that count; 'mean', 'scale': [B, N], the white
+    latents that are expected, 0 and 1 where nothing is known}. Without a prior z runs far off the latents that the
+    decoder knows. The talk presents the segmentation alone; the pose that is wanted is known as well, and the decoder
+    has a path for it.
     """
 
     def loss_fn(z, target):
@@ -164,8 +164,8 @@ def layout_loss(
         loss = -jnp.sum(maps * jax.nn.log_softmax(out["segmentation"]), (1, 2, 3)) / weight
         difference = jnp.square(out["pose"] - target["pose"]) * (1 + 30 * target["pose"])
         loss += pose_weight * jnp.mean(difference * target["visible"][:, None, None, :], (1, 2, 3))
-        if prior is not None:
-            loss += prior_weight * prior(z)
+        if whiten is not None:
+            loss += prior_weight * jnp.mean(jnp.square((whiten(z) - target["mean"]) / target["scale"]), -1)
         return loss, layout_error(out["segmentation"], maps)
 
     return loss_fn

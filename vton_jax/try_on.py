@@ -20,7 +20,9 @@ import optax
 
 from vton_jax import composition, dressing, garment_landmarks, geometry, inversion, keypoints, segmentation, weights
 from vton_jax.errors import UserError
+from vton_jax.models import latent_prior_cnn
 from vton_jax.models.garment_cnn import GarmentCNN
+from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.multi_path_cnn import POSE_SIGMA, MultiPathCNN
 from vton_jax.models.re_map_cnn import POSE_MAP_SIGMA, ReMapCNN
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
@@ -29,6 +31,7 @@ from vton_jax.types import Layout
 ARMS = ("none", "post", "pre", "joint")
 LEARNING_RATE = 0.1
 PRIOR_WEIGHT, POSE_WEIGHT = 0.3, 100.0
+LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
 FIRST_ITERATIONS, NEXT_ITERATIONS = 60, 10  # for a first frame, and for one that starts from the frame before
 
 
@@ -85,10 +88,13 @@ class TryOn:
         if arm != "none":
             name = "re_map_cnn_joint" if arm == "joint" else "re_map_cnn"
             self.re_map, self._re_map, _, _ = _network("re_map_cnn", ReMapCNN, at(name))
-        self._prior = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
+        self._whiten, self._colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
+        self.latent_prior, self._latent_prior, _, _ = _network(
+            "latent_prior_cnn", LatentPriorCNN, at("latent_prior_cnn")
+        )
         self._small = (self.size[0] // 2, self.size[1] // 2)
         self._optimizer = optax.adam(LEARNING_RATE, b1=0.8, b2=0.95)
-        loss = inversion.layout_loss(self._decode, self._prior, PRIOR_WEIGHT, POSE_WEIGHT)
+        loss = inversion.layout_loss(self._decode, self._whiten, PRIOR_WEIGHT, POSE_WEIGHT)
         self._steps = inversion.make_steps(loss, self._optimizer)
 
     # ------------------------------------------------------------------------------------------------ reading pixels
@@ -99,19 +105,33 @@ class TryOn:
     @functools.cached_property
     def _forward(self):
         def forward(params, images):
-            images = images.astype(jnp.float32) / 255
-            out = self.multi_path.apply(params, images)
+            z = self.multi_path.apply(params, images.astype(jnp.float32) / 255, method="encode")
+            out = self.multi_path.apply(params, z, ("segmentation", "pose"), method="decode")
             labels = geometry.resize(out["segmentation"], self.size).argmax(-1).astype(jnp.uint8)
             points, visible, _ = keypoints.read_pose_map(out["pose"])
             points = keypoints.scale(points, self._small, self.size)
             layout = Layout(labels, jnp.where(visible[..., None], points, 0.0), visible)
-            return layout, out["z"], out["image"]
+            return layout, z
 
         return jax.jit(forward)
 
-    def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray, np.ndarray]:
-        """The forward procedure on frames [T, H, W, 3]: layouts [T], latents [T, N], smoothed images [T, H, W, 3]."""
+    def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray]:
+        """The forward procedure on frames [T, H, W, 3]: layouts [T] and latents [T, N]; `smoothed` shows these."""
         return self._in_batches(lambda part: self._forward(self._multi_path, part), np.asarray(frames), batch)
+
+    @functools.cached_property
+    def _encode(self):
+        encode = functools.partial(self.multi_path.apply, method="encode")
+        return jax.jit(lambda params, images: encode(params, images.astype(jnp.float32) / 255))
+
+    def latents(self, frames: np.ndarray, batch: int = 8) -> np.ndarray:
+        """The latents [T, N] alone of frames [T, H, W, 3]."""
+        return self._in_batches(lambda part: self._encode(self._multi_path, part), np.asarray(frames), batch)
+
+    @functools.cached_property
+    def smoothed(self):
+        """Latents [T, N] -> the smoothed pictures of the forward procedure, float [T, H, W, 3]."""
+        return jax.jit(lambda z: self._decode(z, ("image",))["image"])
 
     @staticmethod
     def _in_batches(function, frames, batch):
@@ -200,10 +220,20 @@ class TryOn:
 
     @functools.cached_property
     def _target(self):
-        def target(coarse, points, visible):
+        def target(coarse, points, visible, z_user, z_pose):
             maps = keypoints.pose_map(keypoints.scale(points, self.size, self._small), visible, self._small, POSE_SIGMA)
-            soft = segmentation.soft_maps(coarse.astype(jnp.int32), 2)
-            return {"segmentation": soft, "pose": maps, "visible": visible.astype(jnp.float32)}
+            labels = coarse.astype(jnp.int32)
+            shares = segmentation.soft_maps(labels, latent_prior_cnn.BLOCK)
+            expected = self.latent_prior.apply(
+                self._latent_prior, shares, self._whiten(jnp.broadcast_to(z_user, z_pose.shape)), self._whiten(z_pose)
+            )
+            return {
+                "segmentation": segmentation.soft_maps(labels, 2),
+                "pose": maps,
+                "visible": visible.astype(jnp.float32),
+                "mean": expected["mean"],
+                "scale": jnp.maximum(jnp.exp(expected["log_scale"]), LEAST_SCALE),
+            }
 
         return jax.jit(target)
 
@@ -215,23 +245,43 @@ class TryOn:
 
         return jax.jit(layout)
 
-    def backward(self, coarse: np.ndarray, poses: Layout, z: np.ndarray, max_iterations: int = FIRST_ITERATIONS):
-        """The backward procedure for coarse maps [B, H, W] of pose layouts [B], from latents [B, N].
+    def expected(self, coarse: np.ndarray, poses: Layout, z_user: np.ndarray, z_pose: np.ndarray) -> np.ndarray:
+        """The layouts uint8 [B, H, W] that LatentPriorCNN expects, before any iteration. Arguments as in `backward`."""
+        target = self._target(coarse, poses.keypoints, poses.visible, z_user, z_pose)
+        return np.asarray(self._layout_of(self._colour(target["mean"])))
 
+    def backward(
+        self,
+        coarse: np.ndarray,
+        poses: Layout,
+        z_user: np.ndarray,
+        z_pose: np.ndarray,
+        start: np.ndarray | None = None,
+        max_iterations: int = FIRST_ITERATIONS,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The backward procedure for coarse maps [B, H, W] of pose layouts [B].
+
+        Args: z_user, z_pose: latents [B, N] (z_user also [1, N]) of the user's photo and of the pose images. start:
+        where to begin, by default z_pose.
         Returns: latents [B, N], final maps uint8 [B, H, W], Err [iterations, B].
         """
-        target = self._target(coarse, poses.keypoints, poses.visible)
+        target = self._target(coarse, poses.keypoints, poses.visible, z_user, z_pose)
         z, errors = inversion.invert(
-            None, target, z, optimizer=self._optimizer, max_iterations=max_iterations, steps=self._steps
+            None,
+            target,
+            z_pose if start is None else start,
+            optimizer=self._optimizer,
+            max_iterations=max_iterations,
+            steps=self._steps,
         )
         return np.asarray(z), np.asarray(self._layout_of(z)), errors
 
     def iterations(
-        self, coarse: np.ndarray, poses: Layout, z: np.ndarray, max_iterations: int
+        self, coarse: np.ndarray, poses: Layout, z_user: np.ndarray, z_pose: np.ndarray, max_iterations: int
     ) -> Iterator[tuple[np.ndarray, float]]:
         """The backward procedure on one frame (leading axis 1), watched: (map uint8 [H, W], Err) before every step."""
-        target = self._target(coarse, poses.keypoints, poses.visible)
-        state = inversion.start(jnp.array(z), self._optimizer)
+        target = self._target(coarse, poses.keypoints, poses.visible, z_user, z_pose)
+        state = inversion.start(jnp.array(z_pose), self._optimizer)
         layout = np.asarray(self._layout_of(state.z))[0]
         for current, errors in inversion.iterate(self._steps, state, target, max_iterations):
             yield layout, float(errors[-1, 0])
@@ -304,11 +354,11 @@ class TryOn:
         Raises: UserError where no person is found.
         """
         require_content(user_frame, "the photo")
-        layouts, _, _ = self.read_people(user_frame[None])
+        layouts, z_user = self.read_people(user_frame[None])
         user = jax.tree.map(lambda a: a[0], layouts)
         require_person(user, "the photo")
         user_image = user_frame.astype(np.float32) / 255
-        poses, z_pose, _ = self.read_people(pose_frames)
+        poses, z_pose = self.read_people(pose_frames)
         for index in range(len(pose_frames)):
             require_content(pose_frames[index], f"frame {index} of the pose clip")
             require_person(jax.tree.map(lambda a, i=index: a[i], poses), f"frame {index} of the pose clip")
@@ -322,7 +372,7 @@ class TryOn:
                 begin = now if z is None else z + now - before
                 number = FIRST_ITERATIONS if z is None else NEXT_ITERATIONS
                 pose = jax.tree.map(lambda a, i=index: a[i : i + 1], part)
-                z, final, error = self.backward(coarse[index][None], pose, begin, number)
+                z, final, error = self.backward(coarse[index][None], pose, z_user, now, begin, number)
                 before = now
                 finals.append(final[0])
                 errors.append(error[:, 0])

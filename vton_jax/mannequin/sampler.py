@@ -94,7 +94,8 @@ def _given(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
     return jnp.stack([segmentation.region(labels, segmentation.GARMENT_LABELS[t]) for t in types])[garment_type]
 
 
-def _example(key: jax.Array, size: tuple[int, int], samples: int) -> dict:
+def _example(key: jax.Array, size: tuple[int, int], samples: int, also: tuple[str, ...] = ()) -> dict:
+    """One example; `also` names further frames: 'pose', an other person as the pose image shows one."""
     case = _case(key)
     stage = functools.partial(render.stage_person, size=size)
     donor, donor_outfit = case["donor"], case["donor_outfit"]
@@ -110,6 +111,11 @@ def _example(key: jax.Array, size: tuple[int, int], samples: int) -> dict:
     scenes = {"input": case["scene"], "output": case["scene"], "donor": _pick(flat, table, case["donor_scene"])}
     people_ = {"input": case["person"], "output": case["person"], "donor": donor}
     outfits = {"input": case["worn"], "output": case["output_outfit"], "donor": donor_outfit}
+    if "pose" in also:
+        keys = jax.random.split(jax.random.fold_in(key, 1), 3)
+        people_["pose"], outfits["pose"] = people.sample_identity(keys[0]), people.sample_outfit(keys[1])
+        scenes["pose"] = people.sample_scene(keys[2])
+        stages["pose"] = stage(people_["pose"], outfits["pose"], case["output_pose"])
     names = tuple(stages)
     together = jax.tree.map(lambda *a: jnp.stack(a), *[(people_[n], outfits[n], scenes[n], stages[n]) for n in names])
     drawn = _over_batch(lambda a: render.shoot(*a, size=size, samples=samples, culled=_culled()), together)
@@ -145,6 +151,12 @@ def _example(key: jax.Array, size: tuple[int, int], samples: int) -> dict:
 def training_batch(key: jax.Array, batch_size: int, size: tuple[int, int] = render.SIZE, samples: int = 2) -> dict:
     """A batch of Pose-and-Dress examples, each the counterfactual truth of its key."""
     return _over_batch(lambda k: _example(k, size, samples), jax.random.split(key, batch_size))
+
+
+@functools.partial(jax.jit, static_argnames=("batch_size", "size", "samples"))
+def case_batch(key: jax.Array, batch_size: int, size: tuple[int, int] = render.SIZE, samples: int = 2) -> dict:
+    """`training_batch` with the pose image: somebody else, in clothes of their own, in the output's pose."""
+    return _over_batch(lambda k: _example(k, size, samples, ("pose",)), jax.random.split(key, batch_size))
 
 
 def _garment(key: jax.Array, size: tuple[int, int], samples: int) -> dict:

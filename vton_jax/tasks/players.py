@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from vton_jax import weights
 from vton_jax.errors import UserError
+from vton_jax.models.multi_path_cnn import MultiPathCNN
 
 PEOPLE = ("input", "donor", "output")
 
@@ -53,3 +54,21 @@ def load(path: str | Path, model: str, make) -> dict:
     if jax.tree.map(lambda leaf: tuple(leaf.shape), params) != wanted:
         raise UserError(f"The weights {path} are of a {model} of another --size or other widths than this run's.")
     return params
+
+
+def frozen_multi_path(
+    path: str, size: tuple[int, int], dtype=jnp.float32, otherwise: str = ""
+) -> tuple[MultiPathCNN, dict, dict]:
+    """The MultiPathCNN that reads layouts (`path`; '': the released one): network, parameters, latent statistics.
+
+    Raises UserError where it was trained at another size; `otherwise` says what else helps.
+    """
+    path = path or weights.released("multi_path_cnn")
+    params, settings, extra = weights.load(path, "multi_path_cnn")
+    theirs = tuple(settings["size"])
+    if theirs != tuple(size):
+        raise UserError(
+            f"{path} reads layouts at {theirs[0]}x{theirs[1]}, not at --size={size[0]}x{size[1]}; "
+            f"give --multi_path_weights of this size{otherwise}."
+        )
+    return MultiPathCNN(size=theirs, latent_size=settings["latent_size"], dtype=dtype), params, extra

@@ -15,7 +15,7 @@ from vton_jax.errors import UserError
 from vton_jax.models import multi_path_cnn as multi_path
 from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import triple_guided_cnn as triple_guided
-from vton_jax.tasks.players import PEOPLE, check_size, load, settings_of, to_float, total
+from vton_jax.tasks.players import PEOPLE, check_size, frozen_multi_path, load, settings_of, to_float, total
 
 
 def read_layouts(params, network: multi_path.MultiPathCNN, image: jax.Array) -> jax.Array:
@@ -40,17 +40,10 @@ class _Guided:
     def frozen(self) -> dict:
         frozen = {}
         if self.layouts != "truth":
-            path = self.multi_path_weights or weights.released("multi_path_cnn")
-            params, settings, _ = weights.load(path, "multi_path_cnn")
-            size = tuple(settings["size"])
-            if size != tuple(self.size):
-                raise UserError(
-                    f"{path} reads layouts at {size[0]}x{size[1]}, not at --size={self.size[0]}x{self.size[1]}; "
-                    "give --multi_path_weights of this size, or --layouts=truth."
-                )
-            frozen["multi_path_cnn"] = params
             dtype = getattr(self, self.players[0]).dtype
-            self._reader = multi_path.MultiPathCNN(size=size, latent_size=settings["latent_size"], dtype=dtype)
+            self._reader, frozen["multi_path_cnn"], _ = frozen_multi_path(
+                self.multi_path_weights, self.size, dtype, ", or --layouts=truth"
+            )
         return frozen
 
     def _prepare(self, frozen: dict, batch: dict, rng: jax.Array) -> dict:

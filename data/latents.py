@@ -1,0 +1,80 @@
+"""Examples for LatentPriorCNN: python data/latents.py --output=DIR --count=8000
+
+Draws try-on cases of the training split, reads user, donor and pose by the released networks as the try-on does, and
+keeps what the network learns from: the latents of user and pose image, the coarse map, and the truth, which is the
+latent and the layout of the output image. Every example comes with its mirror image. About 5 examples a second on 2 CPU
+cores; run the same command again to go on where it stopped.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from absl import flags
+
+from vton_jax import flag_utils, media, metric_writer, segmentation, try_on
+from vton_jax.errors import UserError
+from vton_jax.types import Layout
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("output", None, "Folder of the examples: one .npz file for every 48 of them.", required=True)
+flags.DEFINE_integer("count", 8000, "Examples in all, mirrored ones not counted.", lower_bound=1)
+flags.DEFINE_integer("first", 0, "Number of the first file; files of other numbers show other people.", lower_bound=0)
+
+CHUNK = 48
+
+
+def chunk_of(system: try_on.TryOn, seed: int) -> dict[str, np.ndarray]:
+    """Up to `CHUNK` examples [K, 2, ...], the second of each two mirrored; what the networks cannot read is left out.
+
+    {'z_user', 'z_pose', 'z_output': [K, 2, N]; 'coarse', 'output_segmentation': uint8 [K, 2, H, W]}.
+    """
+    import jax
+
+    from vton_jax.mannequin import cases as mannequin_cases
+
+    cases = mannequin_cases.draw_cases(CHUNK, system.size, seed, split="train", samples=1)
+    users, z_user = system.read_people(cases["input_image"])
+    poses, z_pose = system.read_people(cases["pose_image"])
+    z = {"z_user": z_user, "z_pose": z_pose, "z_output": system.latents(cases["output_image"])}
+    mirrored = {
+        name: system.latents(cases[f"{key}_image"][..., ::-1, :])
+        for name, key in (("z_user", "input"), ("z_pose", "pose"), ("z_output", "output"))
+    }
+    donors, chosen = [], []
+    for i in range(CHUNK):
+        kind = segmentation.GARMENT_TYPES[int(cases["garment_type"][i])]
+        try:
+            donors.append(system.read_donor(cases["donor_image"][i], kind, bool(cases["flat"][i])))
+            chosen.append(i)
+        except UserError:
+            continue
+    at = lambda layout: Layout(*(a[chosen] for a in (layout.segmentation, layout.keypoints, layout.visible)))  # noqa: E731
+    coarse, _ = system.coarse_pairs(at(users), jax.tree.map(lambda *a: np.stack(a), *donors), at(poses))
+    labels = {"coarse": coarse, "output_segmentation": cases["output_segmentation"][chosen]}
+    pairs = {name: np.stack([z[name], mirrored[name]], 1)[chosen] for name in z}
+    return pairs | {name: np.stack([maps, segmentation.mirror(maps)], 1) for name, maps in labels.items()}
+
+
+def main() -> None:
+    folder = Path(FLAGS.output).expanduser()
+    media.require_writable(folder / "0000.npz")
+    folder.mkdir(parents=True, exist_ok=True)
+    system = try_on.TryOn("none")
+    files = -(-FLAGS.count // CHUNK)
+    progress = metric_writer.Progress(files, 0)
+    for index in range(files):
+        path = folder / f"{FLAGS.first + index:04d}.npz"
+        if not path.exists():
+            part = path.with_suffix(".part.npz")
+            np.savez_compressed(part, **chunk_of(system, FLAGS.first + index))
+            os.replace(part, path)
+        progress.advance(index + 1)
+    progress.close()
+
+
+if __name__ == "__main__":
+    flag_utils.run(main)

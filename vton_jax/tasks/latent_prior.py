@@ -1,0 +1,110 @@
+"""The task of LatentPriorCNN: what MultiPathCNN would see in the photo that the try-on wants to make.
+
+Alphabet: see `vton_jax.tasks`. A batch holds either frames, as `mannequin.sampler.case_batch` draws them, which the
+frozen MultiPathCNN reads here; or what `data/latents.py` has read already: {'z_user', 'z_pose', 'z_output': [B, N];
+'coarse', 'output_segmentation': [B, H, W]}.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax import composition, geometry, inversion, keypoints, segmentation, visualize, weights
+from vton_jax.models import latent_prior_cnn as latent_prior
+from vton_jax.tasks.players import check_size, frozen_multi_path, load, settings_of, to_float
+from vton_jax.types import Layout
+
+
+@dataclasses.dataclass
+class LatentPriorTask:
+    """LatentPriorCNN, with the released MultiPathCNN (`multi_path_weights` names another)."""
+
+    latent_prior_cnn: latent_prior.LatentPriorCNN = dataclasses.field(default_factory=latent_prior.LatentPriorCNN)
+    size: tuple[int, int] = (256, 192)
+    multi_path_weights: str = ""
+    layout_weight: float = 0.0  # of the decoded layout's cross-entropy: sharper, and twenty times the work
+    init_from: str = ""
+    export: str = ""
+    players = ("latent_prior_cnn",)
+    live_batch = "case_batch"
+
+    def __post_init__(self):
+        check_size(self.size, 32, "LatentPriorCNN")
+
+    def init(self, key, batch):
+        del batch  # the size says it all
+        height, width = (side // latent_prior.BLOCK for side in self.size)
+        maps = jnp.zeros((1, height, width, segmentation.NUM_LABELS))
+        w = jnp.zeros((1, self.latent_prior_cnn.latent_size))
+        make = jax.jit(lambda: self.latent_prior_cnn.init(key, maps, w, w))
+        return {"latent_prior_cnn": load(self.init_from, "latent_prior_cnn", make) if self.init_from else make()}
+
+    def frozen(self):
+        self._reader, params, extra = frozen_multi_path(self.multi_path_weights, self.size)
+        self._whiten, self._colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
+        return {"multi_path_cnn": params}
+
+    def _apply(self, frozen, *arguments):
+        return self._reader.apply(frozen["multi_path_cnn"], *arguments[:-1], method=arguments[-1])
+
+    def _read(self, frozen, batch):
+        """Frames to latents and coarse maps, as the try-on path reads them; the donor's layout is the truth."""
+        z = {name: self._apply(frozen, to_float(batch[f"{name}_image"]), "encode") for name in ("input", "pose")}
+        layouts = {}
+        for name, latent in z.items():
+            out = self._apply(frozen, latent, ("segmentation", "pose"), "decode")
+            labels = geometry.resize(out["segmentation"], self.size).argmax(-1).astype(jnp.uint8)
+            points, visible, _ = keypoints.read_pose_map(out["pose"])
+            points = keypoints.scale(points, out["pose"].shape[1:3], self.size)
+            layouts[name] = Layout(labels, jnp.where(visible[..., None], points, 0.0), visible)
+        donor = Layout(*(batch[f"donor_{name}"] for name in ("segmentation", "keypoints", "visible")))
+        compose = jax.vmap(lambda *a: composition.coarse_target_segmentation(*a)[0])
+        return {
+            "z_user": z["input"],
+            "z_pose": z["pose"],
+            "z_output": self._apply(frozen, to_float(batch["output_image"]), "encode"),
+            "coarse": compose(layouts["input"], donor, layouts["pose"], batch["garment_type"]),
+            "output_segmentation": batch["output_segmentation"],
+        }
+
+    def _outputs(self, params, batch, **options):
+        maps = segmentation.soft_maps(batch["coarse"].astype(jnp.int32), latent_prior.BLOCK)
+        w = (self._whiten(batch[name]) for name in ("z_user", "z_pose"))
+        return self.latent_prior_cnn.apply(params["latent_prior_cnn"], maps, *w, **options)
+
+    def _loss(self, params, frozen, batch, rng):
+        batch = batch if "coarse" in batch else self._read(frozen, batch)
+        outputs = self._outputs(params, batch, train=True, rngs={"dropout": rng})
+        terms = latent_prior.loss(outputs, self._whiten(batch["z_output"]))
+        value = terms["likelihood"]
+        if self.layout_weight:
+            z = self._colour(outputs["mean"])
+            logits = self._apply(frozen, z, ("segmentation",), "decode")["segmentation"]
+            truth = segmentation.soft_maps(batch["output_segmentation"].astype(jnp.int32), 2)
+            terms["layout"] = -jnp.mean(jnp.sum(truth * jax.nn.log_softmax(logits), -1))
+            value = value + self.layout_weight * terms["layout"]
+        return value, terms
+
+    def losses(self):
+        return {"latent_prior_cnn": self._loss}
+
+    def pictures(self, params, frozen, batch):
+        def show(params, frozen, batch):
+            batch = batch if "coarse" in batch else self._read(frozen, batch)
+            z = self._colour(self._outputs(params, batch)["mean"])
+            return batch, self._apply(frozen, z, ("segmentation",), "decode")["segmentation"].argmax(-1)
+
+        batch = jax.tree.map(lambda a: a[:6], batch)
+        batch, labels = jax.device_get(jax.jit(show)(params, frozen, batch))
+        colour = visualize.colour_segmentation
+        rows = [[colour(np.asarray(a)) for a in row]
+                for row in zip(batch["coarse"], labels, batch["output_segmentation"], strict=True)]  # fmt: skip
+        return {"latent_prior": visualize.contact_sheet(rows, column_titles=["coarse", "expected", "truth"])}
+
+    def finish(self, params, frozen, batches, workdir):
+        del frozen, batches, workdir
+        if self.export:
+            settings = {"model": "latent_prior_cnn"} | settings_of(self.latent_prior_cnn, self.size)
+            weights.save(self.export, params["latent_prior_cnn"], settings)
