@@ -2,57 +2,21 @@
 
 import contextlib
 import itertools
-import json
-import sys
-import types
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
-from tiny_training import TinyTask, grain_source, memory_source, tiny_batch_at
+from tiny_training import TinyTask, grain_source, memory_source, metrics, saved_state, tiny_batch_at
 
-from vton_jax import checkpoints, flag_utils, input_pipeline, segmentation, sharding, train_state
+from vton_jax import input_pipeline, segmentation, train_state
 from vton_jax.errors import UserError
 
 with contextlib.suppress(ImportError):
     import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def train(monkeypatch, tmp_path):
-    """Runs train.py in this process with the tiny task: train('--flag', ..., source=...) -> the folder of the run."""
-    monkeypatch.setitem(sys.modules, "vton_jax.tasks", types.SimpleNamespace(TASKS={"tiny": TinyTask}))
-    monkeypatch.syspath_prepend(str(ROOT))
-    import train as script
-
-    def run(*arguments, source=memory_source, name="run"):
-        monkeypatch.setattr(input_pipeline, "open_batches", lambda _, size, seed, *rest: source(size, seed))
-        argv = ["train.py", "--model=tiny", f"--workdir={tmp_path / name}", "--batch_size=4", "--log_every=1"]
-        argv += ["--pictures_every=0", "--warmup_steps=2", *arguments]
-        with flagsaver.flagsaver():
-            flag_utils.run(script.main, script.define_model_flags, argv)
-        return tmp_path / name
-
-    yield run
-    flags.FLAGS.unparse_flags()
-
-
-def saved_state(workdir, step):
-    manager = checkpoints.Checkpoints(workdir, {"model": "tiny"}).manager
-    import orbax.checkpoint as ocp
-
-    return manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore())).state
-
-
-def metrics(workdir):
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in ("time", "steps_per_second")} for line in lines]
 
 
 @pytest.mark.parametrize("source", [memory_source, grain_source])
@@ -210,13 +174,6 @@ def test_schedule_warms_up_and_falls_to_zero():
         rates.append(-float(update))
     np.testing.assert_allclose(rates[:4], [0.25, 0.5, 0.75, 1.0], rtol=1e-4)
     assert rates[-1] == 0 and all(a >= b - 1e-5 for a, b in itertools.pairwise(rates[3:]))
-
-
-def test_a_batch_that_the_devices_cannot_share(monkeypatch):
-    mesh = types.SimpleNamespace(local_mesh=types.SimpleNamespace(size=8), size=8)
-    monkeypatch.setattr(sharding, "batch_sharding", lambda mesh: None)
-    with pytest.raises(UserError, match="multiple of 8"):
-        train_state.shard_batch({"image": np.zeros((12, 2))}, mesh)
 
 
 # --- examples of the contract ----------------------------------------------------------------------------------------
