@@ -1,8 +1,8 @@
 """Examples for LatentPriorCNN: python data/latents.py --output=DIR --count=8000
 
 Draws try-on cases of the training split, reads user, donor and pose by the released networks as the try-on does, and
-keeps what the network learns from: the latents of user and pose image, the coarse map, and the truth, which is the
-latent and the layout of the output image. Every example comes with its mirror image. About 5 examples a second on 2 CPU
+keeps what the network learns from: the latents of user and pose image, the coarse map's label shares, and the truth,
+which is the latent and the layout of the output image. Every example comes with its mirror image. About 5 examples a second on 2 CPU
 cores; run the same command again to go on where it stopped.
 """
 
@@ -17,6 +17,7 @@ from absl import flags
 
 from vton_jax import flag_utils, media, metric_writer, segmentation, try_on
 from vton_jax.errors import UserError
+from vton_jax.models.latent_prior_cnn import BLOCK
 from vton_jax.types import Layout
 
 FLAGS = flags.FLAGS
@@ -30,7 +31,8 @@ CHUNK = 48
 def chunk_of(system: try_on.TryOn, seed: int) -> dict[str, np.ndarray]:
     """Up to `CHUNK` examples [K, 2, ...], the second of each two mirrored; what the networks cannot read is left out.
 
-    {'z_user', 'z_pose', 'z_output': [K, 2, N]; 'coarse', 'output_segmentation': uint8 [K, 2, H, W]}.
+    {'z_user', 'z_pose', 'z_output': [K, 2, N]; 'coarse_maps': uint8 [K, 2, H/8, W/8, 18], pixels of each label in blocks
+    of 8x8; 'output_segmentation': uint8 [K, 2, H, W]}.
     """
     import jax
 
@@ -54,9 +56,20 @@ def chunk_of(system: try_on.TryOn, seed: int) -> dict[str, np.ndarray]:
             continue
     at = lambda layout: Layout(*(a[chosen] for a in (layout.segmentation, layout.keypoints, layout.visible)))  # noqa: E731
     coarse, _ = system.coarse_pairs(at(users), jax.tree.map(lambda *a: np.stack(a), *donors), at(poses))
-    labels = {"coarse": coarse, "output_segmentation": cases["output_segmentation"][chosen]}
     pairs = {name: np.stack([z[name], mirrored[name]], 1)[chosen] for name in z}
-    return pairs | {name: np.stack([maps, segmentation.mirror(maps)], 1) for name, maps in labels.items()}
+    both = lambda maps: np.stack([maps, segmentation.mirror(maps)], 1)  # noqa: E731
+    return pairs | {
+        "coarse_maps": count_labels(both(coarse), BLOCK),
+        "output_segmentation": both(cases["output_segmentation"][chosen]),
+    }
+
+
+def count_labels(maps: np.ndarray, block: int) -> np.ndarray:
+    """Label maps [..., H, W] -> how many pixels of each label each block holds, uint8 [..., H/block, W/block, 18]."""
+    *lead, height, width = maps.shape
+    blocks = maps.reshape(*lead, height // block, block, width // block, block)
+    counts = [(blocks == label).sum((-3, -1)) for label in range(segmentation.NUM_LABELS)]
+    return np.stack(counts, -1).astype(np.uint8)
 
 
 def main() -> None:

@@ -1,129 +1,25 @@
 """The loop of train.py with a tiny task: exact resume, the stop at a NaN, many devices, data sources."""
 
 import contextlib
-import dataclasses
 import itertools
 import json
-import os
 import subprocess
-import sys
-import types
 from pathlib import Path
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
+import tiny_training
+from tiny_training import TinyTask, grain_source, memory_source, metrics, saved_state, tiny_batch_at
 
-from vton_jax import checkpoints, flag_utils, input_pipeline, segmentation, train_state
+from vton_jax import input_pipeline, segmentation, train_state
 from vton_jax.errors import UserError
 
 with contextlib.suppress(ImportError):
     import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
 
 ROOT = Path(__file__).parents[1]
-
-
-class TinyNetwork(nn.Module):
-    width: int = 4
-    dtype: jnp.dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, image):
-        x = nn.relu(nn.Conv(self.width, (3, 3), dtype=self.dtype)(image.astype(self.dtype) / 255))
-        return nn.Conv(3, (3, 3), dtype=self.dtype)(x).astype(jnp.float32)
-
-
-@dataclasses.dataclass
-class TinyTask:
-    tiny_network: TinyNetwork = dataclasses.field(default_factory=TinyNetwork)
-    noise: float = 0.1
-    poison_at: int = -1  # the position in the data that turns a term into NaN
-    players = ("tiny_network",)
-
-    def init(self, key, batch):
-        return {"tiny_network": self.tiny_network.init(key, batch["image"])["params"]}
-
-    def frozen(self):
-        return {"offset": jnp.full((), 0.5)}
-
-    def losses(self):
-        def loss_fn(params, frozen, batch, rng):
-            output = self.tiny_network.apply({"params": params["tiny_network"]}, batch["image"])
-            noise = self.noise * jax.random.normal(rng, output.shape)
-            l2 = jnp.square(output + noise - batch["image"] / 255 + frozen["offset"]).mean()
-            shade = jnp.where((batch["index"] == self.poison_at).any(), jnp.nan, jnp.abs(output).mean())
-            return l2 + 0.1 * shade, {"l2": l2, "shade": shade}
-
-        return {self.players: loss_fn}
-
-    def pictures(self, params, frozen, batch):
-        return {"tiny/input": np.asarray(batch["image"][0])}
-
-    def finish(self, params, frozen, batches, workdir):
-        next(batches)
-        total = sum(float(np.abs(leaf).sum()) for leaf in jax.tree.leaves(params))
-        (workdir / "finished.json").write_text(json.dumps(total))
-
-
-def tiny_batch_at(key, batch_size, size):
-    image = jax.random.randint(key, (batch_size, *size, 3), 0, 256).astype(jnp.uint8)
-    return {"image": image, "index": jnp.arange(batch_size)}
-
-
-def examples(count=24):
-    generator = np.random.default_rng(0)
-    return {"image": generator.integers(0, 256, (count, 8, 6, 3), np.uint8), "index": np.arange(count)}
-
-
-def memory_source(batch_size, seed):
-    return input_pipeline.memory_batches(examples(), batch_size, seed)
-
-
-def grain_source(batch_size, seed):
-    grain = pytest.importorskip("grain")
-    arrays = examples()
-    rows = [{name: array[i] for name, array in arrays.items()} for i in range(len(arrays["index"]))]
-
-    def noisy(row, generator):
-        return {**row, "image": np.roll(row["image"], generator.integers(6), 1)}
-
-    dataset = grain.MapDataset.source(rows).seed(seed).shuffle().repeat().random_map(noisy)
-    return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=2)).batch(batch_size))
-
-
-@pytest.fixture
-def train(monkeypatch, tmp_path):
-    """Runs train.py in this process with the tiny task: train('--flag', ..., source=...) -> the folder of the run."""
-    monkeypatch.setitem(sys.modules, "vton_jax.tasks", types.SimpleNamespace(TASKS={"tiny": TinyTask}))
-    monkeypatch.syspath_prepend(str(ROOT))
-    import train as script
-
-    def run(*arguments, source=memory_source, name="run"):
-        monkeypatch.setattr(input_pipeline, "open_batches", lambda _, size, seed, *rest: source(size, seed))
-        argv = ["train.py", "--model=tiny", f"--workdir={tmp_path / name}", "--batch_size=4", "--log_every=1"]
-        argv += ["--pictures_every=0", "--warmup_steps=2", *arguments]
-        with flagsaver.flagsaver():
-            flag_utils.run(script.main, script.define_model_flags, argv)
-        return tmp_path / name
-
-    yield run
-    flags.FLAGS.unparse_flags()
-
-
-def saved_state(workdir, step):
-    manager = checkpoints.Checkpoints(workdir, "tiny").manager
-    import orbax.checkpoint as ocp
-
-    return manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore())).state
-
-
-def metrics(workdir):
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in ("time", "steps_per_second")} for line in lines]
 
 
 @pytest.mark.parametrize("source", [memory_source, grain_source])
@@ -147,7 +43,6 @@ def test_a_resumed_run_is_the_same_run_bit_by_bit(train, source, capsys):
                 return super().__next__()
 
         batches.__class__ = Dying
-        Dying.__module__ = type(batches).__mro__[1].__module__
         return batches
 
     with pytest.raises(Killed):
@@ -273,6 +168,104 @@ def test_steps_per_call_resumes_and_logs_every_step(train, monkeypatch):
     np.testing.assert_allclose([a["loss"] for a in many], [a["loss"] for a in single], rtol=1e-4)
 
 
+def one_step(task, batch_size=8, **settings):
+    """The state and the metrics after one step from the same start."""
+    source = memory_source(batch_size, 0)
+    batch = next(source)
+    optimizer = train_state.make_optimizer(1e-2, 3)
+    state = train_state.create(task.init(jax.random.PRNGKey(0), batch), optimizer)
+    step = jax.jit(train_state.make_train_step(task, optimizer, **settings))
+    return step(state, task.frozen(), batch, jax.random.PRNGKey(1))
+
+
+@pytest.mark.parametrize("settings", [{"accumulate": 4}, {"remat": True}, {"accumulate": 2, "remat": True}])
+def test_saving_memory_changes_no_gradient(settings):
+    task = TinyTask(noise=0.0)  # parts draw their own noise
+    (plain, wanted), (saving, found) = one_step(task), one_step(task, **settings)
+    np.testing.assert_allclose(found["gradient_norm"], wanted["gradient_norm"], rtol=1e-5)
+    np.testing.assert_allclose(found["l2"], wanted["l2"], rtol=1e-5)
+    # Adam's first step is the gradient's sign times the rate, whatever its size: compare its moments.
+    for a, b in zip(jax.tree.leaves(plain.opt_state), jax.tree.leaves(saving.opt_state), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-8)
+
+
+def test_parts_of_a_batch_draw_their_own_noise():
+    (_, whole), (_, parts) = one_step(TinyTask(noise=0.5)), one_step(TinyTask(noise=0.5), accumulate=2)
+    assert whole["l2"] != parts["l2"] and abs(whole["l2"] - parts["l2"]) < 0.1
+
+
+def test_remat_keeps_only_convolutions_for_the_gradient():
+    """On the real network, in shapes alone: the bytes that wait between the forward and the backward pass."""
+    from vton_jax import tasks
+
+    task = tasks.GarmentTask(size=(64, 64))
+    batch = input_pipeline.mannequin_batches(0, 8, (64, 64), draw="garment_batch").shapes()
+    params = jax.eval_shape(lambda: task.init(jax.random.PRNGKey(0), batch))
+    (loss,) = task.losses().values()
+
+    def waiting(loss):
+        kept = jax.eval_shape(
+            lambda p, b: jax.vjp(lambda q: loss(q, {}, b, jax.random.PRNGKey(0))[0], p)[1], params, batch
+        )
+        return sum(np.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+
+    policy = train_state._save_convolutions
+    assert waiting(jax.checkpoint(loss, policy=policy)) < 0.6 * waiting(loss)
+
+
+def test_a_step_that_is_not_finite_changes_nothing_nor_do_those_after_it():
+    task, source = TinyTask(poison_at=int(next(memory_source(4, 0))["index"][0])), memory_source(4, 0)
+    optimizer = train_state.make_optimizer(1e-2, 9)
+    bad, good = next(source), next(source)
+    start = train_state.create(task.init(jax.random.PRNGKey(0), bad), optimizer, 0.9)
+    step = jax.jit(train_state.make_train_step(task, optimizer, 0.9))
+    key = jax.random.PRNGKey(0)
+    first, measured = step(start, task.frozen(), bad, key)
+    assert measured["finite"] == 0
+    second, later = step(first, task.frozen(), good, key, 1.0, measured["finite"])
+    assert later["finite"] == 0 and np.isfinite(later["loss"])
+    for a, b in zip(jax.tree.leaves(start), jax.tree.leaves(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+    third, _ = step(second, task.frozen(), good, key)
+    assert int(third.step) == 1 and any(
+        (a != b).any() for a, b in zip(*map(jax.tree.leaves, (third.params, start.params)), strict=True)
+    )
+
+
+def test_evaluation_measures_the_moving_average_on_the_same_batches(train):
+    workdir = train("--num_steps=6", "--ema_decay=0.9", "--evaluate_every=3", "--evaluate_batches=2", "--noise=0")
+    lines = [line for line in metrics(workdir) if "validation/l2" in line]
+    assert [line["step"] for line in lines] == [3, 6]
+    state, task, source = saved_state(workdir, 6), TinyTask(noise=0.0), memory_source(4, 0)
+    (loss,) = task.losses().values()
+    for name in ("ema_params", "params"):
+        source.set_state({"position": 0})
+        l2 = np.mean([loss(state[name], task.frozen(), next(source), jax.random.PRNGKey(0))[1]["l2"] for _ in range(2)])
+        assert np.isclose(l2, lines[-1]["validation/l2"], rtol=1e-5) == (name == "ema_params")
+    # And the same average is what a finished run hands over.
+    total = sum(float(np.abs(leaf).sum()) for leaf in jax.tree.leaves(state["ema_params"]))
+    np.testing.assert_allclose(json.loads((workdir / "finished.json").read_text()), total, rtol=1e-5)
+
+
+def test_profile_cache_and_the_overview_of_parameters(tmp_path):
+    arguments = [
+        "--num_steps=8",
+        "--profile=2",
+        f"--compilation_cache={tmp_path / 'cache'}",
+        "--accumulate=2",
+        "--remat",
+    ]
+    always = {"JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    command = tiny_training.command(tmp_path / "run", *arguments)
+    environment = tiny_training.environment() | always
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "run" / "profile").rglob("*.xplane.pb"))
+    assert any("step" in path.name for path in (tmp_path / "cache").iterdir())
+    table = {line.split()[0]: line.split()[1:] for line in done.stderr.splitlines() if len(line.split()) == 4}
+    assert table["Conv_0"][:2] == ["2", "112"] and table["tiny_network"][:2] == ["4", "223"]
+
+
 def test_schedule_warms_up_and_falls_to_zero():
     optimizer = train_state.make_optimizer(1.0, 10, 4)
     params, rates = jnp.zeros(()), []
@@ -282,38 +275,6 @@ def test_schedule_warms_up_and_falls_to_zero():
         rates.append(-float(update))
     np.testing.assert_allclose(rates[:4], [0.25, 0.5, 0.75, 1.0], rtol=1e-4)
     assert rates[-1] == 0 and all(a >= b - 1e-5 for a, b in itertools.pairwise(rates[3:]))
-
-
-def parameters_after_steps() -> list[float]:
-    """Three steps on all devices of this process."""
-    task, mesh, source = TinyTask(), train_state.make_mesh(), memory_source(8, 0)
-    optimizer = train_state.make_optimizer(1e-2, 3, 0, 1.0)
-    params = task.init(jax.random.PRNGKey(0), next(source))
-    state = train_state.replicate(train_state.create(params, optimizer), mesh)
-    step = jax.jit(train_state.make_train_step(task, optimizer), donate_argnums=0)
-    for _ in range(3):
-        batch = train_state.shard_batch(next(source), mesh)
-        state, _ = step(state, task.frozen(), batch, jax.random.PRNGKey(1))
-    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state.params)]).tolist()
-
-
-def test_eight_devices_equal_one():
-    program = (
-        "import json, sys, jax; sys.path[:0] = sys.argv[1:]; assert jax.device_count() == 8\n"
-        "import test_training as t; print(json.dumps(t.parameters_after_steps()))"
-    )
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", program, str(ROOT), str(ROOT / "tests")]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
-    np.testing.assert_allclose(json.loads(result.stdout), parameters_after_steps(), atol=2e-5)
-
-
-def test_a_batch_that_the_devices_cannot_share(monkeypatch):
-    mesh = types.SimpleNamespace(local_mesh=types.SimpleNamespace(size=8), size=8)
-    monkeypatch.setattr(train_state, "batch_sharding", lambda mesh: None)
-    with pytest.raises(UserError, match="multiple of 8"):
-        train_state.shard_batch({"image": np.zeros((12, 2))}, mesh)
 
 
 # --- examples of the contract ----------------------------------------------------------------------------------------

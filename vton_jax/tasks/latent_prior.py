@@ -2,7 +2,7 @@
 
 Alphabet: see `vton_jax.tasks`. A batch holds either frames, as `mannequin.sampler.case_batch` draws them, which the
 frozen MultiPathCNN reads here; or what `data/latents.py` has read already: {'z_user', 'z_pose', 'z_output': [B, N];
-'coarse', 'output_segmentation': [B, H, W]}.
+'coarse_maps': uint8 [B, H/8, W/8, 18], pixels of each label in blocks of 8x8; 'output_segmentation': [B, H, W]}.
 """
 
 import dataclasses
@@ -65,17 +65,23 @@ class LatentPriorTask:
             "z_user": z["input"],
             "z_pose": z["pose"],
             "z_output": self._apply(frozen, to_float(batch["output_image"]), "encode"),
-            "coarse": compose(layouts["input"], donor, layouts["pose"], batch["garment_type"]),
+            "coarse_maps": self._shares(compose(layouts["input"], donor, layouts["pose"], batch["garment_type"])),
             "output_segmentation": batch["output_segmentation"],
         }
 
+    @staticmethod
+    def _shares(coarse):
+        return segmentation.soft_maps(coarse.astype(jnp.int32), latent_prior.BLOCK)
+
     def _outputs(self, params, batch, **options):
-        maps = segmentation.soft_maps(batch["coarse"].astype(jnp.int32), latent_prior.BLOCK)
+        maps = batch["coarse_maps"]
+        if maps.dtype == jnp.uint8:
+            maps = maps.astype(jnp.float32) / latent_prior.BLOCK**2
         w = (self._whiten(batch[name]) for name in ("z_user", "z_pose"))
         return self.latent_prior_cnn.apply(params["latent_prior_cnn"], maps, *w, **options)
 
     def _loss(self, params, frozen, batch, rng):
-        batch = batch if "coarse" in batch else self._read(frozen, batch)
+        batch = batch if "coarse_maps" in batch else self._read(frozen, batch)
         outputs = self._outputs(params, batch, train=True, rngs={"dropout": rng})
         terms = latent_prior.loss(outputs, self._whiten(batch["z_output"]))
         value = terms["likelihood"]
@@ -92,7 +98,7 @@ class LatentPriorTask:
 
     def pictures(self, params, frozen, batch):
         def show(params, frozen, batch):
-            batch = batch if "coarse" in batch else self._read(frozen, batch)
+            batch = batch if "coarse_maps" in batch else self._read(frozen, batch)
             z = self._colour(self._outputs(params, batch)["mean"])
             return batch, self._apply(frozen, z, ("segmentation",), "decode")["segmentation"].argmax(-1)
 
@@ -100,8 +106,8 @@ class LatentPriorTask:
         batch, labels = jax.device_get(jax.jit(show)(params, frozen, batch))
         colour = visualize.colour_segmentation
         rows = [[colour(np.asarray(a)) for a in row]
-                for row in zip(batch["coarse"], labels, batch["output_segmentation"], strict=True)]  # fmt: skip
-        return {"latent_prior": visualize.contact_sheet(rows, column_titles=["coarse", "expected", "truth"])}
+                for row in zip(labels, batch["output_segmentation"], strict=True)]  # fmt: skip
+        return {"latent_prior": visualize.contact_sheet(rows, column_titles=["expected", "truth"])}
 
     def finish(self, params, frozen, batches, workdir):
         del frozen, batches, workdir
