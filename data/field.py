@@ -30,14 +30,7 @@ VIDEO_QUALITY = 95  # JPEG quality of frames taken from clips; their own compres
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Nothing to choose; the datasets made from clips have `ClipSettings`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipSettings:
-    """How many frames, evenly spaced, are taken from a clip."""
-
-    frames_per_video: int = 8
+    """Nothing to choose; datasets made from clips have `clips.Settings`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +44,6 @@ class Files:
     what: str
     of: str  # "person" or "garment"
     patterns: tuple[str, ...]
-    table: np.ndarray | None = None  # of a label map: id there -> label here
 
     def path(self, source: Path, split: str, folder: str, name: str) -> Path | None:
         places = {"split": split.split("_")[0], "folder": folder, "name": name}
@@ -111,22 +103,27 @@ class Source:
         """The pairs of each split; splits without any may be left out. Raises UserError where nothing can be paired."""
         raise NotImplementedError
 
-    def files(self, what: str) -> Files:
-        return next(files for files in self.FILES if files.what == what)
-
     def path(self, what: str, split: str, pair: Pair, name: str) -> Path | None:
-        """Where the file of that kind lies, None where there is none."""
-        return next((p for f in self.FILES if f.what == what and (p := f.path(self.folder, split, pair.folder, name))),
-                    None)  # fmt: skip
+        """Where a kind of file lies; None where there is none."""
+        for files in self.FILES:
+            if files.what == what and (path := files.path(self.folder, split, pair.folder, name)):
+                return path
+        return None
 
-    def person(self, split: str, pair: Pair, name: str) -> Person | None:
-        """Reads a person by name; None where the photo is missing. Raises UserError for a damaged file."""
-        photo = self.path("person photo", split, pair, name)
-        if photo is None:
-            return None
-        person = Person(read_picture(photo))
+    def table(self, path: Path) -> np.ndarray:
+        """The table of the label map at `path`: id there -> label here."""
+        raise NotImplementedError
+
+    def complete(self, split: str, pair: Pair) -> bool:
+        """Whether the photos of a pair are there."""
+        wanted = (("person photo", pair.person), ("person photo", pair.source), ("garment photo", pair.garment))
+        return all(self.path(what, split, pair, name) for what, name in wanted if name)
+
+    def person(self, split: str, pair: Pair, name: str) -> Person:
+        """Reads a person of a complete pair by name. Raises UserError for a damaged file."""
+        person = Person(read_picture(self.path("person photo", split, pair, name)))
         if labels := self.path("label map", split, pair, name):
-            person.labels = read_labels(labels, self.files("label map").table, person.picture.size)
+            person.labels = read_labels(labels, self.table(labels), person.picture.size)
         if points := self.path("keypoints", split, pair, name):
             person.points, person.visible = self.read_keypoints(points, person.picture.size)
         return person
@@ -136,11 +133,9 @@ class Source:
         del size
         return read_openpose(path)
 
-    def garment(self, split: str, pair: Pair) -> tuple[Picture, np.ndarray] | None:
-        """The garment's photo and its mask (bool [H, W]); None where the photo is missing."""
+    def garment(self, split: str, pair: Pair) -> tuple[Picture, np.ndarray]:
+        """The garment's photo and its mask (bool [H, W]) of a complete pair."""
         photo = self.path("garment photo", split, pair, pair.garment)
-        if photo is None:
-            return None
         picture = read_picture(photo)
         if mask := self.path("garment mask", split, pair, pair.garment):
             return picture, read_mask(mask, picture.size)
@@ -216,7 +211,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.info.metadata["fingerprint"] = self.fingerprint(self.source, self.settings)
         splits = {}
         for split, pairs in source.pairs().items():
-            ready = [pair for pair in pairs if can_read(source, split, pair)]
+            ready = [pair for pair in pairs if source.complete(split, pair)]
             if len(ready) < len(pairs):
                 print(f"{split}: {len(pairs) - len(ready)} of {len(pairs)} pairs are left out, since a photo is "
                       f"missing; python data/build.py doctor --dataset={self.name} --source={self.source} names them.",
@@ -231,12 +226,6 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self, source: Source, split: str, pairs: list[Pair]) -> Iterator[tuple[str, dict]]:
         for pair in pairs:
             yield pair.key, example(source, split, pair)
-
-
-def can_read(source: Source, split: str, pair: Pair) -> bool:
-    """Whether the photos of a pair are there."""
-    wanted = [("person photo", pair.person), ("person photo", pair.source), ("garment photo", pair.garment)]
-    return all(source.path(what, split, pair, name) is not None for what, name in wanted if name)
 
 
 def features() -> tfds.features.FeaturesDict:
@@ -360,14 +349,14 @@ def mask_on_white(image: np.ndarray, tolerance: int = 4) -> np.ndarray:
 def joints(points: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points [N, 2] and confidence [N] in OpenPose's order, COCO-18, 19 or BODY_25 -> [18, 2] and visible [18].
 
-    A joint without confidence or at a negative or zero place is missing. Raises ValueError for another number.
+    A joint without confidence is missing. Raises ValueError for another number.
     """
     if len(points) == 25:  # BODY_25 has the middle of the hips at 8
         points, confidence = np.delete(points, 8, 0), np.delete(confidence, 8, 0)
     elif len(points) not in (18, 19):
         raise ValueError(f"{len(points)} joints are neither COCO-18 nor BODY_25")
     points, confidence = np.asarray(points[:18], np.float32), np.asarray(confidence[:18])
-    visible = (confidence > 0) & (points > 0).all(-1)
+    visible = confidence > 0
     return np.where(visible[:, None], points, np.float32(0)), visible
 
 

@@ -64,6 +64,22 @@ LIP_LABELS = (
 )  # fmt: skip
 _LIP_RENAMED = {"glove": "left-arm", "coat": "upper-clothes", "socks": "left-leg", "jumpsuits": "dress"}
 LABEL_FROM_LIP = np.array([ID[_LIP_RENAMED.get(name, name)] for name in LIP_LABELS], dtype=np.uint8)
+# CIHP's table is LIP's but for 10, where it has the skin of neck and chest. VITON's later parses and VITON-HD's use it,
+# and the jumpsuits of the older VITON ones are not worn there.
+LABEL_FROM_CIHP = LABEL_FROM_LIP.copy()
+LABEL_FROM_CIHP[LIP_LABELS.index("jumpsuits")] = ID["face"]
+# The colours that LIP and CIHP are usually drawn in, for label maps that were saved as coloured pictures.
+LIP_PALETTE = np.array(
+    [
+        (0, 0, 0), (128, 0, 0), (255, 0, 0), (0, 85, 0), (170, 0, 51), (255, 85, 0), (0, 0, 85), (0, 119, 221),
+        (85, 85, 0), (0, 85, 85), (85, 51, 0), (52, 86, 128), (0, 128, 0), (0, 0, 255), (51, 170, 221), (0, 255, 255),
+        (85, 255, 170), (170, 255, 85), (255, 255, 0), (255, 170, 0),
+    ],
+    dtype=np.uint8,
+)  # fmt: skip
+# PF-AFN's label maps of VITON: of their 14 labels, only these are documented.
+LABEL_FROM_PF_AFN = np.full(14, UNKNOWN, np.uint8)
+LABEL_FROM_PF_AFN[[0, 4]] = ID["background"], ID["upper-clothes"]
 
 # Clothing Co-Parsing's table of 59 (W. Yang, P. Luo, L. Lin, CVPR 2014): id there -> label here. Its `skin` knows no
 # limbs and its footwear no sides: they are UNKNOWN in this table, and `annotators.skin` tells them apart by a pose.
