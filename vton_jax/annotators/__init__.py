@@ -70,5 +70,5 @@ def digest_of(path: str | Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()[:12]
     except OSError as error:
         raise UserError(
-            f"The annotator's weights {path} cannot be read ({error.strerror}); docs/datasets.md says where to get them."
+            f"The weights {path} cannot be read ({error.strerror}); docs/datasets.md says where to get them."
         ) from None
