@@ -1,8 +1,13 @@
 """Prepares and checks datasets: python data/build.py pose_and_dress --source=DIR --data_dir=DIR
 
 The first argument is a dataset (a folder of `data/`), which is then prepared, or a command. Every setting of a dataset
-is a flag: `python data/build.py NAME --help` lists them. It is built aside and moved into place when whole; a dataset
-that was prepared from another source, or with other settings, is not touched without --rebuild.
+is a flag: `python data/build.py NAME --help` lists them. Commands:
+
+  doctor --dataset=NAME --source=DIR   says what is wrong with a folder, and how to mend it
+  check --data_dir=DIR                 proves that splits share no person, garment or near-duplicate picture
+
+A dataset is built aside and moved into place when whole; one that was prepared from another source, or with other
+settings, is not touched without --rebuild.
 """
 
 import importlib
@@ -24,8 +29,7 @@ flags.DEFINE_string("source", None, "Folder of what the dataset is made from.")
 flags.DEFINE_string("data_dir", None, "Folder below which the dataset is written.")
 flags.DEFINE_boolean("rebuild", False, "Replace a dataset that was prepared from another source or otherwise.")
 
-# What can stand first beside a dataset's name: command -> function without arguments, which reads FLAGS.
-COMMANDS = {}
+flags.DEFINE_string("dataset", None, "The dataset's name, for doctor.")
 
 
 def datasets() -> list[str]:
@@ -48,6 +52,42 @@ def prepare_dataset(name: str) -> None:
     splits = tfds.builder_from_directory(str(place)).info.splits
     listed = ", ".join(f"{splits[name].num_examples} {name}" for name in sorted(splits))
     print(f"{place}: {listed} samples", file=sys.stderr)
+
+
+def examine_folder() -> None:
+    """doctor: says what is wrong with a folder; exit code 1 where something keeps examples from being made."""
+    from data import doctor
+
+    known = [name for name in datasets() if hasattr(find_builder(name), "Source")]
+    module = find_builder(flag_utils.choose(FLAGS.dataset, known, "dataset"))
+    if not FLAGS.source:
+        raise UserError("Give --source=DIR, the folder to look at.")
+    findings, counts = doctor.examine(lambda folder: module.Source(folder, module.Settings()), FLAGS.source)
+    print(doctor.report(FLAGS.dataset, findings, counts))
+    if any(finding.serious for finding in findings):
+        raise SystemExit(1)
+
+
+def check_leakage() -> None:
+    """check: proves that the parts of prepared datasets share nothing; exit code 1 where they do."""
+    from data import leakage
+    from vton_jax import input_pipeline
+
+    if not FLAGS.data_dir:
+        raise UserError("Give --data_dir=DIR, the folder of a prepared dataset.")
+    folder = input_pipeline.find_dataset(FLAGS.data_dir)
+    report = leakage.check(folder)
+    for split, digest in report.hashes.items():
+        print(f"{split}: split {digest}")
+    for problem in report.problems:
+        print(problem)
+    print(f"{folder}: {len(report.problems)} leaks among {report.pictures} pictures; the split's hash is {report.hash}")
+    if report.problems:
+        raise SystemExit(1)
+
+
+# What can stand first beside a dataset's name.
+COMMANDS = {"doctor": examine_folder, "check": check_leakage}
 
 
 def main() -> None:
