@@ -25,18 +25,17 @@ def head_and_feet(points: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, 
 def crop_boxes(points: np.ndarray, visible: np.ndarray, size: tuple[int, int], extent=None) -> np.ndarray:
     """Boxes [T, 4] of `size`'s aspect around people; NaN where head or feet are missing.
 
-    Args: points [T, 18, 2], visible [T, 18]. extent: pixels from head to ankles that all frames share, such as a shot's
-    median, so that a raised foot does not enlarge the person; None: each frame's own.
+    Args: points [T, 18, 2], visible [T, 18]. extent: the least pixels from head to ankles that a box shows, such as a
+    shot's median, so that a person who crouches is not enlarged; None: each frame's own.
     """
     head, feet = head_and_feet(points, visible)
-    extent = np.maximum(feet - head if extent is None else np.where(np.isnan(feet - head), np.nan, extent), 8)
+    extent = np.maximum(feet - head, 8 if extent is None else extent)
     height = extent / _SPAN
     width = height * size[1] / size[0]
     seen = np.where(visible[..., None], points, np.nan)
     with np.errstate(all="ignore"):
         low, high = (np.where(visible.any(1), f(seen[..., 0], axis=1), np.nan) for f in (_nanmin, _nanmax))
-    middle, bottom = (low + high) / 2 + 0.5, np.fmax(feet, head + extent)
-    top = bottom - extent - _ABOVE * height + 0.5
+    middle, top = (low + high) / 2 + 0.5, feet - extent - _ABOVE * height + 0.5
     return np.stack([middle - width / 2, top, middle + width / 2, top + height], -1)
 
 
@@ -48,7 +47,9 @@ def _nanmax(values, axis):
     return np.where(np.isnan(values), -np.inf, values).max(axis)
 
 
-def crop_to(image: np.ndarray, box, size: tuple[int, int], nearest: bool = False) -> tuple[np.ndarray, framing.Placement]:
+def crop_to(
+    image: np.ndarray, box, size: tuple[int, int], nearest: bool = False
+) -> tuple[np.ndarray, framing.Placement]:
     """The box of an image [H, W] or [H, W, C] at `size`, and the placement of the whole image relative to the crop.
 
     The placement's `points` and `restore_points` bring points there and back.
