@@ -3,7 +3,7 @@
 Alphabet: frames are uint8 RGB [T, H, W, 3] of any size, upright; one main person. Keypoints are float32 [T, 18, 2],
 COCO-18, (x, y) in pixels of the frame as given; `confidence` is float32 in [0, 1]. A joint below an estimator's
 `threshold` counts as not visible; its keypoint stays where it was guessed, and `visible_only` makes the house's
-(0, 0)/False of it. Labels are ATR's 18. Embeddings have length 1.
+(0, 0)/False of it. Labels are ATR's 18.
 
 A shop brings its own by giving an object with the method of a protocol; `name` says what made the annotations, weights
 included, and enters a dataset's fingerprint. Nothing here downloads anything.
@@ -45,12 +45,12 @@ class Face:
 
     box: tuple[float, float, float, float]
     score: float
-    embedding: np.ndarray  # float32 [N], length 1
+    embedding: np.ndarray  # float32 [N]
 
 
 class FaceEmbedder(Protocol):
     name: str
-    threshold: float  # cosine distance below which two embeddings are taken for one person
+    threshold: float  # Euclidean distance below which two embeddings are taken for one person
 
     def faces(self, frame: np.ndarray, labels: np.ndarray | None = None) -> list[Face]:
         """The faces in a frame [H, W, 3], the largest first; `labels` [H, W] is its parse, where there is one."""
