@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 tfds = pytest.importorskip("tensorflow_datasets")
 
-from data import build as build_script  # noqa: E402
+from data import prepare  # noqa: E402
 from data.pose_and_dress import pose_and_dress, selection  # noqa: E402
 
 SIZE = (64, 48)
@@ -42,7 +42,7 @@ def source(tmp_path_factory):
 
 
 def build(source, data_dir, **kwargs):
-    return build_script.build(pose_and_dress, source, data_dir, **kwargs)
+    return prepare.build(pose_and_dress, source, data_dir, **kwargs)
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_another_source_is_refused_or_replaces(source, data_dir, tmp_path, capsy
         build(source, copy, settings=pose_and_dress.Settings(frames_per_video=3))
     assert entries(copy) == before
     place = build(other, copy, rebuild=True)
-    assert build_script._prepared_from(place) == pose_and_dress.Builder.fingerprint(other, pose_and_dress.Settings())
+    assert prepare.prepared_from(place) == pose_and_dress.Builder.fingerprint(other, pose_and_dress.Settings())
     assert len(list(copy.iterdir())) == 1
     next(input_pipeline.tfds_batches(copy, "train", 2, seed=0))
 
