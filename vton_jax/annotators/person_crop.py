@@ -48,7 +48,9 @@ def _nanmax(values, axis):
     return np.where(np.isnan(values), -np.inf, values).max(axis)
 
 
-def crop_to(image: np.ndarray, box, size: tuple[int, int], nearest: bool = False) -> tuple[np.ndarray, framing.Placement]:
+def crop_to(
+    image: np.ndarray, box, size: tuple[int, int], nearest: bool = False
+) -> tuple[np.ndarray, framing.Placement]:
     """The box of an image [H, W] or [H, W, C] at `size`, and the placement of the whole image relative to the crop.
 
     The placement's `points` and `restore_points` bring points there and back.
