@@ -207,10 +207,14 @@ def open_batches(
     split: str = "train",
     draw: str = "training_batch",
 ) -> PositionedBatches:
-    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or the folder of a prepared dataset.
+    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), `ccp:DIR`, or the folder of a prepared dataset.
 
     Files are mirrored at random on the split `train` alone.
     """
+    if dataset.startswith("ccp:"):
+        from vton_jax import parsing_batches
+
+        return parsing_batches.ccp_batches(dataset.removeprefix("ccp:"), batch_size, seed, size)
     if dataset == "mannequin":
         return mannequin_batches(seed, batch_size, size, split, draw)
     return tfds_batches(dataset, split, batch_size, seed, size, None if split == "train" else _as_it_is)

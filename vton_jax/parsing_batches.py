@@ -1,0 +1,139 @@
+"""Batches of photos with labels for ParserCNN: random views, backgrounds and colours of a set held in memory.
+
+Alphabet: photos uint8 [H, W, 3] of any size with labels uint8 [H, W] (ATR's ids, or `UNKNOWN`); a batch is {'image'
+uint8 [B, H, W, 3], 'segmentation' uint8 [B, H, W]} of one size. `generator` is NumPy's.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from vton_jax import ccp, framing, segmentation
+from vton_jax.annotators import skin
+from vton_jax.input_pipeline import PositionedBatches
+
+
+def augmented_batches(
+    photos: Sequence[np.ndarray], labels: Sequence[np.ndarray], batch_size: int, seed: int, size: tuple[int, int]
+) -> PositionedBatches:
+    """Shuffled, augmented batches; the batch at a position depends on the seed alone, so that a run resumes exactly."""
+    count = len(photos)
+
+    def batch_at(position):
+        places = range(position * batch_size, (position + 1) * batch_size)
+        orders = {e: np.random.default_rng((seed, 0, e)).permutation(count) for e in {p // count for p in places}}
+        examples = []
+        for place in places:
+            index = orders[place // count][place % count]
+            examples.append(augment(photos[index], labels[index], size, np.random.default_rng((seed, 1, place))))
+        images, maps = zip(*examples, strict=True)
+        return {"image": np.stack(images), "segmentation": np.stack(maps)}
+
+    return PositionedBatches(batch_at)
+
+
+def augment(
+    photo: np.ndarray, labels: np.ndarray, size: tuple[int, int], generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One random view of `size` (height, width): (image, labels)."""
+    image, labels = random_view(photo, labels, size, generator)
+    if generator.random() < 0.5:
+        image, labels = image[:, ::-1], segmentation.mirror(labels)
+    image = random_background(image.astype(np.float32) / 255, labels, generator)
+    image = random_colours(image, generator)
+    return np.round(image * 255).astype(np.uint8), np.ascontiguousarray(labels)
+
+
+def random_view(
+    photo: np.ndarray, labels: np.ndarray, size: tuple[int, int], generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scales, turns, stretches and shifts; a view is either near the whole photo or anything from far off to close.
+
+    Beyond the photo its border goes on, or one colour; there the label is background, where a close view cuts it is not.
+    """
+    height, width = photo.shape[:2]
+    near = generator.random() < 0.6
+    zoom = np.exp(generator.uniform(*(np.log((0.87, 1.15)) if near else np.log((0.6, 2.2)))))
+    scale = min(size[0] / height, size[1] / width) * zoom
+    stretch = np.exp(generator.normal(0, 0.05))
+    angle = np.deg2rad(generator.normal(0, 4))
+    linear = scale * np.array(
+        [[np.cos(angle) * stretch, -np.sin(angle)], [np.sin(angle) * stretch, np.cos(angle)]], np.float32
+    )
+    # How far the centre may go: to the photo's borders where it is larger than the view, a little where it is smaller.
+    room = np.abs(np.array([width, height]) * scale - np.array(size[::-1])) / 2
+    shift = generator.uniform(-1, 1, 2) * np.maximum(room, 0.04 * np.array(size[::-1]))
+    offset = (np.array(size[::-1]) - 1) / 2 + shift - linear @ ((np.array([width, height]) - 1) / 2)
+    matrix = np.concatenate([linear, offset[:, None]], 1).astype(np.float32)
+    fill = {"borderMode": cv2.BORDER_REPLICATE}
+    if generator.random() < 0.3:
+        fill = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": generator.integers(0, 256, 3).tolist()}
+    view = cv2.warpAffine(photo, matrix, size[::-1], flags=cv2.INTER_LINEAR, **fill)
+    return view, cv2.warpAffine(labels, matrix, size[::-1], flags=cv2.INTER_NEAREST)
+
+
+def random_background(image: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Now and then a catalogue's background behind the person: white, or one bright colour, with a soft edge."""
+    choice = generator.random()
+    if choice > 0.2:
+        return image
+    colour = np.ones(3) if choice < 0.14 else generator.uniform(0.4, 1.0) + generator.normal(0, 0.04, 3)
+    person = cv2.GaussianBlur((labels > 0).astype(np.float32), (0, 0), generator.uniform(0.5, 1.0))[..., None]
+    return (person * image + (1 - person) * np.clip(colour, 0, 1)).astype(np.float32)
+
+
+def random_colours(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Other light, contrast, tint and saturation, now and then blur or noise; floats in [0, 1] in and out."""
+    image = np.clip(image, 0, 1) ** np.exp(generator.normal(0, 0.2))
+    grey = image.mean(-1, keepdims=True)
+    saturation = 0.0 if generator.random() < 0.03 else np.exp(generator.normal(0, 0.25))
+    image = grey + (image - grey) * saturation
+    image = (image - 0.5) * np.exp(generator.normal(0, 0.15)) + 0.5 + generator.normal(0, 0.05)
+    image = image * np.exp(generator.normal(0, 0.06, 3))
+    choice = generator.random()
+    if choice < 0.1:
+        image = cv2.GaussianBlur(image, (0, 0), generator.uniform(0.4, 1.2))
+    elif choice < 0.2:
+        image = image + generator.normal(0, generator.uniform(0.005, 0.03), image.shape)
+    return np.clip(image, 0, 1).astype(np.float32)
+
+
+HEIGHT = 384  # of the photos held in memory: half as much again as the network's, for close views
+MANNEQUINS = 48  # batches of one example, each with two frames: about a tenth of what is seen
+
+
+def ccp_batches(folder: str, batch_size: int, seed: int, size: tuple[int, int]) -> PositionedBatches:
+    """Augmented batches of Clothing Co-Parsing's training photos, and of some mannequins, so that both can be read.
+
+    Validation photos and what shows their scenes are left out.
+    """
+    photos, labels = [], []
+    for number in ccp.training_numbers(folder):
+        photo, ids = ccp.read(folder, number)
+        parsed = skin.split(ids, *annotate(photo, number))
+        small = (HEIGHT, round(HEIGHT * photo.shape[1] / photo.shape[0]))
+        photos.append(framing.resize(photo, small))
+        labels.append(framing.resize(parsed, small, nearest=True))
+    for frame in _mannequins(seed):
+        photos.append(frame[0])
+        labels.append(frame[1])
+    return augmented_batches(photos, labels, batch_size, seed, size)
+
+
+def _mannequins(seed):
+    from vton_jax import input_pipeline
+
+    source = input_pipeline.mannequin_batches(seed, 1, (256, 192))
+    for _ in range(MANNEQUINS):
+        b = next(source)
+        for person in ("input", "output"):
+            yield np.asarray(b[f"{person}_image"][0]), np.asarray(b[f"{person}_segmentation"][0])
+
+
+_z = np.load("/tmp/ccp_pose.npz")
+_pose = {i: (k, v > 0.2) for i, k, v in zip(_z["ids"], _z["keypoints"], _z["score"])}
+
+
+def annotate(photo, number):
+    return _pose[number]
