@@ -167,10 +167,12 @@ def _unreadable(source: field.Source, split: str, pairs: list[field.Pair]) -> It
         if (person.visible & ~inside).sum() > 2:
             outside.append(pair.person)
     for texts in mistakes.values():
-        yield Finding(f"{split}: {texts[0]}" + (f" ({len(texts)} such in {len(places)} opened)" if len(texts) > 1 else ""),
+        often = f" ({len(texts)} such in {len(places)} opened)" if len(texts) > 1 else ""
+        yield Finding(f"{split}: {texts[0]}{often}",
                       "Until then no dataset can be made of it; or take the pair off the list.")  # fmt: skip
     if outside:
-        yield Finding(f"{split}: keypoints lie outside of the photo in {len(outside)} of {len(places)} ({_some(outside)}).",
+        shown = f"{len(outside)} of {len(places)} ({_some(outside)})"
+        yield Finding(f"{split}: keypoints lie outside of the photo in {shown}.",
                       "Photos and keypoints are of different sizes: get both from one release.")  # fmt: skip
 
 
@@ -195,4 +197,3 @@ def report(name: str, findings: list[Finding], counts: dict[str, int]) -> str:
     if not any(finding.serious for finding in findings):
         lines.append("Nothing keeps it from being prepared.")
     return "\n".join(lines)
-

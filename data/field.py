@@ -284,7 +284,7 @@ def encode(image: np.ndarray, extension: str = ".png") -> bytes:
 
 
 def read_picture(path: Path) -> Picture:
-    """A photo as it is in its file, where that is upright RGB in JPEG or PNG; else as PNG. UserError for a broken one."""
+    """A photo as it is in its file, where that is upright RGB in JPEG or PNG; else as PNG. Raises UserError."""
     pixels = media.read_photo(path)
     with Image.open(path) as image:
         plain = image.format in ("JPEG", "PNG") and image.mode == "RGB" and image.size == pixels.shape[1::-1]
@@ -315,7 +315,7 @@ def read_ids(path: Path) -> np.ndarray:
     order = np.argsort(colours)
     place = order[np.minimum(np.searchsorted(colours, code, sorter=order), len(order) - 1)]
     if not (colours[place] == code).all():
-        raise UserError(f"{path} is a coloured picture, but not in LIP's colours; give label ids as grey or indexed PNG.")
+        raise UserError(f"{path} is a picture in colours, but not LIP's; give label ids as grey or indexed PNG.")
     return place.astype(np.uint8)
 
 

@@ -18,6 +18,12 @@ def is_field(features: dict) -> bool:
     return "garment_image" in features and "paired" in features
 
 
+def _plain(value) -> np.ndarray:
+    """A picture [H, W, 3], or a map [H, W] without the channel axis that TFDS keeps."""
+    value = np.asarray(value)
+    return value[..., 0] if value.ndim == 3 and value.shape[-1] == 1 else value
+
+
 def to_contract(features: dict) -> dict:
     """The features of an example under the names of the contract; arrays that are there twice are the same objects.
 
@@ -27,11 +33,11 @@ def to_contract(features: dict) -> dict:
         raise UserError("This split pairs people with garments they do not wear: it is for evaluation, not for "
                         "training; give a --split without `unpaired`.")  # fmt: skip
     parts = ("image", "segmentation", "keypoints", "visible")
-    person = {part: np.asarray(features[part]) for part in parts}
-    given = {part: np.asarray(features[f"source_{part}"]) for part in parts} if features["source"] else person
+    person = {part: _plain(features[part]) for part in parts}
+    given = {part: _plain(features[f"source_{part}"]) for part in parts} if features["source"] else person
     kind = segmentation.GARMENT_TYPES[int(features["garment_type"])]
     if features["garment"]:
-        mask = np.asarray(features["garment_mask"]) > 0
+        mask = _plain(features["garment_mask"]) > 0
         donor = {
             "image": np.asarray(features["garment_image"]),
             "segmentation": mask.astype(np.uint8) * np.uint8(segmentation.ID[FLAT_LABEL[kind]]),
@@ -43,7 +49,7 @@ def to_contract(features: dict) -> dict:
         mask = segmentation.region(donor["segmentation"], segmentation.GARMENT_LABELS[kind])
     example = {
         "garment_type": features["garment_type"],
-        "dress_image": np.where(mask, donor["image"], np.uint8(255)),
+        "dress_image": np.where(mask[..., None], donor["image"], np.uint8(255)),
         "donor_flat": np.bool_(bool(features["garment"])),
     }
     for name, shown in (("input", given), ("donor", donor), ("output", person)):

@@ -8,7 +8,6 @@ shoes apart: without `pose_model`, skin and footwear are UNKNOWN and no joint is
 import dataclasses
 import functools
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -20,13 +19,13 @@ from vton_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """`pose_model` is a file: MoveNet's or MediaPipe's pose network (tflite); docs/datasets.md says where it is from."""
+    """`pose_model` is the file of MoveNet or of MediaPipe's pose landmarks (tflite); see docs/datasets.md."""
 
     pose_model: str = ""
 
 
 class Source(field.Source):
-    """`photos/NUMBER.jpg`, with labels in `labels/NUMBER.png` or in the original `annotations/pixel-level/NUMBER.mat`."""
+    """`photos/NUMBER.jpg` with `labels/NUMBER.png`, or with the original `annotations/pixel-level/NUMBER.mat`."""
 
     FILES = (
         field.Files("person photo", "person", ("photos/{name}.jpg", "photos_unlabelled_w288/{name}.jpg")),

@@ -37,12 +37,14 @@ class Source(field.Source):
                     continue
                 for listed_person, listed_garment in dict.fromkeys(field.read_pairs(path)):
                     person, garment = listed_person.removesuffix("_0"), listed_garment.removesuffix("_1")
-                    if (person == garment) != (split != "test_unpaired"):
-                        raise UserError(f"{path} lists {listed_person} with {listed_garment}, which is "
-                                        f"{'paired' if person == garment else 'unpaired'}; {self.LIST_MEND}.")  # fmt: skip
-                    found[split].append(field.Pair(person, garment, paired=split != "test_unpaired", garment_type=kind,
-                                                   folder=category, person_id=f"{category}/{person}",
-                                                   garment_id=f"{category}/{garment}"))  # fmt: skip
+                    paired = split != "test_unpaired"
+                    if (person == garment) != paired:
+                        kinds = ("a pair", "no pair") if person == garment else ("no pair", "a pair")
+                        raise UserError(f"{path} lists {listed_person} with {listed_garment}, which is {kinds[0]} "
+                                        f"where each line should be {kinds[1]}; {self.LIST_MEND}.")  # fmt: skip
+                    ids = {"person_id": f"{category}/{person}", "garment_id": f"{category}/{garment}"}
+                    pair = field.Pair(person, garment, paired=paired, garment_type=kind, folder=category, **ids)
+                    found[split].append(pair)
         if not any(found.values()):
             raise UserError(f"{self.folder} has no pair list, such as {self.LISTS[0]}; {self.LIST_MEND}.")
         return found

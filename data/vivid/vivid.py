@@ -52,7 +52,8 @@ class Source(clips.ClipSource):
             if entry.get("type", "video") != "video":
                 continue
             try:
-                folder, name, garment = category or entry["subdir"], Path(entry["video"]).stem, Path(entry["image"]).stem
+                folder, name = category or entry["subdir"], Path(entry["video"]).stem
+                garment = Path(entry["image"]).stem
                 kind = CATEGORIES[folder]
             except KeyError as error:
                 raise UserError(f"{path} has an entry without a known {error}: {entry}.") from None
