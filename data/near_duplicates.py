@@ -17,7 +17,8 @@ import numpy as np
 HASH_DISTANCE = 90
 EDGES = 0.75
 EDGES_ON_WHITE = 0.9  # a garment on white shows little but its outline, which many share
-COLOURS = 30  # mean difference of thumbnails, of 255; the most among the 16 copies is 24
+COLOURS = 30  # mean difference of thumbnails, of 255; the most among the 16 copies is 25
+_WHITE = 230
 _HASH = 16  # side of the block of lowest frequencies
 _SIZE = (96, 72)  # (height, width) at which edges are compared
 _SCALES = (0.85, 0.92, 1.0, 1.08, 1.17)
@@ -30,7 +31,7 @@ class Look:
 
     bits: np.ndarray  # uint64 [4]
     edges: np.ndarray  # uint8 [96, 72]
-    colours: np.ndarray  # uint8 [4, 3, 3]
+    colours: np.ndarray  # uint8 [8, 6, 3]
 
 
 def look(image: np.ndarray) -> Look:
@@ -43,7 +44,7 @@ def look(image: np.ndarray) -> Look:
     fitted = cv2.resize(grey, _SIZE[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
     fitted = cv2.GaussianBlur(fitted, (0, 0), 1.0)
     edges = np.hypot(cv2.Sobel(fitted, cv2.CV_32F, 1, 0), cv2.Sobel(fitted, cv2.CV_32F, 0, 1)) / 4
-    colours = cv2.resize(image, (3, 4), interpolation=cv2.INTER_AREA)
+    colours = cv2.resize(image, (6, 8), interpolation=cv2.INTER_AREA)
     return Look(bits, np.clip(edges, 0, 255).astype(np.uint8), colours)
 
 
@@ -65,17 +66,24 @@ def hash_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.bitwise_count(a ^ b).sum(-1, dtype=np.int32)
 
 
+def colour_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Mean difference of thumbnails uint8 [..., 8, 6, 3] where either is not white, of 255 -> [...]."""
+    shown = ((a < _WHITE) | (b < _WHITE)).any(-1)
+    apart = np.abs(a.astype(np.int16) - b).mean(-1)
+    return (apart * shown).sum((-2, -1)) / np.maximum(shown.sum((-2, -1)), 1)
+
+
 def resembling(
     looks: Sequence[Look], others: Sequence[Look], edges: float = EDGES
 ) -> list[tuple[int, int, int, float]]:
     """(index in `looks`, index in `others`, hash distance, edge correlation) of all pairs that resemble each other."""
     if not looks or not others:
         return []
-    bits, colours = np.stack([o.bits for o in others]), np.stack([o.colours for o in others]).astype(np.int16)
+    bits, colours = np.stack([o.bits for o in others]), np.stack([o.colours for o in others])
     found = []
     for index, one in enumerate(looks):
         apart = hash_distance(one.bits, bits)
-        different = np.abs(colours - one.colours.astype(np.int16)).mean((1, 2, 3))
+        different = colour_difference(one.colours, colours)
         for other in np.nonzero((apart <= HASH_DISTANCE) & (different <= COLOURS))[0]:
             correlation = edge_correlation(one, others[other])
             if correlation >= edges:

@@ -413,7 +413,7 @@ def test_the_real_viton_sample(tmp_path, test_data):
     write = "".join(f"{p}.jpg {g}.jpg\n" for p, g in zip(people, garments[::-1], strict=False))
     field_folders.write_text(source / "test_pairs.txt", write)
     splits = built(viton, source, tmp_path / "data")
-    assert len(splits["test_unpaired"]) == len(people) >= 8 and len(splits["test"]) >= 2
+    assert len(splits["test_unpaired"]) == len(people) >= 7 and len(splits["test"]) >= 2
     for (person, _, _), example in splits["test_unpaired"].items():
         labels, skin = example["segmentation"][..., 0], segmentation.ARMS + segmentation.FACE
         assert set(np.unique(labels)) <= set(range(18)) and np.isin(labels, skin).mean() > 0.02
