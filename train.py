@@ -91,7 +91,10 @@ def main() -> None:
     # Parts: data, task, state.
     share = FLAGS.batch_size // jax.process_count()
     draw = getattr(task, "live_batch", "training_batch")  # the function of mannequin.sampler that the task learns from
-    batches = input_pipeline.open_batches(FLAGS.dataset, share, FLAGS.seed, FLAGS.size, FLAGS.split, draw)
+    if hasattr(task, "open_batches"):  # what it learns from are no try-on examples
+        batches = task.open_batches(FLAGS.dataset, share, FLAGS.seed, FLAGS.size, FLAGS.split)
+    else:
+        batches = input_pipeline.open_batches(FLAGS.dataset, share, FLAGS.seed, FLAGS.size, FLAGS.split, draw)
     first_position = batches.get_state()
     example = train_state.shard_batch(next(batches), mesh)  # shapes for init, and always the same pictures
     batches.set_state(first_position)

@@ -137,11 +137,7 @@ def open_batches(
     split: str = "train",
     draw: str = "training_batch",
 ):
-    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), `ccp:DIR`, or the folder of a prepared dataset."""
-    if dataset.startswith("ccp:"):
-        from vton_jax import parsing_batches
-
-        return parsing_batches.ccp_batches(dataset.removeprefix("ccp:"), batch_size, seed, size)
+    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or the folder of a prepared dataset."""
     if dataset == "mannequin":
         return mannequin_batches(seed, batch_size, size, split, draw)
     return tfds_batches(dataset, split, batch_size, seed, size)
