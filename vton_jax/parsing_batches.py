@@ -4,10 +4,9 @@ Alphabet: photos uint8 [H, W, 3] of any size with labels uint8 [H, W] (ATR's ids
 uint8 [B, H, W, 3], 'segmentation' uint8 [B, H, W]} of one size. `generator` is NumPy's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
-import jax
 import numpy as np
 
 from vton_jax import framing, input_pipeline, segmentation
@@ -20,7 +19,7 @@ MANNEQUINS = 96  # frames of the catalogue among the photos (about a tenth with 
 def photo_batches(
     dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str = "train"
 ) -> input_pipeline.PositionedBatches:
-    """Augmented batches of a prepared dataset of photos with label maps, and of some mannequins.
+    """Batches of a prepared dataset of photos with label maps; for `train` augmented, with some mannequins among them.
 
     `dataset` is a folder made by data/build.py whose examples have `image` and `segmentation`. Raises UserError for
     another one, and where no photo has labels.
@@ -34,9 +33,7 @@ def photo_batches(
     if not {"image", "segmentation"} <= set(builder.info.features):
         raise UserError(f"{folder} holds no photos with label maps; prepare Clothing Co-Parsing with data/build.py.")
     photos, labels = [], []
-    source = builder.as_data_source(split)
-    for index in range(jax.process_index(), len(source), jax.process_count()):
-        example = source[index]
+    for example in builder.as_data_source(split):
         photo, parsed = example["image"], example["segmentation"][..., 0]
         if (parsed == segmentation.UNKNOWN).all():
             continue
@@ -45,10 +42,12 @@ def photo_batches(
         labels.append(framing.resize(parsed, small, nearest=True))
     if not photos:
         raise UserError(f"No photo of the split {split!r} of {folder} has a label map.")
+    if split != "train":
+        return memory_batches(photos, labels, batch_size, seed, size, as_it_is)
     for image, parsed in _mannequins(seed):
         photos.append(image)
         labels.append(parsed)
-    return augmented_batches(photos, labels, batch_size, seed, size)
+    return memory_batches(photos, labels, batch_size, seed, size, augment)
 
 
 def _mannequins(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -59,23 +58,38 @@ def _mannequins(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield tuple(np.asarray(example[f"{person}_{part}"][0]) for part in ("image", "segmentation"))
 
 
-def augmented_batches(
-    photos: Sequence[np.ndarray], labels: Sequence[np.ndarray], batch_size: int, seed: int, size: tuple[int, int]
+def memory_batches(
+    photos: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    batch_size: int,
+    seed: int,
+    size: tuple[int, int],
+    view: Callable,
 ) -> input_pipeline.PositionedBatches:
-    """Shuffled, augmented batches; the batch at a position depends on the seed alone, so that a run resumes exactly."""
+    """Shuffled batches of views `(photo, labels, size, generator) -> (image, labels)`.
+
+    The batch at a position depends on the seed alone, so that a run resumes exactly.
+    """
     count = len(photos)
+    first, share = input_pipeline.own_rows(batch_size)
 
     def batch_at(position):
-        places = range(position * batch_size, (position + 1) * batch_size)
+        places = range(position * batch_size + first, position * batch_size + first + share)
         orders = {e: np.random.default_rng((seed, 0, e)).permutation(count) for e in {p // count for p in places}}
         examples = []
         for place in places:
             index = orders[place // count][place % count]
-            examples.append(augment(photos[index], labels[index], size, np.random.default_rng((seed, 1, place))))
+            examples.append(view(photos[index], labels[index], size, np.random.default_rng((seed, 1, place))))
         images, maps = zip(*examples, strict=True)
         return {"image": np.stack(images), "segmentation": np.stack(maps)}
 
     return input_pipeline.PositionedBatches(batch_at)
+
+
+def as_it_is(photo: np.ndarray, labels: np.ndarray, size: tuple[int, int], generator) -> tuple[np.ndarray, np.ndarray]:
+    """The whole photo within `size`, as it is evaluated."""
+    del generator
+    return framing.fit(photo, size)[0], framing.fit(labels, size, fill=0, nearest=True)[0]
 
 
 def augment(
