@@ -15,10 +15,6 @@ import numpy as np
 from vton_jax import media, segmentation
 from vton_jax.errors import UserError
 
-# Photos that show the very scene of a validation photo (beside it), found by a 16x16 difference hash and by matching
-# ORB features under a similarity: no training sees them. The first two have labels.
-NEAR_DUPLICATES = {"0730": "0183", "0616": "0223", "1074": "0403", "1083": "0343", "1913": "0643"}
-
 
 def is_validation(number: str) -> bool:
     return number.endswith("3")
@@ -50,11 +46,6 @@ def numbers(folder: str | Path, ids: str | Path | None = None) -> list[str]:
     if missing := [number for number in listed if number not in there]:
         raise UserError(f"--ids={ids} lists {missing[0]}, which has no photo with labels in {folder}.")
     return listed
-
-
-def training_numbers(folder: str | Path) -> list[str]:
-    """The labelled photos that may be learned from: none for validation, none that shows a validation photo's scene."""
-    return [n for n in numbers(folder) if not is_validation(n) and n not in NEAR_DUPLICATES]
 
 
 def read(folder: str | Path, number: str) -> tuple[np.ndarray, np.ndarray]:

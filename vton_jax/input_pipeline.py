@@ -251,14 +251,10 @@ def open_batches(
     split: str = "train",
     draw: str = "training_batch",
 ) -> PositionedBatches:
-    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), `ccp:DIR`, or folders of prepared datasets.
+    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or folders of prepared datasets.
 
     Files are augmented on the split `train` alone.
     """
-    if dataset.startswith("ccp:"):
-        from vton_jax import parsing_batches
-
-        return parsing_batches.ccp_batches(dataset.removeprefix("ccp:"), batch_size, seed, size)
     if dataset == "mannequin":
         return mannequin_batches(seed, batch_size, size, split, draw)
     return tfds_batches(dataset, split, batch_size, seed, size, augmentation.at_random if split == "train" else None)

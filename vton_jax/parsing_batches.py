@@ -4,33 +4,92 @@ Alphabet: photos uint8 [H, W, 3] of any size with labels uint8 [H, W] (ATR's ids
 uint8 [B, H, W, 3], 'segmentation' uint8 [B, H, W]} of one size. `generator` is NumPy's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
 
-from vton_jax import ccp, framing, segmentation
-from vton_jax.annotators import skin
-from vton_jax.input_pipeline import PositionedBatches
+from vton_jax import framing, input_pipeline, segmentation
+from vton_jax.errors import UserError
+
+HEIGHT = 384  # of the photos held in memory: half as much again as the network's 256, for close views
+MANNEQUINS = 96  # frames of the catalogue among the photos (about a tenth with CCP), so that both can be read
 
 
-def augmented_batches(
-    photos: Sequence[np.ndarray], labels: Sequence[np.ndarray], batch_size: int, seed: int, size: tuple[int, int]
-) -> PositionedBatches:
-    """Shuffled, augmented batches; the batch at a position depends on the seed alone, so that a run resumes exactly."""
+def photo_batches(
+    dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str = "train"
+) -> input_pipeline.PositionedBatches:
+    """Batches of a prepared dataset of photos with label maps; for `train` augmented, with some mannequins among them.
+
+    `dataset` is a folder made by data/build.py whose examples have `image` and `segmentation`. Raises UserError for
+    another one, and where no photo has labels.
+    """
+    import tensorflow_datasets as tfds
+
+    folder = input_pipeline.find_dataset(dataset)
+    builder = tfds.builder_from_directory(str(folder))
+    if split not in builder.info.splits:
+        raise UserError(f"{folder} has no split {split!r}; it has {', '.join(builder.info.splits)}.")
+    if not {"image", "segmentation"} <= set(builder.info.features):
+        raise UserError(f"{folder} holds no photos with label maps; prepare Clothing Co-Parsing with data/build.py.")
+    photos, labels = [], []
+    for example in builder.as_data_source(split):
+        photo, parsed = example["image"], example["segmentation"][..., 0]
+        if (parsed == segmentation.UNKNOWN).all():
+            continue
+        small = (HEIGHT, round(HEIGHT * photo.shape[1] / photo.shape[0]))
+        photos.append(framing.resize(photo, small))
+        labels.append(framing.resize(parsed, small, nearest=True))
+    if not photos:
+        raise UserError(f"No photo of the split {split!r} of {folder} has a label map.")
+    if split != "train":
+        return memory_batches(photos, labels, batch_size, seed, size, as_it_is)
+    for image, parsed in _mannequins(seed):
+        photos.append(image)
+        labels.append(parsed)
+    return memory_batches(photos, labels, batch_size, seed, size, augment)
+
+
+def _mannequins(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    source = input_pipeline.mannequin_batches(seed, 1, (256, 192))
+    for _ in range(MANNEQUINS // 2):
+        example = next(source)
+        for person in ("input", "output"):
+            yield tuple(np.asarray(example[f"{person}_{part}"][0]) for part in ("image", "segmentation"))
+
+
+def memory_batches(
+    photos: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    batch_size: int,
+    seed: int,
+    size: tuple[int, int],
+    view: Callable,
+) -> input_pipeline.PositionedBatches:
+    """Shuffled batches of views `(photo, labels, size, generator) -> (image, labels)`.
+
+    The batch at a position depends on the seed alone, so that a run resumes exactly.
+    """
     count = len(photos)
+    first, share = input_pipeline.own_rows(batch_size)
 
     def batch_at(position):
-        places = range(position * batch_size, (position + 1) * batch_size)
+        places = range(position * batch_size + first, position * batch_size + first + share)
         orders = {e: np.random.default_rng((seed, 0, e)).permutation(count) for e in {p // count for p in places}}
         examples = []
         for place in places:
             index = orders[place // count][place % count]
-            examples.append(augment(photos[index], labels[index], size, np.random.default_rng((seed, 1, place))))
+            examples.append(view(photos[index], labels[index], size, np.random.default_rng((seed, 1, place))))
         images, maps = zip(*examples, strict=True)
         return {"image": np.stack(images), "segmentation": np.stack(maps)}
 
-    return PositionedBatches(batch_at)
+    return input_pipeline.PositionedBatches(batch_at)
+
+
+def as_it_is(photo: np.ndarray, labels: np.ndarray, size: tuple[int, int], generator) -> tuple[np.ndarray, np.ndarray]:
+    """The whole photo within `size`, as it is evaluated."""
+    del generator
+    return framing.fit(photo, size)[0], framing.fit(labels, size, fill=0, nearest=True)[0]
 
 
 def augment(
@@ -50,7 +109,7 @@ def random_view(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scales, turns, stretches and shifts; a view is either near the whole photo or anything from far off to close.
 
-    Beyond the photo its border goes on, or one colour; there the label is background, where a close view cuts it is not.
+    Beyond the photo its border goes on, or one colour, and the label is background.
     """
     height, width = photo.shape[:2]
     near = generator.random() < 0.6
@@ -97,43 +156,3 @@ def random_colours(image: np.ndarray, generator: np.random.Generator) -> np.ndar
     elif choice < 0.2:
         image = image + generator.normal(0, generator.uniform(0.005, 0.03), image.shape)
     return np.clip(image, 0, 1).astype(np.float32)
-
-
-HEIGHT = 384  # of the photos held in memory: half as much again as the network's, for close views
-MANNEQUINS = 48  # batches of one example, each with two frames: about a tenth of what is seen
-
-
-def ccp_batches(folder: str, batch_size: int, seed: int, size: tuple[int, int]) -> PositionedBatches:
-    """Augmented batches of Clothing Co-Parsing's training photos, and of some mannequins, so that both can be read.
-
-    Validation photos and what shows their scenes are left out.
-    """
-    photos, labels = [], []
-    for number in ccp.training_numbers(folder):
-        photo, ids = ccp.read(folder, number)
-        parsed = skin.split(ids, *annotate(photo, number))
-        small = (HEIGHT, round(HEIGHT * photo.shape[1] / photo.shape[0]))
-        photos.append(framing.resize(photo, small))
-        labels.append(framing.resize(parsed, small, nearest=True))
-    for frame in _mannequins(seed):
-        photos.append(frame[0])
-        labels.append(frame[1])
-    return augmented_batches(photos, labels, batch_size, seed, size)
-
-
-def _mannequins(seed):
-    from vton_jax import input_pipeline
-
-    source = input_pipeline.mannequin_batches(seed, 1, (256, 192))
-    for _ in range(MANNEQUINS):
-        b = next(source)
-        for person in ("input", "output"):
-            yield np.asarray(b[f"{person}_image"][0]), np.asarray(b[f"{person}_segmentation"][0])
-
-
-_z = np.load("/tmp/ccp_pose.npz")
-_pose = {i: (k, v > 0.2) for i, k, v in zip(_z["ids"], _z["keypoints"], _z["score"])}
-
-
-def annotate(photo, number):
-    return _pose[number]

@@ -1,4 +1,4 @@
-"""The task of ParserCNN: photos with labels.
+"""The task of ParserCNN: photos with labels, or the mannequin's frames.
 
 Alphabet: batches as in `parsing_batches`; the rest as in `vton_jax.tasks`.
 """
@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import visualize, weights
+from vton_jax import input_pipeline, parsing_batches, visualize, weights
 from vton_jax.models import parser_cnn as parser
 from vton_jax.tasks.players import check_size, load, settings_of, to_float, total
 
 
 @dataclasses.dataclass
 class ParserTask:
-    """ParserCNN on photos with labels, or on whatever frames a source of try-on examples shows."""
+    """ParserCNN on photos with labels; from `--dataset=mannequin` on the users' photos alone."""
 
     parser_cnn: parser.ParserCNN = dataclasses.field(default_factory=parser.ParserCNN)
     size: tuple[int, int] = (256, 192)
@@ -26,6 +26,13 @@ class ParserTask:
 
     def __post_init__(self):
         check_size(self.size, 32, "ParserCNN")
+
+    @staticmethod
+    def open_batches(dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str):
+        """Photos with labels from a prepared dataset, or the mannequin's frames."""
+        if dataset == "mannequin":
+            return input_pipeline.mannequin_batches(seed, batch_size, size, split)
+        return parsing_batches.photo_batches(dataset, batch_size, seed, size, split)
 
     def init(self, key, batch):
         del batch  # the size says it all
