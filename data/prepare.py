@@ -44,6 +44,22 @@ def prepared_from(folder: Path) -> str:
     return ""
 
 
+@contextlib.contextmanager
+def _serialized_in_one_order():
+    """The same examples give the same bytes: TFDS leaves the features' order to a hash table that differs each time."""
+    from tensorflow_datasets.core import example_serializer
+
+    serializer = example_serializer.ExampleSerializer
+    original = serializer.serialize_example
+    serializer.serialize_example = lambda self, example: self.get_tf_example(example).SerializeToString(
+        deterministic=True
+    )
+    try:
+        yield
+    finally:
+        serializer.serialize_example = original
+
+
 def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = False, settings=None, **options) -> Path:
     """Prepares the dataset of a builder's module and returns its folder; one from the same source is kept.
 
@@ -78,7 +94,7 @@ def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = F
         builder = module.Builder(
             source=source, settings=settings, data_dir=aside, file_format="array_record", **options
         )
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS praises the folder aside
+        with _serialized_in_one_order(), contextlib.redirect_stdout(io.StringIO()):  # TFDS praises the folder aside
             builder.download_and_prepare(
                 file_format="array_record", download_config=tfds.download.DownloadConfig(try_download_gcs=False)
             )

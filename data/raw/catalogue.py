@@ -51,11 +51,11 @@ class Raw:
 
     def most_frequent_reason(self) -> str:
         """A sentence on why raw videos were rejected, '' where none was."""
-        reasons = [reason for _, frame, reason in self.rejected if frame is None]
+        reasons = [reason for _, frame, reason in self.rejected if frame is None and not reason.startswith("used")]
         if not reasons:
             return ""
         most = max(sorted(set(reasons)), key=reasons.count)
-        return f"Of {self.total} raw videos, {len(reasons)} were not used; most often: {most}."
+        return f"There are {self.total} raw videos; most often it says: {most.removeprefix('not used: ')}."
 
     def write_reports(self, folder: Path) -> None:
         """rejected.csv, people.csv and report.html into the dataset's folder."""

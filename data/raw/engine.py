@@ -10,7 +10,9 @@ import dataclasses
 import functools
 import hashlib
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -41,13 +43,20 @@ class Job:
     unit: str  # the path of the unit
 
 
+@functools.lru_cache(None)
+def _digest(path: Path, size: int, changed: int) -> str:
+    del size, changed  # a file that changes is hashed again
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digests(paths: Sequence[Path]) -> list[str]:
     """SHA-256 of files, several at a time (hashing leaves Python's lock). UserError for one that cannot be read."""
 
     def one(path):
         try:
-            with open(path, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            about = os.stat(path)
+            return _digest(path, about.st_size, about.st_mtime_ns)
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror}); check its permissions.") from None
 
@@ -105,12 +114,24 @@ def _single_threaded() -> None:
     cv2.setNumThreads(1)
 
 
+def _die_with_parent() -> None:
+    """A worker whose parent is killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+
+    def watch():
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def run(todo: Iterable[Job], choice: Choice, settings: annotate.Settings, execution: Execution) -> None:
     """Makes all units that are missing. Raises UserError where they cannot be written."""
     todo = [job for job in todo if not os.path.exists(job.unit)]
     if not todo:
         return
     if execution.runner == "local":
+        units.sweep(Path(todo[0].unit).parent.parent)
         _run_locally(todo, choice, settings, execution.workers or os.cpu_count() or 1)
     else:
         _run_on_beam(todo, choice, settings, execution)
@@ -122,7 +143,7 @@ def _run_locally(todo: list[Job], choice: Choice, settings: annotate.Settings, w
     while todo:
         suspects = []
         context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(min(workers, len(todo)), context) as pool:
+        with concurrent.futures.ProcessPoolExecutor(min(workers, len(todo)), context, _die_with_parent) as pool:
             waiting, rest, broken = {}, iter(todo), False
             try:
                 while not broken:
@@ -161,7 +182,8 @@ def _run_locally(todo: list[Job], choice: Choice, settings: annotate.Settings, w
 def _one_by_one(suspects: list[Job], function) -> int:
     """A worker died of one of these videos: each gets a process of its own, and the one that dies again is rejected."""
     for job in suspects:
-        with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(1, context, _die_with_parent) as pool:
             try:
                 pool.submit(function, job).result()
             except BrokenProcessPool:

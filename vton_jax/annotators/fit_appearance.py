@@ -88,8 +88,8 @@ def main() -> None:
     about = {"fitted_on": fitted_on, "threshold": round(threshold, 4), "matrix": rows}
     Path(FLAGS.output).write_text(json.dumps(about, indent=1) + "\n")
     found, wrong = 100 * (same <= threshold).mean(), 100 * (different <= threshold).mean()
-    print(f"{matrix.shape[1]} directions; below {threshold:.3f} lie {found:.0f}% of {len(same)} pairs of one person and "
-          f"{wrong:.2f}% of {len(different)} others", file=sys.stderr)  # fmt: skip
+    print(f"{matrix.shape[1]} directions; below {threshold:.3f} lie {found:.0f}% of {len(same)} pairs of one person "
+          f"and {wrong:.2f}% of {len(different)} others", file=sys.stderr)  # fmt: skip
 
 
 if __name__ == "__main__":
