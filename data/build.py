@@ -27,6 +27,12 @@ from vton_jax.errors import UserError  # noqa: E402
 FLAGS = flags.FLAGS
 flags.DEFINE_string("source", None, "Folder of what the dataset is made from.")
 flags.DEFINE_string("data_dir", None, "Folder below which the dataset is written.")
+flags.DEFINE_string(
+    "work_dir", None, "Folder of what is finished of a build (default: DATA_DIR/work); keep it to go on."
+)
+flags.DEFINE_integer("workers", 0, "Local processes for raw videos (0: one for each core).", lower_bound=0)
+flags.DEFINE_string("runner", "local", "Where raw videos are worked on: local processes, or the name of a Beam runner.")
+flags.DEFINE_list("beam_options", [], "Further options of Beam, separated by commas: --region=...,--project=...")
 flags.DEFINE_boolean("rebuild", False, "Replace a dataset that was prepared from another source or otherwise.")
 
 flags.DEFINE_string("dataset", None, "The dataset's name, for doctor.")
@@ -46,7 +52,11 @@ def prepare_dataset(name: str) -> None:
         raise UserError("Give --source=DIR, the folder of the videos, and --data_dir=DIR, where the dataset goes.")
     module = find_builder(name)
     settings = flag_utils.build_settings(module.Settings)
-    place = prepare.build(module, FLAGS.source, FLAGS.data_dir, rebuild=FLAGS.rebuild, settings=settings)
+    options = {}
+    if hasattr(module.Builder, "execution_options"):  # it works on raw videos
+        work_dir = FLAGS.work_dir or Path(FLAGS.data_dir) / "work"
+        options = module.Builder.execution_options(work_dir, FLAGS.workers, FLAGS.runner, FLAGS.beam_options)
+    place = prepare.build(module, FLAGS.source, FLAGS.data_dir, rebuild=FLAGS.rebuild, settings=settings, **options)
     import tensorflow_datasets as tfds
 
     splits = tfds.builder_from_directory(str(place)).info.splits

@@ -44,10 +44,27 @@ def prepared_from(folder: Path) -> str:
     return ""
 
 
-def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = False, settings=None) -> Path:
+@contextlib.contextmanager
+def _serialized_in_one_order():
+    """The same examples give the same bytes: TFDS leaves the features' order to a hash table that differs each time."""
+    from tensorflow_datasets.core import example_serializer
+
+    serializer = example_serializer.ExampleSerializer
+    original = serializer.serialize_example
+    serializer.serialize_example = lambda self, example: self.get_tf_example(example).SerializeToString(
+        deterministic=True
+    )
+    try:
+        yield
+    finally:
+        serializer.serialize_example = original
+
+
+def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = False, settings=None, **options) -> Path:
     """Prepares the dataset of a builder's module and returns its folder; one from the same source is kept.
 
-    The module has `Builder` (with the class method `fingerprint(source, settings)`) and the dataclass `Settings`.
+    The module has the dataclass `Settings` and `Builder`, with the class method `fingerprint(source, settings)` and, if
+    there is anything to say, `write_reports(folder)`. `options` are the builder's own.
 
     Raises UserError for a source that cannot be used, a folder that cannot be written to, and a dataset from another
     source, unless `rebuild`. Whatever is raised, what was there before is still there, and nothing else.
@@ -74,11 +91,15 @@ def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = F
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        builder = module.Builder(source=source, settings=settings, data_dir=aside, file_format="array_record")
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS praises the folder aside
+        builder = module.Builder(
+            source=source, settings=settings, data_dir=aside, file_format="array_record", **options
+        )
+        with _serialized_in_one_order(), contextlib.redirect_stdout(io.StringIO()):  # TFDS praises the folder aside
             builder.download_and_prepare(
                 file_format="array_record", download_config=tfds.download.DownloadConfig(try_download_gcs=False)
             )
+        if hasattr(builder, "write_reports"):
+            builder.write_reports(Path(builder.data_path))
         place.parent.mkdir(parents=True, exist_ok=True)
         replaced = aside / "replaced"
         if place.exists():

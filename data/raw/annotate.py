@@ -12,20 +12,10 @@ import numpy as np
 from data.pose_and_dress import selection
 from data.raw import outfits, quality, shots
 from data.raw.units import Shot, Unit
-from vton_jax.annotators import FaceEmbedder, Parser, PoseEstimator, person_crop, visible_only
+from vton_jax.annotators import person_crop, visible_only
+from vton_jax.annotators.choice import Annotators
 
 _SHORTEST_SHOT = 3  # looked-at frames; a shorter shot gives no different poses
-
-
-@dataclasses.dataclass(frozen=True)
-class Annotators:
-    pose: PoseEstimator
-    parser: Parser
-    faces: FaceEmbedder | None
-
-    @property
-    def name(self) -> str:
-        return " ".join([self.pose.name, self.parser.name, self.faces.name if self.faces else "no-faces"])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,6 +69,17 @@ def write(path: Path, unit: Unit) -> None:
         ) from None
 
 
+def sweep(folder: Path) -> None:
+    """Removes what processes that are no more have left half-written."""
+    for path in folder.glob("*/.*.part"):
+        try:
+            os.kill(int(path.suffixes[-2][1:]), 0)
+        except (ProcessLookupError, ValueError):
+            path.unlink(missing_ok=True)
+        except OSError:  # somebody else's process
+            continue
+
+
 def read(path: Path, pixels: bool = True) -> Unit:
     """Reads a unit; without `pixels` images and segmentations stay on disk (they are empty). Raises UserError."""
     try:

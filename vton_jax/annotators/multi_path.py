@@ -1,7 +1,7 @@
 """The default annotator, which needs no download: the released MultiPathCNN gives pose and parse.
 
 It was trained on procedural mannequins alone, so on real frames its parse is weak (docs/datasets.md gives numbers); a
-pose model's file or another parser replaces it. Batches have one shape, so a process compiles one program for all videos.
+pose model's file or another parser replaces it. Batches have one shape: one compiled program serves all videos.
 """
 
 import functools
