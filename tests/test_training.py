@@ -14,7 +14,6 @@ import tiny_training
 from tiny_training import TinyTask, grain_source, memory_source, metrics, saved_state, tiny_batch_at
 
 from vton_jax import input_pipeline, train_state
-from vton_jax.errors import UserError
 
 with contextlib.suppress(ImportError):
     import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
