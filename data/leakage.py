@@ -97,9 +97,9 @@ def check(folder: str | Path) -> Report:
             mine, theirs = getattr(one, what), getattr(other, what)
             kind = {"people": "person", "garments": "garment"}[what]
             problems += [f"{kind} {i} is in {between}: {mine[i]} / {theirs[i]}" for i in sorted(mine.keys() & theirs)]
-        for kind, edges in (("person", near_duplicates.EDGES), ("garment", near_duplicates.EDGES_ON_WHITE)):
+        for kind in ("person", "garment"):
             mine, theirs = list(one.pictures[kind].values()), list(other.pictures[kind].values())
-            found = near_duplicates.resembling([p[1] for p in mine], [p[1] for p in theirs], edges)
+            found = near_duplicates.resembling([p[1] for p in mine], [p[1] for p in theirs])
             problems += [f"pictures in {between} resemble each other (edges {correlation:.2f}, {apart} of 255 bits "
                          f"differ): {mine[i][0]} / {theirs[j][0]}" for i, j, apart, correlation in found]  # fmt: skip
     return Report(hashes, problems, sum(len(p) for part in parts.values() for p in part.pictures.values()))

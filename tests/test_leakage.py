@@ -70,7 +70,7 @@ def test_another_colour_is_another_garment():
     red, blue = (cv2.resize(i[:64, :48], (192, 256), interpolation=cv2.INTER_NEAREST) for i in (red, blue))
     looks = [near_duplicates.look(i) for i in (red, blue)]
     assert not near_duplicates.resembling(looks[:1], looks[1:])
-    assert near_duplicates.resembling(looks[:1], looks[:1], near_duplicates.EDGES_ON_WHITE)
+    assert near_duplicates.resembling(looks[:1], looks[:1])
 
 
 def prepared(module, source, data_dir) -> Path:
@@ -151,4 +151,4 @@ def test_real_photos(test_data):
     assert found == {("000066_0.jpg", "000066_0.jpg"), ("003491_0.jpg", "019561_0.jpg")}
     garments = sorted((test_data / "tryon" / "garment").glob("*.jpg"))
     looks = [near_duplicates.look(cv2.imread(str(path))[..., ::-1]) for path in garments]
-    assert all(i == j for i, j, *_ in near_duplicates.resembling(looks, looks, near_duplicates.EDGES_ON_WHITE))
+    assert all(i == j for i, j, *_ in near_duplicates.resembling(looks, looks))
