@@ -2,7 +2,7 @@
 
     python benchmarks/loader.py --dataset=DIR [--split=train]
 
-In one run: the loader alone (augmented batches of 16, threads, no worker processes), the real step of MultiPathCNN alone
+In one run: the loader alone (augmented batches of 16, threads, no processes), the real step of MultiPathCNN alone
 (the recipe cpu_128x96), and both together as in training. Prints one JSON object: rates by the clock (the median of
 --repeats measurements) and, since shared cores vary, CPU seconds an example.
 """

@@ -33,8 +33,9 @@ def split(ccp_labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -> np
         head = [joint[n] for n in ("nose", "left-eye", "right-eye", "left-ear", "right-ear") if n in joint]
         limbs += [("face", joint["neck"], np.mean(head, 0), _HEAD * torso)] if head else []
         limbs += [("face", joint["neck"], np.mean(hips, 0), _TORSO * torso)] if hips else []
-    _assign(labels, ccp_labels == segmentation.CCP_SKIN, limbs)
-    _assign(labels, np.isin(ccp_labels, segmentation.CCP_FOOTWEAR), _capsules(joint, _FEET, torso))
+    knees = [joint[name][1] for name in ("left-knee", "right-knee") if name in joint]
+    _assign(labels, ccp_labels == segmentation.CCP_SKIN, limbs, min(knees, default=0))
+    _assign(labels, np.isin(ccp_labels, segmentation.CCP_FOOTWEAR), _capsules(joint, _FEET, torso), 0)
     return labels
 
 
@@ -50,8 +51,12 @@ def _capsules(joint: dict, limbs: tuple, torso: float) -> list:
     return found
 
 
-def _assign(labels: np.ndarray, mask: np.ndarray, capsules: list) -> None:
-    """Writes into `labels`, where `mask`, the label of the nearest capsule; connected pieces hold together."""
+def _assign(labels: np.ndarray, mask: np.ndarray, capsules: list, knees: float) -> None:
+    """Writes into `labels`, where `mask`, the label of the nearest capsule; connected pieces hold together.
+
+    A piece that ends above `knees` (y) is no leg where there is an arm: hands hang beside thighs, and whoever shows a
+    thigh shows the knee.
+    """
     if not capsules or not mask.any():
         return
     y, x = np.nonzero(mask)
@@ -60,8 +65,14 @@ def _assign(labels: np.ndarray, mask: np.ndarray, capsules: list) -> None:
     for _, a, b, radius in capsules:
         along = np.clip((pixels - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-6), 0, 1)
         distances.append(np.linalg.norm(pixels - a - along[:, None] * (b - a), axis=-1) - radius)
-    ids = np.array([segmentation.ID[name] for name, *_ in capsules], np.uint8)[np.argmin(distances, 0)]
     pieces = cv2.connectedComponents(mask.astype(np.uint8))[1][y, x]
+    of_capsule = np.array([segmentation.ID[name] for name, *_ in capsules], np.uint8)
+    if np.isin(of_capsule, segmentation.ARMS).any():
+        lowest = np.zeros(pieces.max() + 1)
+        np.maximum.at(lowest, pieces, y)
+        legs = np.isin(of_capsule, segmentation.LEGS)[:, None]
+        distances = np.where(legs & (lowest[pieces] < knees), np.inf, distances)
+    ids = of_capsule[np.argmin(distances, 0)]
     counts = np.zeros((pieces.max() + 1, segmentation.NUM_LABELS), np.int64)
     np.add.at(counts, (pieces, ids), 1)
     whole = counts.max(1) >= _WHOLE * counts.sum(1)
