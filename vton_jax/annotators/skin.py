@@ -15,6 +15,7 @@ _ARMS = (("arm", "shoulder", "elbow", 0.0, 0.08), ("arm", "elbow", "wrist", 0.45
 _LEGS = (("leg", "hip", "knee", 0.0, 0.14), ("leg", "knee", "ankle", 0.2, 0.09))
 _FEET = (("shoe", "knee", "ankle", 0.3, 0.0),)
 _HEAD, _TORSO = 0.25, 0.2  # radii
+_REACH = 0.25  # in torso lengths: how near to an arm's capsule a hand begins
 _TORSO_OF_HEIGHT = 0.3  # where no hip is seen
 _WHOLE = 0.85  # a connected piece with such a share of one label is all of it
 
@@ -34,8 +35,8 @@ def split(ccp_labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -> np
         limbs += [("face", joint["neck"], np.mean(head, 0), _HEAD * torso)] if head else []
         limbs += [("face", joint["neck"], np.mean(hips, 0), _TORSO * torso)] if hips else []
     knees = [joint[name][1] for name in ("left-knee", "right-knee") if name in joint]
-    _assign(labels, ccp_labels == segmentation.CCP_SKIN, limbs, min(knees, default=0))
-    _assign(labels, np.isin(ccp_labels, segmentation.CCP_FOOTWEAR), _capsules(joint, _FEET, torso), 0)
+    _assign(labels, ccp_labels == segmentation.CCP_SKIN, limbs, min(knees, default=0), _REACH * torso)
+    _assign(labels, np.isin(ccp_labels, segmentation.CCP_FOOTWEAR), _capsules(joint, _FEET, torso))
     return labels
 
 
@@ -51,11 +52,10 @@ def _capsules(joint: dict, limbs: tuple, torso: float) -> list:
     return found
 
 
-def _assign(labels: np.ndarray, mask: np.ndarray, capsules: list, knees: float) -> None:
+def _assign(labels: np.ndarray, mask: np.ndarray, capsules: list, knees: float = 0, reach: float = 0) -> None:
     """Writes into `labels`, where `mask`, the label of the nearest capsule; connected pieces hold together.
 
-    A piece that ends above `knees` (y) is no leg where there is an arm: hands hang beside thighs, and whoever shows a
-    thigh shows the knee.
+    A piece that ends above `knees` (y) and comes within `reach` of an arm is no leg: hands hang beside thighs.
     """
     if not capsules or not mask.any():
         return
@@ -67,11 +67,13 @@ def _assign(labels: np.ndarray, mask: np.ndarray, capsules: list, knees: float) 
         distances.append(np.linalg.norm(pixels - a - along[:, None] * (b - a), axis=-1) - radius)
     pieces = cv2.connectedComponents(mask.astype(np.uint8))[1][y, x]
     of_capsule = np.array([segmentation.ID[name] for name, *_ in capsules], np.uint8)
-    if np.isin(of_capsule, segmentation.ARMS).any():
-        lowest = np.zeros(pieces.max() + 1)
+    distances, arms = np.stack(distances), np.isin(of_capsule, segmentation.ARMS)
+    if arms.any():
+        lowest, nearest = np.zeros(pieces.max() + 1), np.full(pieces.max() + 1, np.inf)
         np.maximum.at(lowest, pieces, y)
-        legs = np.isin(of_capsule, segmentation.LEGS)[:, None]
-        distances = np.where(legs & (lowest[pieces] < knees), np.inf, distances)
+        np.minimum.at(nearest, pieces, distances[arms].min(0))
+        hand = (lowest < knees) & (nearest <= reach)
+        distances[np.isin(of_capsule, segmentation.LEGS)[:, None] & hand[pieces]] = np.inf
     ids = of_capsule[np.argmin(distances, 0)]
     counts = np.zeros((pieces.max() + 1, segmentation.NUM_LABELS), np.int64)
     np.add.at(counts, (pieces, ids), 1)
