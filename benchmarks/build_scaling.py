@@ -2,9 +2,9 @@
 
 Every build is a process of its own that makes units, people and samples from raw mannequin videos of 24 frames. The
 videos are rendered once; more than --rendered of them are the same in other exposures, mirrored or not, which cost a
-build as much. Prints wall and CPU seconds (of the build and its workers), frames a second of CPU time, the largest memory
-of the main process and of a worker, and the slope of CPU seconds over videos in log-log axes: 1 is a constant cost.
-Linux only: memory is read from /proc.
+build as much. Prints wall and CPU seconds (of the build and its workers), frames a second of CPU time, the largest
+memory of the main process and of a worker, and the slope of CPU seconds over videos in log-log axes: 1 is a constant
+cost a video. Linux only: memory is read from /proc.
 """
 
 import os
@@ -93,13 +93,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         videos = make_videos(folder, counts[-1], min(FLAGS.rendered, counts[-1]))
-        print(f"{'videos':>7} {'wall s':>8} {'CPU s':>8} {'CPU s/video':>12} {'frames/s/core':>14} {'main MiB':>9} "
-              f"{'worker MiB':>11}", flush=True)  # fmt: skip
+        columns = ("videos", "wall s", "CPU s", "CPU s/video", "frames/s/core", "main MiB", "worker MiB")
+        print(" ".join(f"{name:>13}" for name in columns), flush=True)
         results = {}
         for count in counts:
             r = results[count] = measure(videos[:count], folder)
-            print(f"{count:>7} {r['wall']:>8.1f} {r['cpu']:>8.1f} {r['cpu'] / count:>12.2f} "
-                  f"{_FRAMES * count / r['cpu']:>14.1f} {r['main']:>9.0f} {r['worker']:>11.0f}", flush=True)  # fmt: skip
+            row = (count, r["wall"], r["cpu"], r["cpu"] / count, _FRAMES * count / r["cpu"], r["main"], r["worker"])
+            print(" ".join(f"{value:>13.4g}" for value in row), flush=True)
         if len(counts) > 1:
             cpu = [results[count]["cpu"] for count in counts]
             print(f"slope {np.polyfit(np.log(counts), np.log(cpu), 1)[0]:.3f}; load {os.getloadavg()[0]:.0f} on "
