@@ -1,8 +1,9 @@
 """Kills a build again and again: python benchmarks/build_kill.py --kills=20
 
 A folder of raw mannequin videos, one of them cut off, is built once undisturbed by one worker. Then the same command,
-now with two workers, gets SIGKILL at random moments, half of the times the parent alone, and is given again until it
-ends. The dataset must be the same, byte for byte. A round that ends before its next kill begins again from nothing.
+now with two workers, gets SIGKILL again and again, half of the times the parent alone: a random time after a random
+number of further videos is finished, or after the last one, while the samples are written. It is given again until it
+ends, and the dataset must be the same, byte for byte. A round that ends before its next kill begins again from nothing.
 """
 
 import hashlib
@@ -61,6 +62,21 @@ def start(source: Path, data_dir: Path, workers: int) -> subprocess.Popen:
     return subprocess.Popen(command(source, data_dir, workers), stdout=log, stderr=log, start_new_session=True)
 
 
+def finished(data_dir: Path) -> int:
+    return len(list((data_dir / "work").glob("*/*.npz")))
+
+
+def outlives(process: subprocess.Popen, data_dir: Path, target: int, seconds: float) -> bool:
+    """Waits until `target` videos are finished, then so many seconds; whether the process still runs."""
+    while finished(data_dir) < target and process.poll() is None:
+        time.sleep(0.02)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
 def main() -> None:
     generator = np.random.default_rng(FLAGS.seed)
     with tempfile.TemporaryDirectory() as temporary:
@@ -70,24 +86,22 @@ def main() -> None:
         began = time.monotonic()
         if start(source, calm, 1).wait():
             raise UserError(f"The undisturbed build failed: {(folder / 'log.txt').read_text()[-400:]}")
-        whole = time.monotonic() - began
-        expected = digest(calm)
-        print(f"undisturbed: {whole:.1f} s, {len(expected)} files", flush=True)
+        expected, total = digest(calm), finished(calm)
+        print(f"undisturbed: {time.monotonic() - began:.1f} s, {total} videos, {len(expected)} files", flush=True)
         killed = rounds = 0
         while True:
             process = start(source, disturbed, 2)
             last = killed >= FLAGS.kills
-            try:
-                code = process.wait(None if last else generator.uniform(0.5, 0.8 * whole))
-            except subprocess.TimeoutExpired:
+            target = min(finished(disturbed) + int(generator.integers(0, 3)), total)
+            if not last and outlives(process, disturbed, target, generator.uniform(0, 3)):
                 alone = killed % 2 == 0  # the workers must notice by themselves
                 (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
                 process.wait()
                 killed += 1
-                finished = len(list((disturbed / "work").glob("*/*.npz")))
-                print(f"kill {killed}: {'the parent' if alone else 'all'}, {finished} videos were finished", flush=True)
+                whom = "the parent" if alone else "all"
+                print(f"kill {killed}: {whom}, {finished(disturbed)} of {total} videos were finished", flush=True)
                 continue
-            if code:
+            if process.wait():
                 raise UserError(f"A build that went on failed: {(folder / 'log.txt').read_text()[-400:]}")
             rounds += 1
             if digest(disturbed) != expected:

@@ -14,7 +14,7 @@ import multiprocessing.connection
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -132,13 +132,13 @@ def run(todo: Iterable[Job], choice: Choice, settings: annotate.Settings, execut
         return
     if execution.runner == "local":
         units.sweep(Path(todo[0].unit).parent.parent)
-        _run_locally(todo, choice, settings, execution.workers or os.cpu_count() or 1)
+        function = functools.partial(work, choice=choice, settings=settings)
+        _run_locally(todo, function, execution.workers or os.cpu_count() or 1)
     else:
         _run_on_beam(todo, choice, settings, execution)
 
 
-def _run_locally(todo: list[Job], choice: Choice, settings: annotate.Settings, workers: int) -> None:
-    function = functools.partial(work, choice=choice, settings=settings)
+def _run_locally(todo: list[Job], function: Callable[[Job], str], workers: int) -> None:
     progress, done, shown = Progress(len(todo)), 0, time.monotonic()
     while todo:
         suspects = []

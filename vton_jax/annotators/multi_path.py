@@ -18,6 +18,21 @@ from vton_jax.models.multi_path_cnn import MultiPathCNN
 _BATCH = 8
 
 
+def _windows(frame: tuple[int, int], size: tuple[int, int]) -> list[tuple[float, float, float, float]]:
+    """Boxes of `size`'s aspect to look at: the whole frame, and in a wide one also parts of its full height.
+
+    The network knows only people who fill the height, and overlooks small ones.
+    """
+    height, width = frame
+    whole = max(height, width * size[0] / size[1]) / 2, max(width, height * size[1] / size[0]) / 2
+    boxes = [(width / 2 - whole[1], height / 2 - whole[0], width / 2 + whole[1], height / 2 + whole[0])]
+    part = height * size[1] / size[0]
+    if width > 1.2 * part:
+        number = int(np.ceil(2 * (width - part) / part)) + 1  # neighbours overlap by half
+        boxes += [(left, 0, left + part, height) for left in np.linspace(0, width - part, number)]
+    return boxes
+
+
 class MultiPath:
     """Pose estimator and parser in one, from a file of MultiPathCNN's weights (default: the released one)."""
 
@@ -50,10 +65,15 @@ class MultiPath:
         return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
 
     def estimate(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `PoseEstimator`: a first look at the whole frames, a second one at the person found there."""
-        fitted = [framing.fit(frame, self.size) for frame in frames]
-        points, confidence, _, _ = self._in_batches(np.stack([image for image, _ in fitted]))
-        points = np.stack([place.restore_points(p) for (_, place), p in zip(fitted, points, strict=True)])
+        """See `PoseEstimator`: a first look at windows of the frames, a second one at the person found in the best."""
+        looks = [[crop_to(frame, box, self.size) for box in _windows(frame.shape[:2], self.size)] for frame in frames]
+        found, certain, _, _ = self._in_batches(np.stack([image for look in looks for image, _ in look]))
+        windows = len(looks[0])
+        certain = certain.reshape(len(frames), windows, -1)
+        best = certain.mean(2).argmax(1)
+        each = np.arange(len(frames))
+        confidence, found = certain[each, best], found.reshape(len(frames), windows, -1, 2)[each, best]
+        points = np.stack([look[k][1].restore_points(p) for look, k, p in zip(looks, best, found, strict=True)])
         boxes = crop_boxes(points, confidence >= self.threshold, self.size)
         usable = np.isfinite(boxes).all(1)
         if usable.any():
