@@ -4,12 +4,11 @@ Alphabet: intersections and unions are summed over all pixels of the set at the 
 {name: number}. RGB alone enters.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from vton_jax import ccp, evaluation, metrics, segmentation, visualize, weights
+from vton_jax import ccp, evaluation, framing, metrics, segmentation, visualize, weights
 from vton_jax.annotators.multi_path import MultiPath
 from vton_jax.annotators.photo_parser import PhotoParser
 from vton_jax.errors import UserError
@@ -21,6 +20,7 @@ REGIONS = {
     "hair": ("hair",),
 }
 _EXAMPLES = 16  # photos on the sheet, evenly over the set
+_TOGETHER = 8  # photos that MultiPathCNN reads in one batch
 
 
 def merged_scores(matrix: np.ndarray) -> dict[str, float]:
@@ -53,24 +53,27 @@ def evaluate_ccp(folder: str, ids: str | None = None, weights_folder: str | None
         raise UserError(f"There is nothing to evaluate: {ids or folder} names no photo for validation.")
     at = lambda name: Path(weights_folder) / f"{name}.safetensors" if weights_folder else weights.released(name)  # noqa: E731
     parser, multi_path = PhotoParser(at("parser_cnn")), MultiPath(at("multi_path_cnn"))
-    readers: dict[str, Callable] = {"ccp": parser.parse, "ccp.multi_path": multi_path.parse}
     classes = len(segmentation.CCP_MERGED_LABELS)
-    matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in readers}
+    matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in ("ccp", "ccp.multi_path")}
     shown = set(np.linspace(0, len(chosen) - 1, min(_EXAMPLES, len(chosen))).round().astype(int).tolist())
     rows, shares = [], {}
-    for i, number in enumerate(evaluation.progress(chosen, "photos")):
-        photo, ids_map = ccp.read(folder, number)
-        truth = segmentation.CCP_MERGED_FROM_CCP[ids_map]
-        read = {name: reader(photo[None])[0][0] for name, reader in readers.items()}
-        for name, labels in read.items():
-            counts = metrics.confusion(segmentation.CCP_MERGED_FROM_LABEL[labels], truth, classes)
-            matrices[name] += counts
-            if name == "ccp":
-                shares[number] = float(np.diagonal(counts).sum() / counts.sum())
-        if i in shown:
-            overlay = (photo * 0.45 + visualize.colour_segmentation(read["ccp"]) * 0.55).astype(np.uint8)
-            true = visualize.colour_segmentation(_for_show(ids_map))
-            rows.append([photo, true, *map(visualize.colour_segmentation, read.values()), overlay])
+    for first in evaluation.progress(range(0, len(chosen), _TOGETHER), f"x {_TOGETHER} photos"):
+        numbers = chosen[first : first + _TOGETHER]
+        photos, truths = zip(*(ccp.read(folder, number) for number in numbers), strict=True)
+        fitted, places = zip(*(framing.fit(photo, multi_path.size) for photo in photos), strict=True)
+        small = multi_path.parse(np.stack(fitted))[0]
+        for i, (photo, ids_map) in enumerate(zip(photos, truths, strict=True)):
+            read = {"ccp": parser.parse(photo[None])[0][0], "ccp.multi_path": places[i].restore(small[i], nearest=True)}
+            truth = segmentation.CCP_MERGED_FROM_CCP[ids_map]
+            for name, labels in read.items():
+                counts = metrics.confusion(segmentation.CCP_MERGED_FROM_LABEL[labels], truth, classes)
+                matrices[name] += counts
+                if name == "ccp":
+                    shares[numbers[i]] = float(np.diagonal(counts).sum() / counts.sum())
+            if first + i in shown:
+                overlay = (photo * 0.45 + visualize.colour_segmentation(read["ccp"]) * 0.55).astype(np.uint8)
+                true = visualize.colour_segmentation(_for_show(ids_map))
+                rows.append([photo, true, *map(visualize.colour_segmentation, read.values()), overlay])
     results = {"num_photos": len(chosen)}
     for name, matrix in matrices.items():
         results |= {f"{name}.{score}": value for score, value in merged_scores(matrix).items()}

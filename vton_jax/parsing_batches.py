@@ -112,8 +112,8 @@ def random_view(
     Beyond the photo its border goes on, or one colour, and the label is background.
     """
     height, width = photo.shape[:2]
-    near = generator.random() < 0.6
-    zoom = np.exp(generator.uniform(*(np.log((0.87, 1.15)) if near else np.log((0.6, 2.2)))))
+    near = generator.random() < 0.7
+    zoom = np.exp(generator.uniform(*(np.log((0.9, 1.3)) if near else np.log((0.6, 2.2)))))
     scale = min(size[0] / height, size[1] / width) * zoom
     stretch = np.exp(generator.normal(0, 0.05))
     angle = np.deg2rad(generator.normal(0, 4))
