@@ -56,7 +56,7 @@ class Source(field.Source):
         looks = {True: {}, False: {}}
         for files in self.FILES[0].patterns:
             for path in sorted(self.folder.glob(files.format(name="*"))):
-                looks[path.stem.endswith("3")][path.stem] = near_duplicates.look(media.read_photo(path, max_side=512))
+                looks[path.stem.endswith("3")][path.stem] = near_duplicates.look(media.read_photo(path, max_side=256))
         held, free = list(looks[True]), list(looks[False])
         found = near_duplicates.resembling(list(looks[False].values()), list(looks[True].values()))
         named = {free[i]: held[j] for i, j, *_ in found}
