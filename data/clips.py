@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import field
+from data import field, formats
 from vton_jax import media
 from vton_jax.errors import UserError
 
@@ -34,15 +34,15 @@ def count_frames(clip: Path) -> int:
 
 
 @functools.lru_cache(maxsize=2)
-def _read(clip: Path, wanted: tuple[int, ...]) -> dict[int, field.Picture]:
+def _read(clip: Path, wanted: tuple[int, ...]) -> dict[int, formats.Picture]:
     """The wanted frames of a clip, encoded. UserError where the clip ends before them."""
     if clip.is_dir():
         files = frame_files(clip)
-        return {index: field.read_picture(files[index]) for index in wanted}
+        return {index: formats.read_picture(files[index]) for index in wanted}
     found = {}
     for index, frame in enumerate(media.iterate_video(clip, max_side=4096, strict=False)):
         if index in wanted:
-            found[index] = field.Picture(field.encode(frame, ".jpg"), frame.shape[:2])
+            found[index] = formats.Picture(formats.encode(frame, ".jpg"), frame.shape[:2])
         if index >= max(wanted):
             break
     if missing := set(wanted) - found.keys():
@@ -113,6 +113,6 @@ def read_dwpose(path: Path, frame: int, size: tuple[int, int]) -> tuple[np.ndarr
     try:
         with np.load(path, allow_pickle=False) as file:
             body, valid = file["body"][frame], file["valid"][frame]
-        return field.joints(body * (size[1], size[0]) - 0.5, valid & (body > 0).all(-1))
+        return formats.joints(body * (size[1], size[0]) - 0.5, valid & (body > 0).all(-1))
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise UserError(f"{path} has no pose for frame {frame} ({error}); remove it or copy it again.") from None

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 tfds = pytest.importorskip("tensorflow_datasets")
 
-from data import doctor, field, prepare  # noqa: E402
+from data import doctor, field, formats, prepare  # noqa: E402
 from data.ccp import ccp  # noqa: E402
 from data.deepfashion import deepfashion  # noqa: E402
 from data.dress_code import dress_code  # noqa: E402
@@ -242,23 +242,23 @@ def test_label_maps_grey_indexed_and_coloured_read_the_same(tmp_path):
     indexed.save(tmp_path / "indexed.png")
     coloured = field_folders.write(tmp_path / "coloured.png", segmentation.LIP_PALETTE[ids])
     for path in (grey, tmp_path / "indexed.png", coloured):
-        np.testing.assert_array_equal(field.read_ids(path), ids)
+        np.testing.assert_array_equal(formats.read_ids(path), ids)
     with pytest.raises(UserError, match="not LIP's"):
-        field.read_ids(field_folders.write(tmp_path / "noise.png", field_folders.picture("x")))
+        formats.read_ids(field_folders.write(tmp_path / "noise.png", field_folders.picture("x")))
     with pytest.raises(UserError, match="is a JPEG"):
-        field.read_ids(field_folders.write(tmp_path / "labels.jpg", ids))
+        formats.read_ids(field_folders.write(tmp_path / "labels.jpg", ids))
     with pytest.raises(UserError, match="table ends at 17"):
-        field.read_labels(grey, np.arange(18, dtype=np.uint8), field_folders.SIZE)
+        formats.read_labels(grey, np.arange(18, dtype=np.uint8), field_folders.SIZE)
     with pytest.raises(UserError, match="its photo 10x20"):
-        field.read_labels(grey, segmentation.LABEL_FROM_LIP, (20, 10))
+        formats.read_labels(grey, segmentation.LABEL_FROM_LIP, (20, 10))
 
 
 def test_openpose_files(tmp_path):
     path = field_folders.write_text(tmp_path / "nobody.json", '{"people": []}')
-    assert not field.read_openpose(path)[1].any()
+    assert not formats.read_openpose(path)[1].any()
     for text in ("{", '{"people": [{"pose_keypoints": [1, 2, 3]}]}', '{"people": [{}]}', "[]"):
         with pytest.raises(UserError, match="holds no OpenPose keypoints"):
-            field.read_openpose(field_folders.write_text(tmp_path / "bad.json", text))
+            formats.read_openpose(field_folders.write_text(tmp_path / "bad.json", text))
 
 
 def test_a_mask_on_white_keeps_a_white_print_inside():
@@ -267,8 +267,8 @@ def test_a_mask_on_white_keeps_a_white_print_inside():
     image[15:20, 12:16] = 255
     expected = np.zeros((40, 30), bool)
     expected[10:30, 8:22] = True
-    np.testing.assert_array_equal(field.mask_on_white(image), expected)
-    assert not field.mask_on_white(np.full((20, 20, 3), 255, np.uint8)).any()
+    np.testing.assert_array_equal(formats.mask_on_white(image), expected)
+    assert not formats.mask_on_white(np.full((20, 20, 3), 255, np.uint8)).any()
 
 
 # --- the doctor ------------------------------------------------------------------------------------------------------
@@ -421,8 +421,8 @@ def test_the_real_viton_sample(tmp_path, test_data):
         torso = example["keypoints"][[keypoints.ID["right-shoulder"], keypoints.ID["left-shoulder"]]]
         assert example["visible"].sum() >= 8 and (torso[:, 0] > 0).all()
         if (sample / "image-parse-new" / f"{person}.png").exists():
-            coloured = field.read_ids(sample / "image-parse" / f"{person}.png")
-            np.testing.assert_array_equal(coloured, field.read_ids(sample / "image-parse-new" / f"{person}.png"))
+            coloured = formats.read_ids(sample / "image-parse" / f"{person}.png")
+            np.testing.assert_array_equal(coloured, formats.read_ids(sample / "image-parse-new" / f"{person}.png"))
         mask = example["garment_mask"][..., 0] > 0
         assert 0.1 < mask.mean() < 0.7 and example["garment_image"][~mask].mean() > 230
 
@@ -437,7 +437,7 @@ def test_the_real_pf_afn_sample(tmp_path, test_data):
     splits = built(viton, source, tmp_path / "data")
     assert list(splits) == ["test_unpaired"] and len(splits["test_unpaired"]) == 6
     for example in splits["test_unpaired"].values():
-        white = field.mask_on_white(example["garment_image"], 4)
+        white = formats.mask_on_white(example["garment_image"], 4)
         mask = example["garment_mask"][..., 0] > 0
         assert (white & mask).sum() / (white | mask).sum() > 0.9  # ours against the given one
 

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from data import field, near_duplicates
+from data import field, formats, near_duplicates
 from vton_jax import annotators, media, segmentation
 from vton_jax.annotators import pose, skin
 from vton_jax.errors import UserError
@@ -70,14 +70,14 @@ class Source(field.Source):
 
     def person(self, split: str, pair: field.Pair, name: str) -> field.Person:
         photo = self.path("person photo", split, pair, name)
-        person = field.Person(field.read_picture(photo))
+        person = field.Person(formats.read_picture(photo))
         if self.estimator:
             points, confidence = self.estimator.estimate(media.read_photo(photo)[None])
             points, visible = annotators.visible_only(points, confidence, self.estimator.threshold)
             person.points, person.visible = points[0], visible[0]
         if path := self.path("label map", split, pair, name):
             everything = np.arange(len(segmentation.CCP_LABELS), dtype=np.uint8)
-            ids = field.read_labels(path, everything, person.picture.size)
+            ids = formats.read_labels(path, everything, person.picture.size)
             person.labels = skin.split(ids, person.points, person.visible)
         return person
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data import field
+from data import field, formats
 from vton_jax import keypoints
 from vton_jax.errors import UserError
 
@@ -100,8 +100,8 @@ class Source(field.Source):
         found = {}
         for split in SPLITS:
             if path := self._list("annotation", split):
-                found |= dict(field.read_lines(path, read))
-        return {name: field.joints(points, (points >= 0).all(-1)) for name, points in found.items()
+                found |= dict(formats.read_lines(path, read))
+        return {name: formats.joints(points, (points >= 0).all(-1)) for name, points in found.items()
                 if name}  # fmt: skip
 
     def person(self, split: str, pair: field.Pair, name: str) -> field.Person:

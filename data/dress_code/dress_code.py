@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import field
+from data import field, formats
 from vton_jax import keypoints, segmentation
 from vton_jax.errors import UserError
 
@@ -35,7 +35,7 @@ class Source(field.Source):
                 path = self.folder / category / name
                 if not path.is_file():
                     continue
-                for listed_person, listed_garment in dict.fromkeys(field.read_pairs(path)):
+                for listed_person, listed_garment in dict.fromkeys(formats.read_pairs(path)):
                     person, garment = listed_person.removesuffix("_0"), listed_garment.removesuffix("_1")
                     paired = split != "test_unpaired"
                     if (person == garment) != paired:
@@ -55,7 +55,7 @@ class Source(field.Source):
     def read_keypoints(self, path: Path, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         try:
             values = np.array(json.loads(path.read_text())["keypoints"], np.float32).reshape(-1, 4)
-            points, visible = field.joints(values[:, :2], (values[:, :2] > 1).all(-1))  # what lacks is -1 or 0
+            points, visible = formats.joints(values[:, :2], (values[:, :2] > 1).all(-1))  # what lacks is -1 or 0
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} holds no Dress Code keypoints ({error}); copy it again.") from None
         return keypoints.scale(points, _KEYPOINT_SIZE, size), visible

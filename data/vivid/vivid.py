@@ -6,7 +6,7 @@ The clips of a category lie beside its garments; labels and points are missing (
 import json
 from pathlib import Path
 
-from data import clips, field
+from data import clips, field, formats
 from data.dress_code.dress_code import CATEGORIES
 from vton_jax.errors import UserError
 
@@ -48,7 +48,7 @@ class Source(clips.ClipSource):
 
     def _listed(self, path: Path, split: str, category: str | None) -> list[field.Pair]:
         pairs = []
-        for entry in field.read_lines(path, json.loads):
+        for entry in formats.read_lines(path, json.loads):
             if entry.get("type", "video") != "video":
                 continue
             try:
