@@ -86,14 +86,16 @@ def main() -> None:
         began = time.monotonic()
         if start(source, calm, 1).wait():
             raise UserError(f"The undisturbed build failed: {(folder / 'log.txt').read_text()[-400:]}")
-        expected, total = digest(calm), finished(calm)
-        print(f"undisturbed: {time.monotonic() - began:.1f} s, {total} videos, {len(expected)} files", flush=True)
+        expected, total, whole = digest(calm), finished(calm), time.monotonic() - began
+        print(f"undisturbed: {whole:.1f} s, {total} videos, {len(expected)} files", flush=True)
         killed = rounds = 0
         while True:
             process = start(source, disturbed, 2)
             last = killed >= FLAGS.kills
             target = min(finished(disturbed) + int(generator.integers(0, 3)), total)
-            if not last and outlives(process, disturbed, target, generator.uniform(0, 3)):
+            # Once every video is finished, anywhere from the start to the end of the rest.
+            seconds = generator.uniform(0, 3 if target < total else 0.7 * whole)
+            if not last and outlives(process, disturbed, target, seconds):
                 alone = killed % 2 == 0  # the workers must notice by themselves
                 (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
                 process.wait()

@@ -10,10 +10,14 @@ import json
 import os
 import shutil
 import sys
+import types
 from pathlib import Path
 
 from vton_jax import flag_utils
 from vton_jax.errors import UserError
+
+BUFFER = 64 << 20  # bytes of examples that are held in memory while they are put in order
+_BUCKETS = 256  # files that the rest goes to; each is read as a whole later, and all are open at once
 
 
 def user_error_in(error: BaseException | None) -> UserError | None:
@@ -45,19 +49,32 @@ def prepared_from(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def _serialized_in_one_order():
-    """The same examples give the same bytes: TFDS leaves the features' order to a hash table that differs each time."""
-    from tensorflow_datasets.core import example_serializer
+def _tfds_in_bounds():
+    """TFDS with three mends, as long as the context lasts.
 
-    serializer = example_serializer.ExampleSerializer
-    original = serializer.serialize_example
-    serializer.serialize_example = lambda self, example: self.get_tf_example(example).SerializeToString(
-        deterministic=True
+    It serialises features in the order of a hash table that differs between processes; here the same examples give the
+    same bytes. To put examples in order it holds up to 1 GB of them, and what goes beyond it writes to disk by
+    TensorFlow; here it holds `BUFFER` and writes by Python's own files.
+    """
+    from tensorflow_datasets.core import example_serializer, shuffle
+
+    def serialize(self, example):
+        return self.get_tf_example(example).SerializeToString(deterministic=True)
+
+    gfile = types.SimpleNamespace(GFile=open, exists=os.path.exists, remove=os.remove)
+    files = types.SimpleNamespace(
+        io=types.SimpleNamespace(gfile=gfile), errors=types.SimpleNamespace(ResourceExhaustedError=())
     )
-    try:
+    with contextlib.ExitStack() as stack:
+        for place, name, value in (
+            (example_serializer.ExampleSerializer, "serialize_example", serialize),
+            (shuffle, "tf", files),
+            (shuffle, "MAX_MEM_BUFFER_SIZE", BUFFER),
+            (shuffle, "BUCKETS_NUMBER", _BUCKETS),
+        ):
+            stack.callback(setattr, place, name, getattr(place, name))
+            setattr(place, name, value)
         yield
-    finally:
-        serializer.serialize_example = original
 
 
 def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = False, settings=None, **options) -> Path:
@@ -94,7 +111,7 @@ def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = F
         builder = module.Builder(
             source=source, settings=settings, data_dir=aside, file_format="array_record", **options
         )
-        with _serialized_in_one_order(), contextlib.redirect_stdout(io.StringIO()):  # TFDS praises the folder aside
+        with _tfds_in_bounds(), contextlib.redirect_stdout(io.StringIO()):  # TFDS praises the folder aside
             builder.download_and_prepare(
                 file_format="array_record", download_config=tfds.download.DownloadConfig(try_download_gcs=False)
             )

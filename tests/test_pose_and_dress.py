@@ -153,7 +153,7 @@ def test_grain_reads_it(data_dir):
 
 
 def test_frames_apart_are_far_apart_and_greedy(source):
-    files = selection.list_source(source)[0]
+    files = selection.list_source(source).annotated[0]
     video = selection.read_video_truth(*files)
     chosen = selection.frames_apart(video, 5, 0.0)
     assert len(set(chosen)) == 5
@@ -209,7 +209,7 @@ def test_another_source_is_refused_or_replaces(source, data_dir, tmp_path, capsy
 
 @pytest.mark.parametrize(
     ("damage", "said"),
-    [("cut", "damaged|not a clip"), ("swap", "frames of"), ("truth", "damaged"), ("lone", "no truth file")],
+    [("cut", "damaged|not a clip"), ("swap", "frames of"), ("truth", "damaged"), ("lone", "has no video")],
 )
 def test_a_broken_source_leaves_nothing_behind(source, data_dir, tmp_path, damage, said):
     broken = tmp_path / "broken"
@@ -226,7 +226,7 @@ def test_a_broken_source_leaves_nothing_behind(source, data_dir, tmp_path, damag
     elif damage == "truth":
         truth.write_bytes(truth.read_bytes()[:100])
     else:
-        truth.unlink()
+        video.unlink()
     with pytest.raises(UserError, match=said):
         build(broken, tmp_path / "new" / "data")
     assert not (tmp_path / "new").exists()
@@ -237,6 +237,16 @@ def test_a_broken_source_leaves_nothing_behind(source, data_dir, tmp_path, damag
     with pytest.raises(UserError, match=said):
         build(broken, copy, rebuild=True)
     assert entries(copy) == before
+
+
+def test_examples_beyond_the_buffer_go_to_disk_and_come_back_in_the_same_order(source, data_dir, tmp_path, monkeypatch):
+    place = input_pipeline.find_dataset(data_dir)
+    monkeypatch.setattr(prepare, "BUFFER", 1 << 12)
+    again = build(source, tmp_path / "data")
+    assert "tensorflow" not in sys.modules
+    for path in place.glob("*.array_record*"):
+        assert path.read_bytes() == (again / path.name).read_bytes()
+    assert entries(place) == entries(again)
 
 
 def test_the_command_line_without_tensorflow(source, tmp_path):

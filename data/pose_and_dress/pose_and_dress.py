@@ -170,7 +170,7 @@ class _Plan:
             about.pop(field.name)
         self.made_by = ""
         if self.source.raw:
-            self.made_by = f"{settings.annotators.load().name} {settings.looking}"
+            self.made_by = f"{settings.annotators.load().name} {settings.looking} version {annotate.VERSION}"
         about["made_by"] = self.made_by
         listed = [(path.relative_to(self.source.folder).as_posix(), self.contents[path]) for path in files]
         self.fingerprint = selection.fingerprint(about, listed)

@@ -15,6 +15,7 @@ from data.raw.units import Shot, Unit
 from vton_jax.annotators import person_crop, visible_only
 from vton_jax.annotators.choice import Annotators
 
+VERSION = 1  # raised where the same video gives another unit; part of the units' names
 _SHORTEST_SHOT = 3  # looked-at frames; a shorter shot gives no different poses
 
 

@@ -22,13 +22,10 @@ class FaceDetector:
 
     def __init__(self, path: str | Path):
         self.name = f"YuNet-{digest_of(path)}"
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of its own default
         try:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), _LEAST_SCORE)
         except cv2.error as error:
             raise UserError(f"{path} is no YuNet model that OpenCV can read ({_reason(error)}).") from None
-        finally:
-            cv2.utils.logging.setLogLevel(level)
 
     def detect(self, frame: np.ndarray) -> np.ndarray:
         """The faces in a frame, the largest first: [N, 15] (left, top, width, height, five (x, y), score) in pixels."""
