@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import cv2
@@ -142,6 +143,49 @@ def test_a_batch_is_a_function_of_its_position():
     for name in second:
         np.testing.assert_array_equal(second[name], again[name])
     assert not np.array_equal(first["image"], second["image"])
+
+
+class Prepared:
+    """What is asked of a prepared dataset: two photos with labels, one without."""
+
+    def __init__(self, features=("image", "segmentation")):
+        self.info = types.SimpleNamespace(splits=("train", "validation"), features=features)
+
+    def as_data_source(self, split):
+        photo, labels = coloured()
+        unknown = np.full_like(labels, segmentation.UNKNOWN)
+        return [{"image": photo, "segmentation": a[..., None]} for a in (labels, unknown, labels)]
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    (tmp_path / "dataset_info.json").write_text("{}")
+    monkeypatch.setattr(tfds, "builder_from_directory", lambda folder: Prepared())
+    frame = np.zeros((256, 192, 3), np.uint8), np.full((256, 192), ID["hat"], np.uint8)
+    monkeypatch.setattr(parsing_batches, "_mannequins", lambda seed: [frame])
+    return tmp_path
+
+
+def test_photos_of_a_prepared_dataset_are_learned_from_with_mannequins(prepared):
+    batch = next(parsing_batches.photo_batches(prepared, 3, 0, (64, 48)))  # all there is to learn from, once
+    assert batch["image"].shape == (3, 64, 48, 3)
+    assert sum((labels == ID["hat"]).any() for labels in batch["segmentation"]) == 1
+    assert not (batch["segmentation"] == segmentation.UNKNOWN).any()
+    whole = next(parsing_batches.photo_batches(prepared, 2, 0, (96, 64), "validation"))
+    photo, labels = coloured()
+    np.testing.assert_array_equal(whole["segmentation"], [labels, labels])  # as it is, and no mannequin
+    assert np.abs(whole["image"].astype(int) - photo).mean() < 8  # once enlarged, once reduced
+
+
+def test_a_dataset_without_labels_or_split_dies_in_a_sentence(prepared, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    with pytest.raises(UserError, match="no split 'test'"):
+        parsing_batches.photo_batches(prepared, 2, 0, (64, 48), "test")
+    monkeypatch.setattr(tfds, "builder_from_directory", lambda folder: Prepared(("input_image",)))
+    with pytest.raises(UserError, match="no photos with label maps"):
+        parsing_batches.photo_batches(prepared, 2, 0, (64, 48))
 
 
 def test_a_white_background_leaves_the_person():
