@@ -136,13 +136,13 @@ def test_samples_are_what_they_say(source, splits):
 
 
 def test_grain_reads_it(data_dir):
-    batches = input_pipeline.tfds_batches(data_dir, "train", 4, seed=0, size=(128, 96))
+    batches = input_pipeline.tfds_batches(data_dir, "train", 4, seed=0, size=SIZE)
     batch = next(batches)
-    assert batch["input_image"].shape == (4, 128, 96, 3) and batch["input_image"].dtype == np.uint8
-    assert batch["output_segmentation"].shape == (4, 128, 96) and batch["output_segmentation"].max() < 18
+    assert batch["input_image"].shape == (4, *SIZE, 3) and batch["input_image"].dtype == np.uint8
+    assert batch["output_segmentation"].shape == (4, *SIZE) and batch["output_segmentation"].max() < 18
     assert batch["donor_keypoints"].shape == (4, 18, 2) and batch["donor_keypoints"].dtype == np.float32
     assert batch["donor_visible"].dtype == bool and batch["garment_type"].dtype == np.int32
-    assert batch["dress_image"].shape == (4, 128, 96, 3)
+    assert batch["dress_image"].shape == (4, *SIZE, 3)
     assert set(batch) == set(input_pipeline.REQUIRED)
     state = batches.get_state()
     once = next(batches)
