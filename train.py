@@ -145,6 +145,8 @@ def main() -> None:
         draw = getattr(task, "live_batch", "training_batch")  # the function of mannequin.sampler that it learns from
 
         def open_split(split: str):
+            if hasattr(task, "open_batches"):  # what it learns from are no try-on examples
+                return task.open_batches(FLAGS.dataset, FLAGS.batch_size, FLAGS.seed, FLAGS.size, split)
             return input_pipeline.open_batches(FLAGS.dataset, FLAGS.batch_size, FLAGS.seed, FLAGS.size, split, draw)
 
         batches = open_split(FLAGS.split)

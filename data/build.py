@@ -1,16 +1,16 @@
-"""Prepares a dataset: python data/build.py pose_and_dress --source=DIR --data_dir=DIR
+"""Prepares and checks datasets: python data/build.py pose_and_dress --source=DIR --data_dir=DIR
 
-NAME is a folder of `data/`. The dataset is built aside and moved into place when it is whole, so a build that fails
-leaves nothing behind. A dataset that was prepared from another source, or with other settings, is not touched without
---rebuild. (`tfds build` would need TensorFlow; this does not.)
+The first argument is a dataset (a folder of `data/`), which is then prepared, or a command. Every setting of a dataset
+is a flag: `python data/build.py NAME --help` lists them. Commands:
+
+  doctor --dataset=NAME --source=DIR   says what is wrong with a folder, and how to mend it
+  check --data_dir=DIR                 proves that splits share no person, garment or near-duplicate picture
+
+A dataset is built aside and moved into place when whole; one that was prepared from another source, or with other
+settings, is not touched without --rebuild.
 """
 
-import contextlib
 import importlib
-import io
-import json
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,116 +20,43 @@ sys.path = [str(ROOT)] + [entry for entry in sys.path if Path(entry or ".").reso
 
 from absl import flags  # noqa: E402  (after the path)
 
+from data import prepare  # noqa: E402
 from vton_jax import flag_utils  # noqa: E402
 from vton_jax.errors import UserError  # noqa: E402
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("source", None, "Folder of the videos with their truth files.")
+flags.DEFINE_string("source", None, "Folder of what the dataset is made from.")
 flags.DEFINE_string("data_dir", None, "Folder below which the dataset is written.")
+flags.DEFINE_string(
+    "work_dir", None, "Folder of what is finished of a build (default: DATA_DIR/work); keep it to go on."
+)
+flags.DEFINE_integer("workers", 0, "Local processes for raw videos (0: one for each core).", lower_bound=0)
+flags.DEFINE_string("runner", "local", "Where raw videos are worked on: local processes, or the name of a Beam runner.")
+flags.DEFINE_list("beam_options", [], "Further options of Beam, separated by commas: --region=...,--project=...")
 flags.DEFINE_boolean("rebuild", False, "Replace a dataset that was prepared from another source or otherwise.")
 
+flags.DEFINE_string("dataset", None, "The dataset's name, for doctor.")
 
-def find_builder(name: str | None):
+
+def datasets() -> list[str]:
+    return sorted(path.parent.name for path in (ROOT / "data").glob("*/*.py") if path.stem == path.parent.name)
+
+
+def find_builder(name: str):
     """The module of a dataset by its name."""
-    known = sorted(path.parent.name for path in (ROOT / "data").glob("*/*.py") if path.stem == path.parent.name)
-    if not name:
-        raise UserError(f"Give the dataset's name: python data/build.py NAME; known are: {', '.join(known)}.")
-    if name not in known:
-        raise UserError(f"There is no dataset {name!r}; known are: {', '.join(known)}.")
     return importlib.import_module(f"data.{name}.{name}")
 
 
-def user_error_in(error: BaseException | None) -> UserError | None:
-    """The UserError that TFDS may have wrapped."""
-    seen = set()
-    while error is not None and id(error) not in seen:
-        if flag_utils.is_user_error(error):
-            return error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _remove_if_empty(folder: Path, until: Path) -> None:
-    """Removes the empty folders from `folder` up to `until`, which stays; some may not exist."""
-    while folder != until:
-        if folder.exists():
-            if any(folder.iterdir()):
-                return
-            folder.rmdir()
-        folder = folder.parent
-
-
-def _prepared_from(folder: Path) -> str:
-    """The fingerprint in the metadata of a prepared dataset, '' where there is none."""
-    with contextlib.suppress(OSError, ValueError):
-        return json.loads((folder / "metadata.json").read_text()).get("fingerprint", "")
-    return ""
-
-
-def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = False, settings=None) -> Path:
-    """Prepares a dataset and returns its folder; one that is there already from the same source is kept.
-
-    Raises UserError for a source that cannot be used, a folder that cannot be written to, and a dataset from another
-    source, unless `rebuild`. Whatever is raised, what was there before is still there, and nothing else.
-    """
-    import tensorflow_datasets as tfds
-
-    settings = settings or module.Settings()
-    data_dir = Path(data_dir).expanduser().absolute()
-    name, version = Path(module.__file__).stem, str(module.Builder.VERSION)
-    place = data_dir / name / version
-    fingerprint = module.Builder.fingerprint(source, settings)
-    if place.exists():
-        if _prepared_from(place) == fingerprint:
-            print(f"{place} is prepared already, from the same source", file=sys.stderr)
-            return place
-        if not rebuild:
-            raise UserError(f"{place} was prepared from another source or with other settings; give --rebuild to "
-                            "replace it, or another --data_dir.")  # fmt: skip
-    existing = next(folder for folder in (data_dir, *data_dir.parents) if folder.exists())
-    # `input_pipeline.find_dataset` passes over what is incomplete.
-    aside = data_dir / f".incomplete-{name}"
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
-    try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        builder = module.Builder(source=source, settings=settings, data_dir=aside, file_format="array_record")
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS praises the folder aside
-            builder.download_and_prepare(
-                file_format="array_record", download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-            )
-        place.parent.mkdir(parents=True, exist_ok=True)
-        replaced = aside / "replaced"
-        if place.exists():
-            os.replace(place, replaced)
-        try:
-            os.replace(builder.data_path, place)
-        except OSError:
-            if replaced.exists():
-                os.replace(replaced, place)
-            raise
-    except OSError as error:
-        if user_error := user_error_in(error):
-            raise user_error from None
-        raise UserError(f"{data_dir} cannot be written to ({error.strerror or error}); choose another.") from None
-    except Exception as error:
-        if user_error := user_error_in(error):
-            raise user_error from None
-        raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            _remove_if_empty(place.parent, existing)
-    return place
-
-
-def main() -> None:
-    module = find_builder(_NAME)
+def prepare_dataset(name: str) -> None:
     if not FLAGS.source or not FLAGS.data_dir:
         raise UserError("Give --source=DIR, the folder of the videos, and --data_dir=DIR, where the dataset goes.")
-    place = build(module, FLAGS.source, FLAGS.data_dir, rebuild=FLAGS.rebuild)
+    module = find_builder(name)
+    settings = flag_utils.build_settings(module.Settings)
+    options = {}
+    if hasattr(module.Builder, "execution_options"):  # it works on raw videos
+        work_dir = FLAGS.work_dir or Path(FLAGS.data_dir) / "work"
+        options = module.Builder.execution_options(work_dir, FLAGS.workers, FLAGS.runner, FLAGS.beam_options)
+    place = prepare.build(module, FLAGS.source, FLAGS.data_dir, rebuild=FLAGS.rebuild, settings=settings, **options)
     import tensorflow_datasets as tfds
 
     splits = tfds.builder_from_directory(str(place)).info.splits
@@ -137,11 +64,60 @@ def main() -> None:
     print(f"{place}: {listed} samples", file=sys.stderr)
 
 
+def examine_folder() -> None:
+    """doctor: says what is wrong with a folder; exit code 1 where something keeps examples from being made."""
+    from data import doctor
+
+    known = [name for name in datasets() if hasattr(find_builder(name), "Source")]
+    module = find_builder(flag_utils.choose(FLAGS.dataset, known, "dataset"))
+    if not FLAGS.source:
+        raise UserError("Give --source=DIR, the folder to look at.")
+    findings, counts = doctor.examine(lambda folder: module.Source(folder, module.Settings()), FLAGS.source)
+    print(doctor.report(FLAGS.dataset, findings, counts))
+    if any(finding.serious for finding in findings):
+        raise SystemExit(1)
+
+
+def check_leakage() -> None:
+    """check: proves that the parts of prepared datasets share nothing; exit code 1 where they do."""
+    from data import leakage
+    from vton_jax import input_pipeline
+
+    if not FLAGS.data_dir:
+        raise UserError("Give --data_dir=DIR, the folder of a prepared dataset.")
+    folder = input_pipeline.find_dataset(FLAGS.data_dir)
+    report = leakage.check(folder)
+    for split, digest in report.hashes.items():
+        print(f"{split}: split {digest}")
+    for problem in report.problems:
+        print(problem)
+    print(f"{folder}: {len(report.problems)} leaks among {report.pictures} pictures; the split's hash is {report.hash}")
+    if report.problems:
+        raise SystemExit(1)
+
+
+# What can stand first beside a dataset's name.
+COMMANDS = {"doctor": examine_folder, "check": check_leakage}
+
+
+def main() -> None:
+    if _NAME in COMMANDS:
+        COMMANDS[_NAME]()
+    elif _NAME in datasets():
+        prepare_dataset(_NAME)
+    else:
+        known = ", ".join([*COMMANDS, *datasets()])
+        wrong = f"There is no dataset {_NAME!r}" if _NAME else "Give the dataset's name: python data/build.py NAME"
+        raise UserError(f"{wrong}; known are: {known}.")
+
+
 _NAME = None
 
 if __name__ == "__main__":
-    # The first argument without dashes names the dataset; the rest are flags.
+    # The first argument without dashes names the dataset or the command; the rest are flags.
     arguments = sys.argv[1:]
     if arguments and not arguments[0].startswith("-"):
         _NAME = arguments.pop(0)
+    if _NAME in datasets():
+        flag_utils.define_settings(find_builder(_NAME).Settings)
     flag_utils.run(main, argv=[sys.argv[0], *arguments])

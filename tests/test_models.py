@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from vton_jax import dressing, geometry, keypoints, losses, metrics, segmentation, train_state, weights
-from vton_jax.models import garment_cnn, multi_path_cnn, re_map_cnn, triple_guided_cnn
+from vton_jax.models import garment_cnn, multi_path_cnn, parser_cnn, re_map_cnn, triple_guided_cnn
 from vton_jax.tasks import TASKS
 from vton_jax.tasks.multi_path import MultiPathTask
 
@@ -80,6 +80,14 @@ CASES = {
             out, pictures(size), labels(size), points(size, 12), jnp.ones((2, 12), bool)
         ),
         garment_cnn.LOSS_WEIGHTS,
+    ),
+    "parser_cnn": Case(
+        lambda size, dtype: parser_cnn.ParserCNN(dtype=dtype),
+        ("parser_cnn",),
+        lambda size: (pictures(size),),
+        lambda size: {"segmentation": (2, *half(size), 18)},
+        lambda out, size: parser_cnn.loss(out, labels(size)),
+        parser_cnn.LOSS_WEIGHTS,
     ),
     "re_map_cnn": Case(
         lambda size, dtype: re_map_cnn.ReMapCNN(dtype=dtype),
@@ -171,6 +179,29 @@ def test_decode_computes_only_the_paths_asked_for():
     assert set(one) == {"segmentation"}
     np.testing.assert_allclose(one["segmentation"], everything["segmentation"], atol=1e-5)
     assert everything["image"].min() >= 0 and everything["image"].max() <= 1
+
+
+def test_the_parsers_loss_leaves_unknown_pixels_out():
+    """Whatever the network says there: the value is that of the rest, and no gradient comes from there."""
+    truth = np.array(labels(SMALL))
+    truth[:, :32] = segmentation.UNKNOWN
+    logits = jnp.asarray(np.random.default_rng(3).normal(size=(2, *half(SMALL), 18)), jnp.float32)
+
+    def value(logits):
+        terms = parser_cnn.loss({"segmentation": logits}, jnp.asarray(truth))
+        return sum(terms.values())
+
+    other = logits.at[:, :16].add(5.0)
+    gradient = jax.grad(value)(logits)
+    np.testing.assert_allclose(value(logits), value(other), rtol=1e-6)
+    assert not gradient[:, :16].any() and gradient[:, 16:].any()
+
+
+def test_the_parsers_dice_is_zero_for_the_truth_and_near_one_for_its_opposite():
+    truth = jnp.repeat(jnp.repeat(labels(half(SMALL)) % 2, 2, 1), 2, 2)  # two labels, in blocks of the logits' stride
+    for given, least, most in ((truth, 0.0, 0.01), (1 - truth, 0.98, 1.0)):
+        logits = 30 * segmentation.one_hot(given[:, ::2, ::2])
+        assert least <= parser_cnn.loss({"segmentation": logits}, truth)["dice"] <= most
 
 
 def test_triple_guided_image_is_the_mixture_it_says():

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 tfds = pytest.importorskip("tensorflow_datasets")
 
-from data import build as build_script  # noqa: E402
+from data import prepare  # noqa: E402
 from data.pose_and_dress import pose_and_dress, selection  # noqa: E402
 
 SIZE = (64, 48)
@@ -42,7 +42,7 @@ def source(tmp_path_factory):
 
 
 def build(source, data_dir, **kwargs):
-    return build_script.build(pose_and_dress, source, data_dir, **kwargs)
+    return prepare.build(pose_and_dress, source, data_dir, **kwargs)
 
 
 @pytest.fixture(scope="module")
@@ -136,13 +136,13 @@ def test_samples_are_what_they_say(source, splits):
 
 
 def test_grain_reads_it(data_dir):
-    batches = input_pipeline.tfds_batches(data_dir, "train", 4, seed=0, size=(128, 96))
+    batches = input_pipeline.tfds_batches(data_dir, "train", 4, seed=0, size=SIZE)
     batch = next(batches)
-    assert batch["input_image"].shape == (4, 128, 96, 3) and batch["input_image"].dtype == np.uint8
-    assert batch["output_segmentation"].shape == (4, 128, 96) and batch["output_segmentation"].max() < 18
+    assert batch["input_image"].shape == (4, *SIZE, 3) and batch["input_image"].dtype == np.uint8
+    assert batch["output_segmentation"].shape == (4, *SIZE) and batch["output_segmentation"].max() < 18
     assert batch["donor_keypoints"].shape == (4, 18, 2) and batch["donor_keypoints"].dtype == np.float32
     assert batch["donor_visible"].dtype == bool and batch["garment_type"].dtype == np.int32
-    assert batch["dress_image"].shape == (4, 128, 96, 3)
+    assert batch["dress_image"].shape == (4, *SIZE, 3)
     assert set(batch) == set(input_pipeline.REQUIRED)
     state = batches.get_state()
     once = next(batches)
@@ -153,7 +153,7 @@ def test_grain_reads_it(data_dir):
 
 
 def test_frames_apart_are_far_apart_and_greedy(source):
-    files = selection.list_source(source)[0]
+    files = selection.list_source(source).annotated[0]
     video = selection.read_video_truth(*files)
     chosen = selection.frames_apart(video, 5, 0.0)
     assert len(set(chosen)) == 5
@@ -202,14 +202,14 @@ def test_another_source_is_refused_or_replaces(source, data_dir, tmp_path, capsy
         build(source, copy, settings=pose_and_dress.Settings(frames_per_video=3))
     assert entries(copy) == before
     place = build(other, copy, rebuild=True)
-    assert build_script._prepared_from(place) == pose_and_dress.Builder.fingerprint(other, pose_and_dress.Settings())
+    assert prepare.prepared_from(place) == pose_and_dress.Builder.fingerprint(other, pose_and_dress.Settings())
     assert len(list(copy.iterdir())) == 1
     next(input_pipeline.tfds_batches(copy, "train", 2, seed=0))
 
 
 @pytest.mark.parametrize(
     ("damage", "said"),
-    [("cut", "damaged|not a clip"), ("swap", "frames of"), ("truth", "damaged"), ("lone", "no truth file")],
+    [("cut", "damaged|not a clip"), ("swap", "frames of"), ("truth", "damaged"), ("lone", "has no video")],
 )
 def test_a_broken_source_leaves_nothing_behind(source, data_dir, tmp_path, damage, said):
     broken = tmp_path / "broken"
@@ -226,7 +226,7 @@ def test_a_broken_source_leaves_nothing_behind(source, data_dir, tmp_path, damag
     elif damage == "truth":
         truth.write_bytes(truth.read_bytes()[:100])
     else:
-        truth.unlink()
+        video.unlink()
     with pytest.raises(UserError, match=said):
         build(broken, tmp_path / "new" / "data")
     assert not (tmp_path / "new").exists()
@@ -237,6 +237,16 @@ def test_a_broken_source_leaves_nothing_behind(source, data_dir, tmp_path, damag
     with pytest.raises(UserError, match=said):
         build(broken, copy, rebuild=True)
     assert entries(copy) == before
+
+
+def test_examples_beyond_the_buffer_go_to_disk_and_come_back_in_the_same_order(source, data_dir, tmp_path, monkeypatch):
+    place = input_pipeline.find_dataset(data_dir)
+    monkeypatch.setattr(prepare, "BUFFER", 1 << 12)
+    again = build(source, tmp_path / "data")
+    assert "tensorflow" not in sys.modules
+    for path in place.glob("*.array_record*"):
+        assert path.read_bytes() == (again / path.name).read_bytes()
+    assert entries(place) == entries(again)
 
 
 def test_the_command_line_without_tensorflow(source, tmp_path):

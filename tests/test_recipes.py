@@ -143,13 +143,13 @@ def test_from_a_catalogue_of_files_to_a_trained_network(tmp_path):
     from vton_jax.mannequin import catalogue
 
     sys.path.insert(0, str(ROOT))
-    from data import build
+    from data import prepare
     from data.pose_and_dress import pose_and_dress, selection
 
     seed = next(s for s in range(1000) if selection.split_of(f"s{s}-p0000") == "train")
     settings = catalogue.Settings(seed=seed, seconds=2, frame_rate=4, size=(64, 48))
     list(catalogue.write(tmp_path / "catalogue", 1, 2, settings))
-    build.build(pose_and_dress, tmp_path / "catalogue", tmp_path / "datasets")
+    prepare.build(pose_and_dress, tmp_path / "catalogue", tmp_path / "datasets")
     assert input_pipeline.find_dataset(tmp_path / "datasets")
     recipe = f"--flagfile={FOLDER}/triple_guided_cnn_none_smoke.flags"
     few = ("--dataset=datasets", "--size=64x48", "--num_steps=2", "--pictures_every=0", "--workdir=run")

@@ -18,7 +18,7 @@ DATA = tuple(sorted((ROOT / "data").rglob("*.py")))
 FOUNDATIONS = "layers", "geometry", "keypoints", "segmentation", "types", "errors"
 BELOW_MODELS = (*FOUNDATIONS, "losses")  # a model's file carries its losses, built from the elementwise ones
 # A training machine may lack these, so the package imports them inside functions.
-LAZY = "grain", "tensorflow_datasets", "array_record", "av", "tensorboardX", "tqdm"
+LAZY = "grain", "tensorflow_datasets", "array_record", "av", "tensorboardX", "tqdm", "sklearn", "ai_edge_litert", "dlib"
 
 
 def _name(path: Path) -> str:

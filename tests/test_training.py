@@ -13,8 +13,7 @@ import pytest
 import tiny_training
 from tiny_training import TinyTask, grain_source, memory_source, metrics, saved_state, tiny_batch_at
 
-from vton_jax import input_pipeline, segmentation, train_state
-from vton_jax.errors import UserError
+from vton_jax import input_pipeline, train_state
 
 with contextlib.suppress(ImportError):
     import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
@@ -275,59 +274,3 @@ def test_schedule_warms_up_and_falls_to_zero():
         rates.append(-float(update))
     np.testing.assert_allclose(rates[:4], [0.25, 0.5, 0.75, 1.0], rtol=1e-4)
     assert rates[-1] == 0 and all(a >= b - 1e-5 for a, b in itertools.pairwise(rates[3:]))
-
-
-# --- examples of the contract ----------------------------------------------------------------------------------------
-
-
-def contract_example(size=(8, 6)):
-    generator = np.random.default_rng(1)
-    example = {name: generator.integers(0, 256, (*size, 3), np.uint8) for name in input_pipeline.IMAGES}
-    for person in input_pipeline.PEOPLE:
-        visible = generator.random(18) < 0.7
-        points = np.stack([generator.integers(0, size[1], 18), generator.integers(0, size[0], 18)], -1)
-        example[f"{person}_segmentation"] = generator.integers(0, 18, size).astype(np.uint8)
-        example[f"{person}_keypoints"] = (points * visible[:, None]).astype(np.float32)
-        example[f"{person}_visible"] = visible
-    x = np.arange(size[1])
-    target = generator.integers(0, size[1], size)  # whole pixels, so that sampling is exact
-    flow = np.stack([target - x, np.zeros(size)], -1).astype(np.float32)
-    visible = generator.random(size) < 0.5
-    return {**example, "garment_type": np.int32(1), "flow": flow, "flow_visible": visible}
-
-
-def test_mirroring_keeps_images_labels_keypoints_and_flow_together():
-    example = contract_example()
-    mirrored = input_pipeline.mirror(example)
-    again = input_pipeline.mirror(mirrored)
-    for name in example:
-        np.testing.assert_array_equal(again[name], example[name], err_msg=name)
-
-    def warped(e):
-        columns = np.arange(6) + e["flow"][..., 0].astype(int)
-        return e["donor_image"][np.arange(8)[:, None], columns]
-
-    np.testing.assert_array_equal(warped(mirrored), warped(example)[:, ::-1])
-    left, right = segmentation.ID["left-arm"], segmentation.ID["right-arm"]
-    old, new = example["input_segmentation"], mirrored["input_segmentation"]
-    np.testing.assert_array_equal(new == left, (old == right)[:, ::-1])
-
-
-def test_resized_examples_keep_contract_and_places():
-    example = contract_example()
-    larger = input_pipeline.resize(example, (16, 12))
-    assert larger["input_image"].shape == (16, 12, 3) and larger["flow"].shape == (16, 12, 2)
-    np.testing.assert_array_equal(larger["input_segmentation"][::2, ::2], example["input_segmentation"])
-    np.testing.assert_allclose(larger["flow"].mean(), 2 * example["flow"].mean(), atol=0.1)
-    assert not larger["input_keypoints"][~larger["input_visible"]].any()
-    for name, value in example.items():
-        assert np.asarray(larger[name]).dtype == np.asarray(value).dtype, name
-
-
-def test_missing_dataset_and_split_are_said(tmp_path):
-    with pytest.raises(UserError, match="no dataset folder"):
-        input_pipeline.tfds_batches(tmp_path / "none", "train", 2, 0)
-    with pytest.raises(UserError, match="found: none"):
-        input_pipeline.tfds_batches(tmp_path, "train", 2, 0)
-    with pytest.raises(UserError, match="lacks input_image"):
-        input_pipeline.from_features({})

@@ -244,28 +244,43 @@ def table(results: dict[str, float]) -> str:
     return "\n".join(f"{name:<{width}}  {value:.4f}" for name, value in results.items())
 
 
+def progress(items, unit: str):
+    """The items, with a progress bar on a terminal."""
+    if not sys.stderr.isatty():
+        return items
+    from tqdm import tqdm
+
+    return tqdm(items, unit=unit)
+
+
 def write_report(path: Path, results: dict, pictures: dict, counts: dict) -> None:
-    parts = ["<!doctype html><meta charset=utf-8><title>vton_jax: mannequin suite</title>"]
-    parts.append("<style>body{font:15px sans-serif;margin:2em}td,th{padding:.15em .8em;text-align:left}")
-    parts.append("img{max-width:100%}</style>")
-    parts.append("<h1>Mannequin suite</h1><p>Unseen people and garments; user, donor and pose enter as RGB alone.</p>")
-    names = [*try_on.ARMS, "pose_image", "paste"]
-    parts.append("<h2>Try-on against the counterfactual truth</h2><table>")
-    parts.append("<tr><th>arm<th>SSIM<th>PSNR<th>SSIM garment<th>PSNR garment</tr>")
-    for name in names:
-        cells = "".join(
-            f"<td>{results[f'try_on.{name}.{m}']:.4f}" for m in ("ssim", "psnr", "ssim_garment", "psnr_garment")
-        )
-        parts.append(f"<tr><td>{name}{cells}</tr>")
-    parts.append("</table><h2>All numbers</h2><table>")
-    parts += [f"<tr><td>{html.escape(name)}<td>{value:.4f}</tr>" for name, value in results.items()]
-    parts.append("</table><h2>Cases</h2><table>")
-    parts += [f"<tr><td>{name}<td>{', '.join(f'{k}: {v}' for k, v in c.items())}</tr>" for name, c in counts.items()]
-    parts.append("</table>")
-    for title, picture in pictures.items():
+    parts = ["<p>Unseen people and garments; user, donor and pose enter as RGB alone.</p>"]
+    scores = ("ssim", "psnr", "ssim_garment", "psnr_garment")
+    rows = [
+        [name, *(f"{results[f'try_on.{name}.{score}']:.4f}" for score in scores)]
+        for name in (*try_on.ARMS, "pose_image", "paste")
+    ]
+    parts.append("<h2>Try-on against the counterfactual truth</h2>")
+    parts.append(html_table(["arm", "SSIM", "PSNR", "SSIM garment", "PSNR garment"], rows))
+    parts.append("<h2>All numbers</h2>" + html_table([], [[name, f"{value:.4f}"] for name, value in results.items()]))
+    rows = [[name, ", ".join(f"{k}: {v}" for k, v in c.items())] for name, c in counts.items()]
+    write_page(path, "Mannequin suite", [*parts, "<h2>Cases</h2>" + html_table([], rows)], pictures)
+
+
+def html_table(titles: list, rows: list) -> str:
+    cells = lambda kind, row: "<tr>" + "".join(f"<{kind}>{html.escape(str(cell))}" for cell in row) + "</tr>"  # noqa: E731
+    return f"<table>{cells('th', titles) if titles else ''}{''.join(cells('td', row) for row in rows)}</table>"
+
+
+def write_page(path: Path, title: str, parts: list[str], pictures: dict) -> None:
+    """One HTML file that holds its pictures, uint8 [H, W, 3] by their titles."""
+    head = f"<!doctype html><meta charset=utf-8><title>vton_jax: {title}</title>"
+    style = "<style>body{font:15px sans-serif;margin:2em}td,th{padding:.15em .8em;text-align:left}img{max-width:100%}"
+    shown = []
+    for name, picture in pictures.items():
         data = base64.b64encode(cv2.imencode(".png", picture[..., ::-1])[1]).decode()
-        parts.append(f"<h2>{html.escape(title)}</h2><img src='data:image/png;base64,{data}'>")
-    write_text(path, "\n".join(parts))
+        shown.append(f"<h2>{html.escape(name)}</h2><img src='data:image/png;base64,{data}'>")
+    write_text(path, "\n".join([head, style + "</style>", f"<h1>{title}</h1>", *parts, *shown]))
 
 
 def write_text(path: Path, text: str) -> None:

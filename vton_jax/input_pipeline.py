@@ -16,7 +16,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from vton_jax import keypoints, segmentation
+from vton_jax import augment as augmentation
+from vton_jax import field_examples, segmentation
 from vton_jax.errors import UserError
 
 IMAGES = ("input_image", "donor_image", "output_image", "dress_image")
@@ -164,48 +165,91 @@ def find_dataset(data_dir: str | Path) -> Path:
     return found[0]
 
 
-def tfds_batches(
-    data_dir: str | Path,
+def parse_mixture(dataset: str) -> list[tuple[str, float]]:
+    """`A:0.7,B:0.3` -> [("A", 0.7), ("B", 0.3)]; one folder alone has the weight 1. UserError for what is neither."""
+    parts = [part.strip() for part in dataset.split(",")]
+    if len(parts) == 1 and not _is_number(dataset.rpartition(":")[2]):
+        return [(dataset, 1.0)]
+    mixture = []
+    for part in parts:
+        folder, _, weight = part.rpartition(":")
+        if not folder or not _is_number(weight) or not 0 < float(weight) < float("inf"):
+            raise UserError(f"--dataset={dataset}: a mixture is FOLDER:WEIGHT,FOLDER:WEIGHT with weights above 0.")
+        mixture.append((folder, float(weight)))
+    return mixture
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def file_examples(
+    dataset: str,
     split: str,
-    batch_size: int,
     seed: int,
     size: tuple[int, int] | None = None,
-    augment: Callable[[dict, np.random.Generator], dict] | None = None,
-    num_threads: int | None = None,
+    augment: Callable[[dict, np.random.Generator], dict] | None = augmentation.at_random,
 ):
-    """Endless shuffled batches of a prepared dataset, each example once an epoch.
+    """Examples of prepared datasets as an endless Grain dataset with random access, mixed by weight (`parse_mixture`).
 
-    `size` resizes the examples; `augment(example, generator)` is applied to each, by default a mirroring of every other
-    one. Threads read, no worker processes. Raises UserError where there is no such dataset or split, or where its
-    frames do not suit `size`.
+    The example at a place depends on the seed and the place alone. Of each dataset, all examples come once before any
+    comes again, in an order that is new every time. Raises UserError where there is no such dataset or split.
     """
     import grain
     import tensorflow_datasets as tfds
 
-    folder = find_dataset(data_dir)
-    builder = tfds.builder_from_directory(str(folder))
-    if split not in builder.info.splits:
-        raise UserError(f"{folder} has no split {split!r}; it has {', '.join(builder.info.splits)}.")
-    source = builder.as_data_source(split)
-    if len(source) == 0:
-        raise UserError(f"The split {split!r} of {folder} holds no example.")
-    if size is not None:
-        check_frames(from_features(source[0])["input_image"].shape[:2], tuple(size), folder)
-    dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
-    dataset = dataset.map(lambda example: from_features(example, size)).random_map(augment or mirror_at_random)
+    def read(features: dict) -> dict:
+        return from_features(features, size)
+
+    mixture, parts = parse_mixture(dataset), []
+    for number, (data_dir, _) in enumerate(mixture):
+        folder = find_dataset(data_dir)
+        builder = tfds.builder_from_directory(str(folder))
+        if split not in builder.info.splits:
+            raise UserError(f"{folder} has no split {split!r}; it has {', '.join(builder.info.splits)}.")
+        source = builder.as_data_source(split)
+        if len(source) == 0:
+            raise UserError(f"The split {split!r} of {folder} holds no example.")
+        first = from_features(source[0])
+        if size is not None:
+            check_frames(first["output_image"].shape[:2], tuple(size), folder)
+        if (first["output_segmentation"] == segmentation.UNKNOWN).all():
+            print(f"{folder} has no labels: it teaches nothing about layouts, and garments cannot be cut out of its "
+                  "pictures.", file=sys.stderr)  # fmt: skip
+        parts.append(grain.MapDataset.source(source).seed(seed + number).shuffle().repeat().map(read))
+    examples = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, [weight for _, weight in mixture])
+    return examples if augment is None else examples.random_map(augment, seed=seed)
+
+
+def tfds_batches(
+    dataset: str | Path,
+    split: str,
+    batch_size: int,
+    seed: int,
+    size: tuple[int, int] | None = None,
+    augment: Callable[[dict, np.random.Generator], dict] | None = augmentation.at_random,
+    num_threads: int | None = None,
+) -> FileBatches:
+    """Endless batches of `file_examples`. Threads read, no worker processes."""
+    import grain
+
+    examples = file_examples(str(dataset), split, seed, size, augment)
     threads = min(os.cpu_count() or 1, 16) if num_threads is None else num_threads
     # Examples are read ahead, not batches: the buffer counts what stands before it.
     ahead = max(2 * batch_size // jax.process_count(), threads, 1)
-    return FileBatches(dataset, batch_size, grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
+    return FileBatches(examples, batch_size, grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
 
 
 def check_frames(frames: tuple[int, int], size: tuple[int, int], folder: str | Path) -> None:
-    """Raises UserError where frames of (height, width) would be enlarged or distorted to become `size`."""
-    narrow = abs(frames[0] * size[1] - frames[1] * size[0]) > max(*frames, *size)  # more than a pixel's rounding
-    if narrow or frames[0] < size[0]:
+    """Raises UserError where frames of (height, width) would be enlarged to become `size`."""
+    if frames[0] < size[0] and frames[1] < size[1]:
         raise UserError(
-            f"{folder} holds frames of {frames[0]}x{frames[1]}, which --size={size[0]}x{size[1]} would "
-            f"{'distort' if narrow else 'enlarge'}; give --size={frames[0]}x{frames[1]}, or prepare another dataset."
+            f"{folder} holds frames of {frames[0]}x{frames[1]}, which --size={size[0]}x{size[1]} would enlarge; give "
+            f"--size={frames[0]}x{frames[1]}, or prepare another dataset."
         )
 
 
@@ -217,22 +261,24 @@ def open_batches(
     split: str = "train",
     draw: str = "training_batch",
 ) -> PositionedBatches:
-    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or the folder of a prepared dataset.
+    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or folders of prepared datasets.
 
-    Files are mirrored at random on the split `train` alone.
+    Files are augmented on the split `train` alone.
     """
     if dataset == "mannequin":
         return mannequin_batches(seed, batch_size, size, split, draw)
     if any(Path(dataset).glob("*.npz")):
         return prepared_batches(dataset, batch_size, seed)
-    return tfds_batches(dataset, split, batch_size, seed, size, None if split == "train" else _as_it_is)
-
-
-# --- examples --------------------------------------------------------------------------------------------------------
+    return tfds_batches(dataset, split, batch_size, seed, size, augmentation.at_random if split == "train" else None)
 
 
 def from_features(features: dict, size: tuple[int, int] | None = None) -> dict:
-    """A contract example from what TFDS gives back: known keys, contract dtypes, resized to `size`."""
+    """A contract example from what TFDS gives back: known keys, contract dtypes, brought to `size`.
+
+    The features are Pose-and-Dress's or those that the field's datasets share. Labels are ATR's, or UNKNOWN.
+    """
+    if field_examples.is_field(features):
+        features = field_examples.to_contract(features)
     if missing := [name for name in REQUIRED if name not in features]:
         raise UserError(f"The dataset lacks {', '.join(missing)}: it is no Pose-and-Dress dataset.")
     example = {name: np.asarray(features[name]) for name in REQUIRED + OPTIONAL if name in features}
@@ -246,72 +292,12 @@ def from_features(features: dict, size: tuple[int, int] | None = None) -> dict:
             kind = np.float32
         elif name == "garment_type":
             kind = np.int32
-        example[name] = value.astype(kind)
+        example[name] = value.astype(kind, copy=False)
     for person in PEOPLE:
-        if (highest := example[f"{person}_segmentation"].max()) >= segmentation.NUM_LABELS:
+        labels = example[f"{person}_segmentation"]
+        if (wrong := (labels >= segmentation.NUM_LABELS) & (labels != segmentation.UNKNOWN)).any():
             raise UserError(
-                f"The dataset's {person}_segmentation has the label {highest}, but ATR's labels end at "
+                f"The dataset's {person}_segmentation has the label {labels[wrong].max()}, but ATR's labels end at "
                 f"{segmentation.NUM_LABELS - 1}; translate it with vton_jax.segmentation before data/build.py."
             )
-    return example if size is None else resize(example, tuple(size))
-
-
-def resize(example: dict, size: tuple[int, int]) -> dict:
-    """Resizes all of an example to `size` (height, width): images by area, label maps by nearest, points and flow."""
-    import cv2
-
-    old = example["input_image"].shape[:2]
-    if old == size:
-        return example
-    factor = np.array([size[1] / old[1], size[0] / old[0]], np.float32)
-    resized = dict(example)
-    for name, value in example.items():
-        if name.endswith("_image"):
-            smaller = size[0] < old[0]
-            resized[name] = cv2.resize(value, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-        elif name.endswith("_segmentation") or name == "flow_visible":
-            resized[name] = _nearest(value, size)
-        elif name == "flow":
-            resized[name] = cv2.resize(value, size[::-1], interpolation=cv2.INTER_LINEAR) * factor
-        elif name.endswith("_keypoints"):
-            visible = example[name.replace("_keypoints", "_visible")]
-            points = keypoints.scale(value, old, size).astype(np.float32)
-            resized[name] = np.where(visible[..., None], points, np.float32(0))
-    return resized
-
-
-def _nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    rows, columns = (
-        np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
-        for new, old in zip(size, values.shape, strict=True)
-    )
-    return values[rows[:, None], columns]
-
-
-def mirror(example: dict) -> dict:
-    """Mirrors an example left to right, and with it the names of limbs and joints and the sign of the flow's dx."""
-    mirrored = dict(example)
-    width = example["input_image"].shape[-2]
-    for name, value in example.items():
-        if name.endswith("_image"):
-            mirrored[name] = np.ascontiguousarray(value[..., ::-1, :])
-        elif name.endswith("_segmentation"):
-            mirrored[name] = segmentation.mirror(value)
-        elif name.endswith("_keypoints"):
-            visible_name = name.replace("_keypoints", "_visible")
-            mirrored[name], mirrored[visible_name] = keypoints.mirror(value, example[visible_name], width)
-        elif name == "flow":
-            mirrored[name] = value[..., ::-1, :] * np.array([-1, 1], value.dtype)
-        elif name == "flow_visible":
-            mirrored[name] = np.ascontiguousarray(value[..., ::-1])
-    return mirrored
-
-
-def mirror_at_random(example: dict, generator: np.random.Generator) -> dict:
-    """The default augmentation: every other example is mirrored."""
-    return mirror(example) if generator.random() < 0.5 else example
-
-
-def _as_it_is(example: dict, generator: np.random.Generator) -> dict:
-    del generator
-    return example
+    return example if size is None else augmentation.fit(example, tuple(size))

@@ -18,34 +18,57 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data.pose_and_dress import selection
+from data.raw import annotate, catalogue, engine, units
 from vton_jax import media, segmentation
+from vton_jax.annotators.choice import Choice
 from vton_jax.errors import UserError
 
 PEOPLE = ("input", "donor", "output")
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Settings(Choice):
     """How samples are made. Distances of poses are shares of the person's height (see `selection.pose_distance`)."""
 
     frames_per_video: int = 8
     pose_distance: float = 0.07
+    # Of raw videos: the size of the crops, frames a second that are looked at, and at most so many of a video.
+    crop_size: tuple[int, int] = (256, 192)
+    rate: float = 6.0
+    max_frames: int = 60
+
+    @property
+    def looking(self) -> annotate.Settings:
+        # Half as many again as are used, since some of what is kept does not show the garment.
+        kept = self.frames_per_video + self.frames_per_video // 2
+        return annotate.Settings(self.crop_size, self.rate, self.max_frames, kept, self.pose_distance)
+
+    @property
+    def annotators(self) -> Choice:
+        return Choice(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Choice)})
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Prepares Pose-and-Dress from a folder of videos with truth files."""
+    """Prepares Pose-and-Dress from a folder of videos, with truth files or raw."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (TFDS's way)
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "First version.", "1.1.0": "Raw videos."}  # noqa: RUF012  (TFDS's way)
 
-    def __init__(self, *, source: str | Path | None = None, settings: Settings | None = None, **kwargs):
+    def __init__(self, *, source=None, settings: Settings | None = None, execution=None, **kwargs):
         self.source, self.settings = source, settings or Settings()
+        self.execution = execution or engine.Execution()
+        self.raw = None  # what became of the raw videos
         super().__init__(**kwargs)
 
     @classmethod
     def fingerprint(cls, source: str | Path, settings: Settings) -> str:
         """A digest of what the dataset would be made from; kept in its metadata."""
-        return selection.fingerprint(source, dataclasses.asdict(settings) | {"version": str(cls.VERSION)})
+        return _Plan(source, settings).fingerprint
+
+    @staticmethod
+    def execution_options(work_dir, workers: int, runner: str, beam_options) -> dict:
+        """How raw videos are worked on, as an argument of the builder."""
+        return {"execution": engine.Execution(str(work_dir), workers, runner, tuple(beam_options))}
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -71,18 +94,32 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         del dl_manager  # nothing is downloaded
         if self.source is None:
             raise UserError("Pose-and-Dress is made from a folder of videos: give --source=DIR.")
-        self.info.metadata["fingerprint"] = self.fingerprint(self.source, self.settings)
-        videos = [selection.read_video_truth(*files) for files in selection.list_source(self.source)]
+        plan = _Plan(self.source, self.settings)
+        self.info.metadata["fingerprint"] = plan.fingerprint
+        videos = [selection.read_video_truth(*files, arrays=False) for files in plan.source.annotated]
+        if plan.source.raw:
+            self.raw = catalogue.gather(
+                plan.source,
+                plan.contents,
+                plan.made_by,
+                self.settings.annotators,
+                self.settings.looking,
+                self.execution,
+            )
+            videos += self.raw.videos
         splits, dropped = selection.split_videos(videos)
         if dropped:
             print(f"{len(dropped)} videos are left out, since their garments are in another split: "
                   f"{', '.join(dropped)}", file=sys.stderr)  # fmt: skip
         samples = {name: self._samples(part) for name, part in splits.items()}
+        if self.raw:
+            self.raw.note_use(splits, dropped, samples)
         if empty := [name for name in splits if not samples[name]]:
             print(f"No person gives samples for {', '.join(empty)}; more people would.", file=sys.stderr)
         if len(empty) == len(splits):
+            why = f" {self.raw.most_frequent_reason()}" if self.raw else ""
             raise UserError(f"{self.source} gives no samples: a person needs two videos in two outfits, and three "
-                            "poses that differ clearly.")  # fmt: skip
+                            f"poses that differ clearly.{why}")  # fmt: skip
         # The plan is small, the videos are read person by person.
         return {name: self._generate_examples(part) for name, part in samples.items() if part}
 
@@ -90,23 +127,69 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         ordered = sorted(videos, key=lambda video: (video.person, video.name))
         samples = []
         for _, part in itertools.groupby(ordered, key=lambda video: video.person):
-            samples += selection.samples_of_person(
-                list(part), self.settings.frames_per_video, self.settings.pose_distance
-            )
+            part = list(part)
+            small = {video.name: video for video in part}
+            for sample in selection.samples_of_person(
+                [_load(video) for video in part], self.settings.frames_per_video, self.settings.pose_distance
+            ):
+                worn, giver = small[sample.input_video.name], small[sample.donor_video.name]
+                samples.append(dataclasses.replace(sample, input_video=worn, donor_video=giver))
         return samples
 
     def _generate_examples(self, samples: list[selection.Sample]) -> Iterator[tuple[str, dict]]:
         for _, part in itertools.groupby(samples, key=lambda sample: sample.input_video.person):
-            frames = {}
+            videos, frames = {}, {}
             for sample in part:
                 for video in (sample.input_video, sample.donor_video):
                     if video.name not in frames:
-                        frames[video.name] = _read_frames(video)
-                yield sample.key, example(sample, frames)
+                        videos[video.name] = _load(video)
+                        frames[video.name] = _read_frames(videos[video.name])
+                loaded = dataclasses.replace(
+                    sample, input_video=videos[sample.input_video.name], donor_video=videos[sample.donor_video.name]
+                )
+                yield sample.key, example(loaded, frames)
+
+    def write_reports(self, folder: Path) -> None:
+        """What became of the raw videos, beside the dataset: rejected.csv, people.csv, report.html."""
+        if self.raw:
+            self.raw.write_reports(folder)
+
+
+class _Plan:
+    """What a dataset is made from: the source's files, their digests and what annotates them."""
+
+    def __init__(self, source: str | Path, settings: Settings):
+        self.source = selection.list_source(source)
+        files = [path for pair in self.source.annotated for path in pair] + list(self.source.raw.values())
+        if self.source.raw and self.source.people_file:
+            files.append(self.source.people_file)
+        contents = engine.digests(files)
+        self.contents = dict(zip(files, contents, strict=True))
+        about = {"version": str(Builder.VERSION), **dataclasses.asdict(settings)}
+        for field in dataclasses.fields(Choice):  # the annotators' names say what these are, wherever the files lie
+            about.pop(field.name)
+        self.made_by = ""
+        if self.source.raw:
+            self.made_by = f"{settings.annotators.load().name} {settings.looking} version {annotate.VERSION}"
+        about["made_by"] = self.made_by
+        listed = [(path.relative_to(self.source.folder).as_posix(), self.contents[path]) for path in files]
+        self.fingerprint = selection.fingerprint(about, listed)
+
+
+def _load(video: selection.Video) -> selection.Video:
+    """A video with its arrays."""
+    if video.shot is None:
+        return selection.read_video_truth(video.path, video.path.parent.parent / "truth" / f"{video.path.stem}.npz")
+    shot = units.read(video.path).shots[video.shot]
+    return dataclasses.replace(
+        video, segmentation=shot.segmentation, keypoints=shot.keypoints, visible=shot.visible, numbers=shot.numbers
+    )
 
 
 def _read_frames(video: selection.Video) -> np.ndarray:
     """The frames of a video [T, H, W, 3]; UserError where they are not those of its truth file."""
+    if video.shot is not None:
+        return units.read(video.path).shots[video.shot].images
     frames, _ = media.read_video(video.path)
     if frames.shape[:3] != video.segmentation.shape:
         shown, told = (f"{t} frames of {h}x{w} pixels" for t, h, w in (frames.shape[:3], video.segmentation.shape))
@@ -142,7 +225,7 @@ def example(sample: selection.Sample, frames: dict[str, np.ndarray]) -> dict:
             f"{person}_segmentation": _png(video.segmentation[index]),
             f"{person}_keypoints": video.keypoints[index],
             f"{person}_visible": video.visible[index],
-            f"{person}_frame": index,
+            f"{person}_frame": index if video.numbers is None else int(video.numbers[index]),
         }
     given = selection.donated(giver.segmentation[sample.donor_frame], sample.garment_type)
     dress = np.where(given[..., None], frames[giver.name][sample.donor_frame], np.uint8(255))

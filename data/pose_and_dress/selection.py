@@ -1,8 +1,9 @@
 """Which frames of which videos become samples, and who goes into which split.
 
-Alphabet: a source is a folder with `videos/NAME.mp4` and `truth/NAME.npz` (see `vton_jax.mannequin.catalogue`; of the
-truth, only what every annotated video has is read: segmentation, keypoints, visible, person and garments). Keypoints
-are [T, 18, 2] in pixels with visible [T, 18]. The distance of two poses is a share of the person's height.
+Alphabet: a source is a folder of videos. What lies as `videos/NAME.mp4` beside `truth/NAME.npz` has its truth (see
+`vton_jax.mannequin.catalogue`; only what every annotated video has is read: segmentation, keypoints, visible, person
+and garments); every other video is raw, see `data.raw`. Keypoints are [T, 18, 2] in pixels with visible [T, 18]. The
+distance of two poses is a share of the person's height.
 """
 
 import dataclasses
@@ -35,6 +36,13 @@ class Video:
     keypoints: np.ndarray  # float32 [T, 18, 2]
     visible: np.ndarray  # bool [T, 18]
     path: Path
+    numbers: np.ndarray | None = None  # frame numbers in the video, where the arrays hold only some frames
+    shot: int | None = None  # of a raw video, whose `path` is its unit (see data.raw.units)
+
+    @property
+    def file(self) -> str:
+        """The video's file: shots of one file share it."""
+        return self.name.rsplit("#", 1)[0] if self.shot is not None else self.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,38 +63,63 @@ class Sample:
         )
 
 
-def list_source(source: str | Path) -> list[tuple[Path, Path]]:
-    """The (video, truth) files of a source, by name. UserError where a file lacks its partner or there are none."""
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What a folder holds: (video, truth) files, and raw videos by their name (the path within the folder)."""
+
+    folder: Path
+    annotated: list[tuple[Path, Path]]
+    raw: dict[str, Path]
+
+    @property
+    def people_file(self) -> Path | None:
+        """The shop's own list of who is in which raw video, where there is one."""
+        path = self.folder / "people.csv"
+        return path if path.exists() else None
+
+
+def list_source(source: str | Path) -> Source:
+    """The videos of a source, by name. UserError where there are none, or a truth file lacks its video."""
     folder = Path(source).expanduser()
     if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}; give --source=DIR, for example a folder that "
+        raise UserError(f"There is no folder {folder}; give --source=DIR, a folder of videos, for example one that "
                         "python -m vton_jax.mannequin --output=DIR has written.")  # fmt: skip
-    videos = {path.stem: path for path in sorted((folder / "videos").glob("*.mp4"))}
     truths = {path.stem: path for path in sorted((folder / "truth").glob("*.npz"))}
-    if not videos:
-        raise UserError(f"{folder} has no videos/*.mp4; give the folder of a catalogue.")
-    for name in sorted(videos.keys() ^ truths.keys()):
-        lacks, has = ("truth file", videos[name]) if name in videos else ("video", truths[name])
-        raise UserError(f"{has} has no {lacks}; write the catalogue again, or remove the file.")
-    return [(videos[name], truths[name]) for name in videos]
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    annotated, raw = [], {}
+    for path in found:
+        name = path.relative_to(folder).as_posix()
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        if name == f"videos/{path.stem}.mp4" and path.stem in truths:
+            annotated.append((path, truths.pop(path.stem)))
+        else:
+            raw[name] = path
+    if not annotated and not raw:
+        raise UserError(f"{folder} has no videos ({', '.join(VIDEO_SUFFIXES)}); give the folder of a catalogue.")
+    for path in truths.values():
+        raise UserError(f"{path} has no video; write the catalogue again, or remove the file.")
+    return Source(folder, annotated, raw)
 
 
-def fingerprint(source: str | Path, settings: dict) -> str:
-    """A digest of the source's content and of how samples are made from it."""
+def fingerprint(settings: dict, files: list[tuple[str, str]]) -> str:
+    """A digest of how samples are made, and of the (name, digest) of what they are made from."""
     digest = hashlib.sha256(repr(sorted(settings.items())).encode())
-    for files in list_source(source):
-        for path in files:
-            digest.update(f"{path.parent.name}/{path.name}".encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+    for name, content in files:
+        digest.update(f"{name} {content}".encode())
     return digest.hexdigest()[:16]
 
 
-def read_video_truth(video: Path, truth: Path) -> Video:
-    """Reads a truth file. UserError for a damaged one."""
+def read_video_truth(video: Path, truth: Path, arrays: bool = True) -> Video:
+    """Reads a truth file; without `arrays` only who wears what (the arrays are empty). UserError for a damaged one."""
+    empty = np.zeros((0, 0, 0), np.uint8), np.zeros((0, 18, 2)), np.zeros((0, 18))
     try:
         with np.load(truth, allow_pickle=False) as file:
-            labels, points, visible = file["segmentation"], file["keypoints"], file["visible"]
+            names = ("segmentation", "keypoints", "visible")
+            labels, points, visible = (file[name] for name in names) if arrays else empty
             person, garments = str(file["person"]), tuple(str(file[worn]) for worn in WORN)
         frames = len(labels)
         if points.shape != (frames, 18, 2) or visible.shape != (frames, 18) or labels.ndim != 3:
@@ -167,7 +200,7 @@ def samples_of_person(videos: list[Video], frames_per_video: int, least: float) 
     for worn in videos:
         for giver in videos:
             kind = garment_type(worn.garments, giver.garments)
-            if kind is None:
+            if kind is None or worn.file == giver.file:
                 continue
             shown = [f for f in chosen[giver.name] if donated(giver.segmentation[f], kind).mean() >= _LEAST_GARMENT]
             # Which frames meet is drawn, but the same for the same videos.

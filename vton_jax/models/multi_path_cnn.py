@@ -127,19 +127,21 @@ def loss(outputs: dict, image: jax.Array, labels: jax.Array, points: jax.Array, 
     cross_entropy = -jnp.sum(weights * target * log_probabilities, -1)
     probabilities = jnp.exp(log_probabilities)
     overlap = 2 * jnp.sum(probabilities * target, (0, 1, 2)) + 1.0
-    total = jnp.sum(probabilities, (0, 1, 2)) + jnp.sum(target, (0, 1, 2)) + 1.0
+    known = jnp.sum(target, -1, keepdims=True)  # less than 1 where the truth is UNKNOWN
+    total = jnp.sum(probabilities * known, (0, 1, 2)) + jnp.sum(target, (0, 1, 2)) + 1.0
     present = jnp.sum(target, (0, 1, 2)) > 0
     dice = jnp.sum(jnp.where(present, 1 - overlap / total, 0.0)) / jnp.maximum(present.sum(), 1)
     here = keypoints.scale(points, image.shape[1:3], size)
     maps = keypoints.pose_map(here, visible, size, POSE_SIGMA)
-    pose = jnp.mean(jnp.square(outputs["pose"] - maps) * (1 + 30 * maps))
+    pose = jnp.mean(jnp.square(outputs["pose"] - maps) * (1 + 30 * maps), (1, 2, 3))
+    annotated = visible.any(-1)  # no joint at all: nobody looked for joints
     small = layers.space_to_depth(image, 2).reshape(image.shape[0], *size, 4, 3).mean(3)
     small_out = layers.space_to_depth(outputs["image"], 2).reshape(image.shape[0], *size, 4, 3).mean(3)
     return {
         "image": jnp.mean(jnp.abs(outputs["image"] - image)) + losses.gradient_difference(small_out, small),
         "segmentation": jnp.mean(cross_entropy),
         "dice": dice,
-        "pose": pose,
+        "pose": losses.masked_mean(pose, annotated),
         "latent": jnp.mean(jnp.square(outputs["z"])),
     }
 

@@ -8,12 +8,14 @@ field of a task is a flag; `size` and `dtype` are those of `train.py`.
 from vton_jax.tasks.garment import GarmentTask
 from vton_jax.tasks.latent_prior import LatentPriorTask
 from vton_jax.tasks.multi_path import MultiPathTask
+from vton_jax.tasks.parser import ParserTask
 from vton_jax.tasks.try_on_networks import ReMapTask, TripleGuidedTask
 
 TASKS = {
     "multi_path_cnn": MultiPathTask,
     "garment_cnn": GarmentTask,
     "latent_prior_cnn": LatentPriorTask,
+    "parser_cnn": ParserTask,
     "re_map_cnn": ReMapTask,
     "triple_guided_cnn": TripleGuidedTask,
 }

@@ -1,0 +1,1 @@
+"""DeepFashion's In-shop photos in pairs."""

@@ -1,0 +1,105 @@
+"""Proves that no person, garment or near-duplicate picture is in two parts of a prepared dataset.
+
+Alphabet: see `vton_jax.splits` for parts, `data.near_duplicates` for what resembles what. People and garments are told
+apart by the ids that an example carries; where a dataset knows none, only the pictures can speak.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data import near_duplicates
+from vton_jax import splits
+
+# What is compared: pictures of people, and of garments on white. The dress alone is cut out of the donor's picture.
+_PEOPLE = ("image", "source_image", "input_image", "donor_image", "output_image")
+_GARMENTS = ("garment_image",)
+_PERSON_IDS = ("person_id", "person")  # the first that an example has
+_GARMENT_IDS = ("garment_id", "input_garments", "donor_garments")  # ids apart by spaces
+
+
+@dataclasses.dataclass
+class Part:
+    """What is met in a part: ids with the example that shows them first, and the pictures."""
+
+    people: dict[str, str] = dataclasses.field(default_factory=dict)
+    garments: dict[str, str] = dataclasses.field(default_factory=dict)
+    names: list[str] = dataclasses.field(default_factory=list)
+    pictures: dict[str, dict[bytes, tuple[str, near_duplicates.Look]]] = dataclasses.field(
+        default_factory=lambda: {"person": {}, "garment": {}}
+    )  # kind -> digest of the file -> (name of the example, look)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The hash of each split and of all, and a sentence for everything that is in two parts."""
+
+    hashes: dict[str, str]
+    problems: list[str]
+    pictures: int
+
+    @property
+    def hash(self) -> str:
+        return splits.split_hash(f"{split} {digest}" for split, digest in self.hashes.items())
+
+
+def _text(features: dict, names: tuple[str, ...]) -> list[str]:
+    return [features[name].decode() for name in names if features.get(name)]
+
+
+def read_parts(folder: Path) -> tuple[dict[str, Part], dict[str, str]]:
+    """The parts of a prepared dataset, and the hash of each split."""
+    import tensorflow_datasets as tfds
+
+    parts, hashes = {}, {}
+    for split in tfds.builder_from_directory(str(folder)).info.splits:
+        part = parts.setdefault(splits.part_of(split), Part())
+        source, images = splits.read_undecoded(folder, split)
+        names = []
+        for features in tqdm(source, desc=split, unit=" examples", leave=False, disable=None):
+            name = splits.example_name({n: v for n, v in features.items() if n not in images})
+            shown = f"{split}: {name}"
+            names.append(name)
+            for person in _text(features, _PERSON_IDS)[:1]:
+                part.people.setdefault(person, shown)
+            for garment in itertools.chain(*(text.split() for text in _text(features, _GARMENT_IDS))):
+                part.garments.setdefault(garment, shown)
+            for kind, known in (("person", _PEOPLE), ("garment", _GARMENTS)):
+                for image in known:
+                    if image in features:
+                        _add_picture(part.pictures[kind], features[image], f"{shown} ({image})")
+        part.names += names
+        hashes[split] = splits.split_hash(names)
+    return parts, hashes
+
+
+def _add_picture(pictures: dict, encoded: bytes, shown: str) -> None:
+    digest = hashlib.sha256(encoded).digest()
+    if digest in pictures:
+        return
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    if image.shape[:2] != (1, 1):  # an absent picture is one pixel
+        pictures[digest] = shown, near_duplicates.look(image[..., ::-1])
+
+
+def check(folder: str | Path) -> Report:
+    """Looks at every example of a prepared dataset."""
+    parts, hashes = read_parts(Path(folder))
+    problems = []
+    for (name, one), (other_name, other) in itertools.combinations(parts.items(), 2):
+        between = f"{name} and {other_name}"
+        for what in ("people", "garments"):
+            mine, theirs = getattr(one, what), getattr(other, what)
+            kind = {"people": "person", "garments": "garment"}[what]
+            problems += [f"{kind} {i} is in {between}: {mine[i]} / {theirs[i]}" for i in sorted(mine.keys() & theirs)]
+        for kind in ("person", "garment"):
+            mine, theirs = list(one.pictures[kind].values()), list(other.pictures[kind].values())
+            found = near_duplicates.resembling([p[1] for p in mine], [p[1] for p in theirs])
+            problems += [f"pictures in {between} resemble each other (edges {correlation:.2f}, {apart} of 255 bits "
+                         f"differ): {mine[i][0]} / {theirs[j][0]}" for i, j, apart, correlation in found]  # fmt: skip
+    return Report(hashes, problems, sum(len(p) for part in parts.values() for p in part.pictures.values()))

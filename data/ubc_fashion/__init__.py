@@ -1,0 +1,1 @@
+"""UBC Fashion."""

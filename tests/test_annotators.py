@@ -1,0 +1,67 @@
+"""Annotators: crops that know where they are, and poses and faces on real photos and clips where those lie at hand."""
+
+import numpy as np
+import pytest
+
+from vton_jax import annotators, keypoints, media
+from vton_jax.annotators import pose
+from vton_jax.errors import UserError
+
+
+@pytest.mark.parametrize("side", [40, 96, 250, 500])
+def test_a_point_of_a_crop_comes_from_where_it_says(side):
+    frame = np.zeros((400, 300, 3), np.uint8)
+    centre = np.array([150.3, 210.6])
+    spot = np.array([157.0, 201.0])
+    y, x = np.mgrid[:400, :300]
+    frame[...] = (255 * np.exp(-((x - spot[0]) ** 2 + (y - spot[1]) ** 2) / 32)).astype(np.uint8)[..., None]
+    crop = pose.square_crop(frame, centre, side, 96)[..., 0].astype(float)
+    rows, columns = np.mgrid[:96, :96]
+    found = np.array([(crop * columns).sum(), (crop * rows).sum()]) / crop.sum()
+    assert (
+        np.abs(pose.from_square(found, centre, side, 96) - spot).max() < 0.1 + side / 96 / 32
+    )  # warpAffine knows 32nds of a pixel of the frame it samples
+
+
+def test_coco_17_becomes_18_with_a_neck():
+    points = np.arange(34, dtype=np.float32).reshape(17, 2)
+    confidence = np.linspace(0.1, 0.9, 17).astype(np.float32)
+    out, certain = pose.coco_18(points, confidence)
+    np.testing.assert_array_equal(out[keypoints.ID["left-wrist"]], points[9])
+    np.testing.assert_array_equal(out[keypoints.ID["right-ankle"]], points[16])
+    np.testing.assert_array_equal(out[keypoints.ID["neck"]], (points[5] + points[6]) / 2)
+    assert certain[keypoints.ID["neck"]] == confidence[5]
+    kept, visible = annotators.visible_only(out, certain, 0.5)
+    assert not visible[keypoints.ID["nose"]] and (kept[~visible] == 0).all() and visible.any()
+
+
+MODELS = {
+    pose.MoveNet: "lite-model_movenet_singlepose_lightning_tflite_int8_4.tflite",
+    pose.MediaPipePose: "pose_landmark_lite.tflite",
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_poses_of_real_clips_are_close_to_the_given_ones(test_data, kind):
+    estimator = kind(test_data / "models" / MODELS[kind])
+    errors = []
+    for clip in sorted((test_data / "video" / "ubc_fashion").glob("*.mp4")):
+        frames = media.read_video(clip, 8, select="even")[0]
+        with np.load(clip.with_name(f"{clip.stem}_dwpose.npz")) as file:
+            chosen = np.linspace(0, len(file["body"]) - 1, 8).round().astype(int)
+            truth = file["body"][chosen] * [frames.shape[2], frames.shape[1]] - 0.5
+            valid = file["valid"][chosen]
+        points, confidence = estimator.estimate(frames)
+        seen = valid & (confidence >= estimator.threshold)
+        assert seen.sum() > 0.9 * valid.sum()
+        apart = np.linalg.norm(points - truth, axis=-1) / keypoints.person_height(truth, valid)[:, None]
+        errors.append(apart[seen])
+    assert np.median(np.concatenate(errors)) < 0.03
+
+
+def test_a_file_that_is_no_model_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        pose.MoveNet(tmp_path / "none.tflite")
+    (tmp_path / "text.tflite").write_text("no model")
+    with pytest.raises(UserError, match="no TFLite model"):
+        pose.MoveNet(tmp_path / "text.tflite")

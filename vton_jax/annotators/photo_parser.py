@@ -1,0 +1,59 @@
+"""The parser of photos: the released ParserCNN behind the protocol `Parser`, at the photo's own resolution.
+
+A photo and its mirror image are read and their label probabilities averaged.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax import framing, geometry, segmentation, weights
+from vton_jax.annotators import digest_of
+from vton_jax.models.parser_cnn import ParserCNN
+
+_BATCH = 4
+
+
+class PhotoParser:
+    """Labels for photos and frames of any size, from a file of ParserCNN's weights (default: the released one)."""
+
+    def __init__(self, path=None):
+        path = path or weights.released("parser_cnn")
+        self.name = f"PhotoParser-{digest_of(path)}"
+        self._params, settings, _ = weights.load(path, "parser_cnn")
+        self.size = tuple(settings["size"])
+        self._network = ParserCNN(tuple(settings["widths"]))
+
+    @functools.cached_property
+    def _read(self):
+        def read(params, images):
+            images = images.astype(jnp.float32) / 255
+            both = jnp.concatenate([images, images[:, :, ::-1]])
+            shares = jax.nn.softmax(self._network.apply(params, both)["segmentation"])
+            straight, mirrored = jnp.split(shares, 2)
+            shares = (straight + mirrored[:, :, ::-1][..., segmentation.MIRROR]) / 2
+            return geometry.resize(shares, self.size)
+
+        return jax.jit(read)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Images uint8 [T, *size, 3] -> label probabilities float32 [T, *size, 18]."""
+        batch, parts = min(_BATCH, len(images)), []
+        for first in range(0, len(images), batch):
+            index = np.minimum(np.arange(first, first + batch), len(images) - 1)
+            parts.append(np.asarray(self._read(self._params, images[index])))
+        return np.concatenate(parts)[: len(images)]
+
+    def parse(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Parser`. Frames show one person about as tall as the frame; probabilities are enlarged, then decided."""
+        labels, confidence = [], []
+        for first in range(0, len(frames), _BATCH):
+            fitted = [framing.fit(frame, self.size) for frame in frames[first : first + _BATCH]]
+            for (_, place), shares in zip(fitted, self.probabilities(np.stack([f for f, _ in fitted])), strict=True):
+                shares = place.restore(shares)
+                labels.append(shares.argmax(-1).astype(np.uint8))
+                person = labels[-1] > 0
+                confidence.append(float((shares.max(-1) * person).sum() / max(person.sum(), 1)))
+        return np.stack(labels), np.array(confidence, np.float32)

@@ -1,0 +1,110 @@
+"""The suite `ccp`: how well photos of people on the street are parsed. What the names mean: docs/evaluation.md.
+
+Alphabet: intersections and unions are summed over all pixels of the set at the labels' own resolution; results are
+{name: number}. RGB alone enters.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from vton_jax import ccp, evaluation, framing, metrics, segmentation, visualize, weights
+from vton_jax.annotators.multi_path import MultiPath
+from vton_jax.annotators.photo_parser import PhotoParser
+from vton_jax.errors import UserError
+
+REGIONS = {
+    "person": tuple(name for name in segmentation.CCP_MERGED_LABELS if name != "null"),
+    "clothes": ("hat", "upper", "skirt", "trousers", "dress", "footwear", "other"),
+    "skin": ("skin",),
+    "hair": ("hair",),
+}
+_EXAMPLES = 16  # photos on the sheet, evenly over the set
+_TOGETHER = 8  # photos that MultiPathCNN reads in one batch
+
+
+def merged_scores(matrix: np.ndarray) -> dict[str, float]:
+    """Scores of a confusion matrix over `CCP_MERGED_LABELS` (rows: truth; columns: prediction, and one for none).
+
+    `iou_REGION` of regions merged before they are compared, `miou` over the ten classes, and each class by its name;
+    NaN for what the truth does not show.
+    """
+    names = segmentation.CCP_MERGED_LABELS
+    scores = {}
+    for region, members in REGIONS.items():
+        index = [names.index(name) for name in members]
+        both = matrix[np.ix_(index, index)].sum()
+        truth, read = matrix[index].sum(), matrix[:, index].sum()
+        scores[f"iou_{region}"] = float(both / (truth + read - both)) if truth else float("nan")
+    scores["miou"], per_class = metrics.miou_from_confusion(matrix)
+    return scores | dict(zip(names, per_class, strict=True))
+
+
+def evaluate_ccp(folder: str, ids: str | None = None, weights_folder: str | None = None) -> tuple[dict, dict, dict]:
+    """Returns (results, pictures, protocol): name to number, name to uint8 sheet, name to text.
+
+    Args: folder: Clothing Co-Parsing as in `ccp`. ids: a file with the photos' numbers (default: those that end in 3).
+    weights_folder: other weights than the released ones.
+    """
+    chosen = ccp.numbers(folder, ids)
+    if ids is None:
+        chosen = [number for number in chosen if ccp.is_validation(number)]
+    if not chosen:
+        raise UserError(f"There is nothing to evaluate: {ids or folder} names no photo for validation.")
+    at = lambda name: Path(weights_folder) / f"{name}.safetensors" if weights_folder else weights.released(name)  # noqa: E731
+    parser, multi_path = PhotoParser(at("parser_cnn")), MultiPath(at("multi_path_cnn"))
+    classes = len(segmentation.CCP_MERGED_LABELS)
+    matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in ("ccp", "ccp.multi_path")}
+    shown = set(np.linspace(0, len(chosen) - 1, min(_EXAMPLES, len(chosen))).round().astype(int).tolist())
+    rows, shares = [], {}
+    for first in evaluation.progress(range(0, len(chosen), _TOGETHER), f"x {_TOGETHER} photos"):
+        numbers = chosen[first : first + _TOGETHER]
+        photos, truths = zip(*(ccp.read(folder, number) for number in numbers), strict=True)
+        fitted, places = zip(*(framing.fit(photo, multi_path.size) for photo in photos), strict=True)
+        small = multi_path.parse(np.stack(fitted))[0]
+        for i, (photo, ids_map) in enumerate(zip(photos, truths, strict=True)):
+            read = {"ccp": parser.parse(photo[None])[0][0], "ccp.multi_path": places[i].restore(small[i], nearest=True)}
+            truth = segmentation.CCP_MERGED_FROM_CCP[ids_map]
+            for name, labels in read.items():
+                counts = metrics.confusion(segmentation.CCP_MERGED_FROM_LABEL[labels], truth, classes)
+                matrices[name] += counts
+                if name == "ccp":
+                    shares[numbers[i]] = float(np.diagonal(counts).sum() / counts.sum())
+            if first + i in shown:
+                overlay = (photo * 0.45 + visualize.colour_segmentation(read["ccp"]) * 0.55).astype(np.uint8)
+                true = visualize.colour_segmentation(_for_show(ids_map))
+                rows.append([photo, true, *map(visualize.colour_segmentation, read.values()), overlay])
+    results = {"num_photos": len(chosen)}
+    for name, matrix in matrices.items():
+        results |= {f"{name}.{score}": value for score, value in merged_scores(matrix).items()}
+    half = (len(rows) + 1) // 2
+    rows = [[*row, *(rows[half + i] if half + i < len(rows) else [])] for i, row in enumerate(rows[:half])]
+    titles = ["photo", "true labels", "ParserCNN", "MultiPathCNN", "ParserCNN over the photo"]
+    protocol = {
+        "suite": "ccp",
+        "ids_hash": ccp.ids_hash(chosen),
+        "size": "x".join(map(str, parser.size)) + ", labels enlarged to the photo",
+        "classes": ", ".join(segmentation.CCP_MERGED_LABELS),
+        "parser": parser.name,
+        "multi_path": multi_path.name,
+        "worst": ", ".join(sorted(shares, key=shares.get)[:8]),
+    }
+    return results, {"Parsing": visualize.contact_sheet(rows, column_titles=titles * 2)}, protocol
+
+
+def _for_show(ids: np.ndarray) -> np.ndarray:
+    """CCP's ids -> labels with a colour: skin as a face's, footwear as a left shoe's."""
+    labels = segmentation.LABEL_FROM_CCP[ids]
+    labels[ids == segmentation.CCP_SKIN] = segmentation.ID["face"]
+    labels[np.isin(ids, segmentation.CCP_FOOTWEAR)] = segmentation.ID["left-shoe"]
+    return labels
+
+
+def write_report(path: Path, results: dict, pictures: dict, protocol: dict) -> None:
+    """One page: the protocol, the scores of both networks side by side, the sheet."""
+    scores = [name.removeprefix("ccp.multi_path.") for name in results if name.startswith("ccp.multi_path.")]
+    rows = [[name, *(f"{results[f'{who}.{name}']:.4f}" for who in ("ccp", "ccp.multi_path"))] for name in scores]
+    parts = ["<p>Photos of people on the street, parsed from RGB alone; intersections and unions over all pixels.</p>"]
+    parts += [evaluation.html_table([], list(protocol.items()))]
+    parts += [evaluation.html_table(["IoU", "ParserCNN", "MultiPathCNN, forward"], rows)]
+    evaluation.write_page(path, "ccp suite", parts, pictures)
