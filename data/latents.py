@@ -2,8 +2,8 @@
 
 Draws try-on cases of the training split, reads user, donor and pose by the released networks as the try-on does, and
 keeps what the network learns from: the latents of user and pose image, the coarse map's label shares, and the truth,
-which is the latent and the layout of the output image. Every example comes with its mirror image. About 5 examples a second on 2 CPU
-cores; run the same command again to go on where it stopped.
+which is the latent and the layout of the output image. Every example comes with its mirror image. Run the same command
+again to go on where it stopped.
 """
 
 import os
@@ -31,8 +31,8 @@ CHUNK = 48
 def chunk_of(system: try_on.TryOn, seed: int) -> dict[str, np.ndarray]:
     """Up to `CHUNK` examples [K, 2, ...], the second of each two mirrored; what the networks cannot read is left out.
 
-    {'z_user', 'z_pose', 'z_output': [K, 2, N]; 'coarse_maps': uint8 [K, 2, H/8, W/8, 18], pixels of each label in blocks
-    of 8x8; 'output_segmentation': uint8 [K, 2, H, W]}.
+    {'z_user', 'z_pose', 'z_output': [K, 2, N]; 'coarse_maps': uint8 [K, 2, H/8, W/8, 18], pixels of each label in
+    blocks of 8x8; 'output_segmentation': uint8 [K, 2, H, W]}.
     """
     import jax
 
