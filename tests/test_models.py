@@ -11,7 +11,14 @@ import optax
 import pytest
 
 from vton_jax import dressing, geometry, keypoints, losses, metrics, segmentation, train_state, weights
-from vton_jax.models import garment_cnn, multi_path_cnn, parser_cnn, re_map_cnn, triple_guided_cnn
+from vton_jax.models import (
+    garment_cnn,
+    latent_prior_cnn,
+    multi_path_cnn,
+    parser_cnn,
+    re_map_cnn,
+    triple_guided_cnn,
+)
 from vton_jax.tasks import TASKS
 from vton_jax.tasks.multi_path import MultiPathTask
 
@@ -62,6 +69,10 @@ def _re_map_inputs(size):
     return pictures(size), layout(size), layout(size), pose, pose
 
 
+def latents(seed):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(2, 128)), jnp.float32)
+
+
 CASES = {
     "multi_path_cnn": Case(
         lambda size, dtype: multi_path_cnn.MultiPathCNN(size=size, dtype=dtype),
@@ -80,6 +91,14 @@ CASES = {
             out, pictures(size), labels(size), points(size, 12), jnp.ones((2, 12), bool)
         ),
         garment_cnn.LOSS_WEIGHTS,
+    ),
+    "latent_prior_cnn": Case(
+        lambda size, dtype: latent_prior_cnn.LatentPriorCNN(dtype=dtype),
+        ("latent_prior_cnn",),
+        lambda size: (pictures((size[0] // 8, size[1] // 8), 18), latents(6), latents(7)),
+        lambda size: {"mean": (2, 128), "log_scale": (2, 128)},
+        lambda out, size: latent_prior_cnn.loss(out, latents(8)),
+        {"likelihood": 1.0, "latent": 0.5},
     ),
     "parser_cnn": Case(
         lambda size, dtype: parser_cnn.ParserCNN(dtype=dtype),
@@ -179,6 +198,29 @@ def test_decode_computes_only_the_paths_asked_for():
     assert set(one) == {"segmentation"}
     np.testing.assert_allclose(one["segmentation"], everything["segmentation"], atol=1e-5)
     assert everything["image"].min() >= 0 and everything["image"].max() <= 1
+
+
+def test_the_likelihood_is_the_normal_distributions():
+    from scipy.stats import norm
+
+    truth, mean = latents(9), latents(10)
+    log_scale = 0.3 * latents(11)
+    found = latent_prior_cnn.loss({"mean": mean, "log_scale": log_scale}, truth)["likelihood"]
+    wanted = -norm.logpdf(truth, mean, np.exp(log_scale)).mean() - 0.5 * np.log(2 * np.pi)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_multi_paths_loss_leaves_out_what_nobody_annotated():
+    """Photos without joints or labels, as some datasets have them, say nothing about poses or layouts."""
+    case = CASES["multi_path_cnn"]
+    out = {name: jnp.asarray(np.random.default_rng(1).normal(size=shape)) for name, shape in case.shapes(SMALL).items()}
+    bare = jnp.array([[True] * 18, [False] * 18])
+    unknown = jnp.where(jnp.array([True, False])[:, None, None], labels(SMALL), segmentation.UNKNOWN)
+    both = multi_path_cnn.loss(out, pictures(SMALL), unknown, points(SMALL, 18), bare)
+    first = jax.tree.map(lambda a: a[:1], (out, pictures(SMALL), labels(SMALL), points(SMALL, 18), bare))
+    alone = multi_path_cnn.loss(*first)
+    np.testing.assert_allclose(both["pose"], alone["pose"], rtol=1e-5)
+    np.testing.assert_allclose(both["dice"], alone["dice"], rtol=1e-4)
 
 
 def test_the_parsers_loss_leaves_unknown_pixels_out():

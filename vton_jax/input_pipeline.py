@@ -142,7 +142,7 @@ def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) 
 
 
 def prepared_batches(folder: str | Path, batch_size: int, seed: int) -> PositionedBatches:
-    """Shuffled batches of what `data/latents.py` prepared: .npz files of arrays [K, 2, ...], each with its mirror image."""
+    """Shuffled batches of what `data/latents.py` prepared: .npz files of [K, 2, ...], examples and mirror images."""
     files = sorted(path for path in Path(folder).glob("*.npz") if not path.name.endswith(".part.npz"))
     parts = []
     for path in files:

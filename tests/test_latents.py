@@ -1,0 +1,42 @@
+"""What data/latents.py prepares, and how training reads it."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vton_jax import input_pipeline, segmentation
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def latents():
+    """data/latents.py without its flags, which would meet those of other scripts in this process."""
+    source = (ROOT / "data" / "latents.py").read_text(encoding="utf-8")
+    kept = "\n".join(line for line in source.splitlines() if not line.startswith(("flags.", "FLAGS")))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("latents", None))
+    module.__file__ = str(ROOT / "data" / "latents.py")
+    exec(compile(kept, module.__file__, "exec"), module.__dict__)
+    return module
+
+
+def test_counts_are_the_shares_that_the_try_on_computes(latents):
+    rng = np.random.default_rng(0)
+    maps = rng.integers(0, segmentation.NUM_LABELS, (2, 3, 32, 24)).astype(np.uint8)
+    maps[:, :, :8] = segmentation.UNKNOWN
+    counts = latents.count_labels(maps, 8)
+    assert counts.dtype == np.uint8 and counts.shape == (2, 3, 4, 3, 18) and not counts[:, :, 0].any()
+    np.testing.assert_allclose(counts / 64, segmentation.soft_maps(maps.astype(np.int32), 8), atol=1e-6)
+
+
+def test_prepared_files_become_batches_of_examples_and_mirror_images(tmp_path):
+    for number in range(2):
+        z = np.arange(12, dtype=np.float32).reshape(3, 2, 2) + 100 * number
+        np.savez(tmp_path / f"{number:04d}.npz", z_user=z, coarse_maps=z.astype(np.uint8))
+    (tmp_path / "0002.part.npz").write_bytes(b"half a file")
+    batches = input_pipeline.open_batches(str(tmp_path), 4, seed=0, size=(64, 64))
+    seen = np.concatenate([next(batches)["z_user"] for _ in range(3)])
+    wanted = np.concatenate([np.arange(12).reshape(6, 2) + 100 * n for n in range(2)])
+    assert sorted(seen[:, 0]) == sorted(wanted[:, 0])  # every one of the twelve once
