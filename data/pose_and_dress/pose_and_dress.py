@@ -26,16 +26,19 @@ from vton_jax.errors import UserError
 PEOPLE = ("input", "donor", "output")
 
 
+def _field(default, text: str):
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings(Choice):
     """How samples are made. Distances of poses are shares of the person's height (see `selection.pose_distance`)."""
 
-    frames_per_video: int = 8
-    pose_distance: float = 0.07
-    # Of raw videos: the size of the crops, frames a second that are looked at, and at most so many of a video.
-    crop_size: tuple[int, int] = (256, 192)
-    rate: float = 6.0
-    max_frames: int = 60
+    frames_per_video: int = _field(8, "At most so many frames of a video are used.")
+    pose_distance: float = _field(0.07, "How far apart the poses of a sample are, a share of the person's height.")
+    crop_size: tuple[int, int] = _field((256, 192), "Size of the crops of raw videos.")
+    rate: float = _field(6.0, "Frames a second of a raw video that are looked at.")
+    max_frames: int = _field(60, "And at most so many of a video.")
 
     @property
     def looking(self) -> annotate.Settings:
