@@ -1,4 +1,4 @@
-"""Pose-and-Dress as a TFDS builder: samples of one person in two outfits and three poses, from annotated videos.
+"""Pose-and-Dress as a TFDS builder: samples of one person in two outfits and three poses, from annotated or raw videos.
 
 Alphabet: a sample is the contract of `vton_jax.input_pipeline` and where it comes from. The input frame is of one
 video, the donor and the output frame (the truth) are of another one of the same person, in another outfit. Images are
@@ -54,8 +54,8 @@ class Settings(Choice):
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Prepares Pose-and-Dress from a folder of videos, with truth files or raw."""
 
-    VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES = {"1.0.0": "First version.", "1.1.0": "Raw videos."}  # noqa: RUF012  (TFDS's way)
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (TFDS's way)
 
     def __init__(self, *, source=None, settings: Settings | None = None, execution=None, **kwargs):
         self.source, self.settings = source, settings or Settings()
