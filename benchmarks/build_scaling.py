@@ -2,9 +2,9 @@
 
 Every build is a process of its own that makes units, people and samples from raw mannequin videos of 24 frames. The
 videos are rendered once; more than --rendered of them are the same in other exposures, mirrored or not, which cost a
-build as much. Prints wall and CPU seconds (of the build and its workers), frames a second of CPU time, the largest
-memory of the main process and of a worker, and the slope of CPU seconds over videos in log-log axes: 1 is a constant
-cost a video. Linux only: memory is read from /proc.
+build as much and count as other people (by people.csv: clustering is measured apart). Prints wall and CPU seconds (of
+the build and its workers), frames a second of CPU time, the largest memory of the main process and of a worker, and the
+slope of CPU seconds over videos in log-log axes: 1 is a constant cost a video. Linux only: memory is read from /proc.
 """
 
 import os
@@ -70,6 +70,9 @@ def measure(videos: list[Path], folder: Path) -> dict[str, float]:
     source.mkdir()
     for path in videos:
         os.link(path, source / path.name)
+    # Variants count as other people: one person's samples grow with the square of their videos.
+    listed = [f"{path.name},{path.stem.rsplit('_', 1)[0]}\n" for path in videos]
+    (source / "people.csv").write_text("video,person\n" + "".join(listed))
     command = [sys.executable, str(ROOT / "data" / "build.py"), "pose_and_dress", f"--source={source}",
                f"--data_dir={folder / f'data_{len(videos)}'}", f"--workers={FLAGS.workers}"]  # fmt: skip
     command += [f"--pose_model={FLAGS.pose_model}"] if FLAGS.pose_model else []

@@ -1,10 +1,13 @@
 """Annotators: crops that know where they are, and poses and faces on real photos and clips where those lie at hand."""
 
+import csv
+
 import numpy as np
 import pytest
 
 from vton_jax import annotators, keypoints, media
-from vton_jax.annotators import pose
+from vton_jax.annotators import faces, pose
+from vton_jax.annotators.choice import Choice
 from vton_jax.errors import UserError
 
 
@@ -36,14 +39,17 @@ def test_coco_17_becomes_18_with_a_neck():
 
 
 MODELS = {
-    pose.MoveNet: "lite-model_movenet_singlepose_lightning_tflite_int8_4.tflite",
-    pose.MediaPipePose: "pose_landmark_lite.tflite",
+    "MoveNet": "lite-model_movenet_singlepose_lightning_tflite_int8_4.tflite",
+    "MediaPipePose": "pose_landmark_lite.tflite",
+    "MultiPath": None,
 }
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_poses_of_real_clips_are_close_to_the_given_ones(test_data, kind):
-    estimator = kind(test_data / "models" / MODELS[kind])
+    model = MODELS[kind]
+    estimator = Choice(pose_model=model and str(test_data / "models" / model)).load().pose
+    assert estimator.name.startswith(kind)
     errors = []
     for clip in sorted((test_data / "video" / "ubc_fashion").glob("*.mp4")):
         frames = media.read_video(clip, 8, select="even")[0]
@@ -65,3 +71,34 @@ def test_a_file_that_is_no_model_is_one_sentence(tmp_path):
     (tmp_path / "text.tflite").write_text("no model")
     with pytest.raises(UserError, match="no TFLite model"):
         pose.MoveNet(tmp_path / "text.tflite")
+
+
+def test_faces_of_photos_are_found_and_told_apart(test_data):
+    detector = faces.FaceDetector(test_data / "models" / "yunet_n_dynamic.onnx")
+    with (test_data / "faces" / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))[:12]
+    photos = [media.read_photo(test_data / "faces" / row["file"]) for row in rows]
+    for photo in photos:
+        found = detector.detect(photo)
+        assert len(found) and found[0, 14] >= 0.7
+        left, top, width, height = found[0, :4]
+        eyes = found[0, 4:8].reshape(2, 2)
+        assert ((eyes > [left, top]) & (eyes < [left + width, top + height])).all()
+    pytest.importorskip("dlib")
+    embedder = faces.Dlib(detector)
+    embeddings = np.stack([embedder.faces(photo)[0].embedding for photo in photos])
+    apart = np.linalg.norm(embeddings[:, None] - embeddings[None], axis=-1)
+    groups = np.array([row["group"] for row in rows])
+    same = groups[:, None] == groups[None]
+    assert (apart[same] < embedder.threshold).mean() > 0.9 and (apart[~same] > embedder.threshold).mean() > 0.9
+
+
+def test_choices_that_cannot_be_are_one_sentence(tmp_path):
+    for choice, said in (
+        (Choice(parser="none"), "known are: multi_path"),
+        (Choice(pose_model=str(tmp_path / "none")), "cannot be read"),
+        (Choice(face_model="dlib"), "--face_detector"),
+        (Choice(face_model="dlib", face_detector=str(tmp_path / "none.onnx")), "cannot be read"),
+    ):
+        with pytest.raises(UserError, match=said):
+            choice.load()

@@ -147,6 +147,13 @@ def test_each_gate_names_its_reason(videos):
     assert quality.faces_problem([30, 25]) and not quality.faces_problem([30, 10]) and not quality.faces_problem([])
 
 
+def test_two_people_side_by_side_are_rejected(videos, tmp_path):
+    one, two = (media.read_video(path, 6)[0] for path in sorted((videos / "videos").glob("*_0.mp4")))
+    media.write_video(tmp_path / "two.mp4", np.concatenate([one, two], 2), 4)
+    unit = annotate.annotate_video(tmp_path / "two.mp4", "two.mp4", Choice().load(), annotate.Settings())
+    assert not unit.shots and "several people" in {reason for _, reason in unit.rejected_frames}
+
+
 # --- people and outfits ----------------------------------------------------------------------------------------------
 
 

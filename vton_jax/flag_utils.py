@@ -143,8 +143,12 @@ def _parser(annotation, value) -> flags.ArgumentParser | None:
 
 
 def define_settings(settings, prefix: str = "") -> None:
-    """Defines a flag for every field of a dataclass (class or instance) and of the modules it keeps."""
+    """Defines a flag for every field of a dataclass (class or instance) and of the modules it keeps.
+
+    A field's metadata may hold its 'help'.
+    """
     settings = settings() if isinstance(settings, type) else settings
+    helps = {field.name: field.metadata.get("help") for field in dataclasses.fields(settings)}
     for name, annotation, value in _fields(settings):
         if _is_module(value):
             define_settings(value, f"{prefix}{name}.")
@@ -152,11 +156,11 @@ def define_settings(settings, prefix: str = "") -> None:
         parser = _parser(annotation, value)
         if parser is None or prefix + name in FLAGS:
             continue
-        owner = type(settings).__name__
+        text = helps[name] or f"setting of {type(settings).__name__}"
         if isinstance(parser, flags.BooleanParser):
-            flags.DEFINE_boolean(prefix + name, value, f"setting of {owner}")
+            flags.DEFINE_boolean(prefix + name, value, text)
         else:
-            flags.DEFINE(parser, prefix + name, value, f"setting of {owner}", serializer=_Serializer())
+            flags.DEFINE(parser, prefix + name, value, text, serializer=_Serializer())
 
 
 def build_settings(settings, shared: dict | None = None, prefix: str = ""):

@@ -1,4 +1,4 @@
-"""Pose-and-Dress as a TFDS builder: samples of one person in two outfits and three poses, from annotated videos.
+"""Pose-and-Dress as a TFDS builder: samples of one person in two outfits and three poses, from annotated or raw videos.
 
 Alphabet: a sample is the contract of `vton_jax.input_pipeline` and where it comes from. The input frame is of one
 video, the donor and the output frame (the truth) are of another one of the same person, in another outfit. Images are
@@ -26,16 +26,19 @@ from vton_jax.errors import UserError
 PEOPLE = ("input", "donor", "output")
 
 
+def _field(default, text: str):
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings(Choice):
     """How samples are made. Distances of poses are shares of the person's height (see `selection.pose_distance`)."""
 
-    frames_per_video: int = 8
-    pose_distance: float = 0.07
-    # Of raw videos: the size of the crops, frames a second that are looked at, and at most so many of a video.
-    crop_size: tuple[int, int] = (256, 192)
-    rate: float = 6.0
-    max_frames: int = 60
+    frames_per_video: int = _field(8, "At most so many frames of a video are used.")
+    pose_distance: float = _field(0.07, "How far apart the poses of a sample are, a share of the person's height.")
+    crop_size: tuple[int, int] = _field((256, 192), "Size of the crops of raw videos.")
+    rate: float = _field(6.0, "Frames a second of a raw video that are looked at.")
+    max_frames: int = _field(60, "And at most so many of a video.")
 
     @property
     def looking(self) -> annotate.Settings:
@@ -51,8 +54,8 @@ class Settings(Choice):
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Prepares Pose-and-Dress from a folder of videos, with truth files or raw."""
 
-    VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES = {"1.0.0": "First version.", "1.1.0": "Raw videos."}  # noqa: RUF012  (TFDS's way)
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (TFDS's way)
 
     def __init__(self, *, source=None, settings: Settings | None = None, execution=None, **kwargs):
         self.source, self.settings = source, settings or Settings()

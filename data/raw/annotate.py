@@ -16,6 +16,7 @@ from vton_jax.annotators import person_crop, visible_only
 from vton_jax.annotators.choice import Annotators
 
 VERSION = 1  # raised where the same video gives another unit; part of the units' names
+_TOO_CLOSE = "pose too close to a chosen frame's"
 _SHORTEST_SHOT = 3  # looked-at frames; a shorter shot gives no different poses
 
 
@@ -52,7 +53,7 @@ def annotate_video(path: str | Path, name: str, annotators: Annotators, settings
 
 
 def _most_frequent(rejected) -> str:
-    reasons = [reason.split(":")[0] for _, reason in rejected]
+    reasons = [reason.split(":")[0] for _, reason in rejected if reason != _TOO_CLOSE]
     return max(sorted(set(reasons)), key=reasons.count) if reasons else "no frames"
 
 
@@ -79,15 +80,14 @@ def _annotate_shot(video, here, title, points, visible, confidence, annotators, 
     # Far apart in pose, first; parsing is dear.
     track = selection.Video(title, "", ("", "", ""), None, moved, visible[kept], Path())
     chosen = selection.frames_apart(track, settings.frames_per_shot, settings.pose_distance)
-    rejected += [
-        (int(video.numbers[i]), "pose too close to a chosen frame's") for k, i in enumerate(kept) if k not in chosen
-    ]
+    rejected += [(int(video.numbers[i]), _TOO_CLOSE) for k, i in enumerate(kept) if k not in chosen]
     images = np.stack([crops[kept[k]][0] for k in chosen])
     labels, certainty = annotators.parser.parse(images)
+    others = _others(video.frames, points, visible, [kept[k] for k in chosen], annotators)
     good, embeddings, faces = [], [], []
     for row, k in enumerate(chosen):
         i = kept[k]
-        problem = quality.parse_problem(labels[row], float(certainty[row]), moved[k], visible[i])
+        problem = others[row] or quality.parse_problem(labels[row], float(certainty[row]), moved[k], visible[i])
         found = []
         if not problem and annotators.faces:
             frame, parse = _close_up(video.frames[i], crops[i][2], labels[row])
@@ -116,6 +116,16 @@ def _annotate_shot(video, here, title, points, visible, confidence, annotators, 
         embedding=np.mean(embeddings, 0).astype(np.float32) if embeddings else np.zeros(0, np.float32),
         faces=len(faces),
     )
+
+
+def _others(frames, points, visible, chosen: list[int], annotators) -> list[str]:
+    """For each chosen frame, whether somebody else is in it: who is found where the person is painted over."""
+    painted = [quality.without_person(frames[i], points[i], visible[i]) for i in chosen]
+    found, confidence = annotators.pose.estimate(np.stack([frame for frame, _ in painted]))
+    spans = [float(np.ptp(points[i][visible[i], 1])) for i in chosen]
+    seen = confidence >= annotators.pose.threshold
+    boxes = [box for _, box in painted]
+    return [quality.second_problem(*of) for of in zip(found, seen, confidence, boxes, spans, strict=True)]
 
 
 def _close_up(frame: np.ndarray, box, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,15 @@
 """Which annotators to use, as settings that can be flags, and making them."""
 
 import dataclasses
-from pathlib import Path
 
-from vton_jax.annotators import FaceEmbedder, Parser, PoseEstimator
+from vton_jax.annotators import FaceEmbedder, Parser, PoseEstimator, digest_of
 from vton_jax.errors import UserError
 
 PARSERS = ("multi_path",)
+
+
+def _field(default, text: str):
+    return dataclasses.field(default=default, metadata={"help": text})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +28,10 @@ class Annotators:
 class Choice:
     """Files and names; the defaults need no download."""
 
-    pose_model: str | None = None  # TFLite file of MoveNet or MediaPipe; None: MultiPathCNN
-    parser: str = "multi_path"
-    face_detector: str | None = None  # ONNX file of YuNet
-    face_model: str | None = None  # ONNX file of SFace, or 'dlib'; None: the appearance embedder
+    pose_model: str | None = _field(None, "TFLite file of MoveNet or MediaPipe's pose landmarks (none: MultiPathCNN).")
+    parser: str = _field("multi_path", f"What parses people: {', '.join(PARSERS)}.")
+    face_detector: str | None = _field(None, "ONNX file of YuNet, which --face_model needs.")
+    face_model: str | None = _field(None, "ONNX file of SFace, or dlib (none: the appearance embedder).")
 
     def load(self) -> Annotators:
         """Makes the annotators. UserError for files that are missing or none of the models."""
@@ -42,7 +45,7 @@ class Choice:
     def _pose(self) -> PoseEstimator:
         from vton_jax.annotators import pose
 
-        Path(self.pose_model).is_file() or pose.digest_of(self.pose_model)  # says it in a sentence
+        digest_of(self.pose_model)  # says so where it cannot be read
         side = int(pose.interpreter(self.pose_model).get_input_details()[0]["shape"][1])
         kinds = {kind.size: kind for kind in (pose.MoveNet, pose.MediaPipePose)}
         if side not in kinds:
