@@ -4,7 +4,8 @@ Needs the extra `bench`. The twin (benchmarks/torch_twins.py) starts from the sa
 its loss and gradient norm are compared with JAX's before anything is timed. Then the two take turns, a few steps each,
 so that other work on the machine hits both, and medians over the turns are reported:
 
-    examples a second, and their ratio (the median over the rounds, paired)
+    examples a second, and their ratio (the median over the rounds, paired); the same by processor time, which other
+        work disturbs less (under `taskset -c 0` it is the fairest figure that a shared machine gives)
     model FLOPs utilisation: three times the forward pass's convolutions and products, over the matmul peak that was
         measured in the same run (the better of the two libraries)
     time waiting for data: the share of train.py's loop spent in `next(batches)` and in placing the batch, from a
@@ -131,16 +132,23 @@ def matmul_peak(dtype: str, twin_device, side: int, seconds: float = 1.5) -> dic
     return best
 
 
-def contest(contestants: dict, rounds: int, steps: int) -> dict[str, list[float]]:
-    """Seconds a step of every turn; the order changes from round to round."""
-    seconds = {name: [] for name in contestants}
+def contest(contestants: dict, rounds: int, steps: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Seconds a step of every turn, by the wall clock and of processor time; the order changes from round to round."""
+    wall, busy = ({name: [] for name in contestants} for _ in range(2))
     for turn in range(rounds + 1):
         for name in list(contestants)[:: 1 if turn % 2 else -1]:
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.process_time()
             contestants[name](steps)
             if turn:  # the first is for warming up
-                seconds[name].append((time.perf_counter() - started) / steps)
-    return seconds
+                wall[name].append((time.perf_counter() - started) / steps)
+                busy[name].append((time.process_time() - used) / steps)
+    return wall, busy
+
+
+def paired_ratio(seconds: dict[str, list[float]]) -> float:
+    """The median over the rounds of the twin's seconds over JAX's: above 1 where JAX is faster."""
+    pairs = zip(seconds["jax"], seconds["torch"], strict=True)
+    return round(statistics.median(twin / ours for ours, twin in pairs), 3)
 
 
 def data_wait(ours: JaxTrainer, steps: int) -> float:
@@ -209,6 +217,7 @@ def main() -> None:
     on_gpu = jax.default_backend() == "gpu"
     device = torch.device("cuda" if on_gpu else "cpu")
     ours = JaxTrainer(arguments.model, size, arguments.batch_size, arguments.dtype)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     twin = torch_twins.Trainer(arguments.model, ours.params, size, device, getattr(torch, arguments.dtype),
                                arguments.compile, LEARNING_RATE, EMA_DECAY)  # fmt: skip
     started = time.perf_counter()
@@ -231,8 +240,8 @@ def main() -> None:
         for _ in range(steps):
             jax.block_until_ready(next(ours.batches))
 
-    seconds = contest({"jax": run_jax, "torch": run_torch}, arguments.rounds, arguments.steps)
-    drawing = contest({"draw": draw}, 3, 1)["draw"]
+    seconds, processor = contest({"jax": run_jax, "torch": run_torch}, arguments.rounds, arguments.steps)
+    drawing = contest({"draw": draw}, 3, 1)[0]["draw"]
     peaks = matmul_peak(arguments.dtype, device, 8192 if on_gpu else 2048)
     flops = 3 * ours.forward_flops()
     medians = {name: statistics.median(times) for name, times in seconds.items()}
@@ -241,14 +250,15 @@ def main() -> None:
         "torch_version": torch.__version__,
         "device": jax.devices()[0].device_kind,
         "machine": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "load": [round(load, 1) for load in os.getloadavg()],
         "first_loss_and_gradient_norm": first,
         "seconds_a_step": {name: round(value, 4) for name, value in medians.items()},
         "all_seconds": {name: [round(value, 4) for value in times] for name, times in seconds.items()},
         "examples_a_second": {name: round(arguments.batch_size / value, 2) for name, value in medians.items()},
-        "jax_over_torch": round(statistics.median(
-            t / j for j, t in zip(seconds["jax"], seconds["torch"], strict=True)), 3),
+        "jax_over_torch": paired_ratio(seconds),
+        "processor_seconds_a_step": {name: round(statistics.median(times), 3) for name, times in processor.items()},
+        "jax_over_torch_by_processor_time": paired_ratio(processor),
         "model_gflops_a_step": round(flops / 1e9, 1),
         "matmul_peak_gflops": {name: round(value / 1e9, 1) for name, value in peaks.items()},
         "model_flops_utilisation": {
