@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import app, flags
+from etils import epath
 
 from vton_jax.errors import UserError
 
@@ -253,7 +254,7 @@ def our_flags() -> list[str]:
     return sorted(set(names))
 
 
-def write_flags(path: str | Path) -> None:
+def write_flags(path) -> None:
     """Writes our flags as a flagfile that repeats the run."""
     lines = []
     for name in our_flags():
@@ -262,9 +263,9 @@ def write_flags(path: str | Path) -> None:
             lines.append(f"--{name}={str(value).lower()}")
         elif value is not None:
             lines.append(f"--{name}={','.join(map(str, value)) if _plain_list(name) else format_value(value)}")
-    temporary = Path(f"{path}.tmp")
+    temporary = epath.Path(f"{path}.tmp")
     temporary.write_text("\n".join(lines) + "\n")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _plain_list(name: str) -> bool:

@@ -4,10 +4,12 @@ Alphabet: an example is a dict of the Pose-and-Dress contract: images uint8 [H, 
 keypoints float32 [18, 2] with visible bool [18], garment_type int32 [], optionally flow float32 [H, W, 2] with
 flow_visible bool [H, W] and donor_flat bool [] (the donor is a garment laid flat). A batch has a leading axis B.
 Every source iterates over batches; `get_state()` is its position and `set_state(state)` returns there, so that
-a resumed run sees the batches it would have seen. `batch_size` is that of one process.
+a resumed run sees the batches it would have seen. The batch at a position depends on the seed alone, whatever the
+number of processes: `batch_size` is that of all processes together, and each draws its own rows of it.
 """
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,11 +29,21 @@ REQUIRED = (
 OPTIONAL = ("flow", "flow_visible", "donor_flat")
 
 
+def own_rows(batch_size: int) -> tuple[int, int]:
+    """(first row, number of rows) of a batch that this process draws. Raises UserError where they are not even."""
+    share, rest = divmod(batch_size, jax.process_count())
+    if rest:
+        raise UserError(f"--batch_size={batch_size} should be a multiple of the {jax.process_count()} processes.")
+    return jax.process_index() * share, share
+
+
 class PositionedBatches:
     """Batches that are a function of their position, counted from 0."""
 
+    kind = "memory"  # a checkpoint notes it: a position means nothing to another kind
+
     def __init__(self, batch_at: Callable):
-        self.batch_at = batch_at  # pure, and traceable for the live source
+        self.batch_at = batch_at  # pure
         self.position = 0
 
     def __iter__(self):
@@ -42,6 +54,10 @@ class PositionedBatches:
         self.position += 1
         return batch
 
+    def shapes(self) -> dict:
+        """Shapes and types of a batch."""
+        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(np.shape(a), np.asarray(a).dtype), self.batch_at(0))
+
     def get_state(self) -> dict:
         return {"position": self.position}
 
@@ -49,10 +65,51 @@ class PositionedBatches:
         self.position = int(state["position"])
 
 
+class LiveBatches(PositionedBatches):
+    """Batches drawn on the device: `batch_at` is traceable, and its shapes are known without drawing."""
+
+    kind = "mannequin"
+
+    def shapes(self) -> dict:
+        return jax.eval_shape(self.batch_at, 0)
+
+
+class FileBatches(PositionedBatches):
+    """Batches of an endless Grain dataset with random access; threads read ahead of the position."""
+
+    kind = "files"
+
+    def __init__(self, dataset, batch_size: int, options):
+        self.dataset, self.options = dataset, options
+        self.first, self.share = own_rows(batch_size)
+        self.batch_size = batch_size
+        self.reader, self.reader_at = None, -1
+        super().__init__(lambda position: next(self._open(position)))
+
+    def _open(self, position: int):
+        """An iterator over this process's rows from a position on."""
+        import grain
+
+        def place(number):
+            batch, row = divmod(number + position * self.share, self.share)
+            return self.dataset[batch * self.batch_size + self.first + row]
+
+        numbers = grain.MapDataset.range(sys.maxsize - position * self.share)
+        return iter(numbers.map(place).to_iter_dataset(self.options).batch(self.share, drop_remainder=True))
+
+    def __next__(self) -> dict:
+        if self.reader_at != self.position:
+            self.reader = self._open(self.position)
+        batch = next(self.reader)
+        self.position += 1
+        self.reader_at = self.position
+        return batch
+
+
 def mannequin_batches(
     seed: int, batch_size: int, size: tuple[int, int], split: str = "train", draw: str = "training_batch"
-) -> PositionedBatches:
-    """Batches drawn on the device by the procedural catalogue; the batch at a position depends on the seed alone.
+) -> LiveBatches:
+    """Batches drawn on the device by the procedural catalogue.
 
     `draw` names the function of `mannequin.sampler` that draws them. Raises UserError for an unknown split.
     """
@@ -60,20 +117,22 @@ def mannequin_batches(
 
     if split not in sampler.SPLITS:
         raise UserError(f"The mannequin has no split {split!r}; it has {', '.join(sampler.SPLITS)}.")
-    key = jax.random.fold_in(sampler.people_key(seed, split), jax.process_index())
+    key = jax.random.fold_in(sampler.people_key(seed, split), 0)  # 0: as the released weights were trained
+    rows = own_rows(batch_size)
 
     def batch_at(position):
-        return getattr(sampler, draw)(jax.random.fold_in(key, position), batch_size, tuple(size))
+        return getattr(sampler, draw)(jax.random.fold_in(key, position), batch_size, tuple(size), rows=rows)
 
-    return PositionedBatches(batch_at)
+    return LiveBatches(batch_at)
 
 
 def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) -> PositionedBatches:
     """Shuffled batches of arrays with a leading axis of examples; for tests and debugging. Drops no example."""
     count = len(next(iter(examples.values())))
+    first, share = own_rows(batch_size)
 
     def batch_at(position):
-        places = range(position * batch_size, (position + 1) * batch_size)
+        places = range(position * batch_size + first, position * batch_size + first + share)
         orders = {e: np.random.default_rng((seed, e)).permutation(count) for e in {p // count for p in places}}
         index = np.array([orders[place // count][place % count] for place in places])
         return {name: np.asarray(array)[index] for name, array in examples.items()}
@@ -104,10 +163,11 @@ def tfds_batches(
     augment: Callable[[dict, np.random.Generator], dict] | None = None,
     num_threads: int | None = None,
 ):
-    """Endless shuffled batches of a prepared dataset, as a Grain iterator.
+    """Endless shuffled batches of a prepared dataset, each example once an epoch.
 
-    Each process reads its own share. `size` resizes the examples; `augment(example, generator)` is applied to each,
-    by default a mirroring of every other one. Threads read, no worker processes.
+    `size` resizes the examples; `augment(example, generator)` is applied to each, by default a mirroring of every other
+    one. Threads read, no worker processes. Raises UserError where there is no such dataset or split, or where its
+    frames do not suit `size`.
     """
     import grain
     import tensorflow_datasets as tfds
@@ -116,17 +176,27 @@ def tfds_batches(
     builder = tfds.builder_from_directory(str(folder))
     if split not in builder.info.splits:
         raise UserError(f"{folder} has no split {split!r}; it has {', '.join(builder.info.splits)}.")
-    dataset = grain.MapDataset.source(builder.as_data_source(split)).seed(seed)
-    if jax.process_count() > 1:
-        dataset = dataset[jax.process_index() :: jax.process_count()]
-    if len(dataset) == 0:
-        raise UserError(f"The split {split!r} of {folder} holds no example for this process.")
-    dataset = dataset.shuffle().repeat().map(lambda example: from_features(example, size))
-    dataset = dataset.random_map(augment or mirror_at_random)
+    source = builder.as_data_source(split)
+    if len(source) == 0:
+        raise UserError(f"The split {split!r} of {folder} holds no example.")
+    if size is not None:
+        check_frames(from_features(source[0])["input_image"].shape[:2], tuple(size), folder)
+    dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
+    dataset = dataset.map(lambda example: from_features(example, size)).random_map(augment or mirror_at_random)
     threads = min(os.cpu_count() or 1, 16) if num_threads is None else num_threads
     # Examples are read ahead, not batches: the buffer counts what stands before it.
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(2 * batch_size, threads, 1))
-    return iter(dataset.to_iter_dataset(options).batch(batch_size, drop_remainder=True))
+    ahead = max(2 * batch_size // jax.process_count(), threads, 1)
+    return FileBatches(dataset, batch_size, grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
+
+
+def check_frames(frames: tuple[int, int], size: tuple[int, int], folder: str | Path) -> None:
+    """Raises UserError where frames of (height, width) would be enlarged or distorted to become `size`."""
+    narrow = abs(frames[0] * size[1] - frames[1] * size[0]) > max(*frames, *size)  # more than a pixel's rounding
+    if narrow or frames[0] < size[0]:
+        raise UserError(
+            f"{folder} holds frames of {frames[0]}x{frames[1]}, which --size={size[0]}x{size[1]} would "
+            f"{'distort' if narrow else 'enlarge'}; give --size={frames[0]}x{frames[1]}, or prepare another dataset."
+        )
 
 
 def open_batches(
@@ -136,11 +206,14 @@ def open_batches(
     size: tuple[int, int],
     split: str = "train",
     draw: str = "training_batch",
-):
-    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or the folder of a prepared dataset."""
+) -> PositionedBatches:
+    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or the folder of a prepared dataset.
+
+    Files are mirrored at random on the split `train` alone.
+    """
     if dataset == "mannequin":
         return mannequin_batches(seed, batch_size, size, split, draw)
-    return tfds_batches(dataset, split, batch_size, seed, size)
+    return tfds_batches(dataset, split, batch_size, seed, size, None if split == "train" else _as_it_is)
 
 
 # --- examples --------------------------------------------------------------------------------------------------------
@@ -162,6 +235,12 @@ def from_features(features: dict, size: tuple[int, int] | None = None) -> dict:
         elif name == "garment_type":
             kind = np.int32
         example[name] = value.astype(kind)
+    for person in PEOPLE:
+        if (highest := example[f"{person}_segmentation"].max()) >= segmentation.NUM_LABELS:
+            raise UserError(
+                f"The dataset's {person}_segmentation has the label {highest}, but ATR's labels end at "
+                f"{segmentation.NUM_LABELS - 1}; translate it with vton_jax.segmentation before data/build.py."
+            )
     return example if size is None else resize(example, tuple(size))
 
 
@@ -219,3 +298,8 @@ def mirror(example: dict) -> dict:
 def mirror_at_random(example: dict, generator: np.random.Generator) -> dict:
     """The default augmentation: every other example is mirrored."""
     return mirror(example) if generator.random() < 0.5 else example
+
+
+def _as_it_is(example: dict, generator: np.random.Generator) -> dict:
+    del generator
+    return example

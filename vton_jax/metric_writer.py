@@ -5,25 +5,32 @@ files need tensorboardX; without it pictures (uint8 [H, W, 3]) are written as PN
 """
 
 import json
-import os
 import sys
 import time
-from pathlib import Path
 
+import jax
 import numpy as np
+from etils import epath
+
+from vton_jax import run_guard
 
 
 class MetricWriter:
-    """Appends to the metrics of a run that stands at `first_step`; what an earlier run wrote beyond it is dropped."""
+    """Appends to the metrics of a run that stands at `first_step`; what an earlier run wrote beyond it is dropped.
 
-    def __init__(self, workdir: str | Path, first_step: int = 0):
-        self.workdir = Path(workdir)
-        path = self.workdir / "metrics.jsonl"
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= first_step]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(line + "\n" for line in kept))
-        os.replace(temporary, path)
-        self.file = path.open("a", buffering=1)
+    Buckets know no appending: there the lines are written anew at every `flush`.
+    """
+
+    def __init__(self, workdir, first_step: int = 0):
+        self.workdir = epath.Path(workdir)
+        self.path = self.workdir / "metrics.jsonl"
+        self.kept = [line + "\n" for line in _lines(self.path) if json.loads(line)["step"] <= first_step]
+        self.file = None
+        if not run_guard.is_remote(workdir):
+            temporary = self.path.with_suffix(".tmp")
+            temporary.write_text("".join(self.kept))
+            temporary.replace(self.path)
+            self.file = open(self.path, "a", buffering=1)  # noqa: SIM115  (open as long as the run)
         try:
             from tensorboardX import SummaryWriter
         except ImportError:
@@ -33,7 +40,11 @@ class MetricWriter:
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         record = {"step": step, "time": round(time.time(), 3), **{name: float(v) for name, v in values.items()}}
-        self.file.write(json.dumps(record) + "\n")
+        line = json.dumps(record) + "\n"
+        if self.file:
+            self.file.write(line)
+        else:
+            self.kept.append(line)
         if self.board:
             for name, value in values.items():
                 self.board.add_scalar(name, float(value), step)
@@ -48,20 +59,39 @@ class MetricWriter:
 
                 path = self.workdir / "pictures" / f"{step:08d}_{name.replace('/', '_')}.png"
                 path.parent.mkdir(exist_ok=True)
-                Image.fromarray(picture).save(path)
+                with path.open("wb") as file:
+                    Image.fromarray(picture).save(file, "PNG")
 
     def flush(self) -> None:
-        self.file.flush()
+        if self.file:
+            self.file.flush()
+        else:
+            self.path.write_text("".join(self.kept))
         if self.board:
             self.board.flush()
 
     def close(self) -> None:
-        self.file.close()
+        self.flush()
+        if self.file:
+            self.file.close()
         if self.board:
             self.board.close()
 
 
-def _lines(path: Path) -> list[str]:
+class NoWriter:
+    """Takes the place of a MetricWriter in all processes but the first."""
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _lines(path: epath.Path) -> list[str]:
     """The whole lines of a JSON-lines file; a last line that was cut off is dropped."""
     lines = path.read_text().splitlines() if path.exists() else []
     for index, line in enumerate(lines):
@@ -72,14 +102,41 @@ def _lines(path: Path) -> list[str]:
     return lines
 
 
+class Profile:
+    """A JAX trace of `steps` calls in WORKDIR/profile, begun when the first few are over (0: none).
+
+    TensorBoard's profile plugin and Perfetto show it.
+    """
+
+    def __init__(self, workdir, steps: int):
+        self.folder, self.begin, self.end = str(epath.Path(workdir) / "profile"), 3, 3 + steps
+        self.calls, self.running = 0, False
+
+    def before_call(self) -> None:
+        if self.calls == self.begin < self.end:
+            jax.profiler.start_trace(self.folder)
+            self.running = True
+        self.calls += 1
+
+    def after_call(self, results) -> None:
+        if self.running and self.calls == self.end:
+            jax.block_until_ready(results)
+            self.close()
+
+    def close(self) -> None:
+        if self.running:
+            jax.profiler.stop_trace()
+            self.running = False
+
+
 class Progress:
     """A progress bar on a terminal (with tqdm); elsewhere a plain line each time numbers come in."""
 
-    def __init__(self, num_steps: int, first_step: int = 0):
+    def __init__(self, num_steps: int, first_step: int = 0, silent: bool = False):
         self.num_steps, self.first_step, self.started = num_steps, first_step, time.monotonic()
         self.step = first_step
-        self.bar = None
-        if sys.stderr.isatty():
+        self.bar, self.silent = None, silent
+        if sys.stderr.isatty() and not silent:
             try:
                 from tqdm import tqdm
             except ImportError:
@@ -93,6 +150,8 @@ class Progress:
 
     def show(self, step: int, values: dict[str, float], seconds_left: float | None = None) -> None:
         """Shows numbers; `seconds_left` bounds the estimate of the time left (a wall-clock budget)."""
+        if self.silent:
+            return
         text = " ".join(f"{name}={value:.4g}" for name, value in values.items())
         if self.bar is not None:
             self.bar.set_postfix_str(text, refresh=False)
@@ -107,7 +166,7 @@ class Progress:
         """Prints a line without breaking the bar."""
         if self.bar is not None:
             self.bar.write(text, file=sys.stderr)
-        else:
+        elif not self.silent:
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:

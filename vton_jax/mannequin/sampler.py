@@ -32,6 +32,11 @@ def _over_batch(function, keys):
     return jax.lax.map(function, keys) if _culled() else jax.vmap(function)(keys)
 
 
+def _keys(key: jax.Array, batch_size: int, rows: tuple[int, int] | None) -> jax.Array:
+    first, number = rows or (0, batch_size)
+    return jax.random.split(key, batch_size)[first : first + number]
+
+
 def _uint8(image: jax.Array) -> jax.Array:
     return jnp.round(image * 255).astype(jnp.uint8)
 
@@ -141,10 +146,19 @@ def _example(key: jax.Array, size: tuple[int, int], samples: int) -> dict:
     return example
 
 
-@functools.partial(jax.jit, static_argnames=("batch_size", "size", "samples"))
-def training_batch(key: jax.Array, batch_size: int, size: tuple[int, int] = render.SIZE, samples: int = 2) -> dict:
-    """A batch of Pose-and-Dress examples, each the counterfactual truth of its key."""
-    return _over_batch(lambda k: _example(k, size, samples), jax.random.split(key, batch_size))
+@functools.partial(jax.jit, static_argnames=("batch_size", "size", "samples", "rows"))
+def training_batch(
+    key: jax.Array,
+    batch_size: int,
+    size: tuple[int, int] = render.SIZE,
+    samples: int = 2,
+    rows: tuple[int, int] | None = None,
+) -> dict:
+    """A batch of Pose-and-Dress examples, each the counterfactual truth of its key.
+
+    `rows` (first, number) draws only these of the batch, as they would be in the whole.
+    """
+    return _over_batch(lambda k: _example(k, size, samples), _keys(key, batch_size, rows))
 
 
 def _garment(key: jax.Array, size: tuple[int, int], samples: int) -> dict:
@@ -170,10 +184,16 @@ def _garment(key: jax.Array, size: tuple[int, int], samples: int) -> dict:
     }
 
 
-@functools.partial(jax.jit, static_argnames=("batch_size", "size", "samples"))
-def garment_batch(key: jax.Array, batch_size: int, size: tuple[int, int] = render.SIZE, samples: int = 2) -> dict:
+@functools.partial(jax.jit, static_argnames=("batch_size", "size", "samples", "rows"))
+def garment_batch(
+    key: jax.Array,
+    batch_size: int,
+    size: tuple[int, int] = render.SIZE,
+    samples: int = 2,
+    rows: tuple[int, int] | None = None,
+) -> dict:
     """A batch for reading garments laid flat: image, segmentation, landmarks [B, 12, 2], present [B, 12].
 
-    A quarter of the pictures show dressed people; their truth is background without landmarks.
+    A quarter of the pictures show dressed people; their truth is background without landmarks. `rows` as above.
     """
-    return _over_batch(lambda k: _garment(k, size, samples), jax.random.split(key, batch_size))
+    return _over_batch(lambda k: _garment(k, size, samples), _keys(key, batch_size, rows))

@@ -1,0 +1,114 @@
+"""A tiny network with its task and data, and train.py run with them: python tests/tiny_training.py FLAGS.
+
+For tests that train in a process of their own; `--model=tiny`. The dataset `memory` holds `EXAMPLES` examples.
+"""
+
+import contextlib
+import dataclasses
+import json
+import sys
+import types
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from vton_jax import flag_utils, input_pipeline  # noqa: E402
+
+EXAMPLES = 24
+
+
+class TinyNetwork(nn.Module):
+    width: int = 4
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image):
+        x = nn.relu(nn.Conv(self.width, (3, 3), dtype=self.dtype)(image.astype(self.dtype) / 255))
+        return nn.Conv(3, (3, 3), dtype=self.dtype)(x).astype(jnp.float32)
+
+
+@dataclasses.dataclass
+class TinyTask:
+    tiny_network: TinyNetwork = dataclasses.field(default_factory=TinyNetwork)
+    noise: float = 0.1
+    poison_at: int = -1  # the position in the data that turns a term into NaN
+    players = ("tiny_network",)
+
+    def init(self, key, batch):
+        return {"tiny_network": self.tiny_network.init(key, batch["image"])["params"]}
+
+    def frozen(self):
+        return {"offset": jnp.full((), 0.5)}
+
+    def losses(self):
+        def loss_fn(params, frozen, batch, rng):
+            output = self.tiny_network.apply({"params": params["tiny_network"]}, batch["image"])
+            noise = self.noise * jax.random.normal(rng, output.shape)
+            l2 = jnp.square(output + noise - batch["image"] / 255 + frozen["offset"]).mean()
+            shade = jnp.where((batch["index"] == self.poison_at).any(), jnp.nan, jnp.abs(output).mean())
+            return l2 + 0.1 * shade, {"l2": l2, "shade": shade}
+
+        return {self.players: loss_fn}
+
+    def pictures(self, params, frozen, batch):
+        return {"tiny/input": np.asarray(batch["image"][0])}
+
+    def finish(self, params, frozen, batches, workdir):
+        next(batches)
+        total = sum(float(np.abs(leaf).sum()) for leaf in jax.tree.leaves(params))
+        (workdir / "finished.json").write_text(json.dumps(total))
+
+
+def tiny_batch_at(key, batch_size, size):
+    image = jax.random.randint(key, (batch_size, *size, 3), 0, 256).astype(jnp.uint8)
+    return {"image": image, "index": jnp.arange(batch_size)}
+
+
+def examples(count=EXAMPLES):
+    generator = np.random.default_rng(0)
+    return {"image": generator.integers(0, 256, (count, 8, 6, 3), np.uint8), "index": np.arange(count)}
+
+
+def memory_source(batch_size, seed):
+    return input_pipeline.memory_batches(examples(), batch_size, seed)
+
+
+def grain_source(batch_size, seed):
+    import grain
+
+    arrays = examples()
+    rows = [{name: array[i] for name, array in arrays.items()} for i in range(len(arrays["index"]))]
+
+    def noisy(row, generator):
+        return {**row, "image": np.roll(row["image"], generator.integers(6), 1)}
+
+    dataset = grain.MapDataset.source(rows).seed(seed).shuffle().repeat().random_map(noisy)
+    return input_pipeline.FileBatches(dataset, batch_size, grain.ReadOptions(num_threads=2))
+
+
+@contextlib.contextmanager
+def tiny_tasks(open_batches=lambda dataset, batch_size, seed, *_: memory_source(batch_size, seed)):
+    """Lets train.py find the tiny task alone, and its data."""
+    before = sys.modules.get("vton_jax.tasks"), input_pipeline.open_batches
+    sys.modules["vton_jax.tasks"] = types.SimpleNamespace(TASKS={"tiny": TinyTask})
+    input_pipeline.open_batches = open_batches
+    try:
+        yield
+    finally:
+        input_pipeline.open_batches = before[1]
+        del sys.modules["vton_jax.tasks"]
+        if before[0]:
+            sys.modules["vton_jax.tasks"] = before[0]
+
+
+if __name__ == "__main__":
+    import train
+
+    with tiny_tasks():
+        flag_utils.run(train.main, train.define_model_flags, ["train.py", "--model=tiny", *sys.argv[1:]])
