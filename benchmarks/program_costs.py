@@ -36,6 +36,41 @@ def _matmul_flops(jaxpr) -> int:
 
 
 _COLLECTIVE = re.compile(
-    r"= (?P<shape>.+?) (?P<name>all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\("
-    r".*?replica_groups=(?P<groups>\{\{[^}]*\}|\[\d+,\d+\])"
+    r"= (?P<shape>[^=]+?) (?P<name>all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\("
 )
+_ARRAY = re.compile(r"([a-z]+\d+|pred)\[([\d,]*)\]")
+_GROUPS = re.compile(r"replica_groups=(?:\{\{(?P<first>[\d,]*)\}|\[\d+,(?P<size>\d+)\])")
+_BITS = {"pred": 8}
+
+
+def _bytes(shape: str) -> list[int]:
+    """Bytes of the arrays that an HLO shape names; `(f32[2,3], bf16[4])` gives [24, 8]."""
+    return [
+        math.prod(map(int, sides.split(",") if sides else ())) * (_BITS.get(kind) or int(re.sub(r"\D", "", kind))) // 8
+        for kind, sides in _ARRAY.findall(shape)
+    ]
+
+
+def collectives(hlo: str, devices: int) -> dict[str, dict[str, float]]:
+    """{operation: {"times", "megabytes", "sent_megabytes"}} of a partitioned program, a device.
+
+    `megabytes` is the size of the whole array (all-gather: the result; reduce-scatter: the operand). `sent_megabytes`
+    is what a device sends in a ring of n: 2 (n - 1) / n of an all-reduce, (n - 1) / n of the others.
+    """
+    found = {}
+    for line in re.sub(r"/\*.*?\*/", "", hlo).splitlines():
+        if not (match := _COLLECTIVE.search(line)):
+            continue
+        name, sizes = match["name"], _bytes(match["shape"])
+        groups = _GROUPS.search(line)
+        group = devices
+        if groups and (groups["size"] or groups["first"]):
+            group = int(groups["size"] or len(groups["first"].split(",")))
+        # The shape of a started all-gather or permute names operand and result; the result is the larger one.
+        whole = max(sizes) if "-start(" in line and name in ("all-gather", "collective-permute") else sum(sizes)
+        whole *= group if name == "reduce-scatter" else 1
+        entry = found.setdefault(name, {"times": 0, "megabytes": 0.0, "sent_megabytes": 0.0})
+        entry["times"] += 1
+        entry["megabytes"] += whole / 1e6
+        entry["sent_megabytes"] += whole / 1e6 * (2 if name == "all-reduce" else 1) * (group - 1) / group
+    return found

@@ -37,7 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import program_costs
-from vton_jax import input_pipeline, tasks, train_state
+from vton_jax import compiler, input_pipeline, tasks, train_state
 
 SETTINGS = {
     "multi_path_cnn": {},
@@ -50,7 +50,7 @@ LEARNING_RATE = 1e-3
 class JaxTrainer:
     """The step of train.py on one device, with the parameters that the twin starts from."""
 
-    def __init__(self, model: str, size: tuple[int, int], batch_size: int, dtype: str):
+    def __init__(self, model: str, size: tuple[int, int], batch_size: int, dtype: str, tuned: bool):
         networks = {
             name: type(network)(**({"size": size} if hasattr(network, "size") else {}), dtype=getattr(jnp, dtype))
             for name, network in vars(tasks.TASKS[model](**SETTINGS[model])).items()
@@ -68,9 +68,10 @@ class JaxTrainer:
         optimizer = train_state.make_optimizer(LEARNING_RATE, 10_000, 300, gradient_clip=1.0)
         self.state = train_state.replicate(train_state.create(self.params, optimizer, EMA_DECAY), self.mesh)
         step = train_state.make_train_step(self.task, optimizer, EMA_DECAY)
-        self.step_fn = jax.jit(step, donate_argnums=0)
+        options = compiler.training_options() if tuned else {}
+        jitted = jax.jit(step, donate_argnums=0, compiler_options=options)
         started = time.perf_counter()
-        self.program = self.step_fn.lower(self.state, {}, self.batch, self.seed_key, np.float32(1)).compile()
+        self.program = jitted.lower(self.state, {}, self.batch, self.seed_key, np.float32(1)).compile()
         self.compile_seconds = time.perf_counter() - started
 
     def step(self, batch: dict) -> dict:
@@ -191,7 +192,9 @@ def slowest_operations(folder: str, count: int = 25) -> list:
                 if any(name == "hlo_op" for name, _ in event.stats):
                     spent[event.name][0] += event.duration_ns / 1e6
                     spent[event.name][1] += 1
-    return [[round(ms, 1), times, name] for name, (ms, times) in sorted(spent.items(), key=lambda kv: -kv[1][0])[:count]]
+    return [
+        [round(ms, 1), times, name] for name, (ms, times) in sorted(spent.items(), key=lambda kv: -kv[1][0])[:count]
+    ]
 
 
 def main() -> None:
@@ -203,6 +206,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8, help="turns of each contestant")
     parser.add_argument("--steps", type=int, default=2, help="steps a turn")
     parser.add_argument("--compile", action="store_true", help="let the twin run under torch.compile")
+    parser.add_argument("--untuned", action="store_true", help="without the options of vton_jax/compiler.py")
     parser.add_argument("--without_data", action="store_true", help="spare the measurement from files")
     parser.add_argument("--profile", help="folder for a JAX trace")
     arguments = parser.parse_args()
@@ -216,7 +220,7 @@ def main() -> None:
     size = tuple(int(side) for side in arguments.size.split("x"))
     on_gpu = jax.default_backend() == "gpu"
     device = torch.device("cuda" if on_gpu else "cpu")
-    ours = JaxTrainer(arguments.model, size, arguments.batch_size, arguments.dtype)
+    ours = JaxTrainer(arguments.model, size, arguments.batch_size, arguments.dtype, not arguments.untuned)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     twin = torch_twins.Trainer(arguments.model, ours.params, size, device, getattr(torch, arguments.dtype),
                                arguments.compile, LEARNING_RATE, EMA_DECAY)  # fmt: skip
