@@ -7,6 +7,8 @@ times anything. Written as a PyTorch user would write them for speed: channels_l
 are [B, H, W, C] as in `vton_jax`. Layouts are the truth's (`--layouts=truth`).
 """
 
+import itertools
+
 import numpy as np
 import torch
 from torch import nn
@@ -149,7 +151,7 @@ class Encoder(nn.Module):
     def __init__(self, size, latent_size, widths=(64, 96, 128, 192)):
         super().__init__()
         self.ConvBlock_0 = ConvBlock(48, widths[0])
-        for i, (before, width) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (before, width) in enumerate(itertools.pairwise(widths)):
             setattr(self, f"ResidualBlock_{i}", ResidualBlock(before))
             setattr(self, f"ConvBlock_{i + 1}", ConvBlock(before, width, 2))
         self.ResidualBlock_3 = ResidualBlock(widths[-1])

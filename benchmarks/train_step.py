@@ -28,9 +28,8 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # two libraries share the accelerator
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # two libraries share the accelerator
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +38,7 @@ import numpy as np
 from benchmarks import program_costs
 from vton_jax import compiler, input_pipeline, tasks, train_state
 
+ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {
     "multi_path_cnn": {},
     "triple_guided_cnn": {"arm": "joint", "layouts": "truth", "re_map_weights": "none"},
@@ -85,7 +85,7 @@ class JaxTrainer:
 
 
 def blind(batch: dict) -> dict:
-    """A batch whose joints are all missing: the pose maps' noise, which each library draws for itself, has no effect."""
+    """A batch without joints: the noise in pose maps, which each library draws for itself, has no effect."""
     return {name: np.zeros_like(a) if name.endswith("_visible") and name != "flow_visible" else np.asarray(a)
             for name, a in batch.items()}  # fmt: skip
 

@@ -14,7 +14,7 @@ _CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 @functools.cache
 def training_options() -> dict[str, str]:
-    """`compiler_options` for `jax.jit` of a training step on the default backend; empty where XLA knows none of them."""
+    """`compiler_options` for `jax.jit` of a training step on the default backend; empty where XLA knows them not."""
     if jax.default_backend() != "cpu":
         return {}
     try:
