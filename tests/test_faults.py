@@ -15,7 +15,7 @@ import pytest
 import tiny_training
 from tiny_training import memory_source, metrics, saved_state
 
-from vton_jax import distributed, input_pipeline, run_guard
+from vton_jax import checkpoints, distributed, input_pipeline, run_guard
 from vton_jax.errors import UserError
 
 
@@ -328,23 +328,33 @@ def test_wrong_flags_die_in_a_sentence_before_anything_is_compiled(train, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--batch_size=8"], "was trained with --batch_size=4, not 8"),
-        (["--seed=3"], "was trained with --seed=0, not 3"),
-        (["--tiny_network.width=5"], "does not fit this tiny: ema_params"),
-        (["--ema_decay=0"], "it has ema_params"),
-    ],
-)
-def test_a_checkpoint_of_another_run_is_refused_before_anything_is_compiled(train, capsys, arguments, said):
+def test_a_checkpoint_of_another_run_is_refused_before_anything_is_compiled(train, capsys):
     workdir = train("--num_steps=2", "--ema_decay=0.9")
-    capsys.readouterr()
-    with nothing_compiled(), pytest.raises(SystemExit) as stopped:
-        train("--num_steps=3", "--ema_decay=0.9", *arguments)
-    message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert stopped.value.code == 2 and said in message and "give another --workdir" in message
-    assert (workdir / "checkpoints" / "2").is_dir() and not (workdir / "damaged").exists()
+    for argument, said in (
+        ("--batch_size=8", "was trained with --batch_size=4, not 8"),
+        ("--seed=3", "was trained with --seed=0, not 3"),
+        ("--tiny_network.width=5", "does not fit this tiny: ema_params"),
+        ("--ema_decay=0", "it has ema_params"),
+    ):
+        capsys.readouterr()
+        with nothing_compiled(), pytest.raises(SystemExit) as stopped:
+            train("--num_steps=3", "--ema_decay=0.9", argument)
+        message = capsys.readouterr().err.strip().splitlines()[-1]
+        assert stopped.value.code == 2 and said in message and "give another --workdir" in message
+        assert (workdir / "checkpoints" / "2").is_dir() and not (workdir / "damaged").exists()
+
+
+def test_a_checkpoint_of_another_model_or_kind_of_data_is_refused(train):
+    workdir = train("--num_steps=1")
+    state = saved_state(workdir, 1)
+    for note, kind, said in (
+        ({"model": "garment_cnn"}, "memory", "holds a run of tiny, not of garment_cnn"),
+        ({"model": "tiny"}, "files", "was trained from another kind of --dataset"),
+    ):
+        other = checkpoints.Checkpoints(workdir, note)
+        with pytest.raises(UserError, match=said):
+            other.check(state, kind)
+        other.close()
 
 
 def test_frames_that_do_not_suit_the_size_are_refused():
