@@ -26,6 +26,14 @@ def upsample(x: jax.Array, factor: int = 2) -> jax.Array:
     return jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)
 
 
+def pointwise(x: jax.Array, kernel: jax.Array, *_, **__) -> jax.Array:
+    """A 1x1 convolution as one matrix product, for `nn.Conv(conv_general_dilated=...)`: [B, H, W, C] -> [B, H, W, C'].
+
+    The same numbers; on a CPU the kernel's gradient takes less than half the time of the convolution's.
+    """
+    return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], kernel.shape[-1])
+
+
 class Norm(nn.Module):
     """GroupNorm with 8 channels or more a group."""
 
@@ -50,7 +58,8 @@ class ConvBlock(nn.Module):
     @nn.compact
     def __call__(self, x):
         size, stride = (self.kernel,) * 2, (self.stride,) * 2
-        x = nn.Conv(self.features, size, stride, use_bias=False, dtype=self.dtype)(x)
+        convolve = pointwise if self.kernel == 1 else None
+        x = nn.Conv(self.features, size, stride, use_bias=False, dtype=self.dtype, conv_general_dilated=convolve)(x)
         return nn.silu(Norm(self.dtype)(x))
 
 
@@ -109,8 +118,10 @@ class UNet(nn.Module):
         x = ResidualBlock(dtype=self.dtype)(x)
         x = Attention(dtype=self.dtype)(x)
         for width, skip in zip(self.widths[-2::-1], skips[-2::-1], strict=True):
-            x = nn.Conv(width, (1, 1), dtype=self.dtype)(x)
-            x = upsample(x) + nn.Conv(width, (1, 1), dtype=self.dtype)(skip)
+            x, skip = (
+                nn.Conv(width, (1, 1), dtype=self.dtype, conv_general_dilated=pointwise)(part) for part in (x, skip)
+            )
+            x = upsample(x) + skip
             x = ConvBlock(width, dtype=self.dtype)(x)
             x = ResidualBlock(dtype=self.dtype)(x)
         return x

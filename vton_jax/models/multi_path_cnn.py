@@ -45,7 +45,8 @@ class Path(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         x = layers.ConvBlock(self.width, dtype=self.dtype)(layers.upsample(x))
         x = layers.ResidualBlock(dtype=self.dtype)(x)
-        x = layers.depth_to_space(nn.Conv(2 * self.width, (1, 1), dtype=self.dtype)(x), 2)
+        x = nn.Conv(2 * self.width, (1, 1), dtype=self.dtype, conv_general_dilated=layers.pointwise)(x)
+        x = layers.depth_to_space(x, 2)
         x = layers.ConvBlock(self.width // 2, dtype=self.dtype)(x)
         block = 4 // self.stride
         x = nn.Conv(self.out * block * block, (3, 3), dtype=self.dtype)(x)

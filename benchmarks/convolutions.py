@@ -1,0 +1,84 @@
+"""GFLOP a second of processor time of single convolutions and their gradients: python benchmarks/convolutions.py jax
+
+`jax` takes XLA as it comes, `tuned` with the options of vton_jax/compiler.py, `torch` is PyTorch (extra `bench`). On
+one core: taskset -c 0. A line a convolution: images, height, width, channels in, channels out, side of the kernel.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax import compiler
+
+SHAPES = [(48, 32, 24, 96, 96, 3), (48, 32, 24, 64, 64, 3), (48, 16, 12, 96, 96, 3), (48, 8, 6, 128, 128, 3),
+          (48, 32, 24, 48, 48, 3), (48, 32, 24, 96, 192, 1)]  # fmt: skip
+
+
+def best(function, repeats: int = 4) -> float:
+    """The least processor seconds of a call, after one for warming up."""
+    function()
+    seconds = []
+    for _ in range(repeats):
+        started = time.process_time()
+        function()
+        seconds.append(time.process_time() - started)
+    return min(seconds)
+
+
+def in_torch(x, kernel, gradient):
+    import torch
+
+    torch.set_num_threads(1)
+    side = kernel.shape[0]
+    x = torch.tensor(x).permute(0, 3, 1, 2).requires_grad_()
+    kernel = torch.tensor(kernel.transpose(3, 2, 0, 1)).contiguous(memory_format=torch.channels_last).requires_grad_()
+    gradient = torch.tensor(gradient).permute(0, 3, 1, 2)
+    forward = lambda: torch.nn.functional.conv2d(x, kernel, padding=side // 2)  # noqa: E731
+    y = forward()
+    yield forward
+    for wanted in (x, kernel):
+        yield lambda wanted=wanted: torch.autograd.grad(y, wanted, gradient, retain_graph=True)
+
+
+def in_jax(x, kernel, gradient, options):
+    def forward(x, kernel):
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    programs = (
+        lambda x, k, g: forward(x, k),
+        lambda x, k, g: jax.vjp(lambda x: forward(x, k), x)[1](g),
+        lambda x, k, g: jax.vjp(lambda k: forward(x, k), k)[1](g),
+    )
+    arguments = tuple(map(jnp.asarray, (x, kernel, gradient)))
+    for program in programs:
+        jitted = jax.jit(program, compiler_options=options)
+        yield lambda jitted=jitted: jax.block_until_ready(jitted(*arguments))
+
+
+def main() -> None:
+    if len(sys.argv) != 2 or sys.argv[1] not in ("jax", "tuned", "torch"):
+        raise SystemExit(__doc__)
+    generator = np.random.default_rng(0)
+    for shape in SHAPES:
+        images, height, width, channels, features, side = shape
+        arrays = [
+            generator.standard_normal(sides, dtype=np.float32)
+            for sides in ((images, height, width, channels), (side, side, channels, features),
+                          (images, height, width, features))
+        ]  # fmt: skip
+        options = compiler.training_options() if sys.argv[1] == "tuned" else {}
+        calls = in_torch(*arrays) if sys.argv[1] == "torch" else in_jax(*arrays, options)
+        flops = 2 * images * height * width * channels * features * side * side
+        speeds = [f"{name} {flops / best(call) / 1e9:.0f}" for name, call in zip(
+            ("forward", "input gradient", "kernel gradient"), calls, strict=True)]  # fmt: skip
+        print(sys.argv[1], shape, ", ".join(speeds), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""What the benchmarks count: FLOPs against a formula, bytes of collectives against a program of known ones."""
+
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks import program_costs
+from vton_jax import layers
+
+
+def test_flops_of_convolutions_products_and_loops():
+    def program(x, kernel, matrix):
+        y = jax.lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        return jax.lax.fori_loop(0, 3, lambda _, y: jnp.tanh(y @ matrix), y)
+
+    x, kernel, matrix = jnp.ones((2, 8, 6, 5)), jnp.ones((3, 3, 5, 7)), jnp.ones((7, 7))
+    convolution, product = 2 * (2 * 4 * 3 * 7) * 9 * 5, 2 * (2 * 4 * 3 * 7) * 7
+    assert program_costs.matmul_flops(jax.jit(program), x, kernel, matrix) == convolution + 3 * product
+
+
+def test_collectives_are_read_from_hlo():
+    hlo = """
+      %a = (f32[1000,25]{1,0}, /*index=1*/f32[100]{0}) all-reduce(%x, %y), replica_groups={{0,1,2,3},{4,5,6,7}}, to=%add
+      ROOT %b = bf16[8,1000]{1,0} all-gather(%z), channel_id=2, replica_groups=[2,4]<=[8], dimensions={0}
+      %c = f32[250]{0} reduce-scatter(%w), replica_groups=[1,8]<=[8], dimensions={0}, to_apply=%add
+      %d = (f32[10]{0}, f32[80]{0}) all-gather-start(%v), replica_groups={}, dimensions={0}
+      %e = f32[80]{0} all-gather-done(%d)
+    """
+    found = program_costs.collectives(hlo, 8)
+    assert found["all-reduce"] == pytest.approx({"times": 1, "megabytes": 0.1004, "sent_megabytes": 0.1506})
+    assert found["reduce-scatter"] == pytest.approx({"times": 1, "megabytes": 0.008, "sent_megabytes": 0.007})
+    gathered, sent = 0.016 + 320e-6, 0.012 + 280e-6
+    assert found["all-gather"] == pytest.approx({"times": 2, "megabytes": gathered, "sent_megabytes": sent})
+
+
+def test_a_pointwise_convolution_is_a_convolution():
+    x = jax.random.normal(jax.random.PRNGKey(0), (2, 4, 6, 8))
+    kernel = jax.random.normal(jax.random.PRNGKey(1), (1, 1, 8, 5))
+
+    def convolution(x, kernel):
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    assert np.allclose(layers.pointwise(x, kernel), convolution(x, kernel), atol=1e-5)
+    gradients = [
+        jax.grad(lambda x, k, fn=fn: jnp.sum(jnp.sin(fn(x, k))), (0, 1))(x, kernel)
+        for fn in (layers.pointwise, convolution)
+    ]
+    assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(*gradients, strict=True))
