@@ -48,7 +48,9 @@ flags.DEFINE_float("gradient_clip", 1.0, "Clip the gradient to this global norm 
 flags.DEFINE_float("ema_decay", 0, "Keep a moving average of the parameters, e.g. 0.999 (0: none).", 0, 1)
 flags.DEFINE_integer("seed", 0, "Seed of initialisation, data and noise.")
 flag_utils.define_size("size", "256x192", "Size of the frames.")
-flags.DEFINE_string("dataset", "mannequin", "mannequin (drawn live), the folder of a prepared dataset, or a mixture: FOLDER:0.7,FOLDER:0.3.")
+flags.DEFINE_string(
+    "dataset", "mannequin", "mannequin (drawn live), the folder of a prepared dataset, or FOLDER:0.7,FOLDER:0.3."
+)
 flags.DEFINE_string("split", "train", "The split to train on.")
 flags.DEFINE_integer("log_every", 50, "Steps between log lines.", lower_bound=1)
 flags.DEFINE_integer("checkpoint_every", 1000, "Steps between checkpoints.", lower_bound=1)

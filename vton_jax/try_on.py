@@ -30,7 +30,7 @@ from vton_jax.types import Layout
 
 ARMS = ("none", "post", "pre", "joint")
 LEARNING_RATE = 0.1
-PRIOR_WEIGHT, POSE_WEIGHT = 0.3, 100.0
+PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
 LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
 FIRST_ITERATIONS, NEXT_ITERATIONS = 60, 10  # for a first frame, and for one that starts from the frame before
 
