@@ -159,10 +159,12 @@ def main() -> None:
             FLAGS.gradient_clip,
             cosine=FLAGS.schedule == "cosine" and not by_time,
         )
-        init_key, seed_key = jax.random.split(jax.random.PRNGKey(FLAGS.seed))
+
+        def keys():  # of initialisation and of the steps
+            return jax.random.split(jax.random.PRNGKey(FLAGS.seed))
 
         def new_state(batch):
-            params = task.init(init_key, batch)
+            params = task.init(keys()[0], batch)
             if set(params) != set(task.players):
                 raise ValueError(f"{FLAGS.model}.init gives {sorted(params)} instead of {sorted(task.players)}")
             return train_state.create(params, optimizer, FLAGS.ema_decay)
@@ -195,7 +197,7 @@ def main() -> None:
         state = sharding.place(new_state(example), shardings)
         own_frozen = task.frozen()
         frozen = sharding.replicate(own_frozen, mesh)
-        seed_key = sharding.replicate(seed_key, mesh)
+        seed_key = sharding.replicate(keys()[1], mesh)
         distributed.say(train_state.parameter_table(state.params, frozen))
         distributed.say(
             f"{FLAGS.model}: {train_state.count_params(state.params):,} parameters on {mesh.size} devices "

@@ -1,6 +1,9 @@
 """Shared fixtures. The tests run on the CPU whatever accelerators there are: they check meaning, not speed."""
 
+import contextlib
 import os
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -15,3 +18,29 @@ def test_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("VTON_JAX_TEST_DATA names no folder of test data")
     return Path(folder)
+
+
+@pytest.fixture
+def train(monkeypatch, tmp_path):
+    """Runs train.py in this process with the tiny task: train('--flag', ..., source=...) -> the folder of the run."""
+    import tiny_training
+    from absl import flags
+    from absl.testing import flagsaver
+
+    from vton_jax import flag_utils, input_pipeline
+
+    with contextlib.suppress(ImportError):
+        import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
+    monkeypatch.setitem(sys.modules, "vton_jax.tasks", types.SimpleNamespace(TASKS={"tiny": tiny_training.TinyTask}))
+    import train as script
+
+    def run(*arguments, source=tiny_training.memory_source, name="run"):
+        if source:  # None: as --dataset says
+            monkeypatch.setattr(input_pipeline, "open_batches", lambda _, size, seed, *rest: source(size, seed))
+        argv = ["train.py", "--model=tiny", *tiny_training.command(tmp_path / name, *arguments)[2:]]
+        with flagsaver.flagsaver():
+            flag_utils.run(script.main, script.define_model_flags, argv)
+        return tmp_path / name
+
+    yield run
+    flags.FLAGS.unparse_flags()

@@ -3,56 +3,23 @@
 import contextlib
 import itertools
 import json
-import sys
-import types
+import subprocess
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
-from tiny_training import TinyTask, grain_source, memory_source, tiny_batch_at
+import tiny_training
+from tiny_training import TinyTask, grain_source, memory_source, metrics, saved_state, tiny_batch_at
 
-from vton_jax import checkpoints, flag_utils, input_pipeline, segmentation, sharding, train_state
+from vton_jax import input_pipeline, segmentation, train_state
 from vton_jax.errors import UserError
 
 with contextlib.suppress(ImportError):
     import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def train(monkeypatch, tmp_path):
-    """Runs train.py in this process with the tiny task: train('--flag', ..., source=...) -> the folder of the run."""
-    monkeypatch.setitem(sys.modules, "vton_jax.tasks", types.SimpleNamespace(TASKS={"tiny": TinyTask}))
-    monkeypatch.syspath_prepend(str(ROOT))
-    import train as script
-
-    def run(*arguments, source=memory_source, name="run"):
-        monkeypatch.setattr(input_pipeline, "open_batches", lambda _, size, seed, *rest: source(size, seed))
-        argv = ["train.py", "--model=tiny", f"--workdir={tmp_path / name}", "--batch_size=4", "--log_every=1"]
-        argv += ["--pictures_every=0", "--warmup_steps=2", *arguments]
-        with flagsaver.flagsaver():
-            flag_utils.run(script.main, script.define_model_flags, argv)
-        return tmp_path / name
-
-    yield run
-    flags.FLAGS.unparse_flags()
-
-
-def saved_state(workdir, step):
-    manager = checkpoints.Checkpoints(workdir, {"model": "tiny"}).manager
-    import orbax.checkpoint as ocp
-
-    return manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore())).state
-
-
-def metrics(workdir):
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in ("time", "steps_per_second")} for line in lines]
 
 
 @pytest.mark.parametrize("source", [memory_source, grain_source])
@@ -201,6 +168,104 @@ def test_steps_per_call_resumes_and_logs_every_step(train, monkeypatch):
     np.testing.assert_allclose([a["loss"] for a in many], [a["loss"] for a in single], rtol=1e-4)
 
 
+def one_step(task, batch_size=8, **settings):
+    """The state and the metrics after one step from the same start."""
+    source = memory_source(batch_size, 0)
+    batch = next(source)
+    optimizer = train_state.make_optimizer(1e-2, 3)
+    state = train_state.create(task.init(jax.random.PRNGKey(0), batch), optimizer)
+    step = jax.jit(train_state.make_train_step(task, optimizer, **settings))
+    return step(state, task.frozen(), batch, jax.random.PRNGKey(1))
+
+
+@pytest.mark.parametrize("settings", [{"accumulate": 4}, {"remat": True}])
+def test_saving_memory_changes_no_gradient(settings):
+    task = TinyTask(noise=0.0)  # parts draw their own noise
+    (plain, wanted), (saving, found) = one_step(task), one_step(task, **settings)
+    np.testing.assert_allclose(found["gradient_norm"], wanted["gradient_norm"], rtol=1e-5)
+    np.testing.assert_allclose(found["l2"], wanted["l2"], rtol=1e-5)
+    # Adam's first step is the gradient's sign times the rate, whatever its size: compare its moments.
+    for a, b in zip(jax.tree.leaves(plain.opt_state), jax.tree.leaves(saving.opt_state), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-8)
+
+
+def test_parts_of_a_batch_draw_their_own_noise():
+    (_, whole), (_, parts) = one_step(TinyTask(noise=0.5)), one_step(TinyTask(noise=0.5), accumulate=2)
+    assert whole["l2"] != parts["l2"] and abs(whole["l2"] - parts["l2"]) < 0.1
+
+
+def test_remat_keeps_only_convolutions_for_the_gradient():
+    """On the real network, in shapes alone: the bytes that wait between the forward and the backward pass."""
+    from vton_jax import tasks
+
+    task = tasks.GarmentTask(size=(64, 64))
+    batch = input_pipeline.mannequin_batches(0, 8, (64, 64), draw="garment_batch").shapes()
+    params = jax.eval_shape(lambda: task.init(jax.random.PRNGKey(0), batch))
+    (loss,) = task.losses().values()
+
+    def waiting(loss):
+        kept = jax.eval_shape(
+            lambda p, b: jax.vjp(lambda q: loss(q, {}, b, jax.random.PRNGKey(0))[0], p)[1], params, batch
+        )
+        return sum(np.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+
+    policy = train_state._save_convolutions
+    assert waiting(jax.checkpoint(loss, policy=policy)) < 0.6 * waiting(loss)
+
+
+def test_a_step_that_is_not_finite_changes_nothing_nor_do_those_after_it():
+    task, source = TinyTask(poison_at=int(next(memory_source(4, 0))["index"][0])), memory_source(4, 0)
+    optimizer = train_state.make_optimizer(1e-2, 9)
+    bad, good = next(source), next(source)
+    start = train_state.create(task.init(jax.random.PRNGKey(0), bad), optimizer, 0.9)
+    step = jax.jit(train_state.make_train_step(task, optimizer, 0.9))
+    key = jax.random.PRNGKey(0)
+    first, measured = step(start, task.frozen(), bad, key)
+    assert measured["finite"] == 0
+    second, later = step(first, task.frozen(), good, key, 1.0, measured["finite"])
+    assert later["finite"] == 0 and np.isfinite(later["loss"])
+    for a, b in zip(jax.tree.leaves(start), jax.tree.leaves(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+    third, _ = step(second, task.frozen(), good, key)
+    assert int(third.step) == 1 and any(
+        (a != b).any() for a, b in zip(*map(jax.tree.leaves, (third.params, start.params)), strict=True)
+    )
+
+
+def test_evaluation_measures_the_moving_average_on_the_same_batches(train):
+    workdir = train("--num_steps=6", "--ema_decay=0.9", "--evaluate_every=3", "--evaluate_batches=2", "--noise=0")
+    lines = [line for line in metrics(workdir) if "validation/l2" in line]
+    assert [line["step"] for line in lines] == [3, 6]
+    state, task, source = saved_state(workdir, 6), TinyTask(noise=0.0), memory_source(4, 0)
+    (loss,) = task.losses().values()
+    for name in ("ema_params", "params"):
+        source.set_state({"position": 0})
+        l2 = np.mean([loss(state[name], task.frozen(), next(source), jax.random.PRNGKey(0))[1]["l2"] for _ in range(2)])
+        assert np.isclose(l2, lines[-1]["validation/l2"], rtol=1e-5) == (name == "ema_params")
+    # And the same average is what a finished run hands over.
+    total = sum(float(np.abs(leaf).sum()) for leaf in jax.tree.leaves(state["ema_params"]))
+    np.testing.assert_allclose(json.loads((workdir / "finished.json").read_text()), total, rtol=1e-5)
+
+
+def test_profile_cache_and_the_overview_of_parameters(tmp_path):
+    arguments = [
+        "--num_steps=8",
+        "--profile=2",
+        f"--compilation_cache={tmp_path / 'cache'}",
+        "--accumulate=2",
+        "--remat",
+    ]
+    always = {"JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    command = tiny_training.command(tmp_path / "run", *arguments)
+    environment = tiny_training.environment() | always
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "run" / "profile").rglob("*.xplane.pb"))
+    assert any("step" in path.name for path in (tmp_path / "cache").iterdir())
+    table = {line.split()[0]: line.split()[1:] for line in done.stderr.splitlines() if len(line.split()) == 4}
+    assert table["Conv_0"][:2] == ["2", "112"] and table["tiny_network"][:2] == ["4", "223"]
+
+
 def test_schedule_warms_up_and_falls_to_zero():
     optimizer = train_state.make_optimizer(1.0, 10, 4)
     params, rates = jnp.zeros(()), []
@@ -210,13 +275,6 @@ def test_schedule_warms_up_and_falls_to_zero():
         rates.append(-float(update))
     np.testing.assert_allclose(rates[:4], [0.25, 0.5, 0.75, 1.0], rtol=1e-4)
     assert rates[-1] == 0 and all(a >= b - 1e-5 for a, b in itertools.pairwise(rates[3:]))
-
-
-def test_a_batch_that_the_devices_cannot_share(monkeypatch):
-    mesh = types.SimpleNamespace(local_mesh=types.SimpleNamespace(size=8), size=8)
-    monkeypatch.setattr(sharding, "batch_sharding", lambda mesh: None)
-    with pytest.raises(UserError, match="multiple of 8"):
-        train_state.shard_batch({"image": np.zeros((12, 2))}, mesh)
 
 
 # --- examples of the contract ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ For tests that train in a process of their own; `--model=tiny`. The dataset `mem
 import contextlib
 import dataclasses
 import json
+import os
 import sys
 import types
 from pathlib import Path
@@ -52,7 +53,8 @@ class TinyTask:
             noise = self.noise * jax.random.normal(rng, output.shape)
             l2 = jnp.square(output + noise - batch["image"] / 255 + frozen["offset"]).mean()
             shade = jnp.where((batch["index"] == self.poison_at).any(), jnp.nan, jnp.abs(output).mean())
-            return l2 + 0.1 * shade, {"l2": l2, "shade": shade}
+            seen = (2.0 ** batch["index"]).sum()  # which examples: exact in float32, as long as no example is met twice
+            return l2 + 0.1 * shade, {"l2": l2, "shade": shade, "seen": seen}
 
         return {self.players: loss_fn}
 
@@ -90,6 +92,35 @@ def grain_source(batch_size, seed):
 
     dataset = grain.MapDataset.source(rows).seed(seed).shuffle().repeat().random_map(noisy)
     return input_pipeline.FileBatches(dataset, batch_size, grain.ReadOptions(num_threads=2))
+
+
+def saved_state(workdir, step):
+    """The state of a checkpoint as a tree of NumPy arrays, whatever devices it lay on."""
+    import orbax.checkpoint as ocp
+
+    folder = Path(workdir).absolute() / "checkpoints" / str(step) / "state"
+    with ocp.PyTreeCheckpointer() as reader:
+        shapes = reader.metadata(folder).item_metadata.tree
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes)
+        return reader.restore(folder, restore_args=as_numpy)
+
+
+def metrics(workdir):
+    """The lines of metrics.jsonl without times."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("time", "steps_per_second")} for line in lines]
+
+
+def command(workdir, *arguments):
+    """Trains in a process of its own."""
+    always = ["--batch_size=4", "--log_every=1", "--pictures_every=0", "--warmup_steps=2", f"--workdir={workdir}"]
+    return [sys.executable, str(Path(__file__).resolve()), *always, *arguments]
+
+
+def environment(devices: int = 1) -> dict[str, str]:
+    """The environment of such a process, with so many virtual devices."""
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    return {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "OMP_NUM_THREADS": "1"}
 
 
 @contextlib.contextmanager

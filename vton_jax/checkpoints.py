@@ -90,6 +90,7 @@ class Checkpoints:
         # What a killed run left half-written is removed.
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, cleanup_tmp_directories=True)
         self.manager = ocp.CheckpointManager(self.folder, options=options)
+        self.problems = {}  # {step: what its digests say}
         self.saving, self.digesting, self.stop = None, None, threading.Event()
 
     def latest_step(self) -> int | None:
@@ -151,10 +152,12 @@ class Checkpoints:
         `state` may be shapes alone; `kind` is that of the batches.
         """
         for step in sorted(self.manager.all_steps(), reverse=True):
+            if self._problem(step):
+                continue  # `restore` will say so
             try:
                 run, saved = self._read_note(step), self._shapes(step)
             except _UNREADABLE:
-                continue  # `restore` will say so
+                continue
             self._compare(self.folder / str(step), run, saved, state, kind)
             return
 
@@ -191,8 +194,11 @@ class Checkpoints:
 
     def _problem(self, step: int) -> str | None:
         """What is wrong with a checkpoint; "" for nothing, None for unknown. All processes hear the same."""
-        if run_guard.is_remote(self.folder):
-            return ""
+        if step not in self.problems:
+            self.problems[step] = "" if run_guard.is_remote(self.folder) else self._find_problem(step)
+        return self.problems[step]
+
+    def _find_problem(self, step: int) -> str | None:
         found = damage(Path(self.folder / str(step))) if distributed.is_first() else None
         answers = (found, None, "") if distributed.is_first() else ("it is damaged", None, "")
         return answers[distributed.of_first(0 if found else 1 if found is None else 2)]
@@ -219,7 +225,10 @@ class Checkpoints:
     def _shapes(self, step: int) -> dict[str, tuple]:
         with ocp.StandardCheckpointer() as reader:
             metadata = reader.metadata(self.folder / str(step) / "state")
-        return _describe(getattr(metadata, "item_metadata", metadata))
+        shapes = _describe(getattr(metadata, "item_metadata", metadata))
+        if not shapes:
+            raise ValueError("its list of arrays cannot be read")
+        return shapes
 
     def _compare(self, folder, run: dict, saved: dict[str, tuple], state, kind: str) -> None:
         mend = "give another --workdir, or the flags of this run (flags.txt beside its checkpoints)"

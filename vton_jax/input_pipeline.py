@@ -117,10 +117,10 @@ def mannequin_batches(
 
     if split not in sampler.SPLITS:
         raise UserError(f"The mannequin has no split {split!r}; it has {', '.join(sampler.SPLITS)}.")
-    key = jax.random.fold_in(sampler.people_key(seed, split), 0)  # 0: as the released weights were trained
     rows = own_rows(batch_size)
 
     def batch_at(position):
+        key = jax.random.fold_in(sampler.people_key(seed, split), 0)  # 0: as the released weights were trained
         return getattr(sampler, draw)(jax.random.fold_in(key, position), batch_size, tuple(size), rows=rows)
 
     return LiveBatches(batch_at)
