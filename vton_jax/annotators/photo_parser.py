@@ -52,7 +52,8 @@ class PhotoParser:
         for first in range(0, len(frames), _BATCH):
             fitted = [framing.fit(frame, self.size) for frame in frames[first : first + _BATCH]]
             for (_, place), shares in zip(fitted, self.probabilities(np.stack([f for f, _ in fitted])), strict=True):
-                shares = place.restore(shares)
+                # OpenCV shrinks four channels at most.
+                shares = np.dstack([place.restore(part) for part in np.split(shares, (4, 8, 12, 16), -1)])
                 labels.append(shares.argmax(-1).astype(np.uint8))
                 person = labels[-1] > 0
                 confidence.append(float((shares.max(-1) * person).sum() / max(person.sum(), 1)))
