@@ -285,7 +285,7 @@ def test_photos_of_any_size_come_back_in_their_size():
     assert labels.shape == (2, 70, 90) and labels.dtype == np.uint8 and labels.max() < segmentation.NUM_LABELS
     assert confidence.shape == (2,) and (confidence >= 0).all() and (confidence <= 1).all()
     # The mirror image is averaged in: mirroring the photo mirrors the probabilities and exchanges left and right.
-    images = np.random.default_rng(1).integers(0, 255, (1, *parser.size, 3), np.uint8)
+    images = np.random.default_rng(1).integers(0, 255, (1, 64, 32, 3), np.uint8)
     there = parser.probabilities(images)[:, :, ::-1][..., segmentation.MIRROR]
     np.testing.assert_allclose(parser.probabilities(images[:, :, ::-1]), there, atol=1e-4)
 

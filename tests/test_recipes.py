@@ -90,6 +90,7 @@ def test_every_weight_has_a_recipe_and_a_card():
     [
         (("multi_path_cnn_smoke", "--size=48x48"), "multiples of 32"),
         (("garment_cnn_smoke", "--size=50x50"), "multiples of 16"),
+        (("parser_cnn_smoke", "--size=80x64"), "multiples of 32"),
         (("re_map_cnn_smoke", "--layouts=tru"), "--layouts is one of"),
         (("triple_guided_cnn_none_smoke", "--arm=post"), "--arm is one of"),
         (("multi_path_cnn_smoke", "--multi_path_cnn.size=32x32"), "give --size alone"),

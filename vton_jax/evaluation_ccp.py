@@ -83,7 +83,7 @@ def evaluate_ccp(folder: str, ids: str | None = None, weights_folder: str | None
     protocol = {
         "suite": "ccp",
         "ids_hash": ccp.ids_hash(chosen),
-        "size": "x".join(map(str, parser.size)) + ", labels enlarged to the photo",
+        "size": " and ".join(f"{height}x{width}" for height, width in parser.sizes) + ", labels enlarged to the photo",
         "classes": ", ".join(segmentation.CCP_MERGED_LABELS),
         "parser": parser.name,
         "multi_path": multi_path.name,

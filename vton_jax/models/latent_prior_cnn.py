@@ -22,9 +22,9 @@ BLOCK = 8  # pixels a side of the blocks whose label shares are the network's in
 
 class LatentPriorCNN(nn.Module):
     latent_size: int = 128
-    widths: tuple[int, ...] = (64, 96, 128)
-    hidden: int = 256
-    dropout: float = 0.2
+    widths: tuple[int, ...] = (32, 48, 64)
+    hidden: int = 128
+    dropout: float = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -37,7 +37,7 @@ class LatentPriorCNN(nn.Module):
         for width in self.widths[1:]:
             x = layers.ConvBlock(width, stride=2, dtype=self.dtype)(x)
         x = layers.ResidualBlock(dtype=self.dtype)(x)
-        x = layers.ConvBlock(16, kernel=1, dtype=self.dtype)(x)
+        x = layers.ConvBlock(8, kernel=1, dtype=self.dtype)(x)
         x = nn.Dense(self.hidden, dtype=self.dtype)(x.reshape(x.shape[0], -1))
         x = jnp.concatenate([x, w_user.astype(self.dtype), w_pose.astype(self.dtype)], -1)
         h = drop(nn.silu(nn.Dense(self.hidden, dtype=self.dtype)(x)))
