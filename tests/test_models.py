@@ -292,8 +292,8 @@ def test_the_adversarial_option_gives_both_players_their_gradient():
         assert max(jax.tree.leaves(moved)) > 0
     # A flat donor shows no person: its place is the output's.
     people = task._people(batch)
-    np.testing.assert_array_equal(people["image"][2], batch["output_image"][0])
-    np.testing.assert_array_equal(people["image"][3], batch["donor_image"][1])
+    np.testing.assert_array_equal(people["image"][1], batch["output_image"][0])
+    np.testing.assert_array_equal(people["image"][4], batch["donor_image"][1])
 
 
 def test_every_task_says_what_sizes_it_takes():

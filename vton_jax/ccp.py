@@ -5,7 +5,6 @@ Alphabet: a number is a string such as "0013"; photos are uint8 [H, W, 3], label
 (`segmentation.CCP_LABELS`). Photos whose number ends in 3 are for validation.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -56,8 +55,3 @@ def read(folder: str | Path, number: str) -> tuple[np.ndarray, np.ndarray]:
     if labels is None or labels.shape != photo.shape[:2] or labels.max() >= len(segmentation.CCP_LABELS):
         raise UserError(f"{path} is no label map of its photo's size with ids below {len(segmentation.CCP_LABELS)}.")
     return photo, labels
-
-
-def ids_hash(chosen: list[str]) -> str:
-    """Twelve hexadecimal digits that stand for a set of numbers, whatever their order."""
-    return hashlib.sha256("\n".join(sorted(chosen)).encode()).hexdigest()[:12]

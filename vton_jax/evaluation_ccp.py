@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vton_jax import ccp, evaluation, framing, metrics, segmentation, visualize, weights
+from vton_jax import ccp, evaluation, framing, metrics, segmentation, splits, visualize, weights
 from vton_jax.annotators.multi_path import MultiPath
 from vton_jax.annotators.photo_parser import PhotoParser
 from vton_jax.errors import UserError
@@ -82,7 +82,7 @@ def evaluate_ccp(folder: str, ids: str | None = None, weights_folder: str | None
     titles = ["photo", "true labels", "ParserCNN", "MultiPathCNN", "ParserCNN over the photo"]
     protocol = {
         "suite": "ccp",
-        "ids_hash": ccp.ids_hash(chosen),
+        "split_hash": splits.split_hash(chosen),
         "size": " and ".join(f"{height}x{width}" for height, width in parser.sizes) + ", labels enlarged to the photo",
         "classes": ", ".join(segmentation.CCP_MERGED_LABELS),
         "parser": parser.name,

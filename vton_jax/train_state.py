@@ -171,6 +171,9 @@ def make_train_step(
             params = jax.lax.with_sharding_constraint(params, sharding.replicated(mesh))
         gradients, metrics = (in_parts if accumulate > 1 else gradients_of)(params, frozen, batch, step_key)
         if spread:
+            # In two steps: asked for parts at once, XLA splits the backward convolutions by channels and sends all
+            # activations around.
+            gradients = jax.lax.with_sharding_constraint(gradients, sharding.replicated(mesh))
             gradients = jax.lax.with_sharding_constraint(gradients, sharding.state_shardings(gradients, mesh))
         metrics["gradient_norm"] = optax.global_norm(gradients)
         if len(gradients) > 1:

@@ -89,9 +89,7 @@ class TryOn:
             name = "re_map_cnn_joint" if arm == "joint" else "re_map_cnn"
             self.re_map, self._re_map, _, _ = _network("re_map_cnn", ReMapCNN, at(name))
         self._whiten, self._colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
-        self.latent_prior, self._latent_prior, _, _ = _network(
-            "latent_prior_cnn", LatentPriorCNN, at("latent_prior_cnn")
-        )
+        self._prior_file = at("latent_prior_cnn")
         self._small = (self.size[0] // 2, self.size[1] // 2)
         self._optimizer = optax.adam(LEARNING_RATE, b1=0.8, b2=0.95)
         loss = inversion.layout_loss(self._decode, self._whiten, PRIOR_WEIGHT, POSE_WEIGHT)
@@ -219,14 +217,19 @@ class TryOn:
         return self._in_batches(lambda part: self._compose_pairs(*part), pairs, batch)
 
     @functools.cached_property
+    def _prior(self):
+        # Read on first use: data/latents.py, which it learns from, comes before it.
+        network, params, _, _ = _network("latent_prior_cnn", LatentPriorCNN, self._prior_file)
+        return functools.partial(network.apply, params)
+
+    @functools.cached_property
     def _target(self):
         def target(coarse, points, visible, z_user, z_pose):
             maps = keypoints.pose_map(keypoints.scale(points, self.size, self._small), visible, self._small, POSE_SIGMA)
             labels = coarse.astype(jnp.int32)
             shares = segmentation.soft_maps(labels, latent_prior_cnn.BLOCK)
-            expected = self.latent_prior.apply(
-                self._latent_prior, shares, self._whiten(jnp.broadcast_to(z_user, z_pose.shape)), self._whiten(z_pose)
-            )
+            z_user = jnp.broadcast_to(z_user, z_pose.shape)
+            expected = self._prior(shares, self._whiten(z_user), self._whiten(z_pose))
             return {
                 "segmentation": segmentation.soft_maps(labels, 2),
                 "pose": maps,

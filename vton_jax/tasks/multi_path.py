@@ -57,7 +57,9 @@ class MultiPathTask:
             if "donor_flat" in batch:
                 flat = batch["donor_flat"].reshape((-1,) + (1,) * (parts["donor"].ndim - 1))
                 parts["donor"] = jnp.where(flat, parts["output"], parts["donor"])
-            out[name] = jnp.concatenate([parts[p] for p in PEOPLE])
+            # Side by side, then flattened: joined along the batch, sharded rows would have to be dealt anew.
+            side_by_side = jnp.stack([parts[p] for p in PEOPLE], 1)
+            out[name] = side_by_side.reshape(-1, *side_by_side.shape[2:])
         return out
 
     def _loss(self, params, frozen, batch, rng):
