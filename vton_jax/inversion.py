@@ -82,10 +82,11 @@ def iterate(
     patience: int = 12,
     tolerance: float = 0.01,
 ) -> Iterator[tuple[Inversion, np.ndarray]]:
-    """Runs compiled `steps` until the error stops falling; yields (state, errors of the last call) after each call.
+    """Runs compiled `steps` until the loss stops falling; yields (state, errors of the last call) after each call.
 
-    It has stopped falling when the mean Err of the batch has not sunk by the share `tolerance` for `patience`
-    iterations. Raises: FloatingPointError where Err is not finite.
+    It has stopped falling when the best loss of the batch, a mean, has not sunk by the share `tolerance` for `patience`
+    iterations. Err is watched, not waited for: while the prior draws z to where it is expected, Err may rest.
+    Raises: FloatingPointError where Err is not finite.
     """
     best, since, done = np.inf, 0, 0
     while done < max_iterations:
@@ -94,8 +95,8 @@ def iterate(
         if not np.isfinite(errors).all():
             raise FloatingPointError(f"the backward procedure diverged at iteration {done}")
         done += len(errors)
-        lowest = errors.mean(1).min()
-        since = 0 if lowest < best * (1 - tolerance) else since + len(errors)
+        lowest = float(np.mean(state.best_loss))
+        since = 0 if not np.isfinite(best) or lowest < best - tolerance * abs(best) else since + len(errors)
         best = min(best, lowest)
         yield state, errors
         if since >= patience:
