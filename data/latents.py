@@ -86,6 +86,7 @@ def main() -> None:
             np.savez_compressed(part, **chunk_of(system, FLAGS.first + index))
             os.replace(part, path)
         progress.advance(index + 1)
+        progress.show(index + 1, {})
     progress.close()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vton_jax import input_pipeline, segmentation
+from vton_jax.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,7 +37,12 @@ def test_prepared_files_become_batches_of_examples_and_mirror_images(tmp_path):
         z = np.arange(12, dtype=np.float32).reshape(3, 2, 2) + 100 * number
         np.savez(tmp_path / f"{number:04d}.npz", z_user=z, coarse_maps=z.astype(np.uint8))
     (tmp_path / "0002.part.npz").write_bytes(b"half a file")
-    batches = input_pipeline.open_batches(str(tmp_path), 4, seed=0, size=(64, 64))
+    batches = input_pipeline.open_batches(str(tmp_path), 4, seed=0, size=(64, 64), draw="case_batch")
     seen = np.concatenate([next(batches)["z_user"] for _ in range(3)])
     wanted = np.concatenate([np.arange(12).reshape(6, 2) + 100 * n for n in range(2)])
     assert sorted(seen[:, 0]) == sorted(wanted[:, 0])  # every one of the twelve once
+    with pytest.raises(UserError, match="latent_prior_cnn learns from"):
+        input_pipeline.open_batches(str(tmp_path), 4, seed=0, size=(64, 64))
+    (tmp_path / "0003.npz").write_bytes(b"half a file")
+    with pytest.raises(UserError, match=r"0003\.npz is damaged"):
+        input_pipeline.open_batches(str(tmp_path), 4, seed=0, size=(64, 64), draw="case_batch")

@@ -10,6 +10,7 @@ number of processes: `batch_size` is that of all processes together, and each dr
 
 import os
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,8 +147,11 @@ def prepared_batches(folder: str | Path, batch_size: int, seed: int) -> Position
     files = sorted(path for path in Path(folder).glob("*.npz") if not path.name.endswith(".part.npz"))
     parts = []
     for path in files:
-        with np.load(path) as file:
-            parts.append({name: file[name].reshape(-1, *file[name].shape[2:]) for name in file.files})
+        try:
+            with np.load(path) as file:
+                parts.append({name: file[name].reshape(-1, *file[name].shape[2:]) for name in file.files})
+        except (OSError, ValueError, zipfile.BadZipFile):
+            raise UserError(f"{path} is damaged; remove it and let data/latents.py make it again.") from None
     return memory_batches({n: np.concatenate([p[n] for p in parts]) for n in parts[0]}, batch_size, seed)
 
 
@@ -268,6 +272,8 @@ def open_batches(
     if dataset == "mannequin":
         return mannequin_batches(seed, batch_size, size, split, draw)
     if any(Path(dataset).glob("*.npz")):
+        if draw != "case_batch":
+            raise UserError(f"{dataset} holds what latent_prior_cnn learns from; this --model needs another --dataset.")
         return prepared_batches(dataset, batch_size, seed)
     return tfds_batches(dataset, split, batch_size, seed, size, augmentation.at_random if split == "train" else None)
 

@@ -99,8 +99,7 @@ def _given(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
     return jnp.stack([segmentation.region(labels, segmentation.GARMENT_LABELS[t]) for t in types])[garment_type]
 
 
-def _example(key: jax.Array, size: tuple[int, int], samples: int, also: tuple[str, ...] = ()) -> dict:
-    """One example; `also` names further frames: 'pose', an other person as the pose image shows one."""
+def _example(key: jax.Array, size: tuple[int, int], samples: int, pose_image: bool) -> dict:
     case = _case(key)
     stage = functools.partial(render.stage_person, size=size)
     donor, donor_outfit = case["donor"], case["donor_outfit"]
@@ -116,7 +115,7 @@ def _example(key: jax.Array, size: tuple[int, int], samples: int, also: tuple[st
     scenes = {"input": case["scene"], "output": case["scene"], "donor": _pick(flat, table, case["donor_scene"])}
     people_ = {"input": case["person"], "output": case["person"], "donor": donor}
     outfits = {"input": case["worn"], "output": case["output_outfit"], "donor": donor_outfit}
-    if "pose" in also:
+    if pose_image:
         keys = jax.random.split(jax.random.fold_in(key, 1), 3)
         people_["pose"], outfits["pose"] = people.sample_identity(keys[0]), people.sample_outfit(keys[1])
         scenes["pose"] = people.sample_scene(keys[2])
@@ -152,31 +151,24 @@ def _example(key: jax.Array, size: tuple[int, int], samples: int, also: tuple[st
     return example
 
 
-@functools.partial(jax.jit, static_argnames=("batch_size", "size", "samples", "rows"))
+@functools.partial(jax.jit, static_argnames=("batch_size", "size", "samples", "rows", "pose_image"))
 def training_batch(
     key: jax.Array,
     batch_size: int,
     size: tuple[int, int] = render.SIZE,
     samples: int = 2,
     rows: tuple[int, int] | None = None,
+    pose_image: bool = False,
 ) -> dict:
     """A batch of Pose-and-Dress examples, each the counterfactual truth of its key.
 
-    `rows` (first, number) draws only these of the batch, as they would be in the whole.
+    `rows` (first, number) draws only these of the batch, as they would be in the whole. `pose_image` adds one: somebody
+    else, in clothes of their own, in the output's pose.
     """
-    return _over_batch(lambda k: _example(k, size, samples), _keys(key, batch_size, rows))
+    return _over_batch(lambda k: _example(k, size, samples, pose_image), _keys(key, batch_size, rows))
 
 
-@functools.partial(jax.jit, static_argnames=("batch_size", "size", "samples", "rows"))
-def case_batch(
-    key: jax.Array,
-    batch_size: int,
-    size: tuple[int, int] = render.SIZE,
-    samples: int = 2,
-    rows: tuple[int, int] | None = None,
-) -> dict:
-    """`training_batch` with the pose image: somebody else, in clothes of their own, in the output's pose."""
-    return _over_batch(lambda k: _example(k, size, samples, ("pose",)), _keys(key, batch_size, rows))
+case_batch = functools.partial(training_batch, pose_image=True)
 
 
 def _garment(key: jax.Array, size: tuple[int, int], samples: int) -> dict:

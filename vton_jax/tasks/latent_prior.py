@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax import composition, geometry, inversion, keypoints, segmentation, visualize, weights
+from vton_jax.errors import UserError
 from vton_jax.models import latent_prior_cnn as latent_prior
 from vton_jax.tasks.players import check_size, frozen_multi_path, load, settings_of, to_float
 from vton_jax.types import Layout
@@ -24,7 +25,6 @@ class LatentPriorTask:
     latent_prior_cnn: latent_prior.LatentPriorCNN = dataclasses.field(default_factory=latent_prior.LatentPriorCNN)
     size: tuple[int, int] = (256, 192)
     multi_path_weights: str = ""
-    layout_weight: float = 0.0  # of the decoded layout's cross-entropy: sharper, and twenty times the work
     init_from: str = ""
     export: str = ""
     players = ("latent_prior_cnn",)
@@ -34,7 +34,8 @@ class LatentPriorTask:
         check_size(self.size, 32, "LatentPriorCNN")
 
     def init(self, key, batch):
-        del batch  # the size says it all
+        if not {"coarse_maps", "pose_image"} & set(batch):
+            raise UserError("latent_prior_cnn learns from --dataset=mannequin or from a folder of data/latents.py.")
         height, width = (side // latent_prior.BLOCK for side in self.size)
         maps = jnp.zeros((1, height, width, segmentation.NUM_LABELS))
         w = jnp.zeros((1, self.latent_prior_cnn.latent_size))
@@ -46,15 +47,18 @@ class LatentPriorTask:
         self._whiten, self._colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
         return {"multi_path_cnn": params}
 
-    def _apply(self, frozen, *arguments):
-        return self._reader.apply(frozen["multi_path_cnn"], *arguments[:-1], method=arguments[-1])
+    def _encode(self, frozen, image):
+        return self._reader.apply(frozen["multi_path_cnn"], to_float(image), method="encode")
+
+    def _decode(self, frozen, z, *paths):
+        return self._reader.apply(frozen["multi_path_cnn"], z, paths, method="decode")
 
     def _read(self, frozen, batch):
         """Frames to latents and coarse maps, as the try-on path reads them; the donor's layout is the truth."""
-        z = {name: self._apply(frozen, to_float(batch[f"{name}_image"]), "encode") for name in ("input", "pose")}
+        z = {name: self._encode(frozen, batch[f"{name}_image"]) for name in ("input", "pose")}
         layouts = {}
         for name, latent in z.items():
-            out = self._apply(frozen, latent, ("segmentation", "pose"), "decode")
+            out = self._decode(frozen, latent, "segmentation", "pose")
             labels = geometry.resize(out["segmentation"], self.size).argmax(-1).astype(jnp.uint8)
             points, visible, _ = keypoints.read_pose_map(out["pose"])
             points = keypoints.scale(points, out["pose"].shape[1:3], self.size)
@@ -64,7 +68,7 @@ class LatentPriorTask:
         return {
             "z_user": z["input"],
             "z_pose": z["pose"],
-            "z_output": self._apply(frozen, to_float(batch["output_image"]), "encode"),
+            "z_output": self._encode(frozen, batch["output_image"]),
             "coarse_maps": self._shares(compose(layouts["input"], donor, layouts["pose"], batch["garment_type"])),
             "output_segmentation": batch["output_segmentation"],
         }
@@ -84,14 +88,7 @@ class LatentPriorTask:
         batch = batch if "coarse_maps" in batch else self._read(frozen, batch)
         outputs = self._outputs(params, batch, train=True, rngs={"dropout": rng})
         terms = latent_prior.loss(outputs, self._whiten(batch["z_output"]))
-        value = terms["likelihood"]
-        if self.layout_weight:
-            z = self._colour(outputs["mean"])
-            logits = self._apply(frozen, z, ("segmentation",), "decode")["segmentation"]
-            truth = segmentation.soft_maps(batch["output_segmentation"].astype(jnp.int32), 2)
-            terms["layout"] = -jnp.mean(jnp.sum(truth * jax.nn.log_softmax(logits), -1))
-            value = value + self.layout_weight * terms["layout"]
-        return value, terms
+        return terms["likelihood"], terms
 
     def losses(self):
         return {"latent_prior_cnn": self._loss}
@@ -100,7 +97,7 @@ class LatentPriorTask:
         def show(params, frozen, batch):
             batch = batch if "coarse_maps" in batch else self._read(frozen, batch)
             z = self._colour(self._outputs(params, batch)["mean"])
-            return batch, self._apply(frozen, z, ("segmentation",), "decode")["segmentation"].argmax(-1)
+            return batch, self._decode(frozen, z, "segmentation")["segmentation"].argmax(-1)
 
         batch = jax.tree.map(lambda a: a[:6], batch)
         batch, labels = jax.device_get(jax.jit(show)(params, frozen, batch))
