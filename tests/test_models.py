@@ -12,6 +12,7 @@ import pytest
 
 from vton_jax import dressing, geometry, keypoints, losses, metrics, segmentation, train_state, weights
 from vton_jax.models import (
+    flow_refinement_cnn,
     garment_cnn,
     latent_prior_cnn,
     multi_path_cnn,
@@ -110,7 +111,7 @@ CASES = {
     ),
     "re_map_cnn": Case(
         lambda size, dtype: re_map_cnn.ReMapCNN(dtype=dtype),
-        ("re_map_cnn", "re_map_cnn_joint"),
+        ("re_map_cnn",),
         _re_map_inputs,
         lambda size: {"flow": (2, *size, 2), "mask": (2, *size, 1), "warped": (2, *size, 3), "coarse_flow": (2, *quarter(size), 2)},  # noqa: E501
         lambda out, size: re_map_cnn.loss(
@@ -118,6 +119,19 @@ CASES = {
             {"flow": jnp.ones((2, *size, 2)), "flow_visible": jnp.ones((2, *size))}, jnp.ones((2, *size)),
         ),
         re_map_cnn.LOSS_WEIGHTS,
+    ),
+    "flow_refinement_cnn": Case(
+        lambda size, dtype: flow_refinement_cnn.FlowRefinementCNN(dtype=dtype),
+        ("flow_refinement_cnn", "flow_refinement_cnn_joint"),
+        lambda size: (
+            pictures(quarter(size), 39), pictures(quarter(size), 36), pictures(quarter(size), 2),
+            pictures(quarter(size), 2, seed=9), pictures(quarter(size), 1)[..., 0] > 0.5,
+        ),
+        lambda size: {"coarse_flow": (2, *quarter(size), 2), "share": (2, *quarter(size), 1)},
+        lambda out, size: flow_refinement_cnn.loss(
+            out, pictures(quarter(size), 2, seed=10), jnp.ones((2, *quarter(size))), jnp.ones((2, *quarter(size)))
+        ),
+        flow_refinement_cnn.LOSS_WEIGHTS,
     ),
     "triple_guided_cnn": Case(
         lambda size, dtype: triple_guided_cnn.TripleGuidedCNN(dtype=dtype),
@@ -184,6 +198,28 @@ def test_cards_recipes_and_weights_agree(name):
         params, settings, _ = weights.load(path, name)
         assert jax.tree.map(jnp.shape, params) == jax.tree.map(lambda leaf: leaf.shape, shapes)
         assert tuple(settings.get("size", size)) == size
+
+
+def test_an_untrained_refinement_is_the_mean_of_both_flows():
+    inputs = CASES["flow_refinement_cnn"].inputs(SMALL)
+    module = flow_refinement_cnn.FlowRefinementCNN()
+    params = jax.jit(module.init, compiler_options=QUICK)(jax.random.PRNGKey(0), *inputs)
+    flow = module.apply(params, *inputs)["coarse_flow"]
+    np.testing.assert_allclose(flow, (inputs[2] + inputs[3]) / 2, atol=1.5)
+    same = (*inputs[:2], inputs[2], inputs[2], inputs[4])
+    zeroed = jax.tree_util.tree_map_with_path(
+        lambda path, a: a * 0 if "Conv_0" in str(path) and "UNet" not in str(path) else a, params
+    )
+    np.testing.assert_allclose(module.apply(zeroed, *same)["coarse_flow"], inputs[2], atol=1e-6)
+
+
+def test_the_refinements_loss_counts_pixels_where_the_flow_is_known():
+    flow = jnp.zeros((1, 8, 8, 2))
+    out = {"coarse_flow": flow + jnp.array([3.0, 4.0])}
+    visible = jnp.zeros((1, 8, 8)).at[:, :4].set(1)
+    terms = flow_refinement_cnn.loss(out, flow.at[:, 4:].set(99), visible, jnp.ones((1, 8, 8)))
+    np.testing.assert_allclose(terms["flow"], np.sqrt(20.0**2 + 1) - 1, rtol=1e-4)  # five pixels there are twenty
+    assert terms["tv"] == 0
 
 
 def test_decode_computes_only_the_paths_asked_for():

@@ -35,14 +35,14 @@ LIMBS = tuple(
     )
 )  # fmt: skip
 TRUNK, SKIRT, NUM_PARTS = 0, 1, 2 + len(LIMBS)
-_FIRST = np.array([limb[1] for limb in LIMBS])
-_SECOND = np.array([limb[2] for limb in LIMBS])
+FIRST = np.array([limb[1] for limb in LIMBS])
+SECOND = np.array([limb[2] for limb in LIMBS])
 _RADII = np.array([limb[3:5] for limb in LIMBS], dtype=np.float32)
 LIMB_LABEL = np.array([limb[5] for limb in LIMBS], dtype=np.int32)
 IS_ARM = np.array(["arm" in limb[0] for limb in LIMBS])
 SHINS = np.array([next(i for i, limb in enumerate(LIMBS) if limb[0] == f"{side}-shin") for side in ("left", "right")])
 _FROM_TRUNK = np.array(["upper-arm" in limb[0] or "thigh" in limb[0] for limb in LIMBS])
-_OTHER_SIDE = np.array([4, 5, 6, 7, 0, 1, 2, 3])
+OTHER_SIDE = np.array([4, 5, 6, 7, 0, 1, 2, 3])
 # The head's points in body heights about its centre: to the person's left, downwards, forwards.
 _HEAD_JOINTS = np.array([ID[n] for n in ("nose", "right-eye", "left-eye", "right-ear", "left-ear")])
 _HEAD_POINTS = np.array(
@@ -64,7 +64,7 @@ class Body:
     head_turn: jax.Array  # [2]
 
 
-def _length(vector: jax.Array) -> jax.Array:
+def length_of(vector: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.sum(jnp.square(vector), axis=-1) + 1e-12)
 
 
@@ -94,7 +94,7 @@ def body_of(keypoints: jax.Array, visible: jax.Array, size: tuple[int, int]) -> 
     chains, chain_known = [], []
     for side in ("right", "left"):
         hip, knee, ankle = (k[j[f"{side}-{n}"]] for n in ("hip", "knee", "ankle"))
-        chains.append(_length(knee - hip) + _length(ankle - knee))
+        chains.append(length_of(knee - hip) + length_of(ankle - knee))
         chain_known.append(has(f"{side}-hip", f"{side}-knee", f"{side}-ankle"))
     chains, chain_known = jnp.stack(chains), jnp.stack(chain_known)
     longest = jnp.where(chain_known, chains, 0).max()
@@ -216,21 +216,21 @@ def _turn(k, v, height, middle):
     return place[0], place[1], place[2], unit(yaw[best]), unit(head_yaw[best])
 
 
-def _trunk_axes(body: Body) -> tuple[jax.Array, jax.Array, jax.Array]:
+def trunk_axes(body: Body) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Unit vectors along (neck to hips) and across (to the picture's right), and the trunk's length."""
     spine = body.hips - body.joints[ID["neck"]]
-    length = jnp.maximum(_length(spine), 0.5 * PROPORTIONS["torso"] * body.height)
-    along = spine / _length(spine)
+    length = jnp.maximum(length_of(spine), 0.5 * PROPORTIONS["torso"] * body.height)
+    along = spine / length_of(spine)
     return along, jnp.stack([along[1], -along[0]]), length
 
 
-def _skirt_axes(body: Body) -> tuple[jax.Array, jax.Array]:
-    along = _trunk_axes(body)[0] + jnp.array([0.0, 1.0])
-    along = along / _length(along)
+def skirt_axes(body: Body) -> tuple[jax.Array, jax.Array]:
+    along = trunk_axes(body)[0] + jnp.array([0.0, 1.0])
+    along = along / length_of(along)
     return along, jnp.stack([along[1], -along[0]])
 
 
-def _dot(points: jax.Array, axis: jax.Array) -> jax.Array:
+def dot(points: jax.Array, axis: jax.Array) -> jax.Array:
     return points[..., 0] * axis[0] + points[..., 1] * axis[1]
 
 
@@ -240,14 +240,14 @@ def _width(body: Body, depth) -> jax.Array:
     return body.height * jnp.sqrt(jnp.square(cosine) + jnp.square(depth * sine) + 1e-6)
 
 
-def _trunk_width(body: Body, share: jax.Array) -> jax.Array:
+def trunk_width(body: Body, share: jax.Array) -> jax.Array:
     """Apparent width at `share` of the way from neck to hips: shoulders are flatter than the chest."""
     p = PROPORTIONS
     depth = p["shoulder_depth"] + (p["trunk_depth"] - p["shoulder_depth"]) * jnp.clip((share - 0.1) / 0.25, 0, 1)
     return _width(body, depth)
 
 
-def _skirt_width(body: Body) -> jax.Array:
+def skirt_width(body: Body) -> jax.Array:
     """A skirt makes room for striding knees, which stand out sideways when the person is seen from the side."""
     knees = body.joints[np.array([ID["right-knee"], ID["left-knee"]])][:, 0]
     # A hidden knee has been guessed half way to a visible ankle.
@@ -264,7 +264,7 @@ def limb_place(points: jax.Array, body: Body) -> tuple[jax.Array, jax.Array]:
     Nearness is the distance to the bone over the limb's radius there: below 1 is on the limb. Place runs from 0 at
     shoulder or hip over 1 at elbow or knee to 2 at wrist or ankle.
     """
-    a, b = body.joints[_FIRST], body.joints[_SECOND]
+    a, b = body.joints[FIRST], body.joints[SECOND]
     shape = (len(LIMBS),) + (1,) * (points.ndim - 1)
     bone = b - a
     squared = jnp.maximum(jnp.sum(jnp.square(bone), -1), 1e-3).reshape(shape)
@@ -278,15 +278,15 @@ def limb_place(points: jax.Array, body: Body) -> tuple[jax.Array, jax.Array]:
 
 def limb_known(body: Body) -> jax.Array:
     """Whether each limb's place [8] is known: its joints are visible, hips and shoulders otherwise well guessed."""
-    return (body.visible[_FIRST] | jnp.asarray(_FROM_TRUNK)) & body.visible[_SECOND]
+    return (body.visible[FIRST] | jnp.asarray(_FROM_TRUNK)) & body.visible[SECOND]
 
 
 def trunk_coordinates(points: jax.Array, body: Body) -> tuple[jax.Array, jax.Array]:
     """(share of the way from neck to hips, signed distance across in trunk half widths) of points [..., 2]."""
-    along, across, length = _trunk_axes(body)
+    along, across, length = trunk_axes(body)
     relative = points - body.joints[ID["neck"]]
-    share = _dot(relative, along) / length
-    return share, _dot(relative, across) / (PROPORTIONS["trunk_half_width"] * _trunk_width(body, share))
+    share = dot(relative, along) / length
+    return share, dot(relative, across) / (PROPORTIONS["trunk_half_width"] * trunk_width(body, share))
 
 
 def covered_share(label: jax.Array, body: Body, garment: jax.Array, arms: bool) -> jax.Array:
@@ -298,9 +298,9 @@ def covered_share(label: jax.Array, body: Body, garment: jax.Array, arms: bool) 
     """
     index = np.flatnonzero(arms == IS_ARM)
     steps, offsets = np.linspace(0.03, 0.97, 24, dtype=np.float32), np.array([-0.4, 0.0, 0.4], np.float32)
-    a, b = body.joints[_FIRST[index]], body.joints[_SECOND[index]]
+    a, b = body.joints[FIRST[index]], body.joints[SECOND[index]]
     bone = b - a
-    across = jnp.stack([bone[:, 1], -bone[:, 0]], -1) / _length(bone)[:, None]
+    across = jnp.stack([bone[:, 1], -bone[:, 0]], -1) / length_of(bone)[:, None]
     aside = offsets * _RADII[index].mean(-1, keepdims=True) * body.height  # [4, 3]
     points = a[:, None, None] + bone[:, None, None] * steps[:, None, None]
     points = points + across[:, None, None] * aside[:, None, :, None]  # [4, 24, 3, 2]
@@ -326,7 +326,7 @@ def shoe_top(label: jax.Array, body: Body) -> jax.Array:
     it is an ankle boot's, or where the shoe appears, whichever is higher. `label` int [H, W].
     """
     steps = np.linspace(0.3, 1.0, 36, dtype=np.float32)
-    a, b = body.joints[_FIRST[SHINS]], body.joints[_SECOND[SHINS]]
+    a, b = body.joints[FIRST[SHINS]], body.joints[SECOND[SHINS]]
     read = warp_nearest(label, a[:, None] + (b - a)[:, None] * steps[:, None], 0)  # [2, 36]
     shoe = (read == np.array(segmentation.SHOES)[:, None]) & limb_known(body)[SHINS][:, None]
     shod, first = shoe.any(1), jnp.argmax(shoe, 1)
@@ -380,40 +380,40 @@ def backward_points(points: jax.Array, target: Body, source: Body) -> tuple[jax.
     Returns the points and, [P], the source's part that each reads.
     """
     scale = source.height / target.height
-    along, across, length = _trunk_axes(target)
-    source_along, source_across, source_length = _trunk_axes(source)
+    along, across, length = trunk_axes(target)
+    source_along, source_across, source_length = trunk_axes(source)
     relative = points - target.joints[ID["neck"]]
-    down, side = _dot(relative, along), _dot(relative, across)
+    down, side = dot(relative, along), dot(relative, across)
     share = down / length
     mirror = jnp.where(target.turn[0] * source.turn[0] < 0, -1.0, 1.0)
-    side = side * mirror * _trunk_width(source, share) / _trunk_width(target, share)
+    side = side * mirror * trunk_width(source, share) / trunk_width(target, share)
     down = _bend(down, length, source_length, scale)
     trunk = source.joints[ID["neck"]] + down[..., None] * source_along + side[..., None] * source_across
 
-    along, across = _skirt_axes(target)
-    source_along, source_across = _skirt_axes(source)
+    along, across = skirt_axes(target)
+    source_along, source_across = skirt_axes(source)
     relative = points - target.hips
-    down = _dot(relative, along)
+    down = dot(relative, along)
     down = jnp.where(down > 0, down * source.leg / target.leg, down * scale)
-    side = _dot(relative, across) * mirror * _skirt_width(source) / _skirt_width(target)
+    side = dot(relative, across) * mirror * skirt_width(source) / skirt_width(target)
     skirt = source.hips + down[..., None] * source_along + side[..., None] * source_across
 
     known = limb_known(source)
-    both_hidden = ~known & ~known[_OTHER_SIDE]
+    both_hidden = ~known & ~known[OTHER_SIDE]
     before = jnp.where(both_hidden & jnp.asarray(~_FROM_TRUNK), jnp.arange(len(LIMBS)) - 1, jnp.arange(len(LIMBS)))
-    read = jnp.where(~known[before] & known[_OTHER_SIDE][before], jnp.asarray(_OTHER_SIDE)[before], before)
-    first, second = source.joints[_FIRST][read], source.joints[_SECOND][read]
+    read = jnp.where(~known[before] & known[OTHER_SIDE][before], jnp.asarray(OTHER_SIDE)[before], before)
+    first, second = source.joints[FIRST][read], source.joints[SECOND][read]
     only_end = before != jnp.arange(len(LIMBS))
     limbs = []
     for i in range(len(LIMBS)):
-        a, bone = target.joints[_FIRST[i]], target.joints[_SECOND[i]] - target.joints[_FIRST[i]]
-        length, source_length = jnp.maximum(_length(bone), 1.0), _length(second[i] - first[i])
-        along, source_along = bone / _length(bone), (second[i] - first[i]) / source_length
+        a, bone = target.joints[FIRST[i]], target.joints[SECOND[i]] - target.joints[FIRST[i]]
+        length, source_length = jnp.maximum(length_of(bone), 1.0), length_of(second[i] - first[i])
+        along, source_along = bone / length_of(bone), (second[i] - first[i]) / source_length
         relative = points - a
-        down = _dot(relative, along)
+        down = dot(relative, along)
         at_end = jnp.where((down > 0) & (down < length), 0.93 * source_length, 1e4)
         down = jnp.where(only_end[i], at_end, _bend(down, length, source_length, scale))
-        side = _dot(relative, jnp.stack([along[1], -along[0]])) * scale
+        side = dot(relative, jnp.stack([along[1], -along[0]])) * scale
         source_across = jnp.stack([source_along[1], -source_along[0]])
         limbs.append(first[i] + down[..., None] * source_along + side[..., None] * source_across)
     return jnp.stack([trunk, skirt, *limbs]), jnp.concatenate([jnp.arange(2), 2 + read])

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import geometry, segmentation
+from vton_jax import geometry, keypoints, segmentation
+from vton_jax.models.re_map_cnn import POSE_MAP_SIGMA
 
 
 def garment_mask(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
@@ -34,7 +35,40 @@ def place_dress(re_map: dict, dress_image: jax.Array, s_dress: jax.Array, garmen
     return {"dress_image": image, "s_dress": warped_labels}
 
 
+def follow(coarse_flow: jax.Array, dress_image: jax.Array) -> dict:
+    """{'flow' [B, H, W, 2], 'warped' [B, H, W, 3]} of a flow [B, H/4, W/4, 2], in pixels there."""
+    flow = geometry.resize_flow(coarse_flow, dress_image.shape[1:3])
+    # The image is an input: only the flow needs a gradient, which spares the scatter.
+    return {"flow": flow, "warped": geometry.warp(jax.lax.stop_gradient(dress_image), flow)}
+
+
 def blend_after(image: jax.Array, re_map: dict, garment_out: jax.Array) -> jax.Array:
     """ReMap as post-processing: the warped dress over TripleGuidedCNN's result, by the predicted mask."""
     share = re_map["mask"] * garment_out[..., None]
     return image * (1 - share) + re_map["warped"] * share
+
+
+def pose_map(points: jax.Array, visible: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """ReMapCNN's pose maps [..., H/4, W/4, 18] of joints [..., 18, 2] in pixels of `size` (height, width)."""
+    small = (size[0] // 4, size[1] // 4)
+    return keypoints.pose_map(keypoints.scale(points, size, small), visible, small, POSE_MAP_SIGMA)
+
+
+def refinement_inputs(
+    dress_image: jax.Array,
+    dress_labels: jax.Array,
+    donor_points: jax.Array,
+    donor_visible: jax.Array,
+    target_labels: jax.Array,
+    target_points: jax.Array,
+    target_visible: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """FlowRefinementCNN's (donor, target): what may be warped, and what the target shows.
+
+    Args: dress_image [B, H, W, 3]; dress_labels [B, H, W], 0 off the garment; joints [B, 18, 2] with visible [B, 18].
+    """
+    size = dress_labels.shape[1:]
+    shares = [segmentation.soft_maps(labels.astype(jnp.int32), 4) for labels in (dress_labels, target_labels)]
+    colours = geometry.block_means(dress_image, 4)
+    donor = jnp.concatenate([colours, shares[0], pose_map(donor_points, donor_visible, size)], -1)
+    return donor, jnp.concatenate([shares[1], pose_map(target_points, target_visible, size)], -1)

@@ -67,6 +67,12 @@ def resize(image: jax.Array, size: tuple[int, int]) -> jax.Array:
     return jax.image.resize(image, image.shape[:-3] + tuple(size) + image.shape[-1:], "bilinear")
 
 
+def block_means(maps: jax.Array, factor: int) -> jax.Array:
+    """Means over blocks of factor x factor pixels: [..., H, W, C] -> [..., H/factor, W/factor, C]."""
+    *lead, height, width, channels = maps.shape
+    return maps.reshape(*lead, height // factor, factor, width // factor, factor, channels).mean((-4, -2))
+
+
 def resize_flow(flow: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Resizes a flow [..., H, W, 2] and rescales its values to the new pixels."""
     factor = jnp.array([size[1] / flow.shape[-2], size[0] / flow.shape[-3]], dtype=flow.dtype)

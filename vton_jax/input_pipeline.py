@@ -142,16 +142,27 @@ def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) 
     return PositionedBatches(batch_at)
 
 
-def prepared_batches(folder: str | Path, batch_size: int, seed: int) -> PositionedBatches:
-    """Shuffled batches of what `data/latents.py` prepared: .npz files of [K, 2, ...], examples and mirror images."""
+def prepared_batches(
+    folder: str | Path, batch_size: int, seed: int, split: str | None = None, unused: tuple[str, ...] = ()
+) -> PositionedBatches:
+    """Shuffled batches of what `data/latents.py` or `data/guides.py` prepared: .npz files of [K, copies, ...].
+
+    `split` 'validation' is every twentieth file, another one the rest, None all. `unused` names arrays to leave out.
+    Raises UserError where a file is damaged, or none is left.
+    """
     files = sorted(path for path in Path(folder).glob("*.npz") if not path.name.endswith(".part.npz"))
+    if split is not None:
+        files = [path for number, path in enumerate(files) if (number % 20 == 19) == (split == "validation")]
+    if not files:
+        raise UserError(f"{folder} holds no prepared examples for the split {split!r}.")
     parts = []
     for path in files:
         try:
             with np.load(path) as file:
-                parts.append({name: file[name].reshape(-1, *file[name].shape[2:]) for name in file.files})
+                names = [name for name in file.files if name not in unused]
+                parts.append({name: (a := file[name]).reshape(-1, *a.shape[2:]) for name in names})
         except (OSError, ValueError, zipfile.BadZipFile):
-            raise UserError(f"{path} is damaged; remove it and let data/latents.py make it again.") from None
+            raise UserError(f"{path} is damaged; remove it and let the script that made it make it again.") from None
     return memory_batches({n: np.concatenate([p[n] for p in parts]) for n in parts[0]}, batch_size, seed)
 
 

@@ -96,18 +96,20 @@ class Attention(nn.Module):
 
 
 class UNet(nn.Module):
-    """A U-Net on a 4x4-patch embedding: all work at a quarter of the resolution and below.
+    """A U-Net on a 4x4-patch embedding (`patch`): all work at a quarter of the resolution and below.
 
     `widths` are the channels at strides 4, 8, 16. Attention at the last stride lets any place reach any other, which is
     what moving a dress across a body needs. Returns features at stride 4.
     """
 
     widths: tuple[int, ...] = (96, 128, 160)
+    patch: int = 4
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = nn.Conv(self.widths[0], (4, 4), (4, 4), dtype=self.dtype)(x.astype(self.dtype))
+        size = (self.patch, self.patch)
+        x = nn.Conv(self.widths[0], size, size, dtype=self.dtype)(x.astype(self.dtype))
         skips = []
         for level, width in enumerate(self.widths):
             if level:

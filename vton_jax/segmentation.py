@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vton_jax import geometry
+
 LABELS = (
     "background", "hat", "hair", "sunglasses", "upper-clothes", "skirt", "pants", "dress", "belt", "left-shoe",
     "right-shoe", "face", "left-leg", "right-leg", "left-arm", "right-arm", "bag", "scarf",
@@ -192,7 +194,4 @@ def dress_only(image, segmentation, garment_type: str):
 
 def soft_maps(segmentation: jax.Array, factor: int) -> jax.Array:
     """Label ids [..., H, W] -> shares of each label [..., H/factor, W/factor, 18] in blocks of factor x factor."""
-    maps = one_hot(segmentation)
-    *lead, height, width, labels = maps.shape
-    maps = maps.reshape(*lead, height // factor, factor, width // factor, factor, labels)
-    return maps.mean((-4, -2))
+    return geometry.block_means(one_hot(segmentation), factor)

@@ -18,13 +18,24 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vton_jax import composition, dressing, garment_landmarks, geometry, inversion, keypoints, segmentation, weights
+from vton_jax import (
+    composition,
+    cylinder_flow,
+    dressing,
+    garment_landmarks,
+    geometry,
+    inversion,
+    keypoints,
+    segmentation,
+    weights,
+)
 from vton_jax.errors import UserError
 from vton_jax.models import latent_prior_cnn
+from vton_jax.models.flow_refinement_cnn import FlowRefinementCNN
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.multi_path_cnn import POSE_SIGMA, MultiPathCNN
-from vton_jax.models.re_map_cnn import POSE_MAP_SIGMA, ReMapCNN
+from vton_jax.models.re_map_cnn import ReMapCNN
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
 from vton_jax.types import Layout
 
@@ -86,8 +97,8 @@ class TryOn:
         self.triple_guided, self._triple, _, _ = _network("triple_guided_cnn", TripleGuidedCNN, at(name))
         self.re_map, self._re_map = None, None
         if arm != "none":
-            name = "re_map_cnn_joint" if arm == "joint" else "re_map_cnn"
-            self.re_map, self._re_map, _, _ = _network("re_map_cnn", ReMapCNN, at(name))
+            self.re_map, self._re_map, _, _ = _network("re_map_cnn", ReMapCNN, at("re_map_cnn"))
+            self._refinement_file = at("flow_refinement_cnn_joint" if arm == "joint" else "flow_refinement_cnn")
         self._whiten, self._colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
         self._prior_file = at("latent_prior_cnn")
         self._small = (self.size[0] // 2, self.size[1] // 2)
@@ -293,36 +304,63 @@ class TryOn:
     # ---------------------------------------------------------------------------------------------------- the picture
 
     @functools.cached_property
+    def _refinement(self):
+        # Read on first use: data/guides.py, which it learns from, comes before it.
+        network, params, _, _ = _network("flow_refinement_cnn", FlowRefinementCNN, self._refinement_file)
+        return functools.partial(network.apply, params)
+
+    def _first_stage(self, params, donor: Donor, final, points, visible) -> dict:
+        """ReMapCNN's outputs and the geometric flow, 'first_flow' with 'first_shown'; everything has an axis B."""
+        labels = donor.layout.segmentation.astype(jnp.int32)
+        dress_labels = jnp.where(dressing.garment_mask(labels, donor.garment_type), labels, 0)
+        joints = donor.layout.keypoints, donor.layout.visible
+        poses = (dressing.pose_map(*of, self.size) for of in (joints, (points, visible)))
+        maps = (segmentation.one_hot(of) for of in (dress_labels, final.astype(jnp.int32)))
+        out = self.re_map.apply(params, donor.image, *maps, *poses)
+        first, shown = cylinder_flow.first_flow(final, points, visible, labels, *joints, donor.garment_type, donor.flat)
+        return out | {"first_flow": first, "first_shown": shown, "dress_labels": dress_labels}
+
+    def _remapped(self, params, donor: Donor, final, points, visible) -> dict:
+        """ReMapCNN's outputs with the flow as FlowRefinementCNN leaves it."""
+        out = self._first_stage(params, donor, final, points, visible)
+        joints = donor.layout.keypoints, donor.layout.visible
+        inputs = dressing.refinement_inputs(donor.image, out["dress_labels"], *joints, final, points, visible)
+        refined = self._refinement(*inputs, *(out[n] for n in ("coarse_flow", "first_flow", "first_shown")))
+        return out | refined | dressing.follow(refined["coarse_flow"], donor.image)
+
+    @functools.cached_property
+    def _flows(self):
+        names = ("coarse_flow", "mask", "first_flow", "first_shown")
+        return jax.jit(lambda *a: {n: value for n, value in self._first_stage(*a).items() if n in names})
+
+    def flows(self, donors: Donor, final: np.ndarray, points: np.ndarray, visible: np.ndarray, batch: int = 8) -> dict:
+        """What FlowRefinementCNN starts from, for donors [B] and target maps [B, H, W] with joints [B, 18, 2]:
+        ReMapCNN's 'coarse_flow' and 'mask', and the geometric 'first_flow' with 'first_shown'."""
+        return self._in_batches(lambda part: self._flows(self._re_map, *part), (donors, final, points, visible), batch)
+
+    @functools.cached_property
     def _dress(self):
         def dress(triple, re_map_params, user_image, user_labels, donor, final, pose_points, pose_visible):
             count = final.shape[0]
-            small = (self.size[0] // 4, self.size[1] // 4)
-            spread = lambda a: jnp.broadcast_to(a, (count, *a.shape)) if a.ndim == 3 else a  # noqa: E731
-            one_hot = segmentation.one_hot
-            types = jnp.broadcast_to(donor.garment_type, (count,))
-            labels = jnp.broadcast_to(donor.layout.segmentation, (count, *self.size)).astype(jnp.int32)
-            donated = dressing.garment_mask(labels, types)
-            s_dress = one_hot(jnp.where(donated, labels, 0))
-            s_output = one_hot(final.astype(jnp.int32))
-            s_input = one_hot(jnp.broadcast_to(user_labels, (count, *self.size)).astype(jnp.int32))
-            garment_out = dressing.garment_mask(final.astype(jnp.int32), types)
-            dress_image, user = spread(donor.image), spread(user_image)
+            spread = lambda a: jnp.broadcast_to(a, (count, *jnp.shape(a)))  # noqa: E731
+            if donor.image.ndim == 3:
+                donor = jax.tree.map(spread, donor)
+                user_image, user_labels = spread(user_image), spread(user_labels)
+            labels = donor.layout.segmentation.astype(jnp.int32)
+            donated = dressing.garment_mask(labels, donor.garment_type)
+            s_dress = segmentation.one_hot(jnp.where(donated, labels, 0))
+            s_output = segmentation.one_hot(final.astype(jnp.int32))
+            s_input = segmentation.one_hot(user_labels.astype(jnp.int32))
+            garment_out = dressing.garment_mask(final.astype(jnp.int32), donor.garment_type)
             flow = jnp.zeros((count, *self.size, 2))
-            given, s_given, re_map = dress_image, s_dress, None
+            given, s_given, re_map = donor.image, s_dress, None
             if self.arm != "none":
-                pose = lambda p, v: keypoints.pose_map(  # noqa: E731
-                    keypoints.scale(p, self.size, small), v, small, POSE_MAP_SIGMA
-                )
-                points = jnp.broadcast_to(donor.layout.keypoints, (count, 18, 2))
-                seen = jnp.broadcast_to(donor.layout.visible, (count, 18))
-                re_map = self.re_map.apply(
-                    re_map_params, dress_image, s_dress, s_output, pose(points, seen), pose(pose_points, pose_visible)
-                )
+                re_map = self._remapped(re_map_params, donor, final, pose_points, pose_visible)
                 flow = re_map["flow"]
                 if self.arm != "post":
-                    placed = dressing.place_dress(re_map, dress_image, s_dress, garment_out)
+                    placed = dressing.place_dress(re_map, donor.image, s_dress, garment_out)
                     given, s_given = placed["dress_image"], placed["s_dress"]
-            image = self.triple_guided.apply(triple, user, given, s_output, s_input, s_given)["image"]
+            image = self.triple_guided.apply(triple, user_image, given, s_output, s_input, s_given)["image"]
             if self.arm == "post":
                 image = dressing.blend_after(image, re_map, garment_out)
             return jnp.clip(image, 0, 1), flow

@@ -9,7 +9,7 @@ from vton_jax.tasks.garment import GarmentTask
 from vton_jax.tasks.latent_prior import LatentPriorTask
 from vton_jax.tasks.multi_path import MultiPathTask
 from vton_jax.tasks.parser import ParserTask
-from vton_jax.tasks.try_on_networks import ReMapTask, TripleGuidedTask
+from vton_jax.tasks.try_on_networks import FlowRefinementTask, ReMapTask, TripleGuidedTask
 
 TASKS = {
     "multi_path_cnn": MultiPathTask,
@@ -17,5 +17,6 @@ TASKS = {
     "latent_prior_cnn": LatentPriorTask,
     "parser_cnn": ParserTask,
     "re_map_cnn": ReMapTask,
+    "flow_refinement_cnn": FlowRefinementTask,
     "triple_guided_cnn": TripleGuidedTask,
 }

@@ -10,8 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import dressing, geometry, keypoints, segmentation, visualize, weights
+from vton_jax import (
+    cylinder_flow,
+    dressing,
+    geometry,
+    guides,
+    input_pipeline,
+    keypoints,
+    segmentation,
+    visualize,
+    weights,
+)
 from vton_jax.errors import UserError
+from vton_jax.models import flow_refinement_cnn as flow_refinement
 from vton_jax.models import multi_path_cnn as multi_path
 from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import triple_guided_cnn as triple_guided
@@ -62,25 +73,29 @@ class _Guided:
             labels = {p: jnp.where(take[i][:, None, None], read[p], labels[p]) for i, p in enumerate(PEOPLE)}
         donated = dressing.garment_mask(labels["donor"], batch["garment_type"])
         size = images["input"].shape[1:3]
-        small = (size[0] // 4, size[1] // 4)
 
-        def pose(name, key):
+        def joints(name, key):
             key_a, key_b = jax.random.split(key)
             # As exact as the pose path reads people; the joints of a flat garment's wearer are inferred more roughly.
             spread = jnp.where(flat & (name == "donor"), 0.02, 0.006)[:, None, None] * size[0]
             points = batch[f"{name}_keypoints"] + spread * jax.random.normal(key_a, (count, 18, 2))
-            seen = batch[f"{name}_visible"] & jax.random.bernoulli(key_b, 0.95, (count, 18))
-            return keypoints.pose_map(keypoints.scale(points, size, small), seen, small, re_map.POSE_MAP_SIGMA)
+            return points, batch[f"{name}_visible"] & jax.random.bernoulli(key_b, 0.95, (count, 18))
 
+        donor_joints, target_joints = joints("donor", keys[1]), joints("output", keys[2])
         return {
             "input_image": images["input"],
             "dress_image": jnp.where(donated[..., None], images["donor"], 1.0),
             "s_input": segmentation.one_hot(labels["input"]),
             "s_output": segmentation.one_hot(labels["output"]),
             "s_dress": segmentation.one_hot(jnp.where(donated, labels["donor"], 0)),
+            "flat": flat,
             "garment_out": dressing.garment_mask(labels["output"], batch["garment_type"]),
-            "donor_pose": pose("donor", keys[1]),
-            "target_pose": pose("output", keys[2]),
+            "dress_labels": jnp.where(donated, labels["donor"], 0),
+            "output_labels": labels["output"],
+            "donor_joints": donor_joints,
+            "target_joints": target_joints,
+            "donor_pose": dressing.pose_map(*donor_joints, size),
+            "target_pose": dressing.pose_map(*target_joints, size),
             "truth": images["output"],
             "truth_labels": truth,
             "garment_truth": dressing.garment_mask(truth, batch["garment_type"]),
@@ -154,12 +169,135 @@ def _re_map_params(network: re_map.ReMapCNN, key: jax.Array, size: tuple[int, in
     return load(path, "re_map_cnn", make) if path else make()
 
 
+def _refine(network: flow_refinement.FlowRefinementCNN, params: dict, batch: dict) -> dict:
+    """FlowRefinementCNN's outputs for a batch of `guides.open_batches`."""
+    dress = to_float(batch["dress_image"]), batch["dress_segmentation"]
+    donor = batch["donor_keypoints"], batch["donor_visible"]
+    target = batch["guide"], batch["target_keypoints"], batch["target_visible"]
+    inputs = dressing.refinement_inputs(*dress, *donor, *target)
+    return network.apply(params, *inputs, *(batch[n] for n in ("coarse_flow", "first_flow", "first_shown")))
+
+
+def _refinement_terms(out: dict, batch: dict) -> tuple[jax.Array, dict]:
+    inside = ~segmentation.boundaries(batch["output_segmentation"].astype(jnp.int32))
+    inside = inside.reshape(inside.shape[0], inside.shape[1] // 4, 4, inside.shape[2] // 4, 4).all((2, 4))
+    terms = flow_refinement.loss(out, batch["flow"].astype(jnp.float32), batch["flow_visible"], inside)
+    return total(terms, flow_refinement.LOSS_WEIGHTS), terms
+
+
+def _refinement_params(network: flow_refinement.FlowRefinementCNN, key: jax.Array, size, path: str | Path = "") -> dict:
+    height, width = size[0] // 4, size[1] // 4
+    maps = lambda channels: jnp.zeros((1, height, width, channels))  # noqa: E731
+    make = jax.jit(lambda: network.init(key, maps(39), maps(36), maps(2), maps(2), maps(1)[..., 0] > 0))
+    return load(path, "flow_refinement_cnn", make) if path else make()
+
+
+def _frozen_re_map(task, key: jax.Array | None = None) -> dict:
+    """The ReMapCNN that a task's `re_map_weights` name: '' the released one, 'none' an untrained one."""
+    path = "" if task.re_map_weights == "none" else task.re_map_weights or weights.released("re_map_cnn")
+    return _re_map_params(task.re_map_cnn, jax.random.PRNGKey(0) if key is None else key, task.size, path)
+
+
+@dataclasses.dataclass
+class FlowRefinementTask(_Guided):
+    """FlowRefinementCNN behind a frozen ReMapCNN (`re_map_weights`; `none`: an untrained one).
+
+    Either --dataset is a folder of data/guides.py, which holds ReMapCNN's flows as they are on the try-on path, or
+    batches are drawn live and ReMapCNN runs in the step.
+    """
+
+    flow_refinement_cnn: flow_refinement.FlowRefinementCNN = dataclasses.field(
+        default_factory=flow_refinement.FlowRefinementCNN
+    )
+    re_map_cnn: re_map.ReMapCNN = dataclasses.field(default_factory=re_map.ReMapCNN)
+    size: tuple[int, int] = (256, 192)
+    layouts: str = "mixed"
+    multi_path_weights: str = ""
+    re_map_weights: str = ""
+    init_from: str = ""
+    export: str = ""
+    players = ("flow_refinement_cnn",)
+    live_batch = "training_batch"
+
+    def open_batches(self, dataset, batch_size, seed, size, split):
+        if guides.is_folder(dataset):
+            unused = ("input_image", "output_image", "input_segmentation", "mask")
+            return guides.open_batches(dataset, batch_size, seed, size, split, unused)
+        return input_pipeline.open_batches(dataset, batch_size, seed, size, split, self.live_batch)
+
+    def init(self, key, batch):
+        self._prepared = "guide" in batch
+        if not {"guide", "flow"} & set(batch):
+            raise UserError("flow_refinement_cnn learns from --dataset=mannequin or from a folder of data/guides.py.")
+        return {"flow_refinement_cnn": _refinement_params(self.flow_refinement_cnn, key, self.size, self.init_from)}
+
+    def frozen(self):
+        if self._prepared:
+            return {}
+        return super().frozen() | {"re_map_cnn": _frozen_re_map(self)}
+
+    def _read(self, frozen, batch, rng):
+        """A live batch as those of `guides.open_batches`."""
+        x = self._prepare(frozen, batch, rng)
+        coarse = self._remap(self.re_map_cnn, frozen["re_map_cnn"], x)["coarse_flow"]
+        layouts = (x["output_labels"], *x["target_joints"], x["dress_labels"], *x["donor_joints"])
+        first, shown = cylinder_flow.first_flow(*layouts, batch["garment_type"], x["flat"])
+        visible = batch["flow_visible"][..., None].astype(jnp.float32)
+        share = geometry.block_means(visible, 4)
+        flow = geometry.block_means(batch["flow"].astype(jnp.float32) * visible, 4) / jnp.maximum(share, 1e-6) / 4
+        return batch | {
+            "dress_image": x["dress_image"] * 255,
+            "dress_segmentation": x["dress_labels"],
+            "guide": x["output_labels"],
+            "target_keypoints": x["target_joints"][0],
+            "target_visible": x["target_joints"][1],
+            "donor_keypoints": x["donor_joints"][0],
+            "donor_visible": x["donor_joints"][1],
+            "coarse_flow": coarse,
+            "first_flow": first,
+            "first_shown": shown,
+            "flow": flow,
+            "flow_visible": share[..., 0],
+        }
+
+    def _loss(self, params, frozen, batch, rng):
+        batch = batch if "guide" in batch else jax.lax.stop_gradient(self._read(frozen, batch, rng))
+        return _refinement_terms(_refine(self.flow_refinement_cnn, params["flow_refinement_cnn"], batch), batch)
+
+    def losses(self):
+        return {"flow_refinement_cnn": self._loss}
+
+    def pictures(self, params, frozen, batch):
+        def show(params, frozen, batch):
+            batch = batch if "guide" in batch else self._read(frozen, batch, jax.random.PRNGKey(0))
+            return batch, _refine(self.flow_refinement_cnn, params["flow_refinement_cnn"], batch)
+
+        batch, out = jax.jit(show)(params, frozen, jax.tree.map(lambda a: a[:6], batch))
+        dress = jax.device_get(to_float(batch["dress_image"]))
+        titles = ["dress", "true flow", "ReMapCNN", "geometry", "refined", "share of ReMapCNN"]
+        flows = (batch["flow"], batch["coarse_flow"], batch["first_flow"], out["coarse_flow"])
+        rows = []
+        for i in range(len(dress)):
+            full = [geometry.resize_flow(jnp.asarray(flow[i], jnp.float32), self.size) for flow in flows]
+            shown = [visualize.to_uint8(np.asarray(geometry.warp(dress[i], flow))) for flow in full]
+            share = geometry.resize(out["share"][i], self.size)
+            rows.append([visualize.to_uint8(dress[i]), *shown, visualize.to_uint8(np.repeat(share, 3, -1))])
+        return {"flow_refinement": visualize.contact_sheet(rows, column_titles=titles)}
+
+    def finish(self, params, frozen, batches, workdir):
+        del frozen, batches, workdir
+        if self.export:
+            settings = {"model": "flow_refinement_cnn"} | settings_of(self.flow_refinement_cnn, self.size)
+            weights.save(self.export, params["flow_refinement_cnn"], settings)
+
+
 @dataclasses.dataclass
 class TripleGuidedTask(_Guided):
     """TripleGuidedCNN in the arms of the talk's Table 1: `none`, `pre` (ReMapCNN frozen before it) or `joint`.
 
     The arm `post` needs no training of its own: it is `none` with ReMapCNN after it. `re_map_weights` empty takes the
-    released ReMapCNN, `none` an untrained one.
+    released ReMapCNN, `none` an untrained one. `refined`: --dataset is a folder of data/guides.py, whose flows of
+    ReMapCNN are refined by FlowRefinementCNN (`flow_refinement_weights`); the arm `joint` then trains that one.
     """
 
     triple_guided_cnn: triple_guided.TripleGuidedCNN = dataclasses.field(default_factory=triple_guided.TripleGuidedCNN)
@@ -171,6 +309,11 @@ class TripleGuidedTask(_Guided):
     re_map_weights: str = ""
     flow_weight: float = 0.05
     re_map_weight: float = 0.3
+    refined: bool = False
+    flow_refinement_cnn: flow_refinement.FlowRefinementCNN = dataclasses.field(
+        default_factory=flow_refinement.FlowRefinementCNN
+    )
+    flow_refinement_weights: str = ""
     init_from: str = ""
     export: str = ""
     live_batch = "training_batch"
@@ -182,11 +325,22 @@ class TripleGuidedTask(_Guided):
 
     @property
     def players(self) -> tuple[str, ...]:
-        return ("triple_guided_cnn", "re_map_cnn") if self.arm == "joint" else ("triple_guided_cnn",)
+        return ("triple_guided_cnn", self._flow_player) if self.arm == "joint" else ("triple_guided_cnn",)
 
-    def _re_map_params(self, key):
-        path = "" if self.re_map_weights == "none" else self.re_map_weights or weights.released("re_map_cnn")
-        return _re_map_params(self.re_map_cnn, key, self.size, path)
+    @property
+    def _flow_player(self) -> str:
+        return "flow_refinement_cnn" if self.refined else "re_map_cnn"
+
+    def open_batches(self, dataset, batch_size, seed, size, split):
+        if not self.refined:
+            return input_pipeline.open_batches(dataset, batch_size, seed, size, split, self.live_batch)
+        return guides.open_batches(dataset, batch_size, seed, size, split)
+
+    def _flow_params(self, key):
+        if not self.refined:
+            return _frozen_re_map(self, key)
+        path = self.flow_refinement_weights or weights.released("flow_refinement_cnn")
+        return _refinement_params(self.flow_refinement_cnn, key, self.size, path)
 
     def init(self, key, batch):
         del batch  # the size says it all
@@ -194,20 +348,46 @@ class TripleGuidedTask(_Guided):
         make = jax.jit(lambda: self.triple_guided_cnn.init(key, image, image, maps, maps, maps))
         params = {"triple_guided_cnn": load(self.init_from, "triple_guided_cnn", make) if self.init_from else make()}
         if self.arm == "joint":
-            params["re_map_cnn"] = self._re_map_params(jax.random.fold_in(key, 1))
+            params[self._flow_player] = self._flow_params(jax.random.fold_in(key, 1))
         return params
 
     def frozen(self):
-        frozen = super().frozen()
+        frozen = {} if self.refined else super().frozen()
         if self.arm == "pre":
-            frozen["re_map_cnn"] = self._re_map_params(jax.random.PRNGKey(0))
+            frozen[self._flow_player] = self._flow_params(jax.random.PRNGKey(0))
         return frozen
 
+    def _prepared(self, batch: dict) -> dict:
+        """What `_prepare` gives, from a batch of `guides.open_batches`."""
+        labels = {n: batch[n].astype(jnp.int32) for n in ("guide", "dress_segmentation", "input_segmentation")}
+        return {
+            "input_image": to_float(batch["input_image"]),
+            "dress_image": to_float(batch["dress_image"]),
+            "s_input": segmentation.one_hot(labels["input_segmentation"]),
+            "s_output": segmentation.one_hot(labels["guide"]),
+            "s_dress": segmentation.one_hot(labels["dress_segmentation"]),
+            "garment_out": dressing.garment_mask(labels["guide"], batch["garment_type"]),
+            "truth": to_float(batch["output_image"]),
+            "garment_truth": dressing.garment_mask(
+                batch["output_segmentation"].astype(jnp.int32), batch["garment_type"]
+            ),
+        }
+
+    def _refined(self, params, batch: dict, dress_image: jax.Array) -> dict:
+        """ReMapCNN's outputs with the refined flow."""
+        out = _refine(self.flow_refinement_cnn, params, batch)
+        mask = batch["mask"][..., None].astype(jnp.float32) / 255
+        return out | dressing.follow(out["coarse_flow"], dress_image) | {"mask": mask}
+
     def _run(self, params, frozen, batch, rng):
-        x = self._prepare(frozen, batch, rng)
+        x = self._prepared(batch) if self.refined else self._prepare(frozen, batch, rng)
         dress, re_map = {"dress_image": x["dress_image"], "s_dress": x["s_dress"]}, None
         if self.arm != "none":
-            re_map = self._remap(self.re_map_cnn, params.get("re_map_cnn") or frozen["re_map_cnn"], x)
+            flow_params = (params if self.arm == "joint" else frozen)[self._flow_player]
+            if self.refined:
+                re_map = self._refined(flow_params, batch, x["dress_image"])
+            else:
+                re_map = self._remap(self.re_map_cnn, flow_params, x)
             dress = dressing.place_dress(re_map, x["dress_image"], x["s_dress"], x["garment_out"])
         out = self.triple_guided_cnn.apply(
             params["triple_guided_cnn"],
@@ -224,8 +404,12 @@ class TripleGuidedTask(_Guided):
         terms = triple_guided.loss(out, x["truth"], x["garment_truth"])
         value = total(terms, triple_guided.LOSS_WEIGHTS)
         if self.arm == "joint":
-            flow_value, flow_terms = self._remap_terms(re_map, x, batch, self.flow_weight)
-            value = value + self.re_map_weight * flow_value
+            if self.refined:
+                flow_value, flow_terms = _refinement_terms(re_map, batch)
+                value = value + self.flow_weight * self.re_map_weight * flow_value
+            else:
+                flow_value, flow_terms = self._remap_terms(re_map, x, batch, self.flow_weight)
+                value = value + self.re_map_weight * flow_value
             terms |= {f"re_map_{name}": term for name, term in flow_terms.items()}
         return value, terms
 
@@ -257,5 +441,6 @@ class TripleGuidedTask(_Guided):
         weights.save(self.export, params["triple_guided_cnn"], settings)
         if self.arm == "joint":
             path = Path(self.export)
-            settings = {"model": "re_map_cnn", "arm": "joint"} | settings_of(self.re_map_cnn, self.size)
-            weights.save(path.with_name("re_map_cnn_joint.safetensors"), params["re_map_cnn"], settings)
+            player = self._flow_player
+            settings = {"model": player, "arm": "joint"} | settings_of(getattr(self, player), self.size)
+            weights.save(path.with_name(f"{player}_joint.safetensors"), params[player], settings)

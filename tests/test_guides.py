@@ -1,0 +1,107 @@
+"""What data/guides.py prepared, as batches."""
+
+import numpy as np
+import pytest
+
+from vton_jax import geometry, guides, segmentation
+from vton_jax.errors import UserError
+
+H, W = 32, 24
+
+
+def example(count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = lambda *lead: rng.integers(0, segmentation.NUM_LABELS, (*lead, H, W)).astype(np.uint8)  # noqa: E731
+    small = (H // 4, W // 4)
+    flows = rng.normal(size=(count, 1, 2, *small, 2)).astype(np.float16)
+    return {
+        **{
+            f"{n}_image": rng.integers(0, 256, (count, 1, H, W, 3)).astype(np.uint8)
+            for n in ("input", "dress", "output")
+        },
+        **{f"{n}_segmentation": labels(count, 1) for n in ("input", "dress", "output")},
+        "guides": labels(count, 1, 2),
+        "target_keypoints": rng.random((count, 1, 2, 18, 2)).astype(np.float32) * W,
+        "target_visible": rng.random((count, 1, 2, 18)) < 0.7,
+        "donor_keypoints": rng.random((count, 1, 18, 2)).astype(np.float32) * W,
+        "donor_visible": rng.random((count, 1, 18)) < 0.7,
+        "coarse_flow": flows,
+        "first_flow": -flows,
+        "first_shown": rng.random((count, 1, 2, *small)) < 0.5,
+        "mask": rng.integers(0, 256, (count, 1, 2, H, W)).astype(np.uint8),
+        "flow": flows[:, :, 0],
+        "flow_visible": rng.random((count, 1, *small)).astype(np.float32),
+        "garment_type": np.arange(count, dtype=np.int32)[:, None] % 3,
+        "donor_flat": rng.random((count, 1)) < 0.5,
+    }
+
+
+def turned(labels, flipped):
+    return segmentation.mirror(labels) if flipped else labels
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number in range(20):
+        np.savez(tmp_path / f"{number:04d}.npz", **example(2, number))
+    return tmp_path
+
+
+def test_a_batch_draws_guides_and_mirror_images_and_keeps_them_consistent(folder):
+    batches = guides.open_batches(folder, 19, 0, (H, W), "train")
+    wanted = [example(2, number) for number in range(19)]
+    seen = {"plain": 0, "mirrored": 0, 0: 0, 1: 0}
+    for _ in range(4):
+        batch = next(batches)
+        for i in range(19):
+            shown = batch["guide"][i]
+            found = [
+                (number, k, which, flipped)
+                for number, part in enumerate(wanted)
+                for k in range(2)
+                for which in range(2)
+                for flipped in (False, True)
+                if (shown == turned(part["guides"][k, 0, which], flipped)).all()
+            ]
+            ((number, k, which, flipped),) = found
+            source = wanted[number]
+            seen[which] += 1
+            seen["mirrored" if flipped else "plain"] += 1
+            turn = (lambda a: a[:, ::-1]) if flipped else (lambda a: a)
+            sign = np.array([-1, 1]) if flipped else 1
+            np.testing.assert_array_equal(batch["mask"][i], turn(source["mask"][k, 0, which]))
+            np.testing.assert_array_equal(batch["coarse_flow"][i], turn(source["coarse_flow"][k, 0, which]) * sign)
+            np.testing.assert_array_equal(batch["flow_visible"][i], turn(source["flow_visible"][k, 0]))
+            np.testing.assert_array_equal(batch["output_image"][i], turn(source["output_image"][k, 0]))
+            assert batch["target_visible"][i].sum() == source["target_visible"][k, 0, which].sum()
+    assert min(seen.values()) > 10
+
+
+def test_mirroring_commutes_with_warping():
+    one = {n: a[0, 0] for n, a in example(1).items()} | {"guide": example(1)["guides"][0, 0, 0]}
+    one["coarse_flow"] = one["coarse_flow"][0].astype(np.float32)
+    other = guides.mirror(one)
+    small = one["dress_image"][::4, ::4].astype(np.float32)
+    there = np.asarray(geometry.warp(small[:, ::-1], other["coarse_flow"]))
+    np.testing.assert_allclose(there, np.asarray(geometry.warp(small, one["coarse_flow"]))[:, ::-1], atol=1e-2)
+    again = guides.mirror(other)
+    for name in ("guide", "output_image", "coarse_flow", "flow_visible", "donor_visible"):
+        np.testing.assert_array_equal(again[name], one[name])
+
+
+def test_the_twentieth_file_is_held_out(folder):
+    held_out = next(guides.open_batches(folder, 2, 0, (H, W), "validation"))
+    wanted = example(2, 19)["output_segmentation"][:, 0]
+    for labels in held_out["output_segmentation"]:
+        assert any((labels == w).all() or (labels == segmentation.mirror(w)).all() for w in wanted)
+
+
+def test_other_folders_die_in_a_sentence(folder, tmp_path):
+    with pytest.raises(UserError, match=r"data/guides\.py"):
+        guides.open_batches(tmp_path / "nothing", 2, 0, (H, W), "train")
+    with pytest.raises(UserError, match="is of 32x24, not of --size"):
+        guides.open_batches(folder, 2, 0, (64, 48), "train")
+    for path in folder.glob("*.npz"):
+        np.savez(path, z_user=np.zeros((2, 2, 3)))
+    with pytest.raises(UserError, match="holds other examples"):
+        guides.open_batches(folder, 2, 0, (H, W), "train")
