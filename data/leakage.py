@@ -100,6 +100,7 @@ def check(folder: str | Path) -> Report:
         for kind in ("person", "garment"):
             mine, theirs = list(one.pictures[kind].values()), list(other.pictures[kind].values())
             found = near_duplicates.resembling([p[1] for p in mine], [p[1] for p in theirs])
-            problems += [f"pictures in {between} resemble each other (edges {correlation:.2f}, {apart} of 255 bits "
-                         f"differ): {mine[i][0]} / {theirs[j][0]}" for i, j, apart, correlation in found]  # fmt: skip
+            problems += [f"pictures in {between} resemble each other{', mirrored' if mirrored else ''} (edges "
+                         f"{correlation:.2f}, {apart} of 255 bits differ): {mine[i][0]} / {theirs[j][0]}"
+                         for i, j, apart, correlation, mirrored in found]  # fmt: skip
     return Report(hashes, problems, sum(len(p) for part in parts.values() for p in part.pictures.values()))

@@ -41,6 +41,7 @@ COPIES = {
     "brighter": lambda image: np.clip(image.astype(int) + 25, 0, 255).astype(np.uint8),
     "shifted": lambda image: image[6:, 5:],
     "cropped": lambda image: image[8:-8, 6:-6],
+    "mirrored": lambda image: compressed(image[:, ::-1]),
 }
 
 
@@ -51,6 +52,16 @@ def test_copies_are_found_and_others_are_not(name):
     copies = [near_duplicates.look(np.ascontiguousarray(COPIES[name](image))) for image in scenes]
     found = near_duplicates.resembling(looks, copies)
     assert {(i, j) for i, j, *_ in found} == {(i, i) for i in range(12)}
+    assert {mirrored for *_, mirrored in found} == {name == "mirrored"}
+
+
+def test_a_mirrored_look_is_the_look_of_the_mirrored_picture():
+    image = scene(3)
+    turned, looked = near_duplicates.look(image).mirrored(), near_duplicates.look(image[:, ::-1].copy())
+    assert near_duplicates.hash_distance(turned.bits, looked.bits) <= 2  # resizing rounds
+    assert near_duplicates.hash_distance(turned.mirrored_bits, looked.mirrored_bits) <= 2
+    assert np.abs(turned.edges.astype(int) - looked.edges).max() <= 2
+    assert np.abs(turned.colours.astype(int) - looked.colours).max() <= 1
 
 
 def test_hash_distance_against_counting():

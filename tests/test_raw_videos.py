@@ -307,6 +307,15 @@ def test_another_annotator_or_setting_makes_other_units():
         annotators.digest_of("no/such.tflite")
 
 
+def test_a_file_that_cannot_be_read_stops_no_other(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"a")
+    found = engine.digests([tmp_path / "a.mp4", tmp_path / "gone.mp4"])
+    assert len(found[0]) == 64 and "No such file" in found[1]
+    job = engine.Job(str(tmp_path / "gone.mp4"), "gone.mp4", str(tmp_path / "00" / "gone.npz"))
+    engine.work(job, Choice(), annotate.Settings())
+    assert units.read(Path(job.unit)).rejected.startswith("gone.mp4 does not exist")
+
+
 def test_a_killed_build_goes_on_to_the_same_bytes():
     """Two SIGKILLs, then two workers; against one undisturbed worker."""
     script = [sys.executable, str(ROOT / "benchmarks" / "build_kill.py")]

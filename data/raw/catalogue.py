@@ -61,10 +61,7 @@ class Raw:
         """rejected.csv, people.csv and report.html into the dataset's folder."""
         from data.raw import report
 
-        _write_table(
-            folder / "rejected.csv", ("video", "frame", "reason"),
-            [(video, "" if frame is None else frame, reason) for video, frame, reason in self.rejected],
-        )  # fmt: skip
+        write_rejected(folder, self.rejected)
         _write_table(
             folder / "people.csv", ("video", "person", "split", "garments", "frames_with_a_face", "samples"),
             [
@@ -74,6 +71,12 @@ class Raw:
             ],
         )  # fmt: skip
         (folder / "report.html").write_text(report.page(self))
+
+
+def write_rejected(folder: Path, rejected: list[tuple[str, int | None, str]]) -> None:
+    """rejected.csv from (video, frame or None, reason)."""
+    rows = [(video, "" if frame is None else frame, reason) for video, frame, reason in rejected]
+    _write_table(folder / "rejected.csv", ("video", "frame", "reason"), rows)
 
 
 def _write_table(path: Path, head: tuple[str, ...], rows: list[tuple]) -> None:
