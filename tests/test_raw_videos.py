@@ -175,6 +175,8 @@ def test_people_csv(tmp_path):
     path = tmp_path / "people.csv"
     path.write_text("video,person\na.mp4,Ada\nb.mp4,Ada\n")
     assert people.read_people(path) == {"a.mp4": "Ada", "b.mp4": "Ada"}
+    path.write_text("video,person,upper,lower,dress\na.mp4,Ada,T 12,J3,\nb.mp4,Ada,,,\nc.mp4,Bo,,,D1\n")
+    assert people.read_garments(path) == {"a.mp4": ("upper-T-12", "lower-J3", ""), "c.mp4": ("", "", "dress-D1")}
     path.write_text("film,who\na.mp4,Ada\n")
     with pytest.raises(UserError, match="line 2"):
         people.read_people(path)

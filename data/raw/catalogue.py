@@ -121,12 +121,19 @@ def gather(
             rejected.append((unit.name, None, f"used as far as it goes: {unit.problem.replace(job.path, job.name)}"))
         shots += [(Path(job.unit), index, shot, unit.name) for index, shot in enumerate(unit.shots)]
     kept, who, found_by = _identify(shots, listed, choice, rejected)
+    told = people.read_garments(source.people_file) if source.people_file else {}
+    worn_by_list = {
+        shot.name: told.get(file, told.get(Path(file).name))
+        for _, _, shot, file in kept
+        if file in told or Path(file).name in told
+    }
     described = {}
     for (_, _, shot, _), person in zip(kept, who, strict=True):
         described.setdefault(person, []).append(shot)
     garments = {}
     for person, mine in described.items():
         ids = outfits.garment_ids(person, [shot.outfit for shot in mine])
+        ids = [worn_by_list.get(shot.name, worn) for shot, worn in zip(mine, ids, strict=True)]
         garments |= {shot.name: worn for shot, worn in zip(mine, ids, strict=True)}
     videos = [
         selection.Video(

@@ -15,7 +15,7 @@ _LEAST_SHARE = 0.02  # of the person's pixels
 _BINS = 6
 # Among 20 mannequin videos (as the default parser sees them) the distance is at most 0.05 where a piece is worn again,
 # at least 0.39 where it is exchanged, and 0.26 to 1 between people.
-_SAME = 0.2
+SAME = 0.2
 
 
 def describe(frames: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ def garment_ids(person: str, described: list[np.ndarray]) -> list[tuple[str, str
             if not colours.any():
                 worn.append("")
                 continue
-            near = [i for i, other in enumerate(known[piece]) if distance(colours, other) < _SAME]
+            near = [i for i, other in enumerate(known[piece]) if distance(colours, other) < SAME]
             if not near:
                 known[piece].append(colours)
             worn.append(f"{piece}-{person}-{near[0] if near else len(known[piece]) - 1}")
