@@ -55,7 +55,7 @@ class Raw:
         if not reasons:
             return ""
         most = max(sorted(set(reasons)), key=reasons.count)
-        return f"There are {self.total} raw videos; most often it says: {most.removeprefix('not used: ')}."
+        return f"Of its {self.total} raw videos it says most often: {most.removeprefix('not used: ')}."
 
     def write_reports(self, folder: Path) -> None:
         """rejected.csv, people.csv and report.html into the dataset's folder."""
