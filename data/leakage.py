@@ -100,7 +100,7 @@ def _add_raw_garments(known: dict[str, list[np.ndarray]], features: dict) -> Non
     for prefix, ids in _WORN:
         for garment in features.get(ids, b"").decode().split():
             piece = garment.partition("-")[0]
-            if not garment.startswith(f"{piece}-{features['person'].decode()}-"):
+            if not garment.startswith(f"{piece}-{outfits.name_in_ids(features['person'].decode())}-"):
                 continue
             mine = known.setdefault(garment, [])
             if len(mine) == _LOOKS:

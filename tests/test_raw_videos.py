@@ -206,6 +206,10 @@ def test_outfits_are_told_apart_by_colour():
         ("upper-ada-0", "lower-ada-0", ""),
         ("upper-ada-1", "lower-ada-0", ""),
     ]
+    # Ids stand between blanks: a person is named after a file, whose name may have some.
+    assert outfits.garment_ids("like-my shirt.mp4", [red]) == [
+        ("upper-like-my%20shirt.mp4-0", "lower-like-my%20shirt.mp4-0", "")
+    ]
 
 
 # --- whole builds ----------------------------------------------------------------------------------------------------
