@@ -3,8 +3,8 @@
 --clips: clips NAME.mp4 beside NAME_dwpose.npz (`body` [T, 18, 2] in shares of the frame, `valid` [T, 18]); prints the
 distance of the found joints from the given ones in % of the person's height. --faces: photos and labels.csv
 (file,group); prints pairwise precision and recall of the people found. --mannequins: the same for two videos each of so
-many mannequins, which go through the whole annotation. --parsers: which parser `auto` takes, and how right each is, on
-so many mannequins, on Clothing Co-Parsing's validation photos (--ccp) and, without a truth, on --clips. --garments: so
+many mannequins, which go through the whole annotation. --parsers: how right each parser is, on so
+many mannequins, on Clothing Co-Parsing's validation photos (--ccp) and, without a truth, on --clips. --garments: so
 many pairs of mannequins of which one also wears the other's outfit, and how well the colours tell that; --ccp adds how
 often two people's clothes look alike. --pose_model, --face_detector and --face_model are those of
 data/build.py; the appearance embedder needs a parse, so --faces without --face_model takes the photos for people.
@@ -25,8 +25,9 @@ sys.path.insert(0, str(ROOT))
 
 from data.raw import annotate, outfits, people  # noqa: E402
 from vton_jax import ccp, flag_utils, framing, keypoints, media, metrics, segmentation  # noqa: E402
-from vton_jax.annotators.auto_parser import AutoParser  # noqa: E402
 from vton_jax.annotators.choice import Choice  # noqa: E402
+from vton_jax.annotators.multi_path import MultiPath  # noqa: E402
+from vton_jax.annotators.photo_parser import PhotoParser  # noqa: E402
 from vton_jax.mannequin import catalogue  # noqa: E402
 
 FLAGS = flags.FLAGS
@@ -121,22 +122,20 @@ def _parsed_examples():
 
 
 def parsers() -> None:
-    auto = AutoParser()
-    each = {"multi_path": auto.multi_path, "photo": auto.photo, "auto": auto}
+    each = {"multi_path": MultiPath(), "photo": PhotoParser()}
     for kind, table, examples in _parsed_examples():
-        certain, taken, matrices = [], 0, dict.fromkeys(each, 0)
+        certain, matrices = [], dict.fromkeys(each, 0)
         for frames, truth in examples:
             read = {name: parser.parse(frames) for name, parser in each.items()}
             certain.append(float(read["multi_path"][1].mean()))
-            taken += np.array_equal(read["auto"][0], read["multi_path"][0])
             for name in each if truth is not None else ():
                 matrices[name] += metrics.confusion(table[read[name][0]], truth, int(table.max()) + 1)
         scores = ", ".join(
             f"{name} {metrics.miou_from_confusion(matrix)[0]:.3f}"
             for name, matrix in matrices.items() if np.ndim(matrix)
         )  # fmt: skip
-        print(f"{len(certain)} {kind}: MultiPathCNN's certainty {min(certain):.3f} to {max(certain):.3f}, auto takes "
-              f"it for {taken}; mIoU: {scores or 'no truth'}")  # fmt: skip
+        print(f"{len(certain)} {kind}: MultiPathCNN's certainty {min(certain):.3f} to {max(certain):.3f}; "
+              f"mIoU: {scores or 'no truth'}")  # fmt: skip
 
 
 def garments(parser) -> None:

@@ -5,11 +5,10 @@ import csv
 import numpy as np
 import pytest
 
-from vton_jax import annotators, framing, keypoints, media
+from vton_jax import annotators, keypoints, media
 from vton_jax.annotators import faces, pose
 from vton_jax.annotators.choice import Choice
 from vton_jax.errors import UserError
-from vton_jax.mannequin import catalogue
 
 
 @pytest.mark.parametrize("side", [40, 96, 250, 500])
@@ -94,26 +93,9 @@ def test_faces_of_photos_are_found_and_told_apart(test_data):
     assert (apart[same] < embedder.threshold).mean() > 0.9 and (apart[~same] > embedder.threshold).mean() > 0.9
 
 
-def test_the_default_parser_takes_the_network_that_knows_such_people(test_data):
-    """MultiPathCNN for a mannequin, ParserCNN for a street photo and a real clip: the very same labels."""
-    settings = catalogue.Settings(seed=12, seconds=4)
-    video = catalogue.plan_person(settings, 0, 1)[0]
-    parameters = (video.identity, video.outfit, video.moves, video.scene)
-    mannequin = np.asarray(catalogue.render_walk(*parameters, np.array([0.5, 2.5], np.float32), size=(256, 192))[0])
-    street = framing.fit(media.read_photo(test_data / "ccp" / "photos" / "0083.jpg"), (256, 192))[0][None]
-    clip = sorted((test_data / "video" / "ubc_fashion").glob("*.mp4"))[0]
-    walk = np.stack([framing.fit(frame, (256, 192))[0] for frame in media.read_video(clip, 2, select="even")[0]])
-    parser = Choice().load().parser
-    for frames, expected in ((mannequin, parser.multi_path), (street, parser.photo), (walk, parser.photo)):
-        labels, confidence = parser.parse(frames)
-        wanted, certain = expected.parse(frames)
-        np.testing.assert_array_equal(labels, wanted)
-        np.testing.assert_array_equal(confidence, certain)
-
-
 def test_choices_that_cannot_be_are_one_sentence(tmp_path):
     for choice, said in (
-        (Choice(parser="none"), "known are: auto, multi_path"),
+        (Choice(parser="none"), "known are: multi_path"),
         (Choice(pose_model=str(tmp_path / "none")), "cannot be read"),
         (Choice(face_model="dlib"), "--face_detector"),
         (Choice(face_model="dlib", face_detector=str(tmp_path / "none.onnx")), "cannot be read"),

@@ -5,7 +5,7 @@ import dataclasses
 from vton_jax.annotators import FaceEmbedder, Parser, PoseEstimator, digest_of
 from vton_jax.errors import UserError
 
-PARSERS = ("auto", "multi_path", "photo")
+PARSERS = ("multi_path", "photo")
 
 
 def _field(default, text: str):
@@ -29,26 +29,19 @@ class Choice:
     """Files and names; the defaults need no download."""
 
     pose_model: str | None = _field(None, "TFLite file of MoveNet or MediaPipe's pose landmarks (none: MultiPathCNN).")
-    parser: str = _field(
-        "auto",
-        "What parses people: multi_path (MultiPathCNN), photo (ParserCNN), or auto: chosen for each shot.",
-    )
+    parser: str = _field("multi_path", "What parses people: multi_path (MultiPathCNN), or photo (ParserCNN).")
     face_detector: str | None = _field(None, "ONNX file of YuNet, which --face_model needs.")
     face_model: str | None = _field(None, "ONNX file of SFace, or dlib (none: the appearance embedder).")
 
     def load(self) -> Annotators:
         """Makes the annotators. UserError for files that are missing or none of the models."""
-        from vton_jax.annotators.auto_parser import AutoParser
         from vton_jax.annotators.multi_path import MultiPath
         from vton_jax.annotators.photo_parser import PhotoParser
 
         if self.parser not in PARSERS:
             raise UserError(f"--parser={self.parser} is unknown; known are: {', '.join(PARSERS)}.")
         network = MultiPath()
-        if self.parser == "auto":
-            parser = AutoParser(network)
-        else:
-            parser = PhotoParser() if self.parser == "photo" else network
+        parser = PhotoParser() if self.parser == "photo" else network
         return Annotators(self._pose() if self.pose_model else network, parser, self._faces())
 
     def _pose(self) -> PoseEstimator:
