@@ -3,11 +3,16 @@
 --clips: clips NAME.mp4 beside NAME_dwpose.npz (`body` [T, 18, 2] in shares of the frame, `valid` [T, 18]); prints the
 distance of the found joints from the given ones in % of the person's height. --faces: photos and labels.csv
 (file,group); prints pairwise precision and recall of the people found. --mannequins: the same for two videos each of so
-many mannequins, which go through the whole annotation. --pose_model, --face_detector and --face_model are those of
+many mannequins, which go through the whole annotation. --parsers: how right each parser is, on so
+many mannequins, on Clothing Co-Parsing's validation photos (--ccp) and, without a truth, on --clips. --garments: so
+many pairs of mannequins of which one also wears the other's outfit, and how well the colours tell that; --ccp adds how
+often two people's clothes look alike. --pose_model, --face_detector and --face_model are those of
 data/build.py; the appearance embedder needs a parse, so --faces without --face_model takes the photos for people.
 """
 
+import collections
 import csv
+import itertools
 import sys
 import tempfile
 from pathlib import Path
@@ -18,17 +23,23 @@ from absl import flags
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from data.raw import annotate, people  # noqa: E402
-from vton_jax import flag_utils, keypoints, media  # noqa: E402
+from data.raw import annotate, outfits, people  # noqa: E402
+from vton_jax import ccp, flag_utils, framing, keypoints, media, metrics, segmentation  # noqa: E402
 from vton_jax.annotators.choice import Choice  # noqa: E402
+from vton_jax.annotators.multi_path import MultiPath  # noqa: E402
+from vton_jax.annotators.photo_parser import PhotoParser  # noqa: E402
 from vton_jax.mannequin import catalogue  # noqa: E402
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("clips", None, "Folder of clips with their poses.")
 flags.DEFINE_string("faces", None, "Folder of face photos with labels.csv.")
 flags.DEFINE_integer("mannequins", 0, "Mannequins to tell apart.")
+flags.DEFINE_integer("parsers", 0, "Mannequins that the parsers read.")
+flags.DEFINE_integer("garments", 0, "Pairs of mannequins with an outfit in common.")
+flags.DEFINE_string("ccp", None, "Folder of Clothing Co-Parsing.")
 flags.DEFINE_integer("every", 6, "Of the clips, every so many frames.")
 flag_utils.define_settings(Choice)
+_SIZE = (256, 192)
 
 
 def pose_error(annotators) -> None:
@@ -82,9 +93,108 @@ def mannequins(annotators) -> None:
     scores(annotators.faces, embeddings, truth, total - len(truth))
 
 
+_TIMES = np.array([0.3, 1.4, 2.5, 3.6], np.float32)
+
+
+def _rendered(video, outfit) -> tuple[np.ndarray, np.ndarray]:
+    """Four frames of a mannequin in an outfit, and their true labels."""
+    parameters = (video.identity, outfit, video.moves, video.scene)
+    return tuple(np.asarray(a) for a in catalogue.render_walk(*parameters, _TIMES, size=_SIZE)[:2])
+
+
+def _parsed_examples():
+    """(kind, table of merged classes, [(frames, merged truth or None)])."""
+    settings = catalogue.Settings(seed=61, seconds=4)
+    videos = [catalogue.plan_person(settings, index, 1)[0] for index in range(FLAGS.parsers)]
+    rendered = (_rendered(video, video.outfit) for video in videos)
+    yield "mannequins", segmentation.MERGED_FROM_LABEL, ((f, segmentation.merged(labels)) for f, labels in rendered)
+    if FLAGS.ccp:
+        photos = (ccp.read(FLAGS.ccp, number) for number in ccp.numbers(FLAGS.ccp) if ccp.is_validation(number))
+        fitted = (
+            (framing.fit(photo, _SIZE)[0], framing.fit(ids, _SIZE, fill=0, nearest=True)[0]) for photo, ids in photos
+        )
+        examples = ((photo[None], segmentation.CCP_MERGED_FROM_CCP[ids][None]) for photo, ids in fitted)
+        yield "street photos", segmentation.CCP_MERGED_FROM_LABEL, examples
+    if FLAGS.clips:
+        clips = (media.read_video(clip, 4, select="even")[0] for clip in sorted(Path(FLAGS.clips).glob("*.mp4")))
+        fitted = (np.stack([framing.fit(frame, _SIZE)[0] for frame in frames]) for frames in clips)
+        yield "clips", segmentation.MERGED_FROM_LABEL, ((frames, None) for frames in fitted)
+
+
+def parsers() -> None:
+    each = {"multi_path": MultiPath(), "photo": PhotoParser()}
+    for kind, table, examples in _parsed_examples():
+        certain, matrices = [], dict.fromkeys(each, 0)
+        for frames, truth in examples:
+            read = {name: parser.parse(frames) for name, parser in each.items()}
+            certain.append(float(read["multi_path"][1].mean()))
+            for name in each if truth is not None else ():
+                matrices[name] += metrics.confusion(table[read[name][0]], truth, int(table.max()) + 1)
+        scores = ", ".join(
+            f"{name} {metrics.miou_from_confusion(matrix)[0]:.3f}"
+            for name, matrix in matrices.items() if np.ndim(matrix)
+        )  # fmt: skip
+        print(f"{len(certain)} {kind}: MultiPathCNN's certainty {min(certain):.3f} to {max(certain):.3f}; "
+              f"mIoU: {scores or 'no truth'}")  # fmt: skip
+
+
+def garments(parser) -> None:
+    settings, shots = catalogue.Settings(seed=71, seconds=4), []  # (person, ids, colours)
+    for index in range(0, 2 * FLAGS.garments, 2):
+        one, (two, other) = catalogue.plan_person(settings, index, 1)[0], catalogue.plan_person(settings, index + 1, 2)
+        for video, dressed in ((one, one), (two, two), (other, one)):
+            frames, _ = _rendered(video, dressed.outfit)
+            worn = [dressed.garments[piece] for piece in outfits.PIECES]
+            shots.append((video.person, worn, outfits.describe(frames, parser.parse(frames)[0])))
+    same, different, links = [], [], []
+    for (person, worn, colours), (other, its, looks) in itertools.combinations(shots, 2):
+        for a, b, x, y in zip(worn, its, colours, looks, strict=True):
+            if person != other and a and b and x.any() and y.any():
+                (same if a == b else different).append(outfits.distance(x, y))
+                links += [(person, other)] * (outfits.distance(x, y) < outfits.SAME)
+    right, wrong = (np.array(same) < outfits.SAME).sum(), (np.array(different) < outfits.SAME).sum()
+    print(f"one garment on two mannequins, by colour: {len(same)} pairs that are one, recall {right / len(same):.3f}; "
+          f"{len(different)} that are not, {wrong} of them taken for one ({100 * wrong / len(different):.2f}%), "
+          f"precision {right / (right + wrong):.3f}; the largest group so joined is {_largest_group(links)} of "
+          f"{2 * FLAGS.garments} people, 2 without mistakes")  # fmt: skip
+    if FLAGS.ccp:
+        described = []
+        for number in ccp.numbers(FLAGS.ccp)[::5]:
+            photo, ids = ccp.read(FLAGS.ccp, number)
+            labels = segmentation.LABEL_FROM_CCP[ids]
+            labels = np.where(labels == segmentation.UNKNOWN, segmentation.ID["face"], labels)  # skin and shoes
+            described.append(outfits.describe(photo[None], labels[None]))
+        for piece, colours in zip(outfits.PIECES, np.stack(described, 1), strict=True):
+            pairs = list(itertools.combinations(colours[colours.any(1)], 2))
+            alike = np.mean([outfits.distance(one, two) < outfits.SAME for one, two in pairs])
+            print(f"street photos, {piece}: {100 * alike:.1f}% of {len(pairs)} pairs look alike")
+
+
+def _largest_group(links: list[tuple[str, str]]) -> int:
+    """How many people the largest group has that the links join."""
+    graph, largest, seen = collections.defaultdict(set), 0, set()
+    for one, two in links:
+        graph[one].add(two)
+        graph[two].add(one)
+    for start in graph:
+        group, todo = set(), [start]
+        while todo:
+            person = todo.pop()
+            if person not in seen:
+                seen.add(person)
+                group.add(person)
+                todo += graph[person]
+        largest = max(largest, len(group))
+    return largest
+
+
 def main() -> None:
     annotators = flag_utils.build_settings(Choice).load()
-    if FLAGS.clips:
+    if FLAGS.parsers:
+        parsers()
+    if FLAGS.garments:
+        garments(annotators.parser)
+    if FLAGS.clips and not FLAGS.parsers:
         pose_error(annotators)
     if FLAGS.faces:
         face_photos(annotators)

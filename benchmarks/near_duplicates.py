@@ -26,10 +26,12 @@ def main() -> None:
     by_rule = {pair[:2] for pair in near_duplicates.resembling(looks, looks)}
     near_duplicates.EDGES = near_duplicates.EDGES_BEFORE_PLAIN = arguments.edges
     found = [pair for pair in near_duplicates.resembling(looks, looks) if pair[0] < pair[1]]
-    for i, j, bits, edges in sorted(found, key=lambda pair: -pair[3]):
-        colours = near_duplicates.colour_difference(looks[i].colours, looks[j].colours)
+    for i, j, bits, edges, mirrored in sorted(found, key=lambda pair: -pair[3]):
+        one = looks[i].mirrored() if mirrored else looks[i]
+        colours = near_duplicates.colour_difference(one.colours, looks[j].colours)
         verdict = "copies" if (i, j) in by_rule else "no copies"
-        print(f"{verdict:9} edges {edges:.3f} bits {bits} colours {colours:.1f} {paths[i]} {paths[j]}")
+        how = "mirrored" if mirrored else "as it is"
+        print(f"{verdict:9} {how} edges {edges:.3f} bits {bits} colours {colours:.1f} {paths[i]} {paths[j]}")
 
 
 if __name__ == "__main__":

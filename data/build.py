@@ -89,9 +89,11 @@ def check_leakage() -> None:
     report = leakage.check(folder)
     for split, digest in report.hashes.items():
         print(f"{split}: split {digest}")
-    for problem in report.problems:
-        print(problem)
+    for line in report.problems + report.suspected:
+        print(line)
     print(f"{folder}: {len(report.problems)} leaks among {report.pictures} pictures; the split's hash is {report.hash}")
+    if report.suspected:
+        print(f"{len(report.suspected)} pairs of garments look alike and may be one; nobody knows but the shop")
     if report.problems:
         raise SystemExit(1)
 

@@ -1,7 +1,9 @@
 """Proves that no person, garment or near-duplicate picture is in two parts of a prepared dataset.
 
 Alphabet: see `vton_jax.splits` for parts, `data.near_duplicates` for what resembles what. People and garments are told
-apart by the ids that an example carries; where a dataset knows none, only the pictures can speak.
+apart by the ids that an example carries; where a dataset knows none, only the pictures can speak. Garments of raw
+videos have ids within a person alone (`data.raw.outfits`): those that look alike on two people in two parts are
+suspected, which is no proof, as many clothes look alike.
 """
 
 import dataclasses
@@ -14,12 +16,15 @@ import numpy as np
 from tqdm import tqdm
 
 from data import near_duplicates
+from data.raw import outfits
 from vton_jax import splits
 
 # What is compared: pictures of people, and of garments on white. The dress alone is cut out of the donor's picture.
 _PEOPLE = ("image", "source_image", "input_image", "donor_image", "output_image")
 _GARMENTS = ("garment_image",)
 _PERSON_IDS = ("person_id", "person")  # the first that an example has
+_WORN = (("input", "input_garments"), ("donor", "donor_garments"))  # whose pictures show which of them
+_LOOKS = 4  # pictures of a garment that are looked at
 _GARMENT_IDS = ("garment_id", "input_garments", "donor_garments")  # ids apart by spaces
 
 
@@ -33,15 +38,17 @@ class Part:
     pictures: dict[str, dict[bytes, tuple[str, near_duplicates.Look]]] = dataclasses.field(
         default_factory=lambda: {"person": {}, "garment": {}}
     )  # kind -> digest of the file -> (name of the example, look)
+    raw_garments: dict[str, list[np.ndarray]] = dataclasses.field(default_factory=dict)  # id -> colours [216] each time
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The hash of each split and of all, and a sentence for everything that is in two parts."""
+    """The hash of each split and of all, and a sentence for everything that is, or may be, in two parts."""
 
     hashes: dict[str, str]
     problems: list[str]
     pictures: int
+    suspected: list[str]
 
     @property
     def hash(self) -> str:
@@ -69,6 +76,7 @@ def read_parts(folder: Path) -> tuple[dict[str, Part], dict[str, str]]:
                 part.people.setdefault(person, shown)
             for garment in itertools.chain(*(text.split() for text in _text(features, _GARMENT_IDS))):
                 part.garments.setdefault(garment, shown)
+            _add_raw_garments(part.raw_garments, features)
             for kind, known in (("person", _PEOPLE), ("garment", _GARMENTS)):
                 for image in known:
                     if image in features:
@@ -87,12 +95,41 @@ def _add_picture(pictures: dict, encoded: bytes, shown: str) -> None:
         pictures[digest] = shown, near_duplicates.look(image[..., ::-1])
 
 
+def _add_raw_garments(known: dict[str, list[np.ndarray]], features: dict) -> None:
+    """What garments look like that have ids within a person."""
+    for prefix, ids in _WORN:
+        for garment in features.get(ids, b"").decode().split():
+            piece = garment.partition("-")[0]
+            if not garment.startswith(f"{piece}-{outfits.name_in_ids(features['person'].decode())}-"):
+                continue
+            mine = known.setdefault(garment, [])
+            if len(mine) == _LOOKS:
+                continue
+            encoded = (features[f"{prefix}_{what}"] for what in ("image", "segmentation"))
+            image, labels = (cv2.imdecode(np.frombuffer(e, np.uint8), cv2.IMREAD_UNCHANGED) for e in encoded)
+            colours = outfits.describe(image[None, ..., ::-1], labels[None])[outfits.PIECES.index(piece)]
+            if colours.any():
+                mine.append(colours)
+
+
+def suspected(one: Part, other: Part, between: str) -> list[str]:
+    """A sentence for each two garments of raw videos that look alike in two parts."""
+    found = []
+    mine, its = ({g: np.mean(seen, 0) for g, seen in part.raw_garments.items() if seen} for part in (one, other))
+    for (a, x), (b, y) in itertools.product(sorted(mine.items()), sorted(its.items())):
+        if a.partition("-")[0] == b.partition("-")[0] and (apart := outfits.distance(x, y)) < outfits.SAME:
+            found.append(f"suspected: garments in {between} look alike ({100 * apart:.0f}% of the colours differ): "
+                         f"{a}, {one.garments[a]} / {b}, {other.garments[b]}")  # fmt: skip
+    return found
+
+
 def check(folder: str | Path) -> Report:
     """Looks at every example of a prepared dataset."""
     parts, hashes = read_parts(Path(folder))
-    problems = []
+    problems, maybe = [], []
     for (name, one), (other_name, other) in itertools.combinations(parts.items(), 2):
         between = f"{name} and {other_name}"
+        maybe += suspected(one, other, between)
         for what in ("people", "garments"):
             mine, theirs = getattr(one, what), getattr(other, what)
             kind = {"people": "person", "garments": "garment"}[what]
@@ -100,6 +137,8 @@ def check(folder: str | Path) -> Report:
         for kind in ("person", "garment"):
             mine, theirs = list(one.pictures[kind].values()), list(other.pictures[kind].values())
             found = near_duplicates.resembling([p[1] for p in mine], [p[1] for p in theirs])
-            problems += [f"pictures in {between} resemble each other (edges {correlation:.2f}, {apart} of 255 bits "
-                         f"differ): {mine[i][0]} / {theirs[j][0]}" for i, j, apart, correlation in found]  # fmt: skip
-    return Report(hashes, problems, sum(len(p) for part in parts.values() for p in part.pictures.values()))
+            problems += [f"pictures in {between} resemble each other{', mirrored' if mirrored else ''} (edges "
+                         f"{correlation:.2f}, {apart} of 255 bits differ): {mine[i][0]} / {theirs[j][0]}"
+                         for i, j, apart, correlation, mirrored in found]  # fmt: skip
+    pictures = sum(len(p) for part in parts.values() for p in part.pictures.values())
+    return Report(hashes, problems, pictures, maybe)

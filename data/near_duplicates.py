@@ -1,9 +1,10 @@
-"""Finds pictures that show the same scene: recompressed, resized, slightly shifted, cropped or recoloured copies.
+"""Finds pictures that show the same scene: recompressed, resized, shifted, cropped, recoloured or mirrored copies.
 
 Alphabet: a `Look` is what is kept of a picture. Two pictures resemble each other when three things agree: a perceptual
 hash (of 255 bits, at most `HASH_DISTANCE` differ), the edges where they fit best (a correlation of at least `EDGES`
 over shifts and small changes of scale), and the colours. A person or a garment before a plain background shows little
-but an outline, which many share: there the edges must agree more closely. Mirrored copies are not found.
+but an outline, which many share: there the edges must agree more closely. Each picture is compared twice, as it is and
+mirrored.
 
 Calibrated by benchmarks/near_duplicates.py on the 1,997 photos of Clothing Co-Parsing: of their two million pairs, the
 16 that resemble each other by this rule are all copies to the eye; their edges correlate by 0.79 or more, those of the
@@ -11,6 +12,7 @@ next pair, two people in one street, by 0.71. Garments on white of one cut reach
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import cv2
@@ -34,6 +36,7 @@ class Look:
     """What is kept of a picture."""
 
     bits: np.ndarray  # uint64 [4]
+    mirrored_bits: np.ndarray  # uint64 [4], those of the picture mirrored left to right
     edges: np.ndarray  # uint8 [96, 72]
     colours: np.ndarray  # uint8 [8, 6, 3]
 
@@ -41,19 +44,28 @@ class Look:
     def is_plain(self) -> bool:
         return (self.edges > _FAINT).mean() < PLAIN
 
+    def mirrored(self) -> "Look":
+        """The look of the picture mirrored left to right."""
+        return Look(self.mirrored_bits, self.bits, self.edges[:, ::-1].copy(), self.colours[:, ::-1].copy())
+
 
 def look(image: np.ndarray) -> Look:
     """Image uint8 RGB [H, W, 3] -> Look."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (4 * _HASH, 4 * _HASH), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[:_HASH, :_HASH].ravel()
-    low[0] = -np.inf  # the mean brightness says nothing
-    bits = np.packbits(low > np.median(low[1:])).view(np.uint64)
+    bits, mirrored_bits = _hash(small), _hash(small[:, ::-1].copy())
     fitted = cv2.resize(grey, _SIZE[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
     fitted = cv2.GaussianBlur(fitted, (0, 0), 1.0)
     edges = np.hypot(cv2.Sobel(fitted, cv2.CV_32F, 1, 0), cv2.Sobel(fitted, cv2.CV_32F, 0, 1)) / 4
     colours = cv2.resize(image, (6, 8), interpolation=cv2.INTER_AREA)
-    return Look(bits, np.clip(edges, 0, 255).astype(np.uint8), colours)
+    return Look(bits, mirrored_bits, np.clip(edges, 0, 255).astype(np.uint8), colours)
+
+
+def _hash(small: np.ndarray) -> np.ndarray:
+    """Grey float32 [64, 64] -> uint64 [4]: which of the lowest frequencies are stronger than most."""
+    low = cv2.dct(small)[:_HASH, :_HASH].ravel()
+    low[0] = -np.inf  # the mean brightness says nothing
+    return np.packbits(low > np.median(low[1:])).view(np.uint64)
 
 
 def edge_correlation(a: Look, b: Look) -> float:
@@ -81,18 +93,24 @@ def colour_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (apart * shown).sum((-2, -1)) / np.maximum(shown.sum((-2, -1)), 1)
 
 
-def resembling(looks: Sequence[Look], others: Sequence[Look]) -> list[tuple[int, int, int, float]]:
-    """(index in `looks`, index in `others`, hash distance, edge correlation) of all pairs that resemble each other."""
+def resembling(looks: Sequence[Look], others: Sequence[Look]) -> list[tuple[int, int, int, float, bool]]:
+    """All pairs that resemble each other, as they are or mirrored (which is tried where they do not as they are).
+
+    (index in `looks`, index in `others`, hash distance, edge correlation, mirrored)
+    """
     if not looks or not others:
         return []
     bits, colours = np.stack([o.bits for o in others]), np.stack([o.colours for o in others])
-    found = []
-    for index, one in enumerate(looks):
+    found = {}
+    for (index, straight), mirrored in itertools.product(enumerate(looks), (False, True)):
+        one = straight.mirrored() if mirrored else straight
         apart = hash_distance(one.bits, bits)
         different = colour_difference(one.colours, colours)
         for other in np.nonzero((apart <= HASH_DISTANCE) & (different <= COLOURS))[0]:
+            if (index, other) in found:
+                continue
             correlation = edge_correlation(one, others[other])
             plain = one.is_plain or others[other].is_plain
             if correlation >= (EDGES_BEFORE_PLAIN if plain else EDGES):
-                found.append((index, int(other), int(apart[other]), correlation))
-    return found
+                found[index, other] = (index, int(other), int(apart[other]), correlation, mirrored)
+    return list(found.values())

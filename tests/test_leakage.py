@@ -9,7 +9,7 @@ import field_folders
 import numpy as np
 import pytest
 
-from vton_jax import input_pipeline, splits
+from vton_jax import input_pipeline, segmentation, splits
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -41,6 +41,7 @@ COPIES = {
     "brighter": lambda image: np.clip(image.astype(int) + 25, 0, 255).astype(np.uint8),
     "shifted": lambda image: image[6:, 5:],
     "cropped": lambda image: image[8:-8, 6:-6],
+    "mirrored": lambda image: compressed(image[:, ::-1]),
 }
 
 
@@ -51,6 +52,16 @@ def test_copies_are_found_and_others_are_not(name):
     copies = [near_duplicates.look(np.ascontiguousarray(COPIES[name](image))) for image in scenes]
     found = near_duplicates.resembling(looks, copies)
     assert {(i, j) for i, j, *_ in found} == {(i, i) for i in range(12)}
+    assert {mirrored for *_, mirrored in found} == {name == "mirrored"}
+
+
+def test_a_mirrored_look_is_the_look_of_the_mirrored_picture():
+    image = scene(3)
+    turned, looked = near_duplicates.look(image).mirrored(), near_duplicates.look(image[:, ::-1].copy())
+    assert near_duplicates.hash_distance(turned.bits, looked.bits) <= 2  # resizing rounds
+    assert near_duplicates.hash_distance(turned.mirrored_bits, looked.mirrored_bits) <= 2
+    assert np.abs(turned.edges.astype(int) - looked.edges).max() <= 2
+    assert np.abs(turned.colours.astype(int) - looked.colours).max() <= 1
 
 
 def test_hash_distance_against_counting():
@@ -115,6 +126,27 @@ def test_an_item_in_two_parts_is_a_leak_even_where_people_have_no_names(tmp_path
         file.write(lines[1] + "\n")
     problems = leakage.check(prepared(deepfashion, source, tmp_path / "data")).problems
     assert "garment WOMENTees_Tanksid00000042 is in train and test" in {p.partition(":")[0] for p in problems}
+
+
+def test_garments_of_raw_videos_that_look_alike_in_two_parts_are_suspected():
+    labels = np.zeros((60, 40), np.uint8)
+    labels[10:30, 10:30], labels[30:50, 10:30] = segmentation.ID["upper-clothes"], segmentation.ID["pants"]
+
+    def part(person, upper, lower):
+        image = np.full((60, 40, 3), 230, np.uint8)
+        image[labels == segmentation.ID["upper-clothes"]], image[labels == segmentation.ID["pants"]] = upper, lower
+        encoded = {"image": cv2.imencode(".png", image[..., ::-1])[1].tobytes(),
+                   "segmentation": cv2.imencode(".png", labels)[1].tobytes()}  # fmt: skip
+        features = {f"{who}_{what}": e for who in ("input", "donor") for what, e in encoded.items()}
+        worn = f"upper-{person}-0 lower-{person}-0 upper-known"  # the last one is a catalogue's
+        features |= {"person": person.encode(), "input_garments": worn.encode(), "donor_garments": b""}
+        made = leakage.Part(garments=dict.fromkeys(worn.split(), f"of {person}"))
+        leakage._add_raw_garments(made.raw_garments, features)
+        return made
+
+    ada, bo = part("ada", (200, 40, 40), (60, 60, 80)), part("bo", (196, 42, 40), (90, 160, 60))
+    (found,) = leakage.suspected(ada, bo, "train and test")
+    assert "upper-ada-0, of ada / upper-bo-0, of bo" in found and "train and test" in found
 
 
 def test_split_hash_knows_no_order():

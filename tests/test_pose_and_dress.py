@@ -1,6 +1,8 @@
 """Pose-and-Dress: from a catalogue to batches, with splits that share nobody and nothing, and without TensorFlow."""
 
+import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -207,34 +209,59 @@ def test_another_source_is_refused_or_replaces(source, data_dir, tmp_path, capsy
     next(input_pipeline.tfds_batches(copy, "train", 2, seed=0))
 
 
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [("cut", "damaged|not a clip"), ("swap", "frames of"), ("truth", "damaged"), ("lone", "has no video")],
-)
-def test_a_broken_source_leaves_nothing_behind(source, data_dir, tmp_path, damage, said):
+def shorten(truth):
+    """A truth file that lacks its last frame."""
+    with np.load(truth) as file:
+        values = {name: file[name] for name in file.files}
+    for name in ("segmentation", "keypoints", "visible"):
+        values[name] = values[name][:-1]
+    np.savez(truth, **values)
+
+
+def test_broken_files_of_a_catalogue_are_listed_and_the_rest_is_used(source, tmp_path, capsys):
     broken = tmp_path / "broken"
     shutil.copytree(source, broken)
-    video, truth = (sorted((broken / kind).iterdir())[-1] for kind in ("videos", "truth"))
-    if damage == "cut":
-        video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
-    elif damage == "swap":
-        with np.load(truth) as file:
-            values = {name: file[name] for name in file.files}
-        for name in ("segmentation", "keypoints", "visible"):
-            values[name] = values[name][:-1]
-        np.savez(truth, **values)
-    elif damage == "truth":
-        truth.write_bytes(truth.read_bytes()[:100])
-    else:
-        video.unlink()
-    with pytest.raises(UserError, match=said):
+    files = {path.stem: path for path in sorted((broken / "truth").iterdir())}
+    people = sorted({name[:-2] for name in files})
+    half, short, torn, empty, lone = (f"{people[int(i)]}_{k}" for i, k in zip("01201", "00011", strict=True))
+    video = broken / "videos" / f"{half}.mp4"
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    shorten(files[short])
+    files[torn].write_bytes(files[torn].read_bytes()[:100])
+    files[empty].write_bytes(b"")
+    (broken / "videos" / f"{lone}.mp4").unlink()
+    place = build(broken, tmp_path / "data")
+    assert "5 files of the catalogue cannot be used" in capsys.readouterr().err
+    with (place / "rejected.csv").open() as file:
+        reasons = {row["video"]: row["reason"] for row in csv.DictReader(file)}
+    frames = "12 frames of 64x48 pixels.* 11 frames"
+    for name, said in ((half, "cut off|not a clip"), (short, frames), (torn, "damaged"), (empty, "damaged")):
+        assert re.search(said, reasons.pop(f"videos/{name}.mp4")), name
+    assert reasons == {f"truth/{lone}.npz": "there is no video to this truth file"}
+    builder = tfds.builder_from_directory(str(place))
+    used = {
+        example[key].decode()
+        for split in builder.info.splits
+        for example in builder.as_data_source(split)
+        for key in ("input_video", "donor_video")
+    }
+    # Two videos of the third person are left and all of the fourth; the others have one.
+    assert used == {name for name in files if name[:-2] in people[2:]} - {torn}
+
+
+def test_a_source_that_gives_nothing_leaves_nothing_behind(source, data_dir, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(source, broken)
+    for truth in (broken / "truth").iterdir():
+        shorten(truth)
+    with pytest.raises(UserError, match=r"gives no samples.* 11 frames"):
         build(broken, tmp_path / "new" / "data")
     assert not (tmp_path / "new").exists()
     # What was there before stays, though it was to be replaced.
     copy = tmp_path / "data"
     shutil.copytree(data_dir, copy)
     before = entries(copy)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match="gives no samples"):
         build(broken, copy, rebuild=True)
     assert entries(copy) == before
 

@@ -175,6 +175,8 @@ def test_people_csv(tmp_path):
     path = tmp_path / "people.csv"
     path.write_text("video,person\na.mp4,Ada\nb.mp4,Ada\n")
     assert people.read_people(path) == {"a.mp4": "Ada", "b.mp4": "Ada"}
+    path.write_text("video,person,upper,lower,dress\na.mp4,Ada,T 12,J3,\nb.mp4,Ada,,,\nc.mp4,Bo,,,D1\n")
+    assert people.read_garments(path) == {"a.mp4": ("upper-T-12", "lower-J3", ""), "c.mp4": ("", "", "dress-D1")}
     path.write_text("film,who\na.mp4,Ada\n")
     with pytest.raises(UserError, match="line 2"):
         people.read_people(path)
@@ -203,6 +205,10 @@ def test_outfits_are_told_apart_by_colour():
         ("upper-ada-0", "lower-ada-0", ""),
         ("upper-ada-0", "lower-ada-0", ""),
         ("upper-ada-1", "lower-ada-0", ""),
+    ]
+    # Ids stand between blanks: a person is named after a file, whose name may have some.
+    assert outfits.garment_ids("like-my shirt.mp4", [red]) == [
+        ("upper-like-my%20shirt.mp4-0", "lower-like-my%20shirt.mp4-0", "")
     ]
 
 
@@ -305,6 +311,15 @@ def test_another_annotator_or_setting_makes_other_units():
     assert all(name in str(pose_and_dress.Settings().looking) for name in fields)
     with pytest.raises(UserError, match="cannot be read"):
         annotators.digest_of("no/such.tflite")
+
+
+def test_a_file_that_cannot_be_read_stops_no_other(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"a")
+    found = engine.digests([tmp_path / "a.mp4", tmp_path / "gone.mp4"])
+    assert len(found[0]) == 64 and "No such file" in found[1]
+    job = engine.Job(str(tmp_path / "gone.mp4"), "gone.mp4", str(tmp_path / "00" / "gone.npz"))
+    engine.work(job, Choice(), annotate.Settings())
+    assert units.read(Path(job.unit)).rejected.startswith("gone.mp4 does not exist")
 
 
 def test_a_killed_build_goes_on_to_the_same_bytes():

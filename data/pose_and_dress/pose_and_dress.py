@@ -61,6 +61,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self.source, self.settings = source, settings or Settings()
         self.execution = execution or engine.Execution()
         self.raw = None  # what became of the raw videos
+        self.broken = []  # (video, None, reason) of those that have their truth but cannot be used
         super().__init__(**kwargs)
 
     @classmethod
@@ -99,7 +100,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             raise UserError("Pose-and-Dress is made from a folder of videos: give --source=DIR.")
         plan = _Plan(self.source, self.settings)
         self.info.metadata["fingerprint"] = plan.fingerprint
-        videos = [selection.read_video_truth(*files, arrays=False) for files in plan.source.annotated]
+        videos = self._usable(plan.source)
         if plan.source.raw:
             self.raw = catalogue.gather(
                 plan.source,
@@ -109,6 +110,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 self.settings.looking,
                 self.execution,
             )
+            self.raw.rejected += self.broken
             videos += self.raw.videos
         splits, dropped = selection.split_videos(videos)
         if dropped:
@@ -120,11 +122,31 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         if empty := [name for name in splits if not samples[name]]:
             print(f"No person gives samples for {', '.join(empty)}; more people would.", file=sys.stderr)
         if len(empty) == len(splits):
-            why = f" {self.raw.most_frequent_reason()}" if self.raw else ""
+            why = f" {self.raw.most_frequent_reason()}" if self.raw else f" {self.broken[0][2]}" if self.broken else ""
             raise UserError(f"{self.source} gives no samples: a person needs two videos in two outfits, and three "
                             f"poses that differ clearly.{why}")  # fmt: skip
         # The plan is small, the videos are read person by person.
         return {name: self._generate_examples(part) for name, part in samples.items() if part}
+
+    def _usable(self, source: selection.Source) -> list[selection.Video]:
+        """The videos with their truth, without arrays; a broken one never stops the rest, it is listed."""
+        videos = []
+        for files in source.annotated:
+            try:
+                video = selection.read_video_truth(*files)
+                _read_frames(video)  # a broken file should be known before samples are chosen
+            except UserError as error:
+                reason = str(error).replace(f"{source.folder}/", "")  # the lists should not depend on the folder
+                self.broken.append((files[0].relative_to(source.folder).as_posix(), None, reason))
+            else:
+                videos.append(dataclasses.replace(video, **selection.NO_ARRAYS))
+        for path in source.lone:
+            name = path.relative_to(source.folder).as_posix()
+            self.broken.append((name, None, "there is no video to this truth file"))
+        if self.broken:
+            print(f"{len(self.broken)} files of the catalogue cannot be used, and rejected.csv lists them: "
+                  f"{self.broken[0][2]}", file=sys.stderr)  # fmt: skip
+        return videos
 
     def _samples(self, videos: list[selection.Video]) -> list[selection.Sample]:
         ordered = sorted(videos, key=lambda video: (video.person, video.name))
@@ -153,9 +175,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 yield sample.key, example(loaded, frames)
 
     def write_reports(self, folder: Path) -> None:
-        """What became of the raw videos, beside the dataset: rejected.csv, people.csv, report.html."""
+        """What became of the videos, beside the dataset: rejected.csv, and of raw ones people.csv and report.html."""
         if self.raw:
             self.raw.write_reports(folder)
+        elif self.broken:
+            catalogue.write_rejected(folder, sorted(self.broken))
 
 
 class _Plan:
@@ -163,7 +187,8 @@ class _Plan:
 
     def __init__(self, source: str | Path, settings: Settings):
         self.source = selection.list_source(source)
-        files = [path for pair in self.source.annotated for path in pair] + list(self.source.raw.values())
+        files = [path for pair in self.source.annotated for path in pair] + self.source.lone
+        files += self.source.raw.values()
         if self.source.raw and self.source.people_file:
             files.append(self.source.people_file)
         contents = engine.digests(files)

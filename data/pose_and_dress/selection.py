@@ -63,16 +63,23 @@ class Sample:
         )
 
 
+# A video of which only who wears what is kept in memory.
+NO_ARRAYS = {
+    "segmentation": np.zeros((0, 0, 0), np.uint8),
+    "keypoints": np.zeros((0, 18, 2), np.float32),
+    "visible": np.zeros((0, 18), bool),
+}
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What a folder holds: (video, truth) files, and raw videos by their name (the path within the folder)."""
+    """What a folder holds: (video, truth) files, raw videos by their name (the path within the folder), lone truths."""
 
     folder: Path
     annotated: list[tuple[Path, Path]]
     raw: dict[str, Path]
+    lone: list[Path]  # truth files without their video
 
     @property
     def people_file(self) -> Path | None:
@@ -82,7 +89,7 @@ class Source:
 
 
 def list_source(source: str | Path) -> Source:
-    """The videos of a source, by name. UserError where there are none, or a truth file lacks its video."""
+    """The videos of a source, by name. UserError where there are none."""
     folder = Path(source).expanduser()
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}; give --source=DIR, a folder of videos, for example one that "
@@ -100,9 +107,7 @@ def list_source(source: str | Path) -> Source:
             raw[name] = path
     if not annotated and not raw:
         raise UserError(f"{folder} has no videos ({', '.join(VIDEO_SUFFIXES)}); give the folder of a catalogue.")
-    for path in truths.values():
-        raise UserError(f"{path} has no video; write the catalogue again, or remove the file.")
-    return Source(folder, annotated, raw)
+    return Source(folder, annotated, raw, list(truths.values()))
 
 
 def fingerprint(settings: dict, files: list[tuple[str, str]]) -> str:
@@ -113,16 +118,14 @@ def fingerprint(settings: dict, files: list[tuple[str, str]]) -> str:
     return digest.hexdigest()[:16]
 
 
-def read_video_truth(video: Path, truth: Path, arrays: bool = True) -> Video:
-    """Reads a truth file; without `arrays` only who wears what (the arrays are empty). UserError for a damaged one."""
-    empty = np.zeros((0, 0, 0), np.uint8), np.zeros((0, 18, 2)), np.zeros((0, 18))
+def read_video_truth(video: Path, truth: Path) -> Video:
+    """Reads a truth file. UserError for a damaged one."""
     try:
         with np.load(truth, allow_pickle=False) as file:
-            names = ("segmentation", "keypoints", "visible")
-            labels, points, visible = (file[name] for name in names) if arrays else empty
+            labels, points, visible = (file[name] for name in ("segmentation", "keypoints", "visible"))
             person, garments = str(file["person"]), tuple(str(file[worn]) for worn in WORN)
         frames = len(labels)
-        if points.shape != (frames, 18, 2) or visible.shape != (frames, 18) or labels.ndim != 3:
+        if points.shape != (frames, 18, 2) or visible.shape != (frames, 18) or labels.ndim != 3 or not frames:
             raise ValueError(f"shapes {labels.shape}, {points.shape}, {visible.shape} do not belong together")
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{truth} is damaged or no truth file ({error}); write the catalogue again.") from None

@@ -55,16 +55,13 @@ class Raw:
         if not reasons:
             return ""
         most = max(sorted(set(reasons)), key=reasons.count)
-        return f"There are {self.total} raw videos; most often it says: {most.removeprefix('not used: ')}."
+        return f"Of its {self.total} raw videos it says most often: {most.removeprefix('not used: ')}."
 
     def write_reports(self, folder: Path) -> None:
         """rejected.csv, people.csv and report.html into the dataset's folder."""
         from data.raw import report
 
-        _write_table(
-            folder / "rejected.csv", ("video", "frame", "reason"),
-            [(video, "" if frame is None else frame, reason) for video, frame, reason in self.rejected],
-        )  # fmt: skip
+        write_rejected(folder, self.rejected)
         _write_table(
             folder / "people.csv", ("video", "person", "split", "garments", "frames_with_a_face", "samples"),
             [
@@ -74,6 +71,12 @@ class Raw:
             ],
         )  # fmt: skip
         (folder / "report.html").write_text(report.page(self))
+
+
+def write_rejected(folder: Path, rejected: list[tuple[str, int | None, str]]) -> None:
+    """rejected.csv from (video, frame or None, reason)."""
+    rows = [(video, "" if frame is None else frame, reason) for video, frame, reason in rejected]
+    _write_table(folder / "rejected.csv", ("video", "frame", "reason"), rows)
 
 
 def _write_table(path: Path, head: tuple[str, ...], rows: list[tuple]) -> None:
@@ -118,12 +121,19 @@ def gather(
             rejected.append((unit.name, None, f"used as far as it goes: {unit.problem.replace(job.path, job.name)}"))
         shots += [(Path(job.unit), index, shot, unit.name) for index, shot in enumerate(unit.shots)]
     kept, who, found_by = _identify(shots, listed, choice, rejected)
+    told = people.read_garments(source.people_file) if source.people_file else {}
+    worn_by_list = {
+        shot.name: told.get(file, told.get(Path(file).name))
+        for _, _, shot, file in kept
+        if file in told or Path(file).name in told
+    }
     described = {}
     for (_, _, shot, _), person in zip(kept, who, strict=True):
         described.setdefault(person, []).append(shot)
     garments = {}
     for person, mine in described.items():
         ids = outfits.garment_ids(person, [shot.outfit for shot in mine])
+        ids = [worn_by_list.get(shot.name, worn) for shot, worn in zip(mine, ids, strict=True)]
         garments |= {shot.name: worn for shot, worn in zip(mine, ids, strict=True)}
     videos = [
         selection.Video(

@@ -51,14 +51,17 @@ def _digest(path: Path, size: int, changed: int) -> str:
 
 
 def digests(paths: Sequence[Path]) -> list[str]:
-    """SHA-256 of files, several at a time (hashing leaves Python's lock). UserError for one that cannot be read."""
+    """SHA-256 of files, several at a time (hashing leaves Python's lock).
+
+    A file that cannot be read has a text of its own instead, so that it is looked at again once it can be.
+    """
 
     def one(path):
         try:
             about = os.stat(path)
             return _digest(path, about.st_size, about.st_mtime_ns)
         except OSError as error:
-            raise UserError(f"{path} cannot be read ({error.strerror}); check its permissions.") from None
+            return f"unreadable {path}: {error.strerror}"
 
     with concurrent.futures.ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2)) as pool:
         return list(pool.map(one, paths))

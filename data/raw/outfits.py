@@ -4,6 +4,8 @@ Nobody tells a raw video's garments. Their colours, averaged over the frames of 
 of different cut are one garment here, and one shirt in two kinds of light may be two.
 """
 
+import re
+
 import cv2
 import numpy as np
 
@@ -15,7 +17,7 @@ _LEAST_SHARE = 0.02  # of the person's pixels
 _BINS = 6
 # Among 20 mannequin videos (as the default parser sees them) the distance is at most 0.05 where a piece is worn again,
 # at least 0.39 where it is exchanged, and 0.26 to 1 between people.
-_SAME = 0.2
+SAME = 0.2
 
 
 def describe(frames: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -50,12 +52,18 @@ def distance(one: np.ndarray, two: np.ndarray) -> float:
     return float(np.abs(one - two).sum() / 2)
 
 
+def name_in_ids(person: str) -> str:
+    """A person's name as garment ids hold it: without blanks, which stand between ids."""
+    return re.sub(r"[%\s]", lambda blank: f"%{ord(blank[0]):02x}", person)
+
+
 def garment_ids(person: str, described: list[np.ndarray]) -> list[tuple[str, str, str]]:
     """Ids of upper, lower and dress for the shots of one person, '' where there is none.
 
     The ids hold the person's name: the same garment on somebody else is not recognised.
     """
     known: dict[str, list[np.ndarray]] = {piece: [] for piece in PIECES}
+    name = name_in_ids(person)
     out = []
     for shot in described:
         worn = []
@@ -63,9 +71,9 @@ def garment_ids(person: str, described: list[np.ndarray]) -> list[tuple[str, str
             if not colours.any():
                 worn.append("")
                 continue
-            near = [i for i, other in enumerate(known[piece]) if distance(colours, other) < _SAME]
+            near = [i for i, other in enumerate(known[piece]) if distance(colours, other) < SAME]
             if not near:
                 known[piece].append(colours)
-            worn.append(f"{piece}-{person}-{near[0] if near else len(known[piece]) - 1}")
+            worn.append(f"{piece}-{name}-{near[0] if near else len(known[piece]) - 1}")
         out.append(tuple(worn))
     return out

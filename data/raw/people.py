@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.raw.outfits import PIECES
 from vton_jax.errors import UserError
 
 
@@ -24,6 +25,20 @@ def read_people(path: Path) -> dict[str, str]:
         if people.setdefault(video, person) != person:
             raise UserError(f"{path} says of {video} that it shows {people[video]} and {person}; keep one line.")
     return people
+
+
+def read_garments(path: Path) -> dict[str, tuple[str, str, str]]:
+    """Video -> ids of upper, lower and dress, where people.csv has columns of these names and any is filled."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    garments = {}
+    for row in rows:
+        worn = tuple("-".join((row.get(piece) or "").split()) for piece in PIECES)
+        if any(worn):
+            garments[row["video"].strip()] = tuple(
+                f"{piece}-{w}" if w else "" for piece, w in zip(PIECES, worn, strict=True)
+            )
+    return garments
 
 
 def cluster(embeddings: np.ndarray, threshold: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The default annotator, which needs no download: the released MultiPathCNN gives pose and parse.
+"""The default for poses, which needs no download, and for the parse of mannequins: the released MultiPathCNN.
 
 It was trained on procedural mannequins alone, so on real frames its parse is weak (docs/datasets.md gives numbers); a
 pose model's file or another parser replaces it. Batches have one shape: one compiled program serves all videos.
