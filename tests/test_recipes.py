@@ -60,26 +60,30 @@ def test_recipes_parse_and_say_what_they_are(script, name):
             assert int(steps[1]) == flags.FLAGS.num_steps
 
 
-@pytest.mark.parametrize("name", ["multi_path_cnn", "re_map_cnn_start", "triple_guided_cnn_joint"])
+@pytest.mark.parametrize("name", ["multi_path_cnn", "re_map_cnn_start", "triple_guided_cnn_joint_second"])
 def test_the_cpu_variant_goes_on_top(script, name):
     with parsed(script, f"--flagfile={FOLDER / name}.flags", f"--flagfile={FOLDER / 'cpu_128x96.flags'}") as task:
         assert task.size == (128, 96) and flags.FLAGS.dtype == "float32" and flags.FLAGS.batch_size == 16
 
 
 def test_the_arms_differ_in_the_arm_alone(script):
-    """Table 1 compares equals: one start, one width, the same batches, as many steps."""
-    found = {}
-    for arm in ("none", "pre", "joint"):
-        with parsed(script, f"--flagfile={FOLDER / 'triple_guided_cnn_'}{arm}.flags") as task:
-            ours = {n: flags.FLAGS[n].value for n in flag_utils.our_flags() if n not in ("arm", "export", "flagfile")}
-            found[arm] = (ours, task.triple_guided_cnn, task.init_from)
-            assert task.arm == arm
-    assert found["none"] == found["pre"] == found["joint"]
+    """Table 1 compares equals: one start, one width, the same batches, as many steps; each then goes on from itself."""
+    for phase in ("_second", ""):
+        found = {}
+        for arm in ("none", "pre", "joint"):
+            with parsed(script, f"--flagfile={FOLDER / 'triple_guided_cnn_'}{arm}{phase}.flags") as task:
+                own = ("arm", "export", "flagfile") + (("init_from",) if phase == "" else ())
+                ours = {n: flags.FLAGS[n].value for n in flag_utils.our_flags() if n not in own}
+                found[arm] = (ours, task.triple_guided_cnn)
+                assert task.arm == arm and task.refined == (phase == "")
+                if phase == "":
+                    assert task.init_from == f"runs/triple_guided_cnn_{arm}_second.safetensors"
+        assert found["none"] == found["pre"] == found["joint"]
 
 
 def test_every_weight_has_a_recipe_and_a_card():
     for path in weights.FOLDER.glob("*.safetensors"):
-        recipe = "triple_guided_cnn_joint" if path.stem == "re_map_cnn_joint" else path.stem
+        recipe = "triple_guided_cnn_joint" if path.stem == "flow_refinement_cnn_joint" else path.stem
         assert recipe in RECIPES
         card = path.with_suffix(".md").read_text(encoding="utf-8")
         assert f"{recipe}.flags" in card
