@@ -38,3 +38,17 @@ def blend_after(image: jax.Array, re_map: dict, garment_out: jax.Array) -> jax.A
     """ReMap as post-processing: the warped dress over TripleGuidedCNN's result, by the predicted mask."""
     share = re_map["mask"] * garment_out[..., None]
     return image * (1 - share) + re_map["warped"] * share
+
+
+def shares(arm: str, painted: dict, re_map: dict | None, garment_out: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """How much of each pixel [B, H, W] is copied from the photo, and how much is the dress, warped by ReMapCNN's flow.
+
+    The rest is painted. Args: arm, one of `try_on.ARMS`; painted, TripleGuidedCNN's outputs.
+    """
+    photo, dress = painted["shares"][..., 1], painted["shares"][..., 2]
+    if arm == "none":
+        return photo, dress
+    trusted = re_map["mask"][..., 0] * garment_out
+    if arm == "post":
+        return photo * (1 - trusted), trusted
+    return photo, dress * trusted
