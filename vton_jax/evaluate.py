@@ -48,26 +48,6 @@ flags.DEFINE_string("compare", None, "results.json of an earlier evaluation with
 flags.DEFINE_string("weights", None, "Folder of other weights than the released ones.")
 
 
-def comparison(results: dict, earlier: dict, name: str) -> str:
-    """A table of all numbers that two results.json share, with their differences.
-
-    Args: earlier: the other one's content; name: what to call it. Raises: UserError where a protocol differs.
-    """
-    protocols = [{key: value for key, value in one.items() if ".protocol." in key} for one in (results, earlier)]
-    for key in sorted(protocols[0].keys() | protocols[1].keys()):
-        here, there = (protocol.get(key, "nothing") for protocol in protocols)
-        if here != there:
-            raise UserError(f"{name} cannot be compared with: its {key} is '{there}', here it is '{here}'.")
-    if not protocols[0]:
-        raise UserError(f"{name} cannot be compared with: it states no protocol.")
-    lines = []
-    for key, value in results.items():
-        other = earlier.get(key)
-        if isinstance(value, float) and isinstance(other, float) and key != "seconds":
-            lines.append(f"{key:<40}  {other:.4f} -> {value:.4f}  {value - other:+.4f}")
-    return "\n".join(lines)
-
-
 def read_earlier(path: str) -> dict:
     try:
         earlier = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -121,7 +101,7 @@ def main() -> None:
         for name, value in group.items():
             print(f"{name}: " + (value if isinstance(value, str) else ", ".join(f"{k} {v}" for k, v in value.items())))
     if earlier is not None:
-        print(comparison(kept, earlier, FLAGS.compare))
+        print(evaluation.comparison(kept, earlier, FLAGS.compare))
     evaluation.say(f"wrote {output / 'results.json'} and {output / 'report.html'}")
 
 

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from vton_jax import composition, keypoints, metrics, segmentation, temporal, try_on, visualize
+from vton_jax.errors import UserError
 from vton_jax.types import Layout
 
 FLOW_HEIGHT = 128  # endpoint errors are given in pixels at 128x96
@@ -248,6 +249,26 @@ def result_sheet(cases, images, coarse, final, indices) -> np.ndarray:
 def table(results: dict[str, float]) -> str:
     width = max(map(len, results))
     return "\n".join(f"{name:<{width}}  {value:.4f}" for name, value in results.items())
+
+
+def comparison(results: dict, earlier: dict, name: str) -> str:
+    """A table of all numbers that two results.json share, with their differences.
+
+    Args: earlier: the other one's content; name: what to call it. Raises: UserError where a protocol differs.
+    """
+    protocols = [{key: value for key, value in one.items() if ".protocol." in key} for one in (results, earlier)]
+    for key in sorted(protocols[0].keys() | protocols[1].keys()):
+        here, there = (protocol.get(key, "nothing") for protocol in protocols)
+        if here != there:
+            raise UserError(f"{name} cannot be compared with: its {key} is '{there}', here it is '{here}'.")
+    if not protocols[0]:
+        raise UserError(f"{name} cannot be compared with: it states no protocol.")
+    lines = []
+    for key, value in results.items():
+        other = earlier.get(key)
+        if isinstance(value, float) and isinstance(other, float) and key != "seconds":
+            lines.append(f"{key:<40}  {other:.4f} -> {value:.4f}  {value - other:+.4f}")
+    return "\n".join(lines)
 
 
 def progress(items, unit: str):

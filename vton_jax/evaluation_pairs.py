@@ -134,7 +134,7 @@ def evaluate_pairs(
     protocol = {
         "suite": "pairs",
         "split_hash": splits.split_hash(f"{person.name} {garment.name}" for person, garment in pairs),
-        "size": f"{system.size[0]}x{system.size[1]}, padded with the photo's edge; 11-tap Gaussian SSIM over all pixels",
+        "size": f"{system.size[0]}x{system.size[1]}, padded with the photo's edge; SSIM with an 11-tap Gaussian",
         "user": f"the worn garment and {_HIDE} pixels around it under grey; the pose is the user's own",
         "garment_region": f"ParserCNN's reading of the photo ({parser.name})",
         "lpips_surrogate": distance.name,
