@@ -15,7 +15,7 @@ import cv2
 import jax
 import numpy as np
 
-from vton_jax import composition, keypoints, metrics, segmentation, temporal, try_on, visualize
+from vton_jax import composition, keypoints, metrics, preserve, segmentation, temporal, try_on, visualize
 from vton_jax.errors import UserError
 from vton_jax.types import Layout
 
@@ -167,6 +167,14 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
         dressed = arm_system.dress(user_images, users, donors, final, poses)
         images[arm] = dressed.image
         results |= picture_scores(f"try_on.{arm}", images[arm], cases)
+        # The same as render.py shows it: over the photo's own background, with what stands still.
+        preserved = []
+        for i, photo in enumerate(user_images):
+            user, pose, one = (at(tree, i) for tree in (users, poses, dressed))
+            behind = preserve.backdrop(photo, user.segmentation)
+            kind = int(cases["garment_type"][i])
+            preserved.append(preserve.restore(one, photo, behind, user, pose, final[i], kind).image)
+        results |= picture_scores(f"preserved.{arm}", np.stack(preserved), cases)
         # The same with the output frame itself as the pose image, read from its pixels as ever: what the arm does when
         # the target layout is not another body's.
         paired = arm_system.dress(user_images, users, donors, outputs.segmentation, outputs)

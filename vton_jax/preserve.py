@@ -98,3 +98,9 @@ def compose(dressed, photo: np.ndarray, behind: tuple | None, final: np.ndarray,
         photo_share=keep + (1 - keep) * photo_share,
         dress_share=(1 - keep) * dress_share,
     )
+
+
+def restore(dressed, photo, behind, user: Layout, pose: Layout, final: np.ndarray, garment_type: int):
+    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's."""
+    keep = kept(np.asarray(user.segmentation), final, stillness(user, pose), garment_type)
+    return compose(dressed, photo, behind, final, keep)

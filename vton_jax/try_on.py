@@ -456,9 +456,7 @@ class TryOn:
         dressed = self.dress(user_image, user, donor, finals, poses)
         for index, final in enumerate(finals):
             one, pose = jax.tree.map(lambda a, i=index: a[i], (dressed, poses))
-            still = preserve.stillness(user, pose)
-            keep = preserve.kept(np.asarray(user.segmentation), final, still, int(donor.garment_type))
-            yield preserve.compose(one, user_image, behind, final, keep)
+            yield preserve.restore(one, user_image, behind, user, pose, final, int(donor.garment_type))
 
 
 def require_content(frame: np.ndarray, where: str) -> None:
