@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from vton_jax import flag_utils, framing, media, temporal, try_on, visualize
+from vton_jax import flag_utils, framing, full_size, media, preserve, temporal, try_on, visualize
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -29,6 +29,9 @@ flags.DEFINE_enum("temporal_filter", "motion", temporal.FILTERS, "How the clip i
 flags.DEFINE_enum("garment_type", "auto", ("auto", "upper", "lower", "dress"),
                   "What is exchanged; auto: a flat garment's own kind, a worn one's whole outfit.")  # fmt: skip
 flags.DEFINE_enum("garment_is", "auto", ("auto", "flat", "person"), "How the garment is shown; auto: look.")
+flags.DEFINE_enum("background", "inpaint", preserve.BACKGROUNDS,
+                  "Behind the person: the photo's background, filled in, or what the networks leave.")  # fmt: skip
+flags.DEFINE_string("output_size", None, "HEIGHTxWIDTH of the clip, or photo: as the photo. Default: the networks'.")
 flags.DEFINE_string("weights", None, "Folder of other weights than the released ones.")
 STILL_RATE = 15  # frames a second of a clip whose pose is a photo
 
@@ -41,13 +44,25 @@ def sheet(user: np.ndarray, garment: np.ndarray, poses: np.ndarray, results: lis
         result = results[index]
         rows.append(
             [
-                poses[index], visualize.colour_segmentation(result.coarse), visualize.colour_segmentation(result.final),
-                visualize.colour_flow(result.flow), visualize.to_uint8(clip[index]),
+                poses[index],
+                *map(visualize.colour_segmentation, (result.target.coarse, result.target.final)),
+                visualize.colour_flow(result.dressed.flow),
+                visualize.to_uint8(clip[index]),
             ]
-        )  # fmt: skip
+        )
     titles = ["user and garment", *(f"frame {i}" for i in chosen)]
     columns = ["user / pose", "garment / coarse", "final", "flow", "result"]
     return visualize.contact_sheet(rows, row_titles=titles, column_titles=columns)
+
+
+def output_size() -> tuple[int, int] | None:
+    """--output_size as (height, width); None for `photo` and where it is not given."""
+    if FLAGS.output_size in (None, "photo"):
+        return None
+    try:
+        return flag_utils.SizeParser().parse(FLAGS.output_size)
+    except ValueError as error:
+        raise UserError(f"--output_size={FLAGS.output_size} is not understood: {error}, or photo.") from None
 
 
 def main() -> None:
@@ -57,6 +72,7 @@ def main() -> None:
         raise UserError(f"--output={FLAGS.output} should end in .mp4.")
     person = Path(FLAGS.person or SAMPLES / "person.png")
     garment = Path(FLAGS.garment or SAMPLES / "garment.png")
+    wanted = output_size()
     # Read everything first: a broken file should not wait for the networks.
     photo, picture = media.read_photo(person), media.read_photo(garment)
     frames, rate = [photo], None
@@ -64,7 +80,10 @@ def main() -> None:
         frames, rate = media.read_frames(Path(FLAGS.pose or SAMPLES / "pose.mp4"), FLAGS.num_frames)
     media.require_writable(output)
     system = try_on.TryOn(FLAGS.remap, FLAGS.weights)
-    user_frame, garment_frame = (framing.fit(image, system.size)[0] for image in (photo, picture))
+    # The networks see the shrunk canvas itself, so that both show the same to a fraction of a pixel.
+    size = system.size if FLAGS.output_size is None else full_size.canvas_for(system.size, wanted, photo.shape[:2])
+    canvases, places = zip(*(framing.fit(image, size) for image in (photo, picture)), strict=True)
+    user_frame, garment_frame = (framing.resize(canvas, system.size) for canvas in canvases)
     pose_frames = np.stack([framing.fit(frame, system.size)[0] for frame in frames])
     flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]
     donor = system.read_donor(garment_frame, FLAGS.garment_type, flat)
@@ -74,15 +93,22 @@ def main() -> None:
 
     from tqdm import tqdm
 
-    results = list(
-        tqdm(system.clip(user_frame, donor, pose_frames), total=len(pose_frames), unit="frame", desc="try-on")
-    )
+    results = system.clip(user_frame, donor, pose_frames, FLAGS.background)
+    results = list(tqdm(results, total=len(pose_frames), unit="frame", desc="try-on"))
     clip = temporal.apply(FLAGS.temporal_filter, np.stack([result.image for result in results]))
     overview = sheet(user_frame, visualize.to_uint8(donor.image), pose_frames, results, clip)
     media.write_image(output.with_suffix(".png"), overview)
+    if FLAGS.output_size is not None:
+        photos = user_frame.astype(np.float32) / 255, canvases[0].astype(np.float32) / 255
+        dresses = donor.image, full_size.dress_picture(donor, canvases[1])
+        large = (
+            np.asarray(full_size.enlarge(frame, result.dressed, photos, dresses))
+            for frame, result in zip(clip, results, strict=True)
+        )
+        clip = (framing.fit(frame, wanted)[0] if wanted else places[0].restore(frame) for frame in large)
     media.write_video(output, (visualize.to_uint8(frame) for frame in clip), rate or STILL_RATE)
-    print(f"wrote {output} ({len(clip)} frames) and {output.with_suffix('.png')} in {time.monotonic() - started:.0f} s "
-          f"on {jax.devices()[0].platform}", file=sys.stderr)  # fmt: skip
+    print(f"wrote {output} ({len(results)} frames) and {output.with_suffix('.png')} in "
+          f"{time.monotonic() - started:.0f} s on {jax.devices()[0].platform}", file=sys.stderr)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def test_the_report_names_every_number(tmp_path):
     results = {f"try_on.{a}.{m}": 0.5 for a in arms for m in ("ssim", "psnr", "ssim_garment", "psnr_garment")}
     results["remap.epe"] = 1.25
     sheet = np.zeros((8, 8, 3), np.uint8)
-    evaluation.write_report(tmp_path / "report.html", results, {"A sheet": sheet}, {"yaw": {"front": 3}})
+    evaluation.write_report(tmp_path / "report.html", results, {"A sheet": sheet}, {"cases": {"yaw": {"front": 3}}})
     text = (tmp_path / "report.html").read_text()
     assert all(name in text for name in results) and "front: 3" in text and "data:image/png" in text
     assert not list(tmp_path.glob("*.part"))

@@ -89,13 +89,13 @@ def test_the_clip_dresses_the_user(system, user, garment):
     for result in results:
         assert result.image.shape == (*system.size, 3)
         assert np.isfinite(result.image).all() and result.image.min() >= 0 and result.image.max() <= 1
-        assert segmentation.UNKNOWN not in result.final
+        assert segmentation.UNKNOWN not in result.target.final
         # The long-sleeved garment replaces the sleeveless one: hardly any bare arm is left.
-        arms = segmentation.region(result.final, segmentation.ARMS).sum()
-        assert arms < 0.2 * segmentation.region(result.final, segmentation.UPPER).sum()
-    first = results[0].errors
+        arms = segmentation.region(result.target.final, segmentation.ARMS).sum()
+        assert arms < 0.2 * segmentation.region(result.target.final, segmentation.UPPER).sum()
+    first = results[0].target.errors
     assert first.min() < 0.6 * first[0]
-    assert len(results[1].errors) < len(first)
+    assert len(results[1].target.errors) < len(first)
     # Behind the result stands the user's background.
     corner = np.abs(results[0].image[:20, :20] * 255 - user[:20, :20]).mean()
     assert corner < 6
@@ -107,11 +107,13 @@ def test_every_arm_paints(arm, system, user, garment):
     poses, _ = system.read_people(user[None])
     user_layout = jax.tree.map(lambda a: a[0], poses)
     donor, image = system.read_donor(garment), user.astype(np.float32) / 255
-    painted, flow = try_on.TryOn(arm).dress(image, user_layout, donor, poses.segmentation, poses)
+    dressed = try_on.TryOn(arm).dress(image, user_layout, donor, poses.segmentation, poses)
+    painted = dressed.image
     assert painted.shape == (1, *system.size, 3) and np.isfinite(painted).all()
-    assert (np.abs(flow).max() > 1) == (arm != "none")
+    assert (np.abs(dressed.flow).max() > 1) == (arm != "none")
+    assert (dressed.photo_share + dressed.dress_share <= 1 + 1e-5).all() and dressed.photo_share.min() >= 0
     if arm == "post":
-        before, _ = try_on.TryOn("none").dress(image, user_layout, donor, poses.segmentation, poses)
+        before = try_on.TryOn("none").dress(image, user_layout, donor, poses.segmentation, poses).image
         types = segmentation.GARMENT_TYPES[int(donor.garment_type)]
         inside = segmentation.region(poses.segmentation[0], segmentation.GARMENT_LABELS[types])
         np.testing.assert_allclose(painted[0][~inside], before[0][~inside], atol=1e-5)

@@ -72,3 +72,17 @@ def refinement_inputs(
     colours = geometry.block_means(dress_image, 4)
     donor = jnp.concatenate([colours, shares[0], pose_map(donor_points, donor_visible, size)], -1)
     return donor, jnp.concatenate([shares[1], pose_map(target_points, target_visible, size)], -1)
+
+
+def shares(arm: str, painted: dict, re_map: dict | None, garment_out: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """How much of each pixel [B, H, W] is copied from the photo, and how much is the dress, warped by ReMapCNN's flow.
+
+    The rest is painted. Args: arm, one of `try_on.ARMS`; painted, TripleGuidedCNN's outputs.
+    """
+    photo, dress = painted["shares"][..., 1], painted["shares"][..., 2]
+    if arm == "none":
+        return photo, dress
+    trusted = re_map["mask"][..., 0] * garment_out
+    if arm == "post":
+        return photo * (1 - trusted), trusted
+    return photo, dress * trusted

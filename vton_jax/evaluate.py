@@ -1,9 +1,11 @@
 """Evaluation: python -m vton_jax.evaluate --suite=mannequin --output=DIR
-            python -m vton_jax.evaluate --suite=ccp --data=DIR --output=DIR
+            python -m vton_jax.evaluate --suite=ccp|ubc|pairs --data=DIR --output=DIR
 
 Writes DIR/results.json (a flat object, name to number; what was compared stands beside it as text) and DIR/report.html,
 and prints the table. Pictures enter as RGB alone; the truth only scores. `mannequin` shows people and garments of the
-catalogue's test split, `ccp` the photos of Clothing Co-Parsing whose number ends in 3.
+catalogue's test split, `ccp` the photos of Clothing Co-Parsing whose number ends in 3, `ubc` re-enacts real clips, and
+`pairs` dresses people in the garment that they wear. `--compare=OTHER/results.json` shows the differences to an earlier
+evaluation, and refuses where the protocols are not the same.
 
 What the names mean: docs/evaluation.md.
 """
@@ -15,52 +17,91 @@ from pathlib import Path
 
 from absl import flags
 
-from vton_jax import evaluation, evaluation_ccp, flag_utils, media
+from vton_jax import evaluation, evaluation_ccp, evaluation_pairs, evaluation_ubc, flag_utils, media, preserve
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("suite", "mannequin", ["mannequin", "ccp"], "What to evaluate on.")
+SUITES = ("mannequin", "ccp", "ubc", "pairs")
+flags.DEFINE_enum("suite", "mannequin", SUITES, "What to evaluate on.")
 flags.DEFINE_string("output", "out/evaluation", "Folder for results.json and report.html.")
-flags.DEFINE_string("data", None, "ccp: the folder with photos/, labels/ and labels.json.")
+flags.DEFINE_string(
+    "data",
+    None,
+    "ccp: the folder with photos/, labels/ and labels.json. ubc: of clips NAME.mp4, with NAME_dwpose.npz where there "
+    "is one. pairs: with person/ and garment/, or image/ and cloth/.",
+)
 flags.DEFINE_string(
     "ids", None, "ccp: a file that lists the photos' numbers, one a line, instead of those ending in 3."
 )
+flags.DEFINE_string("pairs", None, 'pairs: a file that lists "person garment" names, a pair a line. Default: by name.')
+flags.DEFINE_integer("stride", 8, "ubc: every so many frames is scored; 1 for all.", lower_bound=1)
+flags.DEFINE_enum("background", "inpaint", preserve.BACKGROUNDS, "ubc, pairs: what is behind people, as in render.py.")
 flags.DEFINE_integer(
     "num_cases", 90, "Try-on cases; a multiple of 30 is even over garments and patterns.", lower_bound=2
 )
-flags.DEFINE_integer("num_clip_frames", 24, "Frames of each of the two clip cases (0: none).", lower_bound=0)
+flags.DEFINE_integer(
+    "num_clip_frames", 24, "mannequin: frames of each of the two clip cases; ubc: of the runs for flicker (0: none).",
+    lower_bound=0,
+)  # fmt: skip
 flags.DEFINE_integer("seed", 0, "Seed of the cases.")
+flags.DEFINE_string("compare", None, "results.json of an earlier evaluation with the same protocol.")
 flags.DEFINE_string("weights", None, "Folder of other weights than the released ones.")
+
+
+def read_earlier(path: str) -> dict:
+    try:
+        earlier = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(earlier, dict):
+            raise ValueError("no object")
+    except (OSError, ValueError) as error:
+        raise UserError(f"--compare={path} is no results.json that can be read ({error}).") from None
+    return earlier
 
 
 def main() -> None:
     output, started = Path(FLAGS.output), time.monotonic()
+    earlier = read_earlier(FLAGS.compare) if FLAGS.compare else None
+    if FLAGS.suite != "mannequin" and not FLAGS.data:
+        what = {"ccp": "of Clothing Co-Parsing", "ubc": "of clips", "pairs": "with people and garments"}[FLAGS.suite]
+        raise UserError(f"--suite={FLAGS.suite} needs --data=DIR, a folder {what}.")
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--output={FLAGS.output} cannot be written to: {error.strerror}.") from None
+    more = ()
     if FLAGS.suite == "ccp":
-        if not FLAGS.data:
-            raise UserError("--suite=ccp needs --data=DIR, a folder of Clothing Co-Parsing.")
-        results, pictures, about = evaluation_ccp.evaluate_ccp(FLAGS.data, FLAGS.ids, FLAGS.weights)
-        write_report, texts = (
-            evaluation_ccp.write_report,
-            {f"ccp.protocol.{name}": text for name, text in about.items()},
+        suite = evaluation_ccp
+        results, pictures, texts = suite.evaluate_ccp(FLAGS.data, FLAGS.ids, FLAGS.weights)
+    elif FLAGS.suite == "ubc":
+        suite = evaluation_ubc
+        results, pictures, texts, curves = suite.evaluate_ubc(
+            FLAGS.data, FLAGS.stride, FLAGS.num_clip_frames, FLAGS.weights, background=FLAGS.background
+        )
+        more = (curves,)
+    elif FLAGS.suite == "pairs":
+        suite = evaluation_pairs
+        results, pictures, texts = suite.evaluate_pairs(
+            FLAGS.data, FLAGS.pairs, FLAGS.weights, background=FLAGS.background
         )
     else:
-        results, pictures, about = evaluation.evaluate_mannequin(
+        suite = evaluation
+        results, pictures, texts = suite.evaluate_mannequin(
             FLAGS.weights, FLAGS.num_cases, FLAGS.num_clip_frames, FLAGS.seed
         )
-        write_report, texts = evaluation.write_report, {}
     results["seconds"] = time.monotonic() - started
-    finite = {name: None if not math.isfinite(value) else value for name, value in results.items()}
-    evaluation.write_text(output / "results.json", json.dumps(finite | texts, indent=1) + "\n")
-    write_report(output / "report.html", results, pictures, about)
+    kept = {name: None if not math.isfinite(value) else value for name, value in results.items()}
+    for group in ("protocol", "about"):
+        kept |= {f"{FLAGS.suite}.{group}.{name}": text for name, text in texts.get(group, {}).items()}
+    evaluation.write_text(output / "results.json", json.dumps(kept, indent=1) + "\n")
+    suite.write_report(output / "report.html", results, pictures, texts, *more)
     for title, picture in pictures.items():
         media.write_image(output / (title.lower().replace(",", "").replace(" ", "_") + ".png"), picture)
     print(evaluation.table(results))
-    for name, value in about.items():
-        print(f"{name}: " + (value if isinstance(value, str) else ", ".join(f"{k} {v}" for k, v in value.items())))
+    for group in texts.values():
+        for name, value in group.items():
+            print(f"{name}: " + (value if isinstance(value, str) else ", ".join(f"{k} {v}" for k, v in value.items())))
+    if earlier is not None:
+        print(evaluation.comparison(kept, earlier, FLAGS.compare))
     evaluation.say(f"wrote {output / 'results.json'} and {output / 'report.html'}")
 
 

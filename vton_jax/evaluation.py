@@ -15,7 +15,8 @@ import cv2
 import jax
 import numpy as np
 
-from vton_jax import composition, keypoints, metrics, segmentation, temporal, try_on, visualize
+from vton_jax import composition, keypoints, metrics, preserve, segmentation, temporal, try_on, visualize
+from vton_jax.errors import UserError
 from vton_jax.types import Layout
 
 FLOW_HEIGHT = 128  # endpoint errors are given in pixels at 128x96
@@ -76,7 +77,7 @@ def flow_error(flow: np.ndarray, cases: dict, chosen=slice(None)) -> float:
 
 
 def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int, seed: int) -> tuple[dict, dict, dict]:
-    """Returns (results, pictures, counts): name to number, name to uint8 sheet, name to {value: cases}."""
+    """Returns (results, pictures, texts): name to number, name to uint8 sheet; the protocol, and {value: cases}."""
     from vton_jax.mannequin import cases as mannequin_cases
     from vton_jax.mannequin import people
 
@@ -163,18 +164,27 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
     user_images = cases["input_image"].astype(np.float32) / 255
     images = {}
     for arm, arm_system in systems.items():
-        images[arm], flow = arm_system.dress(user_images, users, donors, final, poses)
+        dressed = arm_system.dress(user_images, users, donors, final, poses)
+        images[arm] = dressed.image
         results |= picture_scores(f"try_on.{arm}", images[arm], cases)
+        # The same as render.py shows it: over the photo's own background, with what stands still.
+        preserved = []
+        for i, photo in enumerate(user_images):
+            user, pose, one = (at(tree, i) for tree in (users, poses, dressed))
+            behind = preserve.backdrop(photo, user.segmentation)
+            kind = int(cases["garment_type"][i])
+            preserved.append(preserve.restore(one, photo, behind, user, pose, final[i], kind).image)
+        results |= picture_scores(f"preserved.{arm}", np.stack(preserved), cases)
         # The same with the output frame itself as the pose image, read from its pixels as ever: what the arm does when
         # the target layout is not another body's.
-        paired, paired_flow = arm_system.dress(user_images, users, donors, outputs.segmentation, outputs)
-        results |= picture_scores(f"paired.{arm}", paired, cases)
+        paired = arm_system.dress(user_images, users, donors, outputs.segmentation, outputs)
+        results |= picture_scores(f"paired.{arm}", paired.image, cases)
         if arm in ("post", "joint"):
             name = "remap" if arm == "post" else "remap.joint"
-            results[f"{name}.unpaired_epe"] = flow_error(flow, cases)
-            results[f"{name}.epe"] = flow_error(paired_flow, cases)
-            results[f"{name}.flat_epe"] = flow_error(paired_flow, cases, flat)
-            results[f"{name}.worn_epe"] = flow_error(paired_flow, cases, ~flat)
+            results[f"{name}.unpaired_epe"] = flow_error(dressed.flow, cases)
+            results[f"{name}.epe"] = flow_error(paired.flow, cases)
+            results[f"{name}.flat_epe"] = flow_error(paired.flow, cases, flat)
+            results[f"{name}.worn_epe"] = flow_error(paired.flow, cases, ~flat)
     results["remap.zero_flow_epe"] = flow_error(np.zeros_like(cases["flow"]), cases)
     images["pose_image"] = cases["pose_image"].astype(np.float32) / 255
     images["paste"] = np.stack([paste(cases["pose_image"][i], at(poses, i), at(donors, i)) for i in range(num_cases)])
@@ -192,7 +202,12 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
     if num_clip_frames:
         say("clips and temporal filters")
         results |= clip_scores(systems["joint"], mannequin_cases, num_clip_frames, seed)
-    return results, pictures, counts
+    protocol = {
+        "suite": "mannequin",
+        "cases": f"{num_cases} of the test split, seed {seed}; {num_clip_frames} frames of each clip",
+        "size": f"{system.size[0]}x{system.size[1]}; SSIM with an 11-tap Gaussian; flow errors at 128x96",
+    }
+    return results, pictures, {"protocol": protocol, "cases": counts}
 
 
 def clip_scores(system: try_on.TryOn, mannequin_cases, count_frames: int, seed: int) -> dict[str, float]:
@@ -244,6 +259,26 @@ def table(results: dict[str, float]) -> str:
     return "\n".join(f"{name:<{width}}  {value:.4f}" for name, value in results.items())
 
 
+def comparison(results: dict, earlier: dict, name: str) -> str:
+    """A table of all numbers that two results.json share, with their differences.
+
+    Args: earlier: the other one's content; name: what to call it. Raises: UserError where a protocol differs.
+    """
+    protocols = [{key: value for key, value in one.items() if ".protocol." in key} for one in (results, earlier)]
+    for key in sorted(protocols[0].keys() | protocols[1].keys()):
+        here, there = (protocol.get(key, "nothing") for protocol in protocols)
+        if here != there:
+            raise UserError(f"{name} cannot be compared with: its {key} is '{there}', here it is '{here}'.")
+    if not protocols[0]:
+        raise UserError(f"{name} cannot be compared with: it states no protocol.")
+    lines = []
+    for key, value in results.items():
+        other = earlier.get(key)
+        if isinstance(value, float) and isinstance(other, float) and key != "seconds":
+            lines.append(f"{key:<40}  {other:.4f} -> {value:.4f}  {value - other:+.4f}")
+    return "\n".join(lines)
+
+
 def progress(items, unit: str):
     """The items, with a progress bar on a terminal."""
     if not sys.stderr.isatty():
@@ -253,7 +288,7 @@ def progress(items, unit: str):
     return tqdm(items, unit=unit)
 
 
-def write_report(path: Path, results: dict, pictures: dict, counts: dict) -> None:
+def write_report(path: Path, results: dict, pictures: dict, texts: dict) -> None:
     parts = ["<p>Unseen people and garments; user, donor and pose enter as RGB alone.</p>"]
     scores = ("ssim", "psnr", "ssim_garment", "psnr_garment")
     rows = [
@@ -263,7 +298,7 @@ def write_report(path: Path, results: dict, pictures: dict, counts: dict) -> Non
     parts.append("<h2>Try-on against the counterfactual truth</h2>")
     parts.append(html_table(["arm", "SSIM", "PSNR", "SSIM garment", "PSNR garment"], rows))
     parts.append("<h2>All numbers</h2>" + html_table([], [[name, f"{value:.4f}"] for name, value in results.items()]))
-    rows = [[name, ", ".join(f"{k}: {v}" for k, v in c.items())] for name, c in counts.items()]
+    rows = [[name, ", ".join(f"{k}: {v}" for k, v in c.items())] for name, c in texts["cases"].items()]
     write_page(path, "Mannequin suite", [*parts, "<h2>Cases</h2>" + html_table([], rows)], pictures)
 
 

@@ -41,7 +41,7 @@ def merged_scores(matrix: np.ndarray) -> dict[str, float]:
 
 
 def evaluate_ccp(folder: str, ids: str | None = None, weights_folder: str | None = None) -> tuple[dict, dict, dict]:
-    """Returns (results, pictures, protocol): name to number, name to uint8 sheet, name to text.
+    """Returns (results, pictures, texts): name to number, name to uint8 sheet, the protocol and what was evaluated.
 
     Args: folder: Clothing Co-Parsing as in `ccp`. ids: a file with the photos' numbers (default: those that end in 3).
     weights_folder: other weights than the released ones.
@@ -85,11 +85,14 @@ def evaluate_ccp(folder: str, ids: str | None = None, weights_folder: str | None
         "split_hash": splits.split_hash(chosen),
         "size": " and ".join(f"{height}x{width}" for height, width in parser.sizes) + ", labels enlarged to the photo",
         "classes": ", ".join(segmentation.CCP_MERGED_LABELS),
+    }
+    about = {
         "parser": parser.name,
         "multi_path": multi_path.name,
         "worst": ", ".join(sorted(shares, key=shares.get)[:8]),
     }
-    return results, {"Parsing": visualize.contact_sheet(rows, column_titles=titles * 2)}, protocol
+    sheet = {"Parsing": visualize.contact_sheet(rows, column_titles=titles * 2)}
+    return results, sheet, {"protocol": protocol, "about": about}
 
 
 def _for_show(ids: np.ndarray) -> np.ndarray:
@@ -100,11 +103,11 @@ def _for_show(ids: np.ndarray) -> np.ndarray:
     return labels
 
 
-def write_report(path: Path, results: dict, pictures: dict, protocol: dict) -> None:
+def write_report(path: Path, results: dict, pictures: dict, texts: dict) -> None:
     """One page: the protocol, the scores of both networks side by side, the sheet."""
     scores = [name.removeprefix("ccp.multi_path.") for name in results if name.startswith("ccp.multi_path.")]
     rows = [[name, *(f"{results[f'{who}.{name}']:.4f}" for who in ("ccp", "ccp.multi_path"))] for name in scores]
     parts = ["<p>Photos of people on the street, parsed from RGB alone; intersections and unions over all pixels.</p>"]
-    parts += [evaluation.html_table([], list(protocol.items()))]
+    parts += [evaluation.html_table([], [row for group in texts.values() for row in group.items()])]
     parts += [evaluation.html_table(["IoU", "ParserCNN", "MultiPathCNN, forward"], rows)]
     evaluation.write_page(path, "ccp suite", parts, pictures)

@@ -9,6 +9,7 @@ TripleGuidedCNN and ReMapCNN in one of four arms.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from vton_jax import (
     geometry,
     inversion,
     keypoints,
+    preserve,
     segmentation,
     weights,
 )
@@ -43,6 +45,7 @@ ARMS = ("none", "post", "pre", "joint")
 LEARNING_RATE = 0.1
 PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
 LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
+CHUNK = 4  # frames of a clip that are painted in one batch
 FIRST_ITERATIONS, NEXT_ITERATIONS = 60, 10  # for a first frame, and for one that starts from the frame before
 
 
@@ -56,16 +59,37 @@ class Donor:
     flat: jax.Array  # bool []
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """One frame's result and everything on the way to it, NumPy."""
+@flax.struct.dataclass
+class Dressed:
+    """What the networks of an arm make of final maps, and where it comes from."""
 
-    image: np.ndarray  # float [H, W, 3] in [0, 1]
+    image: jax.Array  # float [T, H, W, 3] in [0, 1]
+    flow: jax.Array  # float [T, H, W, 2], zero in the arm `none`
+    photo_share: jax.Array  # float [T, H, W], how much of each pixel is copied from the photo at its place
+    dress_share: jax.Array  # float [T, H, W], how much of it is the donor's picture, warped by `flow`
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """One frame's target layout and the way to it, NumPy."""
+
     coarse: np.ndarray  # uint8 [H, W] with UNKNOWN
     final: np.ndarray  # uint8 [H, W]
-    flow: np.ndarray  # float [H, W, 2], zero in the arm `none`
     errors: np.ndarray  # Err after every iteration [iterations]
-    steps: dict[str, np.ndarray] | None = None
+    steps: dict[str, np.ndarray]  # the eight steps, uint8 [H, W] each
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One frame's result and its target layout."""
+
+    dressed: Dressed  # without the leading axis
+    target: Target
+
+    @property
+    def image(self) -> np.ndarray:
+        """The picture, float [H, W, 3] in [0, 1]."""
+        return self.dressed.image
 
 
 def _network(name: str, module, path: Path | None = None):
@@ -360,17 +384,18 @@ class TryOn:
                 if self.arm != "post":
                     placed = dressing.place_dress(re_map, donor.image, s_dress, garment_out)
                     given, s_given = placed["dress_image"], placed["s_dress"]
-            image = self.triple_guided.apply(triple, user_image, given, s_output, s_input, s_given)["image"]
+            out = self.triple_guided.apply(triple, user_image, given, s_output, s_input, s_given)
             if self.arm == "post":
-                image = dressing.blend_after(image, re_map, garment_out)
-            return jnp.clip(image, 0, 1), flow
+                out["image"] = dressing.blend_after(out["image"], re_map, garment_out)
+            photo_share, dress_share = dressing.shares(self.arm, out, re_map, garment_out)
+            return Dressed(jnp.clip(out["image"], 0, 1), flow, photo_share, dress_share)
 
         return jax.jit(dress)
 
     def dress(
         self, user_image: np.ndarray, user: Layout, donor: Donor, final: np.ndarray, poses: Layout, batch: int = 4
-    ):
-        """Paints final maps [T, H, W]: results float [T, H, W, 3] and flows [T, H, W, 2].
+    ) -> "Dressed":
+        """Paints final maps [T, H, W].
 
         `user_image` is a float picture [H, W, 3]; user and donor may also carry a leading axis T.
         """
@@ -388,26 +413,52 @@ class TryOn:
 
     # ---------------------------------------------------------------------------------------------------- all together
 
-    def clip(self, user_frame: np.ndarray, donor: Donor, pose_frames: np.ndarray) -> Iterator[Result]:
+    def clip(
+        self, user_frame: np.ndarray, donor: Donor, pose_frames: np.ndarray, background: str = "inpaint"
+    ) -> Iterator[Result]:
         """Dresses the user [H, W, 3] in the donor's garment in every pose of `pose_frames` [T, H, W, 3].
 
-        Frame by frame z starts from the frame before, moved by what the pose image's latent moved.
-        Raises: UserError where no person is found.
+        background: one of `preserve.BACKGROUNDS`. Raises: UserError where no person is found.
         """
-        require_content(user_frame, "the photo")
-        layouts, z_user = self.read_people(user_frame[None])
+        user, z_user = self.read_user(user_frame)
+        poses, z_pose = self.read_poses(pose_frames)
+        user_image = user_frame.astype(np.float32) / 255
+        behind = preserve.backdrop(user_image, np.asarray(user.segmentation)) if background == "inpaint" else None
+        targets = self.targets(user, z_user, donor, poses, z_pose)
+        for first in range(0, len(pose_frames), CHUNK):
+            part = list(itertools.islice(targets, CHUNK))
+            seen = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], poses)
+            painted = self.paint(user_image, user, donor, np.stack([t.final for t in part]), seen, behind)
+            for target, dressed in zip(part, painted, strict=True):
+                yield Result(dressed=dressed, target=target)
+
+    def read_user(self, frame: np.ndarray) -> tuple[Layout, np.ndarray]:
+        """The layout of the photo [H, W, 3] and its latent [1, N]. Raises: UserError where no person is found."""
+        require_content(frame, "the photo")
+        layouts, z = self.read_people(frame[None])
         user = jax.tree.map(lambda a: a[0], layouts)
         require_person(user, "the photo")
-        user_image = user_frame.astype(np.float32) / 255
-        poses, z_pose = self.read_people(pose_frames)
-        for index in range(len(pose_frames)):
-            require_content(pose_frames[index], f"frame {index} of the pose clip")
+        return user, z
+
+    def read_poses(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
+        """All that leaves the pose frames [T, H, W, 3]: layouts [T] and their latents [T, N]. Raises: UserError."""
+        poses, z = self.read_people(frames)
+        for index in range(len(frames)):
+            require_content(frames[index], f"frame {index} of the pose clip")
             require_person(jax.tree.map(lambda a, i=index: a[i], poses), f"frame {index} of the pose clip")
-        chunk, z, before = 4, None, None
-        for first in range(0, len(pose_frames), chunk):
-            part = jax.tree.map(lambda a, f=first: a[f : f + chunk], poses)
+        return poses, z
+
+    def targets(
+        self, user: Layout, z_user: np.ndarray, donor: Donor, poses: Layout, z_pose: np.ndarray
+    ) -> Iterator[Target]:
+        """The target layout of every pose [T], for what `read_user` and `read_poses` have read.
+
+        Frame by frame z starts from the frame before, moved by what the pose image's latent moved.
+        """
+        z, before = None, None
+        for first in range(0, len(z_pose), CHUNK):
+            part = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], poses)
             coarse, steps = self.coarse(user, donor, part)
-            finals, errors = [], []
             for index in range(len(coarse)):
                 now = z_pose[first + index][None]
                 begin = now if z is None else z + now - before
@@ -415,18 +466,26 @@ class TryOn:
                 pose = jax.tree.map(lambda a, i=index: a[i : i + 1], part)
                 z, final, error = self.backward(coarse[index][None], pose, z_user, now, begin, number)
                 before = now
-                finals.append(final[0])
-                errors.append(error[:, 0])
-            images, flows = self.dress(user_image, user, donor, np.stack(finals), part)
-            for index in range(len(coarse)):
-                yield Result(
-                    image=images[index],
-                    coarse=coarse[index],
-                    final=finals[index],
-                    flow=flows[index],
-                    errors=errors[index],
-                    steps={name: maps[index] for name, maps in steps.items()},
-                )
+                here = {name: maps[index] for name, maps in steps.items()}
+                yield Target(coarse=coarse[index], final=final[0], errors=error[:, 0], steps=here)
+
+    def paint(
+        self,
+        user_image: np.ndarray,
+        user: Layout,
+        donor: Donor,
+        finals: np.ndarray,
+        poses: Layout,
+        behind: tuple[np.ndarray, np.ndarray] | None,
+    ) -> Iterator[Dressed]:
+        """`dress`, and what is kept of the photo [H, W, 3]; behind: its `preserve.backdrop`, or None.
+
+        Yields frames without the leading axis.
+        """
+        dressed = self.dress(user_image, user, donor, finals, poses)
+        for index, final in enumerate(finals):
+            one, pose = jax.tree.map(lambda a, i=index: a[i], (dressed, poses))
+            yield preserve.restore(one, user_image, behind, user, pose, final, int(donor.garment_type))
 
 
 def require_content(frame: np.ndarray, where: str) -> None:

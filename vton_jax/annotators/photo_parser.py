@@ -23,16 +23,16 @@ class PhotoParser:
     def __init__(self, path=None):
         path = path or weights.released("parser_cnn")
         self.name = f"PhotoParser-{digest_of(path)}"
-        self._params, settings, _ = weights.load(path, "parser_cnn")
+        self.params, settings, _ = weights.load(path, "parser_cnn")
         self.sizes = (tuple(settings["size"]), _LARGER)
-        self._network = ParserCNN(tuple(settings["widths"]))
+        self.network = ParserCNN(tuple(settings["widths"]))
 
     @functools.cached_property
     def _read(self):
         def read(params, images):
             images = images.astype(jnp.float32) / 255
             both = jnp.concatenate([images, images[:, :, ::-1]])
-            shares = jax.nn.softmax(self._network.apply(params, both)["segmentation"])
+            shares = jax.nn.softmax(self.network.apply(params, both)["segmentation"])
             straight, mirrored = jnp.split(shares, 2)
             shares = (straight + mirrored[:, :, ::-1][..., segmentation.MIRROR]) / 2
             return geometry.resize(shares, images.shape[1:3])
@@ -44,7 +44,7 @@ class PhotoParser:
         batch, parts = min(_BATCH, len(images)), []
         for first in range(0, len(images), batch):
             index = np.minimum(np.arange(first, first + batch), len(images) - 1)
-            parts.append(np.asarray(self._read(self._params, images[index])))
+            parts.append(np.asarray(self._read(self.params, images[index])))
         return np.concatenate(parts)[: len(images)]
 
     def parse(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

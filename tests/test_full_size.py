@@ -1,0 +1,177 @@
+"""Results larger than the networks, and what is taken from the photo."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vton_jax import framing, full_size, keypoints, media, preserve, segmentation
+from vton_jax.try_on import Donor, Dressed
+from vton_jax.types import Layout
+
+ROOT = Path(__file__).parent.parent
+SMALL, LARGE = (32, 24), (128, 96)
+ID = segmentation.ID
+
+
+def letters(size=LARGE) -> np.ndarray:
+    """A print finer than the networks' pixels."""
+    return np.random.default_rng(0).uniform(0, 1, (*size, 3)).astype(np.float32)
+
+
+def dressed(photo_share: float, dress_share: float, flow=(0, 0), image=0.5) -> Dressed:
+    full = lambda value: np.full(SMALL, value, np.float32)  # noqa: E731
+    image = np.broadcast_to(np.float32(image), (*SMALL, 3))
+    return Dressed(image, np.broadcast_to(np.float32(flow), (*SMALL, 2)), full(photo_share), full(dress_share))
+
+
+def pair(picture):
+    return framing.resize(picture, SMALL), picture
+
+
+def test_what_is_copied_from_the_photo_comes_back_pixel_by_pixel():
+    photo = pair(letters())
+    out = full_size.enlarge(photo[0], dressed(1, 0), photo, pair(np.ones((*LARGE, 3), np.float32)))
+    np.testing.assert_allclose(out, photo[1], atol=1e-5)
+    blurred = full_size.enlarge(photo[0], dressed(0, 0), photo, pair(np.ones((*LARGE, 3), np.float32)))
+    assert np.abs(np.asarray(blurred) - photo[1]).mean() > 0.1  # enlarging alone loses it
+
+
+def test_the_print_survives_at_the_place_where_the_flow_puts_it():
+    """A flow of 3 small pixels to the right is one of 12 large ones: the garment's own pixels lie there."""
+    garment, photo = pair(letters()), pair(np.zeros((*LARGE, 3), np.float32))
+    shrunk = np.asarray(full_size.geometry.warp(garment[0], np.broadcast_to(np.float32((3, -2)), (*SMALL, 2))))
+    out = np.asarray(full_size.enlarge(shrunk, dressed(0, 1, (3, -2)), photo, garment))
+    np.testing.assert_allclose(out[12:-4, 4:-16], garment[1][4:-12, 16:-4], atol=1e-4)
+
+
+def test_at_the_networks_size_nothing_changes():
+    small = letters(SMALL)
+    result = dressed(0.3, 0.6, (1.5, 0.5))
+    out = full_size.enlarge(small, result, (small[::-1], small[::-1]), (small, small))
+    np.testing.assert_allclose(out, small, atol=1e-5)
+
+
+def test_canvases_have_the_networks_shape():
+    assert full_size.canvas_for((256, 192), (1024, 768), (10, 10)) == (1024, 768)
+    assert full_size.canvas_for((256, 192), (1024, 1024), (10, 10)) == (1024, 768)
+    assert full_size.canvas_for((256, 192), None, (600, 600)) == (800, 600)
+    assert full_size.canvas_for((256, 192), None, (60, 60)) == (256, 192)  # never below the networks
+
+
+def test_the_large_garment_is_white_around():
+    labels = np.zeros(SMALL, np.uint8)
+    labels[8:24, 6:18] = ID["upper-clothes"]
+    donor = Donor(None, Layout(labels, np.zeros((18, 2)), np.zeros(18, bool)), np.int32(0), np.bool_(True))
+    picture = full_size.dress_picture(donor, np.zeros((*LARGE, 3), np.uint8))
+    assert (picture[40:88, 32:64] == 0).all() and (picture[:28] == 1).all() and (picture[:, -20:] == 1).all()
+
+
+# --- what must not change --------------------------------------------------------------------------------------------
+
+
+def person(shift=0, arm_shift=0):
+    """A layout [64, 48]: hair over a face over an upper garment over trousers, and a left arm beside it."""
+    labels = np.zeros((64, 48), np.uint8)
+    for name, rows in {"hair": (4, 8), "face": (8, 14), "upper-clothes": (14, 34), "pants": (34, 60)}.items():
+        labels[slice(*rows), 16 + shift : 30 + shift] = ID[name]
+    labels[16:34, 32 + shift + arm_shift : 36 + shift + arm_shift] = ID["left-arm"]
+    points, visible = np.zeros((18, 2), np.float32), np.ones(18, bool)
+    points[:, 0] = 23 + shift
+    points[:, 1] = np.linspace(6, 58, 18)
+    for name in ("left-elbow", "left-wrist"):
+        points[keypoints.ID[name], 0] += arm_shift
+    return Layout(labels, points, visible)
+
+
+def photo_of(layout):
+    rng = np.random.default_rng(1)
+    return rng.uniform(0, 1, (*layout.segmentation.shape, 3)).astype(np.float32)
+
+
+def flat_result(shape, photo_share=0.0):
+    image = np.full((*shape, 3), 0.5, np.float32)
+    zero = np.zeros(shape, np.float32)
+    return Dressed(image, np.zeros((*shape, 2), np.float32), zero + np.float32(photo_share), zero)
+
+
+def test_a_user_who_stands_still_keeps_all_but_the_garment():
+    user = person()
+    photo, labels = photo_of(user), user.segmentation
+    still = preserve.stillness(user, user)
+    assert (still == 1).all()
+    keep = preserve.kept(labels, labels, still, segmentation.GARMENT_TYPES.index("upper"))
+    out = preserve.compose(flat_result(labels.shape), photo, None, labels, keep)
+    for rows, columns in ((slice(5, 10), slice(18, 28)), (slice(40, 58), slice(18, 28)), (slice(0, 64), slice(0, 10))):
+        np.testing.assert_allclose(out.image[rows, columns], photo[rows, columns], atol=0.02)
+        assert out.photo_share[rows, columns].min() > 0.95
+    assert (out.image[15:33, 17:29] == 0.5).all()  # the garment is the network's to the last pixel
+
+
+def test_a_part_that_moves_is_not_kept():
+    user, pose = person(), person(arm_shift=6)
+    still = preserve.stillness(user, pose)
+    assert still[ID["left-arm"]] == 0 and still[ID["face"]] == 1 and still[ID["pants"]] == 1
+    keep = preserve.kept(user.segmentation, pose.segmentation, still, 0)
+    assert keep[16:34, 32:42].max() < 0.6 and keep[18:32, 33:35].max() < 1e-3
+    assert keep[5:10, 18:28].min() > 0.95
+    away = preserve.stillness(user, person(shift=8))
+    assert away[1:].max() == 0 and away[0] == 1
+
+
+def test_a_long_sleeve_covers_an_arm_that_stands_still():
+    user, final = person(), person().segmentation.copy()
+    final[final == ID["left-arm"]] = ID["upper-clothes"]
+    keep = preserve.kept(user.segmentation, final, preserve.stillness(user, user), 0)
+    assert (keep[16:34, 32:36] == 0).all()
+
+
+def test_behind_a_person_who_left_lies_the_background():
+    user, final = person(), person(shift=14).segmentation
+    # A background that brightens from left to right, and a black person on it.
+    photo = np.broadcast_to(np.linspace(0.2, 0.8, 48, dtype=np.float32)[:, None], (64, 48, 3)).copy()
+    truth = photo.copy()
+    photo[user.segmentation > 0] = 0
+    picture, hole = preserve.backdrop(photo, user.segmentation)
+    assert np.abs(picture - truth).max() < 0.2 and np.abs(picture - truth).mean() < 0.04
+    assert hole[user.segmentation > 0].min() > 0.999 and hole[:, :8].max() == 0
+    # The networks have left the old person's outline; the composition has not.
+    result = flat_result(final.shape, photo_share=1.0).replace(image=photo)
+    still = preserve.stillness(user, person(shift=14))
+    keep = preserve.kept(user.segmentation, final, still, 0)
+    out = preserve.compose(result, photo, (picture, hole), final, keep)
+    assert np.abs(out.image - truth)[:, 16:24].mean() < 0.1 < np.abs(photo - truth)[:, 16:24].mean()
+    assert out.photo_share[20:50, 18:22].max() < 0.05  # at full size nothing of the old person returns
+    without = preserve.compose(result, photo, None, final, keep)
+    np.testing.assert_allclose(without.image, photo, atol=1e-6)
+
+
+# --- render.py -------------------------------------------------------------------------------------------------------
+
+
+def render(*arguments):
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "render.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+
+
+@pytest.mark.parametrize("text", ["large", "0x12"])
+def test_a_size_that_is_none_dies_in_a_sentence(tmp_path, text):
+    done = render(f"--output={tmp_path / 'clip.mp4'}", f"--output_size={text}")
+    assert done.returncode == 2 and "--output_size" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_users_own_photo_comes_back_at_its_size(tmp_path):
+    """The packaged sample, enlarged: a photo of an odd shape, of which the background must come back as it was."""
+    person = framing.resize(media.read_photo(ROOT / "vton_jax" / "samples" / "person.png"), (512, 384))
+    person = np.pad(person, ((0, 0), (30, 30), (0, 0)), mode="edge")
+    media.write_image(tmp_path / "person.png", person)
+    done = render(f"--person={tmp_path / 'person.png'}", f"--output={tmp_path / 'clip.mp4'}", "--output_size=photo")
+    assert done.returncode == 0, done.stderr
+    frames, _ = media.read_video(tmp_path / "clip.mp4")
+    assert frames.shape == (1, *person.shape)
+    assert np.abs(frames[0, :40].astype(float) - person[:40]).mean() < 4

@@ -1,0 +1,46 @@
+"""Results larger than the networks: their flow and shares, applied to the photo and the garment at full size.
+
+Alphabet: a canvas is the networks' size (height, width) times one factor, so that both show the same; pictures are
+float [H, W, 3] in [0, 1]. What the networks paint is enlarged; what they copy, from the photo at its place or from the
+donor's picture along the flow, regains the detail that shrinking took. At the networks' own size nothing changes.
+"""
+
+import jax
+import numpy as np
+
+from vton_jax import framing, geometry, segmentation, try_on
+
+
+def canvas_for(network: tuple[int, int], output: tuple[int, int] | None, photo: tuple[int, int]) -> tuple[int, int]:
+    """The canvas for an output size, the largest within it; for None, one that holds the photo pixel by pixel."""
+    pick, size = (min, output) if output else (max, photo)
+    factor = max(1.0, pick(size[0] / network[0], size[1] / network[1]))
+    return round(network[0] * factor), round(network[1] * factor)
+
+
+def dress_picture(donor: try_on.Donor, garment: np.ndarray) -> np.ndarray:
+    """The garment's picture on the canvas, uint8 [H, W, 3], with everything but the garment white."""
+    kind = segmentation.GARMENT_TYPES[int(donor.garment_type)]
+    mask = segmentation.region(np.asarray(donor.layout.segmentation), segmentation.GARMENT_LABELS[kind])
+    mask = framing.resize(mask.astype(np.float32), garment.shape[:2])[..., None]
+    return 1 - mask * (1 - garment.astype(np.float32) / 255)
+
+
+@jax.jit
+def enlarge(
+    image: jax.Array,
+    result: try_on.Dressed,
+    photo: tuple[jax.Array, jax.Array],
+    dress: tuple[jax.Array, jax.Array],
+) -> jax.Array:
+    """One frame at the canvas's size. Differentiable in nothing: it is for pictures.
+
+    Args: image: [h, w, 3], the result, perhaps filtered over time. result: where its pixels come from. photo, dress:
+    each a pair, at the networks' size and at the canvas's.
+    """
+    size = photo[1].shape[:2]
+    grow = lambda a: geometry.resize(a, size)  # noqa: E731
+    flow = geometry.resize_flow(result.flow, size)
+    dress_detail = geometry.warp(dress[1], flow) - grow(geometry.warp(dress[0], result.flow))
+    out = grow(image) + grow(result.photo_share[..., None]) * (photo[1] - grow(photo[0]))
+    return (out + grow(result.dress_share[..., None]) * dress_detail).clip(0, 1)
