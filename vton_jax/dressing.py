@@ -35,11 +35,16 @@ def place_dress(re_map: dict, dress_image: jax.Array, s_dress: jax.Array, garmen
     return {"dress_image": image, "s_dress": warped_labels}
 
 
-def follow(coarse_flow: jax.Array, dress_image: jax.Array) -> dict:
-    """{'flow' [B, H, W, 2], 'warped' [B, H, W, 3]} of a flow [B, H/4, W/4, 2], in pixels there."""
+def follow(coarse_flow: jax.Array, mask: jax.Array, dress_image: jax.Array, s_dress: jax.Array) -> dict:
+    """ReMapCNN's outputs along another flow [B, H/4, W/4, 2], in pixels there: {'flow', 'warped', 'mask'}.
+
+    ReMapCNN's mask [B, H, W, 1] knows its own flow alone: where this one leads off the dress, nothing is trusted.
+    """
     flow = geometry.resize_flow(coarse_flow, dress_image.shape[1:3])
-    # The image is an input: only the flow needs a gradient, which spares the scatter.
-    return {"flow": flow, "warped": geometry.warp(jax.lax.stop_gradient(dress_image), flow)}
+    # The images are inputs: only the flow needs a gradient, which spares the scatter.
+    seen = jnp.concatenate([dress_image, 1 - s_dress[..., :1]], -1)
+    seen = geometry.warp(jax.lax.stop_gradient(seen), flow)
+    return {"flow": flow, "warped": seen[..., :3], "mask": mask * seen[..., 3:]}
 
 
 def blend_after(image: jax.Array, re_map: dict, garment_out: jax.Array) -> jax.Array:

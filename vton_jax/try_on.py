@@ -350,7 +350,8 @@ class TryOn:
         joints = donor.layout.keypoints, donor.layout.visible
         inputs = dressing.refinement_inputs(donor.image, out["dress_labels"], *joints, final, points, visible)
         refined = self._refinement(*inputs, *(out[n] for n in ("coarse_flow", "first_flow", "first_shown")))
-        return out | refined | dressing.follow(refined["coarse_flow"], donor.image)
+        s_dress = segmentation.one_hot(out["dress_labels"])
+        return out | refined | dressing.follow(refined["coarse_flow"], out["mask"], donor.image, s_dress)
 
     @functools.cached_property
     def _flows(self):

@@ -373,11 +373,11 @@ class TripleGuidedTask(_Guided):
             ),
         }
 
-    def _refined(self, params, batch: dict, dress_image: jax.Array) -> dict:
+    def _refined(self, params, batch: dict, x: dict) -> dict:
         """ReMapCNN's outputs with the refined flow."""
         out = _refine(self.flow_refinement_cnn, params, batch)
         mask = batch["mask"][..., None].astype(jnp.float32) / 255
-        return out | dressing.follow(out["coarse_flow"], dress_image) | {"mask": mask}
+        return out | dressing.follow(out["coarse_flow"], mask, x["dress_image"], x["s_dress"])
 
     def _run(self, params, frozen, batch, rng):
         x = self._prepared(batch) if self.refined else self._prepare(frozen, batch, rng)
@@ -385,7 +385,7 @@ class TripleGuidedTask(_Guided):
         if self.arm != "none":
             flow_params = (params if self.arm == "joint" else frozen)[self._flow_player]
             if self.refined:
-                re_map = self._refined(flow_params, batch, x["dress_image"])
+                re_map = self._refined(flow_params, batch, x)
             else:
                 re_map = self._remap(self.re_map_cnn, flow_params, x)
             dress = dressing.place_dress(re_map, x["dress_image"], x["s_dress"], x["garment_out"])
