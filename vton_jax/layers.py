@@ -37,10 +37,11 @@ def pointwise(x: jax.Array, kernel: jax.Array, *_, **__) -> jax.Array:
 
 
 class PatchEmbedding(nn.Module):
-    """A convolution of patches of `patch` x `patch` pixels, as its stride, over several inputs that are thought of as joined along their channels.
+    """A convolution of `patch` x `patch` pixels with that stride over several inputs, joined along their channels.
 
-    `parts` are [B, H, W, C'] or, where all pixels of a patch hold the same, [B, H/patch, W/patch, C'].
-    Returns [B, H/patch, W/patch, features]. Parameters and function are those of `nn.Conv` on the joined inputs; as matrix products it needs no joined full-size array, and the gradient of a part that needs none is spared.
+    `parts` are [B, H, W, C'] or, where all pixels of a patch hold the same, [B, H/patch, W/patch, C']. Returns
+    [B, H/patch, W/patch, features]. Parameters and function are those of `nn.Conv` on the joined inputs; as matrix
+    products it needs no joined full-size array, and the gradient of a part that needs none is spared.
     """
 
     features: int
