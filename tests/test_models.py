@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from vton_jax import dressing, geometry, keypoints, losses, metrics, segmentation, train_state, weights
+from vton_jax import dressing, geometry, keypoints, layers, losses, metrics, segmentation, train_state, weights
 from vton_jax.models import (
     flow_refinement_cnn,
     garment_cnn,
@@ -441,3 +441,25 @@ def test_blend_after_touches_only_the_garment():
     np.testing.assert_array_equal(out[:, :2], image[:, :2])
     half_way = dressing.blend_after(image, re_map_outputs(dress, 0, 0.5), inside)
     np.testing.assert_allclose(half_way[:, 2:4], (image + dress)[:, 2:4] / 2, atol=1e-6)
+
+
+def test_a_patch_embedding_is_a_convolution_of_the_joined_parts():
+    keys = jax.random.split(jax.random.PRNGKey(0), 4)
+    shapes = (2, 16, 24, 3), (2, 16, 24, 5), (2, 4, 6, 2)  # the last holds for all pixels of a patch
+    parts = [jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=False)]
+    ours, plain = layers.PatchEmbedding(7), nn.Conv(7, (4, 4), (4, 4))
+
+    def joined(parts):
+        return jnp.concatenate([*parts[:2], layers.upsample(parts[2], 4)], -1)
+
+    params = plain.init(keys[3], joined(parts))
+    made = ours.init(keys[3], parts)
+    jax.tree.map(np.testing.assert_array_equal, made, params)
+    params["params"]["bias"] += 0.5
+    weight = jax.random.normal(keys[3], (2, 4, 6, 7))
+
+    def measure(embed):
+        return jax.value_and_grad(lambda params, parts: jnp.sum(weight * embed(params, parts)), (0, 1))(params, parts)
+
+    expected = measure(lambda params, parts: plain.apply(params, joined(parts)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), measure(ours.apply), expected)

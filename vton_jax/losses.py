@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def gradient_difference(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -28,26 +29,32 @@ def total_variation(flow: jax.Array, inside: jax.Array) -> jax.Array:
     return jnp.mean(rows) + jnp.mean(columns)
 
 
+def _blur(x: jax.Array) -> jax.Array:
+    """Gaussian of 11 taps, sigma 1.5, along rows and columns of [B, H, W, C], with zeros outside.
+
+    As products with band matrices: on a CPU they take a tenth of the time of convolutions that keep channels apart.
+    """
+    batch, height, width, channels = x.shape
+
+    def band(side):
+        steps = np.abs(np.subtract.outer(np.arange(side), np.arange(side)))
+        taps = np.where(steps <= 5, np.exp(-0.5 * np.square(steps / 1.5)), 0.0)
+        return np.float32(taps / np.exp(-0.5 * np.square(np.arange(-5, 6) / 1.5)).sum())
+
+    x = x.reshape(batch * height, -1)
+    x = jnp.matmul(x, np.kron(band(width), np.eye(channels, dtype=np.float32)), precision="highest")
+    x = x.reshape(batch, height, -1)
+    return jnp.matmul(band(height)[None], x, precision="highest").reshape(batch, height, width, channels)
+
+
 def structural_dissimilarity(a: jax.Array, b: jax.Array) -> jax.Array:
     """1 - SSIM per pixel and channel with a separable 11-tap Gaussian (sigma 1.5), edges included by zero padding."""
-    taps = jnp.exp(-0.5 * jnp.square((jnp.arange(11) - 5) / 1.5))
-    taps = taps / taps.sum()
-    channels = a.shape[-1]
-
-    def blur(x):
-        for shape in ((11, 1), (1, 11)):
-            kernel = jnp.broadcast_to(taps.reshape(shape + (1, 1)), shape + (1, channels))
-            x = jax.lax.conv_general_dilated(
-                x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=channels
-            )
-        return x
-
-    mean_a, mean_b = blur(a), blur(b)
-    var_a, var_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
-    covariance = blur(a * b) - mean_a * mean_b
+    mean_a, mean_b, squares, product = jnp.split(_blur(jnp.concatenate([a, b, a * a + b * b, a * b])), 4)
+    variances = squares - mean_a**2 - mean_b**2
+    covariance = product - mean_a * mean_b
     c1, c2 = 0.01**2, 0.03**2
     top = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    return 1 - top / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    return 1 - top / ((mean_a**2 + mean_b**2 + c1) * (variances + c2))
 
 
 def least_squares_adversarial(scores: jax.Array, real: bool) -> jax.Array:

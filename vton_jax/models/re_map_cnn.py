@@ -32,9 +32,8 @@ class ReMapCNN(nn.Module):
     ) -> dict[str, jax.Array]:
         """Returns {'flow', 'mask', 'warped' [B, H, W, 3], 'coarse_flow' [B, H/4, W/4, 2] in pixels there}."""
         size = dress_image.shape[1:3]
-        maps = jnp.concatenate([dress_image * 2 - 1, s_dress, s_output], axis=-1)
-        poses = layers.upsample(jnp.concatenate([donor_pose, target_pose], axis=-1), 4)
-        x = layers.UNet(self.widths, dtype=self.dtype)(jnp.concatenate([maps, poses], axis=-1))
+        unet = layers.UNet(self.widths, dtype=self.dtype)
+        x = unet(dress_image * 2 - 1, s_dress, s_output, donor_pose, target_pose)
         x = layers.ConvBlock(self.widths[0], dtype=self.dtype)(x)
         out = nn.Conv(2 + 16, (3, 3), dtype=jnp.float32, kernel_init=nn.initializers.normal(1e-3))(
             x.astype(jnp.float32)

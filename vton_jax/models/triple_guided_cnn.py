@@ -28,8 +28,8 @@ class TripleGuidedCNN(nn.Module):
         s_dress: jax.Array,
     ) -> dict[str, jax.Array]:
         """Returns {'image' [B, H, W, 3], 'painted', 'shares' [B, H, W, 3] (painted, input, dress)}."""
-        x = jnp.concatenate([input_image * 2 - 1, dress_image * 2 - 1, s_output, s_input, s_dress], axis=-1)
-        x = layers.UNet(self.widths, dtype=self.dtype)(x)
+        unet = layers.UNet(self.widths, dtype=self.dtype)
+        x = unet(input_image * 2 - 1, dress_image * 2 - 1, s_output, s_input, s_dress)
         x = layers.ConvBlock(self.widths[0], dtype=self.dtype)(x)
         x = nn.Conv(6 * 16, (3, 3), dtype=self.dtype)(x).astype(jnp.float32)
         x = layers.depth_to_space(x, 4)
