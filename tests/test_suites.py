@@ -241,9 +241,11 @@ def test_the_worn_garment_is_hidden_before_the_networks_see_it(tiny, people, mon
     shown = []
     paint = Tiny.paint
 
-    def watched(self, user_image, *rest):
+    def watched(self, user_image, user, *rest):
         shown.append(user_image)
-        return paint(self, user_image, *rest)
+        grey = (user_image == 0.5).all(-1)
+        assert segmentation.region(user.segmentation, segmentation.GARMENTS)[grey].all()  # not kept, not background
+        return paint(self, user_image, user, *rest)
 
     monkeypatch.setattr(Tiny, "paint", watched)
     results, _, texts = evaluation_pairs.evaluate_pairs(people, arms=("none",))

@@ -26,6 +26,7 @@ from vton_jax import (
 from vton_jax.annotators import digest_of
 from vton_jax.annotators.photo_parser import PhotoParser
 from vton_jax.errors import UserError
+from vton_jax.types import Layout
 
 # Folders of people and of garments, as the field lays them out.
 LAYOUTS = (("person", "garment"), ("image", "cloth"), ("test_img", "test_clothes"))
@@ -76,11 +77,19 @@ def find_pairs(folder: str, listed: str | None = None) -> list[tuple[Path, Path]
     return pairs
 
 
-def hidden(image: np.ndarray, labels: np.ndarray, garment_type: int) -> np.ndarray:
-    """The photo [H, W, 3] with what the user wears in the garment's place under grey."""
-    mask = segmentation.region(labels, segmentation.REPLACED_LABELS[segmentation.GARMENT_TYPES[garment_type]])
+def hide(image: np.ndarray, readings: list[np.ndarray], user: Layout, garment_type: int) -> tuple[np.ndarray, Layout]:
+    """The photo [H, W, 3] with what the user wears in the garment's place under grey, and the layout that says so.
+
+    Args: readings: labels [H, W] of several networks; what any of them takes for the garment is hidden, since what is
+    overlooked could be copied. user: the photo's layout; in the one returned all that is hidden is the garment, so that
+    neither is it kept, nor taken for background.
+    """
+    labels = segmentation.REPLACED_LABELS[segmentation.GARMENT_TYPES[garment_type]]
+    mask = np.any([segmentation.region(reading, labels) for reading in readings], 0)
     mask = cv2.dilate(mask.astype(np.uint8), np.ones((2 * _HIDE + 1,) * 2, np.uint8)) > 0
-    return np.where(mask[..., None], np.float32(0.5), image)
+    known = segmentation.region(np.asarray(user.segmentation), labels)
+    layout = user.replace(segmentation=np.where(mask & ~known, np.uint8(labels[0]), user.segmentation))
+    return np.where(mask[..., None], np.float32(0.5), image), layout
 
 
 def evaluate_pairs(
@@ -108,11 +117,10 @@ def evaluate_pairs(
         target = next(system.targets(user, z_user, donor, poses, z_user))
         read = parser.parse(frame[None])[0][0]
         kind = int(donor.garment_type)
-        # Both readings are hidden: what either overlooks could be copied.
-        shown = hidden(hidden(truth, np.asarray(user.segmentation), kind), read, kind)
-        behind = preserve.backdrop(shown, np.asarray(user.segmentation)) if background == "inpaint" else None
+        shown, seen = hide(truth, [np.asarray(user.segmentation), read], user, kind)
+        behind = preserve.backdrop(shown, np.asarray(seen.segmentation)) if background == "inpaint" else None
         images = {
-            arm: next(one.paint(shown, user, donor, target.final[None], poses, behind)).image
+            arm: next(one.paint(shown, seen, donor, target.final[None], poses, behind)).image
             for arm, one in systems.items()
         }
         images["hidden"] = shown

@@ -207,7 +207,7 @@ class TryOn:
         flat = self.looks_flat(frame) if flat is None else flat
         if flat:
             labels, landmarks, present = self.read_flat(frame)
-            kind = composition.garment_type_of(labels, True)
+            kind = composition.garment_type_of(labels, True) if garment_type == "auto" else garment_type
             points, visible = garment_landmarks.keypoints_from_landmarks(landmarks, present, kind)
             # One garment lies there: stray labels of another kind are its own.
             own = {"upper": "upper-clothes", "dress": "dress"}.get(kind)
