@@ -20,7 +20,8 @@ with contextlib.suppress(ImportError):
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "vton_jax" / "flagfiles"
-SHARED = ("gpu_base", "cpu_128x96", "smoke_base", "triple_guided_cnn_second")  # no recipes: included, or given on top
+# No recipes: included, or given on top.
+SHARED = ("gpu_base", "cpu_128x96", "smoke_base", "triple_guided_cnn_second", "triple_guided_cnn_third")
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.flags") if path.stem not in SHARED)
 
 

@@ -15,10 +15,11 @@ import jax.numpy as jnp
 from vton_jax import alignment, dressing, garment_landmarks, geometry, segmentation
 from vton_jax.alignment import FIRST, LIMBS, PROPORTIONS, SECOND, Body
 
-_ROWS, _FIRST_ROW, _LAST_ROW = 56, -0.4, 3.4  # rows of a garment along its axis, in lengths of the trunk from the neck
+_ROWS, _FIRST_ROW, _LAST_ROW = 40, -0.4, 3.4  # rows of a garment along its axis, in lengths of the trunk from the neck
 _LOOSE = 1.5  # an upper garment is at most this much wider than the trunk: beyond it are arms
 _SLEEVE = 1.45  # half the width of a sleeve, and of a trouser leg that is not seen, in radii of the limb
 _LIMB_REACH = 1.7  # cloth on a limb reaches this many radii from the bone
+_SHOULDER = 0.2  # of the upper arm, as in `alignment.limb_place`: cloth here is a sleeve's even where there is none
 _IN_FRONT = 0.25  # sine of the turn beyond which one side's limbs are before the trunk, the other's behind it
 _WAIST_TO_HIPS = garment_landmarks.PROPORTIONS["waist_to_hips"]
 _DRESS = 1.3  # a hem below this row is a dress's
@@ -64,7 +65,7 @@ def _profile(garment: jax.Array, row: jax.Array, side: jax.Array, half: jax.Arra
     index = jnp.round(index).astype(jnp.int32).reshape(-1)
     cloth = garment & ((row > 1) | (arms > _LIMB_REACH) | (jnp.abs(side) < half))
     limit = jnp.where(row > 1.1, jnp.inf, _LOOSE * half)
-    own = jnp.where(cloth, jnp.minimum(jnp.abs(side), limit), 0)
+    own = jnp.where(cloth, jnp.minimum(jnp.abs(side) + 1, limit), 0)  # a pixel's other half, and what lies between rows
     own = jax.ops.segment_max(own.reshape(-1), index, _ROWS)
     body = jax.ops.segment_max(half.reshape(-1), index, _ROWS)
     widths = jnp.maximum(jnp.maximum(own, body), 1.0)
@@ -101,6 +102,45 @@ def _around(u: jax.Array, target: jax.Array, source: jax.Array) -> tuple[jax.Arr
     return jnp.where(shown, jnp.sin(angle), jnp.sign(jnp.sin(angle))), shown
 
 
+def _limbs(
+    points: jax.Array, target: Body, source: Body, flat: jax.Array, leg_ratio: jax.Array, leg_width: dict
+) -> tuple[jax.Array, jax.Array]:
+    """Where each limb says that target points [H, W, 2] lie in the source, [8, H, W, 2], and whether it is shown there.
+
+    A limb that the source hides is read from the other side. Args: leg_ratio [], of flat trousers the source's lengths
+    over the target's; leg_width {'target', 'source'}, see `_leg_width`.
+    """
+    known = alignment.limb_known(source)
+    other = jnp.asarray(alignment.OTHER_SIDE)
+    read = jnp.where(~known & known[other], other, jnp.arange(len(LIMBS)))
+    round_target, round_source = _turned(target, 1.0), _turned(source, 1.0)
+    limbs, limbs_shown = [], []
+    for i in range(len(LIMBS)):
+        a, bone = target.joints[FIRST[i]], target.joints[SECOND[i]] - target.joints[FIRST[i]]
+        first = source.joints[FIRST][read[i]]
+        other_bone = source.joints[SECOND][read[i]] - first
+        length, other_length = jnp.maximum(alignment.length_of(bone), 1.0), alignment.length_of(other_bone)
+        along, other_along = bone / alignment.length_of(bone), other_bone / other_length
+        relative = points - a
+        down = alignment.dot(relative, along)
+        share = jnp.clip(down / length, -0.3, 1.3)
+        radius = LIMBS[i][3] + (LIMBS[i][4] - LIMBS[i][3]) * jnp.clip(share, 0, 1)
+        wide = [_SLEEVE if alignment.IS_ARM[i] else leg_width[name] for name in ("target", "source")]
+        across = alignment.dot(relative, jnp.stack([along[1], -along[0]])) / (radius * wide[0] * target.height)
+        u, shown_here = _around(across, round_target, round_source)
+        over = jnp.stack([other_along[1], -other_along[0]])
+        there = share * other_length
+        if not alignment.IS_ARM[i]:
+            # Lying trousers do not show where the knees are: their legs reach from hip to hem in one line.
+            before = 0.0 if i % 4 == 2 else alignment.length_of(target.joints[FIRST[i]] - target.joints[FIRST[i - 1]])
+            hip = source.joints[FIRST][i if i % 4 == 2 else i - 1]
+            first = jnp.where(flat, hip, first)
+            there = jnp.where(flat, (before + down) * leg_ratio, there)
+        limbs.append(first + there[..., None] * other_along + (u * radius * wide[1] * source.height)[..., None] * over)
+        limbs_shown.append(shown_here)
+    return jnp.stack(limbs), jnp.stack(limbs_shown)
+
+
 def cylinder_flow(
     points: jax.Array,
     target: Body,
@@ -119,12 +159,13 @@ def cylinder_flow(
     size = target_garment.shape
     # A garment that lies alone lies with its front up, whatever its missing head and hands look like.
     source = source.replace(turn=jnp.where(flat, jnp.array([1.0, 0.0]), source.turn))
-    full = geometry.grid(size)
+    some = geometry.grid(size)[::2, ::2]  # a quarter of the pixels measures a garment well enough
     side_of, reach, leg_width, arms = {}, {}, {}, alignment.IS_ARM
     for name, body, garment in (("target", target, target_garment), ("source", source, source_garment)):
-        all_near = alignment.limb_place(full, body)[0]
+        garment = garment[::2, ::2]
+        all_near = alignment.limb_place(some, body)[0]
         near, leg_near = (jnp.where(kind[:, None, None], all_near, jnp.inf).min(0) for kind in (arms, ~arms))
-        row, side, half = _axis(full, body)
+        row, side, half = _axis(some, body)
         side_of[name] = _profile(garment, row, side, half, near)
         leg_width[name] = _leg_width(garment & (row > 1.3), leg_near)
         reach[name] = _ends(garment, row, (jnp.abs(side) < half) & ((near > _LIMB_REACH) | (row > 1)))
@@ -146,38 +187,11 @@ def cylinder_flow(
     trunk = _from_axis(there, u * _width_at(there, side_of["source"]), source)
 
     # Limbs.
-    near, _ = alignment.limb_place(points, target)
-    known = alignment.limb_known(source)
-    other = jnp.asarray(alignment.OTHER_SIDE)
-    read = jnp.where(~known & known[other], other, jnp.arange(len(LIMBS)))
-    round_target, round_source = _turned(target, 1.0), _turned(source, 1.0)
+    near, place = alignment.limb_place(points, target)
+    sleeve = alignment.covered_share(jnp.zeros(size, jnp.int32), source, source_garment, arms=True)
     # Of flat trousers: lengths from hip to hem, there over here.
     leg_ratio = (other_hem - 1) * lengths[1] / jnp.maximum((hem - 1) * lengths[0], 5.0)
-    limbs, limbs_shown = [], []
-    for i in range(len(LIMBS)):
-        a, bone = target.joints[FIRST[i]], target.joints[SECOND[i]] - target.joints[FIRST[i]]
-        first = source.joints[FIRST][read[i]]
-        other_bone = source.joints[SECOND][read[i]] - first
-        length, other_length = jnp.maximum(alignment.length_of(bone), 1.0), alignment.length_of(other_bone)
-        along, other_along = bone / alignment.length_of(bone), other_bone / other_length
-        relative = points - a
-        down = alignment.dot(relative, along)
-        share = jnp.clip(down / length, -0.3, 1.3)
-        radius = LIMBS[i][3] + (LIMBS[i][4] - LIMBS[i][3]) * jnp.clip(share, 0, 1)
-        wide = [_SLEEVE if arms[i] else leg_width[name] for name in ("target", "source")]
-        across = alignment.dot(relative, jnp.stack([along[1], -along[0]])) / (radius * wide[0] * target.height)
-        u, shown_here = _around(across, round_target, round_source)
-        over = jnp.stack([other_along[1], -other_along[0]])
-        there = share * other_length
-        if not arms[i]:
-            # Lying trousers do not show where the knees are: their legs reach from hip to hem in one line.
-            before = 0.0 if i % 4 == 2 else alignment.length_of(target.joints[FIRST[i]] - target.joints[FIRST[i - 1]])
-            hip = source.joints[FIRST][i if i % 4 == 2 else i - 1]
-            first = jnp.where(flat, hip, first)
-            there = jnp.where(flat, (before + down) * leg_ratio, there)
-        limbs.append(first + there[..., None] * other_along + (u * radius * wide[1] * source.height)[..., None] * over)
-        limbs_shown.append(shown_here)
-    limbs, limbs_shown = jnp.stack(limbs), jnp.stack(limbs_shown)
+    limbs, limbs_shown = _limbs(points, target, source, flat, leg_ratio, leg_width)
 
     # Of the limbs that a pixel is near to, the one nearer to the camera; and it or the trunk likewise.
     nearer = _side(target)[:, None, None]
@@ -185,7 +199,8 @@ def cylinder_flow(
     hidden = inside_trunk & (row < 1.15) & (nearer < -_IN_FRONT)
     beside = inside_trunk & (jnp.abs(nearer) < _IN_FRONT) & (near > 1.1)
     reach_of = jnp.where(arms, _LIMB_REACH, leg_width["target"] + 0.3)[:, None, None]
-    allowed = jnp.where(arms[:, None, None], ~hidden & ~beside, trousers & (row > 1.0)) & (near < reach_of)
+    sleeved = place < jnp.maximum(sleeve, _SHOULDER) + 0.1
+    allowed = jnp.where(arms[:, None, None], sleeved & ~hidden & ~beside, trousers & (row > 1.0)) & (near < reach_of)
     rank = jnp.where(allowed, near - 0.6 * nearer, jnp.inf)
     best = jnp.argmin(rank, 0)[None]
     on_limb = allowed.any(0)
