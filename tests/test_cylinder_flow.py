@@ -99,7 +99,7 @@ def test_a_mirrored_scene_has_the_mirrored_flow():
     )
     inside = worn(0.7, x=44)
     difference = np.abs(turned[:, ::-1] * [-1, 1] - flow)[inside]
-    # Garments are measured at every second pixel, others in the mirror; which of two good parts a pixel gets may differ.
+    # Garments are measured at every second pixel, others in the mirror; of two good parts a pixel may get either.
     assert np.quantile(difference, 0.9) < 1.0
     assert (turned_shown[:, ::-1] == shown)[inside].mean() > 0.9
 
