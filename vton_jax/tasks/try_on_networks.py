@@ -218,6 +218,7 @@ class FlowRefinementTask(_Guided):
     export: str = ""
     players = ("flow_refinement_cnn",)
     live_batch = "training_batch"
+    _prepared = False  # by `init`, which sees a batch
 
     def open_batches(self, dataset, batch_size, seed, size, split):
         if guides.is_folder(dataset):
