@@ -49,7 +49,10 @@ def _blur(x: jax.Array) -> jax.Array:
 
 def structural_dissimilarity(a: jax.Array, b: jax.Array) -> jax.Array:
     """1 - SSIM per pixel and channel with a separable 11-tap Gaussian (sigma 1.5), edges included by zero padding."""
-    mean_a, mean_b, squares, product = jnp.split(_blur(jnp.concatenate([a, b, a * a + b * b, a * b])), 4)
+    # One example's pictures side by side: a batch that is spread over devices stays where it is.
+    together = jnp.stack([a, b, a * a + b * b, a * b], 1)
+    blurred = _blur(together.reshape(-1, *a.shape[1:])).reshape(together.shape)
+    mean_a, mean_b, squares, product = (blurred[:, i] for i in range(4))
     variances = squares - mean_a**2 - mean_b**2
     covariance = product - mean_a * mean_b
     c1, c2 = 0.01**2, 0.03**2

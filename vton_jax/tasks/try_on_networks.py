@@ -66,8 +66,11 @@ class _Guided:
         truth = labels["output"]
         flat = batch.get("donor_flat", jnp.zeros(count, bool))
         if "multi_path_cnn" in frozen:
-            read = read_layouts(frozen["multi_path_cnn"], self._reader, jnp.concatenate([images[p] for p in PEOPLE]))
-            read = dict(zip(PEOPLE, jnp.split(jax.lax.stop_gradient(read), 3), strict=True))
+            # One example's pictures side by side: a batch that is spread over devices stays where it is.
+            together = jnp.stack([images[p] for p in PEOPLE], 1)
+            read = read_layouts(frozen["multi_path_cnn"], self._reader, together.reshape(-1, *together.shape[2:]))
+            read = jax.lax.stop_gradient(read).reshape(count, len(PEOPLE), *read.shape[1:])
+            read = {p: read[:, i] for i, p in enumerate(PEOPLE)}
             take = jax.random.bernoulli(keys[0], LAYOUTS[self.layouts], (3, count))
             take = take & jnp.stack([jnp.ones(count, bool), ~flat, jnp.ones(count, bool)])
             labels = {p: jnp.where(take[i][:, None, None], read[p], labels[p]) for i, p in enumerate(PEOPLE)}
