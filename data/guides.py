@@ -16,19 +16,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from absl import flags
 
-from vton_jax import flag_utils, media, metric_writer, segmentation, try_on
+from vton_jax import flag_utils, media, metric_writer, parsing_batches, photo_cases, segmentation, try_on
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", None, "Folder of the examples: one .npz file for every 24 of them.", required=True)
 flags.DEFINE_integer("count", 4800, "Examples in all.", lower_bound=1)
 flags.DEFINE_integer("first", 0, "Number of the first file; files of other numbers show other people.", lower_bound=0)
+flags.DEFINE_string("photos", None, "Prepared dataset of photos with labels, instead of the mannequin's cases.")
 
 CHUNK = 24
+SEED = 1_000_000  # of the cases: other people than data/latents.py shows
 
 
-def chunk_of(system: try_on.TryOn, seed: int) -> dict[str, np.ndarray]:
-    """Up to `CHUNK` examples [K, 1, ...]; what the networks cannot read is left out.
+def chunk_of(system: try_on.TryOn, cases: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Up to `CHUNK` examples [K, 1, ...] of as many cases; what the networks cannot read is left out.
 
     The axis of two in 'guides' and the like is for the pose image: the output image, and another person's.
     {'input_image', 'dress_image', 'output_image': uint8 [K, 1, H, W, 3]; 'input_segmentation', 'dress_segmentation' (of
@@ -41,11 +43,8 @@ def chunk_of(system: try_on.TryOn, seed: int) -> dict[str, np.ndarray]:
     """
     import jax
 
-    from vton_jax.mannequin import cases as mannequin_cases
-
-    cases = mannequin_cases.draw_cases(CHUNK, system.size, seed + 1_000_000, split="train")
     donors, chosen = [], []
-    for i in range(CHUNK):
+    for i in range(len(cases["flat"])):
         kind = segmentation.GARMENT_TYPES[int(cases["garment_type"][i])]
         try:
             donors.append(system.read_donor(cases["donor_image"][i], kind, bool(cases["flat"][i])))
@@ -54,9 +53,9 @@ def chunk_of(system: try_on.TryOn, seed: int) -> dict[str, np.ndarray]:
             continue
     donors = jax.tree.map(lambda *a: np.stack(a), *donors)
     cases = {name: array[chosen] for name, array in cases.items()}
-    users, z_user = system.read_people(cases["input_image"])
-    poses, z_pose = system.read_people(cases["pose_image"])
-    outputs, _ = system.read_people(cases["output_image"])
+    users, z_user = system.read_layouts(cases["input_image"])
+    poses, z_pose = system.read_layouts(cases["pose_image"])
+    outputs, _ = system.read_layouts(cases["output_image"])
     coarse, _ = system.coarse_pairs(users, donors, poses)
     expected = np.concatenate(
         [
@@ -113,14 +112,21 @@ def main() -> None:
     folder = Path(FLAGS.output).expanduser()
     media.require_writable(folder / "0000.npz")
     folder.mkdir(parents=True, exist_ok=True)
-    system = try_on.TryOn("post")
+    system = try_on.TryOn("post", parser="photo" if FLAGS.photos else "multi_path")
+    if FLAGS.photos:
+        photos, labels = parsing_batches.read_photos(FLAGS.photos, "train")
+        draw = lambda number: photo_cases.draw_cases(photos, labels, CHUNK, system.size, number)  # noqa: E731
+    else:
+        from vton_jax.mannequin import cases
+
+        draw = lambda number: cases.draw_cases(CHUNK, system.size, SEED, "train", first=number * CHUNK)  # noqa: E731
     files = -(-FLAGS.count // CHUNK)
     progress = metric_writer.Progress(files, 0)
     for index in range(files):
         path = folder / f"{FLAGS.first + index:04d}.npz"
         if not path.exists():
             part = path.with_suffix(".part.npz")
-            np.savez(part, **chunk_of(system, FLAGS.first + index))
+            np.savez(part, **chunk_of(system, draw(FLAGS.first + index)))
             os.replace(part, path)
         progress.advance(index + 1)
         progress.show(index + 1, {})

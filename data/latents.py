@@ -28,7 +28,7 @@ flags.DEFINE_integer("first", 0, "Number of the first file; files of other numbe
 CHUNK = 48
 
 
-def chunk_of(system: try_on.TryOn, seed: int) -> dict[str, np.ndarray]:
+def chunk_of(system: try_on.TryOn, number: int) -> dict[str, np.ndarray]:
     """Up to `CHUNK` examples [K, 2, ...], the second of each two mirrored; what the networks cannot read is left out.
 
     {'z_user', 'z_pose', 'z_output': [K, 2, N]; 'coarse_maps': uint8 [K, 2, H/8, W/8, 18], pixels of each label in
@@ -38,7 +38,7 @@ def chunk_of(system: try_on.TryOn, seed: int) -> dict[str, np.ndarray]:
 
     from vton_jax.mannequin import cases as mannequin_cases
 
-    cases = mannequin_cases.draw_cases(CHUNK, system.size, seed, split="train", samples=1)
+    cases = mannequin_cases.draw_cases(CHUNK, system.size, split="train", samples=1, first=number * CHUNK)
     users, z_user = system.read_people(cases["input_image"])
     poses, z_pose = system.read_people(cases["pose_image"])
     z = {"z_user": z_user, "z_pose": z_pose, "z_output": system.latents(cases["output_image"])}

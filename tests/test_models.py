@@ -89,7 +89,7 @@ CASES = {
         lambda size: (pictures(size),),
         lambda size: {"landmarks": (2, *quarter(size), 12), "segmentation": (2, *half(size), 18)},
         lambda out, size: garment_cnn.loss(
-            out, pictures(size), labels(size), points(size, 12), jnp.ones((2, 12), bool)
+            out, pictures(size), labels(size), points(size, 12), jnp.ones((2, 12), bool), jnp.ones(2, bool)
         ),
         garment_cnn.LOSS_WEIGHTS,
     ),

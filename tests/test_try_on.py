@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from vton_jax import media, segmentation, try_on
+from vton_jax.annotators.photo_parser import PhotoParser
 from vton_jax.errors import UserError
 from vton_jax.types import Layout
 
@@ -51,6 +52,18 @@ def test_a_batch_is_read_as_its_frames_one_by_one(system, user):
     alone, own = system.read_people(mirrored[None])
     np.testing.assert_allclose(z[1], own[0], atol=1e-3)
     assert (both.segmentation[1] == alone.segmentation[0]).mean() > 0.999
+
+
+def test_another_parser_changes_the_labels_alone(system, user):
+    other = try_on.TryOn("none", parser="photo")
+    (sharp, z), (plain, own) = other.read_layouts(user[None]), system.read_layouts(user[None])
+    np.testing.assert_array_equal(sharp.keypoints, plain.keypoints)
+    np.testing.assert_array_equal(z, own)
+    labels = PhotoParser().parse(user[None])[0]
+    np.testing.assert_array_equal(sharp.segmentation, labels)
+    assert (labels != plain.segmentation).any()
+    with pytest.raises(UserError, match="--parser=best is none of multi_path, photo"):
+        try_on.TryOn(parser="best")
 
 
 def test_flat_and_worn_garments_are_told_apart(system, user, garment):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from absl import flags
 
-from vton_jax import evaluation, evaluation_ccp, evaluation_pairs, evaluation_ubc, flag_utils, media, preserve
+from vton_jax import evaluation, evaluation_ccp, evaluation_pairs, evaluation_ubc, flag_utils, media, preserve, try_on
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -36,6 +36,7 @@ flags.DEFINE_string(
 flags.DEFINE_string("pairs", None, 'pairs: a file that lists "person garment" names, a pair a line. Default: by name.')
 flags.DEFINE_integer("stride", 8, "ubc: every so many frames is scored; 1 for all.", lower_bound=1)
 flags.DEFINE_enum("background", "inpaint", preserve.BACKGROUNDS, "ubc, pairs: what is behind people, as in render.py.")
+flags.DEFINE_enum("parser", "photo", try_on.PARSERS, "ubc, pairs: what labels people, as in render.py.")
 flags.DEFINE_integer(
     "num_cases", 90, "Try-on cases; a multiple of 30 is even over garments and patterns.", lower_bound=2
 )
@@ -75,13 +76,18 @@ def main() -> None:
     elif FLAGS.suite == "ubc":
         suite = evaluation_ubc
         results, pictures, texts, curves = suite.evaluate_ubc(
-            FLAGS.data, FLAGS.stride, FLAGS.num_clip_frames, FLAGS.weights, background=FLAGS.background
+            FLAGS.data,
+            FLAGS.stride,
+            FLAGS.num_clip_frames,
+            FLAGS.weights,
+            background=FLAGS.background,
+            reader=FLAGS.parser,
         )
         more = (curves,)
     elif FLAGS.suite == "pairs":
         suite = evaluation_pairs
         results, pictures, texts = suite.evaluate_pairs(
-            FLAGS.data, FLAGS.pairs, FLAGS.weights, background=FLAGS.background
+            FLAGS.data, FLAGS.pairs, FLAGS.weights, background=FLAGS.background, reader=FLAGS.parser
         )
     else:
         suite = evaluation

@@ -98,10 +98,14 @@ def evaluate_pairs(
     weights_folder: str | None = None,
     arms: tuple[str, ...] = try_on.ARMS,
     background: str = "inpaint",
+    reader: str = "photo",
 ) -> tuple[dict, dict, dict]:
-    """Returns (results, pictures, texts): name to number, to uint8 sheet, and the protocol with what was evaluated."""
+    """Returns (results, pictures, texts): name to number, to uint8 sheet, and the protocol with what was evaluated.
+
+    reader: what labels people, one of `try_on.PARSERS`.
+    """
     pairs = find_pairs(folder, listed)
-    systems = {arm: try_on.TryOn(arm, weights_folder) for arm in arms}
+    systems = {arm: try_on.TryOn(arm, weights_folder, reader) for arm in arms}
     system = systems[arms[0]]
     parser = PhotoParser(Path(weights_folder) / "parser_cnn.safetensors" if weights_folder else None)
     distance = perceptual.Surrogate(parser)
@@ -148,7 +152,7 @@ def evaluate_pairs(
         "lpips_surrogate": distance.name,
     }
     multi_path = Path(weights_folder or weights.released("multi_path_cnn").parent) / "multi_path_cnn.safetensors"
-    about = {"background": background, "multi_path": digest_of(multi_path)}
+    about = {"background": background, "reader": reader, "multi_path": digest_of(multi_path)}
     titles = ["person and truth", "garment", "user as shown", "coarse", "final", "paste", *arms]
     sheet = {"Pairs": visualize.contact_sheet(rows[:40], column_titles=titles)}
     return results, sheet, {"protocol": protocol, "about": about}

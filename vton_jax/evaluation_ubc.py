@@ -123,13 +123,14 @@ def evaluate_ubc(
     weights_folder: str | None = None,
     arms: tuple[str, ...] = try_on.ARMS,
     background: str = "inpaint",
+    reader: str = "photo",
 ) -> tuple[dict, dict, dict, dict]:
     """Returns (results, pictures, protocol, curves): name to number, to uint8 sheet, to text; and per-frame scores.
 
     Args: folder: of clips. stride: every so many frames is a pose. run: consecutive frames for flicker (0: none).
-    `curves` is {clip: {line: [(frame, SSIM), ...]}}.
+    reader: what labels people, one of `try_on.PARSERS`. `curves` is {clip: {line: [(frame, SSIM), ...]}}.
     """
-    systems = {arm: try_on.TryOn(arm, weights_folder) for arm in arms}
+    systems = {arm: try_on.TryOn(arm, weights_folder, reader) for arm in arms}
     size = systems[arms[0]].size
     clips = read_clips(folder, size, stride, run)
     parser = PhotoParser(Path(weights_folder) / "parser_cnn.safetensors" if weights_folder else None)
@@ -187,7 +188,12 @@ def evaluate_ubc(
         "lpips_surrogate": distance.name,
         "keypoints": "median distance to DWPose where both see the joint, in heights of the person",
     }
-    about = {"background": background, "multi_path": digest_of(multi_path), "clips": ", ".join(c.name for c in clips)}
+    about = {
+        "background": background,
+        "reader": reader,
+        "multi_path": digest_of(multi_path),
+        "clips": ", ".join(c.name for c in clips),
+    }
     sheet = {"Results, five frames of each clip": visualize.contact_sheet(rows, column_titles=titles)}
     return results, sheet, {"protocol": protocol, "about": about}, curves
 

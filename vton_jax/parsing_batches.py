@@ -21,6 +21,20 @@ def photo_batches(
 ) -> input_pipeline.PositionedBatches:
     """Batches of a prepared dataset of photos with label maps; for `train` augmented, with some mannequins among them.
 
+    Arguments and errors as in `read_photos`.
+    """
+    photos, labels = read_photos(dataset, split)
+    if split != "train":
+        return memory_batches(photos, labels, batch_size, seed, size, as_it_is)
+    for image, parsed in _mannequins(seed):
+        photos.append(image)
+        labels.append(parsed)
+    return memory_batches(photos, labels, batch_size, seed, size, augment)
+
+
+def read_photos(dataset: str, split: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The photos of a prepared dataset that have labels, and these, `HEIGHT` pixels high.
+
     `dataset` is a folder made by data/build.py whose examples have `image` and `segmentation`. Raises UserError for
     another one, and where no photo has labels.
     """
@@ -42,12 +56,7 @@ def photo_batches(
         labels.append(framing.resize(parsed, small, nearest=True))
     if not photos:
         raise UserError(f"No photo of the split {split!r} of {folder} has a label map.")
-    if split != "train":
-        return memory_batches(photos, labels, batch_size, seed, size, as_it_is)
-    for image, parsed in _mannequins(seed):
-        photos.append(image)
-        labels.append(parsed)
-    return memory_batches(photos, labels, batch_size, seed, size, augment)
+    return photos, labels
 
 
 def _mannequins(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

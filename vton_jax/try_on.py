@@ -31,6 +31,7 @@ from vton_jax import (
     segmentation,
     weights,
 )
+from vton_jax.annotators.photo_parser import PhotoParser
 from vton_jax.errors import UserError
 from vton_jax.models import latent_prior_cnn
 from vton_jax.models.flow_refinement_cnn import FlowRefinementCNN
@@ -42,6 +43,7 @@ from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
 from vton_jax.types import Layout
 
 ARMS = ("none", "post", "pre", "joint")
+PARSERS = ("multi_path", "photo")
 LEARNING_RATE = 0.1
 PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
 LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
@@ -102,10 +104,13 @@ def _network(name: str, module, path: Path | None = None):
 class TryOn:
     """The released networks of one arm, compiled on first use.
 
-    Args: arm: one of `ARMS`. folder: where the weights lie (default: the released ones).
+    Args: arm: one of `ARMS`. folder: where the weights lie (default: the released ones). parser: what labels people in
+    pictures, `multi_path` (MultiPathCNN's forward procedure) or `photo` (ParserCNN); joints are MultiPathCNN's.
     """
 
-    def __init__(self, arm: str = "joint", folder: str | Path | None = None):
+    def __init__(self, arm: str = "joint", folder: str | Path | None = None, parser: str = "multi_path"):
+        if parser not in PARSERS:
+            raise UserError(f"--parser={parser} is none of {', '.join(PARSERS)}.")
         if arm not in ARMS:
             raise UserError(f"--remap={arm} is none of {', '.join(ARMS)}.")
         self.arm = arm
@@ -125,6 +130,7 @@ class TryOn:
             self._refinement_file = at("flow_refinement_cnn_joint" if arm == "joint" else "flow_refinement_cnn")
         self._whiten, self._colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
         self._prior_file = at("latent_prior_cnn")
+        self._parser = PhotoParser(at("parser_cnn")) if parser == "photo" else None
         self._small = (self.size[0] // 2, self.size[1] // 2)
         self._optimizer = optax.adam(LEARNING_RATE, b1=0.8, b2=0.95)
         loss = inversion.layout_loss(self._decode, self._whiten, PRIOR_WEIGHT, POSE_WEIGHT)
@@ -151,6 +157,13 @@ class TryOn:
     def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray]:
         """The forward procedure on frames [T, H, W, 3]: layouts [T] and latents [T, N]; `smoothed` shows these."""
         return self._in_batches(lambda part: self._forward(self._multi_path, part), np.asarray(frames), batch)
+
+    def read_layouts(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
+        """`read_people`, with the labels of the parser that was asked for: what is visible is read sharply."""
+        layouts, z = self.read_people(frames)
+        if self._parser is not None:
+            layouts = layouts.replace(segmentation=self._parser.parse(np.asarray(frames))[0])
+        return layouts, z
 
     @functools.cached_property
     def _encode(self):
@@ -217,7 +230,7 @@ class TryOn:
             labels = np.where(labels > 0, segmentation.ID[own], 0).astype(np.uint8)
             layout = Layout(labels, np.asarray(points), np.asarray(visible))
         else:
-            layout = jax.tree.map(lambda a: a[0], self.read_people(frame[None])[0])
+            layout = jax.tree.map(lambda a: a[0], self.read_layouts(frame[None])[0])
             kind = composition.garment_type_of(layout.segmentation, False)
         chosen = kind if garment_type == "auto" else garment_type
         mask = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[chosen])
@@ -436,14 +449,14 @@ class TryOn:
     def read_user(self, frame: np.ndarray) -> tuple[Layout, np.ndarray]:
         """The layout of the photo [H, W, 3] and its latent [1, N]. Raises: UserError where no person is found."""
         require_content(frame, "the photo")
-        layouts, z = self.read_people(frame[None])
+        layouts, z = self.read_layouts(frame[None])
         user = jax.tree.map(lambda a: a[0], layouts)
         require_person(user, "the photo")
         return user, z
 
     def read_poses(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
         """All that leaves the pose frames [T, H, W, 3]: layouts [T] and their latents [T, N]. Raises: UserError."""
-        poses, z = self.read_people(frames)
+        poses, z = self.read_layouts(frames)
         for index in range(len(frames)):
             require_content(frames[index], f"frame {index} of the pose clip")
             require_person(jax.tree.map(lambda a, i=index: a[i], poses), f"frame {index} of the pose clip")

@@ -117,13 +117,22 @@ def _drawn(key, indices, size, samples):
 
 
 def draw_cases(
-    count: int, size: tuple[int, int] = render.SIZE, seed: int = 0, split: str = "test", samples: int = 2
+    count: int,
+    size: tuple[int, int] = render.SIZE,
+    seed: int = 0,
+    split: str = "test",
+    samples: int = 2,
+    first: int = 0,
 ) -> dict:
-    """`count` cases of a split's people and garments as stacked NumPy arrays; case i is the same for any count."""
+    """`count` cases of a split's people and garments as stacked NumPy arrays; case i is the same for any count.
+
+    Garment, donor and yaw are functions of a case's number: draw in parts with `first`, the number of the part's first
+    case, rather than with other seeds, which would show the same few of their combinations again and again.
+    """
     key = sampler.people_key(seed, split)
     parts = []
-    for first in range(0, count, 8):
-        indices = np.arange(first, first + 8)
+    for begin in range(first, first + count, 8):
+        indices = np.arange(begin, begin + 8)
         parts.append(jax.device_get(_drawn(key, jnp.asarray(indices), tuple(size), samples)))
     cases = {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
     masks = [

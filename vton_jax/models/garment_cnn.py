@@ -30,8 +30,13 @@ class GarmentCNN(nn.Module):
         }
 
 
-def loss(outputs: dict, image: jax.Array, labels: jax.Array, landmarks: jax.Array, present: jax.Array) -> dict:
-    """{'segmentation', 'landmarks'}; landmarks [B, 12, 2] in pixels of the image, present [B, 12]."""
+def loss(
+    outputs: dict, image: jax.Array, labels: jax.Array, landmarks: jax.Array, present: jax.Array, known: jax.Array
+) -> dict:
+    """{'segmentation', 'landmarks'}; landmarks [B, 12, 2] in pixels of the image, present [B, 12].
+
+    known [B]: whether an example's landmarks are given at all; where not, they count for nothing.
+    """
     size = outputs["segmentation"].shape[1:3]
     target = segmentation.soft_maps(labels, labels.shape[1] // size[0])
     log_probabilities = jax.nn.log_softmax(outputs["segmentation"])
@@ -39,7 +44,7 @@ def loss(outputs: dict, image: jax.Array, labels: jax.Array, landmarks: jax.Arra
     maps = keypoints.pose_map(keypoints.scale(landmarks, image.shape[1:3], size), present, size, 1.5)
     return {
         "segmentation": -jnp.mean(jnp.sum(target * log_probabilities, -1)),
-        "landmarks": jnp.mean(jnp.square(outputs["landmarks"] - maps) * (1 + 30 * maps)),
+        "landmarks": jnp.mean(known[:, None, None, None] * jnp.square(outputs["landmarks"] - maps) * (1 + 30 * maps)),
     }
 
 

@@ -1,6 +1,6 @@
-"""The task of GarmentCNN: garments laid flat, which only the live mannequin draws with their landmarks.
+"""The task of GarmentCNN: garments laid flat, whose landmarks only the live mannequin knows.
 
-Alphabet: batches as in `mannequin.sampler.garment_batch`; the rest as in `vton_jax.tasks`.
+Alphabet: batches as in `mannequin.sampler.garment_batch` and `garment_batches`; the rest as in `vton_jax.tasks`.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import keypoints, visualize, weights
+from vton_jax import garment_batches, input_pipeline, keypoints, visualize, weights
 from vton_jax.errors import UserError
 from vton_jax.models import garment_cnn as garment
 from vton_jax.tasks.players import check_size, load, settings_of, to_float, total
@@ -17,10 +17,9 @@ from vton_jax.tasks.players import check_size, load, settings_of, to_float, tota
 
 @dataclasses.dataclass
 class GarmentTask:
-    """GarmentCNN on garments laid flat."""
+    """GarmentCNN on garments laid flat; --dataset is `mannequin`, or photos with labels to be mixed with it."""
 
     garment_cnn: garment.GarmentCNN = dataclasses.field(default_factory=garment.GarmentCNN)
-    size: tuple[int, int] = (128, 96)  # of the pictures it reads
     size: tuple[int, int] = (256, 192)
     init_from: str = ""
     export: str = ""
@@ -30,9 +29,14 @@ class GarmentTask:
     def __post_init__(self):
         check_size(self.size, 16, "GarmentCNN")
 
+    def open_batches(self, dataset, batch_size, seed, size, split):
+        if dataset == "mannequin":
+            return input_pipeline.mannequin_batches(seed, batch_size, size, split, self.live_batch)
+        return garment_batches.open_batches(dataset, batch_size, seed, size, split)
+
     def init(self, key, batch):
         if "landmarks" not in batch:
-            raise UserError("garment_cnn learns garments laid flat from their landmarks: give --dataset=mannequin.")
+            raise UserError("garment_cnn learns from --dataset=mannequin, or from photos with labels beside it.")
         make = jax.jit(lambda: self.garment_cnn.init(key, jnp.zeros((1, *self.size, 3))))
         return {"garment_cnn": load(self.init_from, "garment_cnn", make) if self.init_from else make()}
 
@@ -43,7 +47,8 @@ class GarmentTask:
         del frozen, rng
         image = to_float(batch["image"])
         outputs = self.garment_cnn.apply(params["garment_cnn"], image)
-        terms = garment.loss(outputs, image, batch["segmentation"], batch["landmarks"], batch["present"])
+        known = batch.get("known", jnp.ones(len(image), bool))
+        terms = garment.loss(outputs, image, batch["segmentation"], batch["landmarks"], batch["present"], known)
         return total(terms, garment.LOSS_WEIGHTS), terms
 
     def losses(self):
