@@ -27,6 +27,7 @@ flags.DEFINE_string("output", "out/invert", "Folder for the pictures.")
 flags.DEFINE_integer("num_iterations", 80, "Iterations at most.", lower_bound=1)
 flags.DEFINE_enum("garment_type", "auto", ("auto", "upper", "lower", "dress"), "What is exchanged.")
 flags.DEFINE_enum("garment_is", "auto", ("auto", "flat", "person"), "How the garment is shown.")
+flags.DEFINE_enum("parser", "auto", ("auto", *try_on.PARSERS), try_on.PARSER_HELP)
 flags.DEFINE_string("weights", None, "Folder of other weights than the released ones.")
 
 
@@ -54,13 +55,13 @@ def main() -> None:
     photo = media.read_photo(FLAGS.person or SAMPLES / "person.png")
     pictures = photo, media.read_photo(FLAGS.garment or SAMPLES / "garment.png"), pose_frame(photo)
     media.require_writable(output / "error.csv")
-    system = try_on.TryOn("none", FLAGS.weights)
+    system = try_on.TryOn("none", FLAGS.weights, try_on.choose_parser(FLAGS.parser, FLAGS.person))
     user_frame, garment, pose_image = (framing.fit(picture, system.size)[0] for picture in pictures)
     flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]
     donor = system.read_donor(garment, FLAGS.garment_type, flat)
-    users, z_user = system.read_people(user_frame[None])
+    users, z_user = system.read_layouts(user_frame[None])
     user = jax.tree.map(lambda a: a[0], users)
-    poses, z_pose = system.read_people(pose_image[None])
+    poses, z_pose = system.read_layouts(pose_image[None])
     pose = jax.tree.map(lambda a: a[0], poses)
     for frame, where in ((user_frame, "the photo"), (pose_image, "the pose image")):
         try_on.require_content(frame, where)

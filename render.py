@@ -31,8 +31,7 @@ flags.DEFINE_enum("garment_type", "auto", ("auto", "upper", "lower", "dress"),
 flags.DEFINE_enum("garment_is", "auto", ("auto", "flat", "person"), "How the garment is shown; auto: look.")
 flags.DEFINE_enum("background", "inpaint", preserve.BACKGROUNDS,
                   "Behind the person: the photo's background, filled in, or what the networks leave.")  # fmt: skip
-flags.DEFINE_enum("parser", "multi_path", try_on.PARSERS,
-                  "What labels people: multi_path (mannequins), or photo (ParserCNN, for real people).")  # fmt: skip
+flags.DEFINE_enum("parser", "auto", ("auto", *try_on.PARSERS), try_on.PARSER_HELP)
 flags.DEFINE_string("output_size", None, "HEIGHTxWIDTH of the clip, or photo: as the photo. Default: the networks'.")
 flags.DEFINE_string("weights", None, "Folder of other weights than the released ones.")
 STILL_RATE = 15  # frames a second of a clip whose pose is a photo
@@ -81,7 +80,7 @@ def main() -> None:
     if FLAGS.pose or not FLAGS.person:
         frames, rate = media.read_frames(Path(FLAGS.pose or SAMPLES / "pose.mp4"), FLAGS.num_frames)
     media.require_writable(output)
-    system = try_on.TryOn(FLAGS.remap, FLAGS.weights, FLAGS.parser)
+    system = try_on.TryOn(FLAGS.remap, FLAGS.weights, try_on.choose_parser(FLAGS.parser, FLAGS.person))
     # The networks see the shrunk canvas itself, so that both show the same to a fraction of a pixel.
     size = system.size if FLAGS.output_size is None else full_size.canvas_for(system.size, wanted, photo.shape[:2])
     canvases, places = zip(*(framing.fit(image, size) for image in (photo, picture)), strict=True)

@@ -1,8 +1,8 @@
 """Temporal filters for result clips. Frames are float [T, H, W, 3] in [0, 1]; what comes back has the same shape.
 
 `gaussian` averages neighbouring frames where they stand: it calms flicker and leaves ghosts of moving edges. `motion`
-first moves each neighbour along the optical flow between the two frames (DIS flow, OpenCV) and trusts it only where it
-then agrees, so that moving edges stay single.
+moves what it has seen so far along the optical flow to the next frame (DIS flow, OpenCV) and trusts it only where the
+two frames then agree, so that moving edges stay single.
 """
 
 import itertools
@@ -42,28 +42,24 @@ def moved(source: np.ndarray, flow: np.ndarray) -> np.ndarray:
     return cv2.remap(source.astype(np.float32), *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def motion(frames: np.ndarray, radius: int = 2, tolerance: float = 0.06) -> np.ndarray:
-    """An average over `radius` frames to either side that follows the motion.
+def motion(frames: np.ndarray, keep: float = 0.9, tolerance: float = 0.15) -> np.ndarray:
+    """A recursive average that follows the motion, run forwards and backwards, so that it lags neither way.
 
-    A moved neighbour counts by its weight times exp(-(difference / tolerance)²), the difference smoothed over 5 pixels.
+    Each frame is mixed with the filtered one before it, moved onto it, whose share is `keep` where the unfiltered two
+    agree: times exp(-(difference / tolerance)²), the difference smoothed over 5 pixels.
     """
-    weights = _weights(radius)
-    count = len(frames)
-    out = np.empty_like(frames)
-    for index in range(count):
-        total = weights[radius] * frames[index].astype(np.float32)
-        mass = np.full((*frames.shape[1:3], 1), weights[radius], np.float32)
-        for offset in range(-radius, radius + 1):
-            other = index + offset
-            if offset == 0 or not 0 <= other < count:
-                continue
-            near = moved(frames[other], optical_flow(frames[other], frames[index]))
-            difference = cv2.blur(np.abs(near - frames[index]).mean(-1), (5, 5))[..., None]
-            trust = weights[offset + radius] * np.exp(-np.square(difference / tolerance))
-            total += trust * near
-            mass += trust
-        out[index] = total / mass
-    return np.clip(out, 0, 1)
+    frames = np.asarray(frames, np.float32)
+    return np.clip((_recursive(frames, keep, tolerance) + _recursive(frames[::-1], keep, tolerance)[::-1]) / 2, 0, 1)
+
+
+def _recursive(frames: np.ndarray, keep: float, tolerance: float) -> np.ndarray:
+    out = [frames[0]]
+    for before, frame in itertools.pairwise(frames):
+        flow = optical_flow(before, frame)
+        difference = cv2.blur(np.abs(moved(before, flow) - frame).mean(-1), (5, 5))[..., None]
+        share = keep * np.exp(-np.square(difference / tolerance))
+        out.append((1 - share) * frame + share * moved(out[-1], flow))
+    return np.stack(out)
 
 
 def apply(name: str, frames: np.ndarray) -> np.ndarray:

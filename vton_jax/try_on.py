@@ -44,6 +44,10 @@ from vton_jax.types import Layout
 
 ARMS = ("none", "post", "pre", "joint")
 PARSERS = ("multi_path", "photo")
+PARSER_HELP = (
+    "What labels people: photo (ParserCNN, which has learned from photos of real people) or multi_path (MultiPathCNN, "
+    "which knows mannequins alone); auto: photo for a --person of one's own."
+)
 LEARNING_RATE = 0.1
 PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
 LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
@@ -500,6 +504,11 @@ class TryOn:
         for index, final in enumerate(finals):
             one, pose = jax.tree.map(lambda a, i=index: a[i], (dressed, poses))
             yield preserve.restore(one, user_image, behind, user, pose, final, int(donor.garment_type))
+
+
+def choose_parser(wanted: str, person: str | None) -> str:
+    """The parser that --parser=`wanted` and --person mean, see `PARSER_HELP`."""
+    return wanted if wanted != "auto" else "photo" if person else "multi_path"
 
 
 def require_content(frame: np.ndarray, where: str) -> None:
