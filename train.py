@@ -377,7 +377,10 @@ def main() -> None:
             save()
         saved.wait()
         progress.close()
-        distributed.say(f"trained to step {step} of {FLAGS.num_steps} in {metric_writer.clock(all_seconds())}")
+        distributed.say(
+            f"trained to step {step} of {FLAGS.num_steps} in {metric_writer.clock(all_seconds())}; "
+            f"memory at most {metric_writer.peak_memory()}"
+        )
         if stopped:
             distributed.say("Stopped on demand; the same command goes on from here.")
             raise SystemExit(stop.exit_code())

@@ -25,8 +25,8 @@ from absl import flags
 
 import train
 from benchmarks import program_costs
-from vton_jax import flag_utils, input_pipeline, sharding, tasks, train_state, weights
-from vton_jax.models import multi_path_cnn
+from vton_jax import flag_utils, input_pipeline, keypoints, segmentation, sharding, tasks, train_state, weights
+from vton_jax.models import latent_prior_cnn, multi_path_cnn
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("devices", 8, "Virtual CPU devices.", lower_bound=1)
@@ -53,6 +53,47 @@ def shapes_of(tree, shardings):
     return jax.tree.map(lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), tree, shardings)
 
 
+def prepared_guides(count: int, size: tuple[int, int]) -> dict:
+    """Shapes of a batch of `vton_jax.guides`, of which no file need be at hand."""
+    height, width = size
+    small, joints = (count, height // 4, width // 4), (count, keypoints.NUM_JOINTS)
+    kinds = {
+        np.uint8: {f"{name}_image": (count, *size, 3) for name in ("input", "dress", "output")}
+        | {f"{name}_segmentation": (count, *size) for name in ("input", "dress", "output")}
+        | {"guide": (count, *size), "mask": (count, *size)},
+        np.float32: {"target_keypoints": (*joints, 2), "donor_keypoints": (*joints, 2), "flow_visible": small},
+        np.float16: {name: (*small, 2) for name in ("coarse_flow", "first_flow", "flow")},
+        bool: {"target_visible": joints, "donor_visible": joints, "first_shown": small, "donor_flat": (count,)},
+        np.int32: {"garment_type": (count,)},
+    }
+    return {name: jax.ShapeDtypeStruct(shape, kind) for kind, of in kinds.items() for name, shape in of.items()}
+
+
+def prepared_latents(count: int, size: tuple[int, int], latent_size: int) -> dict:
+    """Shapes of a batch of what data/latents.py prepares."""
+    blocks = tuple(side // latent_prior_cnn.BLOCK for side in size)
+    return {
+        **{f"z_{who}": jax.ShapeDtypeStruct((count, latent_size), np.float32) for who in ("user", "pose", "output")},
+        "coarse_maps": jax.ShapeDtypeStruct((count, *blocks, segmentation.NUM_LABELS), np.uint8),
+        "output_segmentation": jax.ShapeDtypeStruct((count, *size), np.uint8),
+    }
+
+
+def batch_shapes(task, batch_size: int) -> dict:
+    """Shapes of the recipe's batch. ParserCNN's photos are taken to be the mannequin's: it looks at as many pixels."""
+    if FLAGS.dataset != "mannequin" and (FLAGS.model == "flow_refinement_cnn" or getattr(task, "refined", False)):
+        return prepared_guides(batch_size, FLAGS.size)
+    if FLAGS.dataset != "mannequin" and FLAGS.model == "latent_prior_cnn":
+        return prepared_latents(batch_size, FLAGS.size, task.latent_prior_cnn.latent_size)
+    draw = getattr(task, "live_batch", "training_batch")
+    return input_pipeline.mannequin_batches(0, batch_size, FLAGS.size, draw=draw).shapes()
+
+
+def megabytes(tree) -> float:
+    """Of all arrays of a tree, or of their shapes."""
+    return round(sum(np.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)) / 1e6, 2)
+
+
 def untrained_reader(folder: str) -> str:
     """A file of untrained weights of the MultiPathCNN that reads layouts at --size; its path."""
     network = multi_path_cnn.MultiPathCNN(size=FLAGS.size)
@@ -69,19 +110,19 @@ def main() -> None:
     mesh = sharding.make_mesh(FLAGS.fsdp, devices)
     task = flag_utils.build_settings(tasks.TASKS[FLAGS.model], {"size": FLAGS.size, "dtype": getattr(jnp, FLAGS.dtype)})
     task.init_from, task.re_map_weights = "", "none"  # shapes alone count
-    with tempfile.TemporaryDirectory() as folder:
-        task.multi_path_weights = untrained_reader(folder)
-        frozen = task.frozen()
+    if hasattr(task, "flow_refinement_weights"):
+        task.flow_refinement_weights = ""  # the released ones
+    batch_size = FLAGS.batch_size * (1 if FLAGS.whole_batch else len(devices))
+    batch = batch_shapes(task, batch_size)
+    key = jax.random.PRNGKey(0)
     optimizer = train_state.make_optimizer(
         FLAGS.learning_rate, FLAGS.num_steps, FLAGS.warmup_steps, FLAGS.gradient_clip
     )
-
-    batch_size = FLAGS.batch_size * (1 if FLAGS.whole_batch else len(devices))
-    draw = getattr(task, "live_batch", "training_batch")
-    batches = input_pipeline.mannequin_batches(0, batch_size, FLAGS.size, draw=draw)
-    batch = jax.eval_shape(batches.batch_at, 0)
-    key = jax.random.PRNGKey(0)
     state = jax.eval_shape(lambda: train_state.create(task.init(key, batch), optimizer, FLAGS.ema_decay))
+    with tempfile.TemporaryDirectory() as folder:
+        _, released, _ = weights.load(weights.released("multi_path_cnn"))
+        task.multi_path_weights = "" if tuple(released["size"]) == FLAGS.size else untrained_reader(folder)
+        frozen = task.frozen()
     shardings, copied = sharding.state_shardings(state, mesh), sharding.replicated(mesh)
     step = train_state.make_train_step(
         task, optimizer, FLAGS.ema_decay, accumulate=FLAGS.accumulate, remat=FLAGS.remat, mesh=mesh
@@ -117,6 +158,7 @@ def main() -> None:
             "temporary": round(memory.temp_size_in_bytes / 1e6, 1),
             "output_not_aliased": round((memory.output_size_in_bytes - memory.alias_size_in_bytes) / 1e6, 1),
         },
+        "megabytes": {"state": megabytes(state), "frozen": megabytes(frozen), "batch": megabytes(batch)},
         "gflops_a_device_by_compiler": round(costs.get("flops", 0) / 1e9, 1),
         "gigabytes_accessed_a_device_by_compiler": round(costs.get("bytes accessed", 0) / 1e9, 2),
         "model_gflops_a_device": round(3 * forward / len(devices) / 1e9, 1),

@@ -2,6 +2,9 @@
 
 `jax` takes XLA as it comes, `tuned` with the options of vton_jax/compiler.py, `torch` is PyTorch (extra `bench`). On
 one core: taskset -c 0. A line a convolution: images, height, width, channels in, channels out, side of the kernel.
+
+`python benchmarks/convolutions.py doubled` sets the convolution of an upsampled map against `layers.doubled`, the
+same function, at MultiPathCNN's shapes: milliseconds by the clock and of processor time, each the best of seven turns.
 """
 
 import sys
@@ -14,10 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import compiler
+from vton_jax import compiler, layers
 
 SHAPES = [(48, 32, 24, 96, 96, 3), (48, 32, 24, 64, 64, 3), (48, 16, 12, 96, 96, 3), (48, 8, 6, 128, 128, 3),
           (48, 32, 24, 48, 48, 3), (48, 32, 24, 96, 192, 1)]  # fmt: skip
+
+# images, height and width before the doubling, channels in, channels out: MultiPathCNN's at 128x96, then at 256x192
+DOUBLED = [(48, 4, 3, 192, 160), (48, 8, 6, 160, 96), (48, 8, 6, 160, 128), (48, 8, 6, 192, 160), (48, 16, 12, 160, 96),
+           (48, 16, 12, 160, 128)]  # fmt: skip
 
 
 def best(function, repeats: int = 4) -> float:
@@ -61,10 +68,47 @@ def in_jax(x, kernel, gradient, options):
         yield lambda jitted=jitted: jax.block_until_ready(jitted(*arguments))
 
 
+def upsampled(x, kernel):
+    return jax.lax.conv_general_dilated(
+        layers.upsample(x), kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def compare_doubled(generator, turns: int = 7) -> None:
+    """Prints a line a shape; the contestants take turns, so that other work hits all of them."""
+    for images, height, width, channels, features in DOUBLED:
+        sides = (images, height, width, channels), (3, 3, channels, features), (images, 2 * height, 2 * width, features)
+        arrays = [jnp.asarray(generator.standard_normal(side, dtype=np.float32)) for side in sides]
+        programs, seconds = {}, {}
+        for name, convolve in (("upsampled", upsampled), ("doubled", layers.doubled)):
+            for what, program in (
+                ("forward", lambda x, k, g, f=convolve: f(x, k)),
+                ("and gradients", lambda x, k, g, f=convolve: (lambda y, pull: (y, pull(g)))(*jax.vjp(f, x, k))),
+            ):
+                programs[what, name] = jax.jit(program, compiler_options=compiler.training_options())
+                jax.block_until_ready(programs[what, name](*arrays))
+                seconds[what, name] = []
+        for _ in range(turns):
+            for key, program in programs.items():
+                started = time.perf_counter(), time.process_time()
+                jax.block_until_ready(program(*arrays))
+                seconds[key].append((time.perf_counter() - started[0], time.process_time() - started[1]))
+        for what in ("forward", "and gradients"):
+            shown = [
+                f"{name} {min(wall for wall, _ in seconds[what, name]) * 1e3:.1f} / "
+                f"{min(busy for _, busy in seconds[what, name]) * 1e3:.1f} ms"
+                for name in ("upsampled", "doubled")
+            ]
+            print((images, height, width, channels, features), what, ", ".join(shown), flush=True)
+
+
 def main() -> None:
-    if len(sys.argv) != 2 or sys.argv[1] not in ("jax", "tuned", "torch"):
+    if len(sys.argv) != 2 or sys.argv[1] not in ("jax", "tuned", "torch", "doubled"):
         raise SystemExit(__doc__)
     generator = np.random.default_rng(0)
+    if sys.argv[1] == "doubled":
+        compare_doubled(generator)
+        return
     for shape in SHAPES:
         images, height, width, channels, features, side = shape
         arrays = [

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils import flop_counter
 
 from vton_jax import dressing, keypoints, segmentation
 from vton_jax.models import multi_path_cnn, re_map_cnn, triple_guided_cnn
@@ -463,6 +464,12 @@ class Trainer:
 
     def put(self, batch: dict) -> dict:
         return {name: torch.tensor(np.asarray(array), device=self.device) for name, array in batch.items()}
+
+    def forward_flops(self, batch: dict) -> int:
+        """FLOPs of the loss's convolutions and products, forward."""
+        with flop_counter.FlopCounterMode(display=False) as counter, torch.no_grad():
+            self.twin(batch)
+        return counter.get_total_flops()
 
     def gradients(self, batch: dict):
         """Loss and gradient norm before clipping; the gradients, clipped, lie in the parameters."""

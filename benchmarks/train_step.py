@@ -7,7 +7,8 @@ so that other work on the machine hits both, and medians over the turns are repo
     examples a second, and their ratio (the median over the rounds, paired); the same by processor time, which other
         work disturbs less (under `taskset -c 0` it is the fairest figure that a shared machine gives)
     model FLOPs utilisation: three times the forward pass's convolutions and products, over the matmul peak that was
-        measured in the same run (the better of the two libraries)
+        measured in the same run (the better of the two libraries); each library's own, since JAX has fewer to do where
+        a doubled map is convolved
     time waiting for data: the share of train.py's loop spent in `next(batches)` and in placing the batch, from a
         dataset of files that is made for it; and what drawing a batch live costs beside a step
     compile seconds
@@ -247,7 +248,7 @@ def main() -> None:
     seconds, processor = contest({"jax": run_jax, "torch": run_torch}, arguments.rounds, arguments.steps)
     drawing = contest({"draw": draw}, 3, 1)[0]["draw"]
     peaks = matmul_peak(arguments.dtype, device, 8192 if on_gpu else 2048)
-    flops = 3 * ours.forward_flops()
+    flops = {"jax": 3 * ours.forward_flops(), "torch": 3 * twin.forward_flops(batch)}
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     report = vars(arguments) | {
         "jax_version": jax.__version__,
@@ -263,10 +264,10 @@ def main() -> None:
         "jax_over_torch": paired_ratio(seconds),
         "processor_seconds_a_step": {name: round(statistics.median(times), 3) for name, times in processor.items()},
         "jax_over_torch_by_processor_time": paired_ratio(processor),
-        "model_gflops_a_step": round(flops / 1e9, 1),
+        "model_gflops_a_step": {name: round(value / 1e9, 1) for name, value in flops.items()},
         "matmul_peak_gflops": {name: round(value / 1e9, 1) for name, value in peaks.items()},
         "model_flops_utilisation": {
-            name: round(flops / value / max(peaks.values()), 3) for name, value in medians.items()},
+            name: round(flops[name] / value / max(peaks.values()), 3) for name, value in medians.items()},
         "live_drawing_over_step": round(statistics.median(drawing) / medians["jax"], 3),
         "compile_seconds": {"jax": round(ours.compile_seconds, 1), "drawing": round(ours.draw_compile_seconds, 1),
                             "compare": round(compare_seconds, 1)},

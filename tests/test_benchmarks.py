@@ -1,5 +1,6 @@
 """What the benchmarks count: FLOPs against a formula, bytes of collectives against a program of known ones."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -51,3 +52,20 @@ def test_a_pointwise_convolution_is_a_convolution():
         for fn in (layers.pointwise, convolution)
     ]
     assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(*gradients, strict=True))
+
+
+def test_a_recipes_memory_is_that_of_its_compiled_step():
+    script = str(Path(program_costs.__file__).with_name("recipe_memory.py"))
+    done = subprocess.run([sys.executable, script, "garment_cnn_smoke"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    heads, row = ([cell.strip() for cell in done.stdout.splitlines()[line].split("|")[1:-1]] for line in (0, -1))
+    found = dict(zip(heads, row, strict=True))
+    million, state, arguments, temporary = (
+        float(found[name]) for name in ("million parameters", "state", "arguments", "temporary")
+    )
+    assert found["size, batch"] == "64x64, 2" and found["process"] == ""
+    np.testing.assert_allclose(state, 16 * million, atol=0.15)  # float32: weight, two moments, moving average
+    batch = 2 * 64 * 64 * (3 + 1) / 1e6  # picture and labels
+    assert state + batch - 0.1 < arguments < state + batch + 0.2 and temporary > 1
+    unknown = subprocess.run([sys.executable, script, "garment"], capture_output=True, text=True, timeout=60)
+    assert unknown.returncode == 1 and "There is no recipe garment" in unknown.stderr

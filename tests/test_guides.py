@@ -1,5 +1,10 @@
 """What data/guides.py prepared, as batches."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -105,3 +110,16 @@ def test_other_folders_die_in_a_sentence(folder, tmp_path):
         np.savez(path, z_user=np.zeros((2, 2, 3)))
     with pytest.raises(UserError, match="holds other examples"):
         guides.open_batches(folder, 2, 0, (H, W), "train")
+
+
+def test_the_compiler_is_told_the_shapes_of_such_a_batch(folder):
+    """benchmarks/compile_for_pods.py compiles recipes whose examples are not at hand."""
+    program = (
+        "import json; from benchmarks import compile_for_pods\n"
+        f"shapes = compile_for_pods.prepared_guides(19, {(H, W)})\n"
+        "print(json.dumps({name: [s.shape, s.dtype.name] for name, s in shapes.items()}))"
+    )
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    batch = next(guides.open_batches(folder, 19, 0, (H, W), "train"))
+    assert json.loads(done.stdout) == {name: [list(a.shape), a.dtype.name] for name, a in batch.items()}

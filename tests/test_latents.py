@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -46,3 +47,12 @@ def test_prepared_files_become_batches_of_examples_and_mirror_images(tmp_path):
     (tmp_path / "0003.npz").write_bytes(b"half a file")
     with pytest.raises(UserError, match=r"0003\.npz is damaged"):
         input_pipeline.open_batches(str(tmp_path), 4, seed=0, size=(64, 64), draw="case_batch")
+
+
+def test_examples_of_another_size_are_refused():
+    from vton_jax.tasks.latent_prior import LatentPriorTask
+
+    batch = {"coarse_maps": np.zeros((2, 8, 4, segmentation.NUM_LABELS), np.uint8)}
+    LatentPriorTask(size=(64, 32)).init(jax.random.PRNGKey(0), batch)
+    with pytest.raises(UserError, match="of 64x32, not of --size=64x64"):
+        LatentPriorTask(size=(64, 64)).init(jax.random.PRNGKey(0), batch)

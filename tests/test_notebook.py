@@ -28,3 +28,11 @@ def test_the_notebook_trains_is_interrupted_and_resumes(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "exit code 143" in done.stdout and "resumed at step" in done.stdout and "step  51" in done.stdout
     assert (tmp_path / "runs" / "notebook" / "checkpoints" / "60").is_dir()
+
+
+def test_without_a_checkout_the_notebook_asks_for_the_address(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", CODE[0]], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )  # -S: no installed packages
+    assert done.returncode == 1 and done.stderr == "Set REPOSITORY above to the git address of vton_jax.\n"

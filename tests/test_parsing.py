@@ -188,6 +188,20 @@ def test_a_dataset_without_labels_or_split_dies_in_a_sentence(prepared, monkeypa
         parsing_batches.photo_batches(prepared, 2, 0, (64, 48))
 
 
+def test_labels_of_another_table_die_in_a_sentence(prepared, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    class Other(Prepared):
+        def as_data_source(self, split):
+            examples = super().as_data_source(split)
+            examples[2]["segmentation"][3, 2] = 19  # LIP's right shoe
+            return examples
+
+    monkeypatch.setattr(tfds, "builder_from_directory", lambda folder: Other())
+    with pytest.raises(UserError, match="has the label 19, but ATR's labels end at 17"):
+        parsing_batches.photo_batches(prepared, 2, 0, (64, 48))
+
+
 def test_a_white_background_leaves_the_person():
     photo, labels = coloured()
     image = photo.astype(np.float32) / 255 * 0.5

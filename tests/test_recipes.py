@@ -177,6 +177,18 @@ def test_released_weights_keep_their_settings():
                 assert getattr(network, field.name) == (tuple(value) if isinstance(value, list) else value)
 
 
+def test_the_documents_give_the_results_that_the_recipes_state():
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", text.split("### Memory and results")[1].split("\n## ")[0], re.M)
+    assert len(rows) > 10
+    for name, result in rows:
+        header = "\n".join(
+            line for line in (FOLDER / f"{name}.flags").read_text(encoding="utf-8").splitlines() if line[:1] == "#"
+        )
+        wanted, stated = re.findall(r"\d+\.\d+", result), re.findall(r"\d+\.\d+", header)
+        assert wanted and not set(wanted) - set(stated), name
+
+
 def test_the_documents_name_what_exists():
     listed = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     assert not [name for name in RECIPES if f"`{name}`" not in listed]

@@ -13,7 +13,7 @@ import pytest
 import tiny_training
 from tiny_training import TinyTask, grain_source, memory_source, metrics, saved_state, tiny_batch_at
 
-from vton_jax import input_pipeline, train_state
+from vton_jax import input_pipeline, metric_writer, run_guard, train_state
 
 with contextlib.suppress(ImportError):
     import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
@@ -96,6 +96,34 @@ def test_pictures_and_flags_file(train):
     assert "--size=64x48\n" in (workdir / "flags.txt").read_text()
     assert "logtostderr" not in (workdir / "flags.txt").read_text()
     assert list(workdir.glob("events.*")) or list(workdir.glob("pictures/*.png"))
+    kernels = jax.tree.leaves(saved_state(workdir, 2)["params"])  # networks compute in bfloat16, parameters do not
+    assert {kernel.dtype for kernel in kernels} == {np.dtype("float32")}
+
+
+def test_a_workdir_as_in_a_bucket_trains_and_resumes(train, monkeypatch):
+    """No appending, no locks, no digests of our own: what is left when a workdir is gs://."""
+    common = ["--checkpoint_every=2", "--schedule=constant"]
+    whole = train("--num_steps=7", *common, name="whole")
+    monkeypatch.setattr(run_guard, "is_remote", lambda path: True)
+    train("--num_steps=4", *common, name="parts")
+    parts = train("--num_steps=7", *common, name="parts")
+    assert metrics(parts) == metrics(whole) and not list(parts.rglob("sha256.json"))
+    assert not (parts / "run.lock").exists()  # a note, taken away at the end
+    for a, b in zip(*(jax.tree.leaves(saved_state(folder, 7)) for folder in (parts, whole)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_time_left(monkeypatch, capsys):
+    now = 100.0
+    monkeypatch.setattr(metric_writer.time, "monotonic", lambda: now)
+    progress = metric_writer.Progress(1000, first_step=200)
+    now = 160.0  # 40 steps took a minute, 760 are left
+    progress.show(240, {"loss": 0.5})
+    progress.show(240, {"loss": 0.5}, seconds_left=90)
+    assert capsys.readouterr().err.splitlines() == [
+        "step 240/1000 loss=0.5 [19:00 left]",
+        "step 240/1000 loss=0.5 [1:30 left]",
+    ]
 
 
 def test_unwritable_workdir(train, capsys, tmp_path):
@@ -263,6 +291,15 @@ def test_profile_cache_and_the_overview_of_parameters(tmp_path):
     assert any("step" in path.name for path in (tmp_path / "cache").iterdir())
     table = {line.split()[0]: line.split()[1:] for line in done.stderr.splitlines() if len(line.split()) == 4}
     assert table["Conv_0"][:2] == ["2", "112"] and table["tiny_network"][:2] == ["4", "223"]
+
+
+def test_clipping_shortens_the_gradient_and_keeps_its_direction():
+    long, short = {"a": jnp.array([30.0, 0.0]), "b": jnp.array(40.0)}, {"a": jnp.array([0.3, 0.0]), "b": jnp.array(0.4)}
+    for clip, gradient, scale in ((1.0, long, 1 / 50), (1.0, short, 1.0), (0.0, long, 1.0)):
+        optimizer = train_state.make_optimizer(1.0, 10, gradient_clip=clip)
+        _, (_, (adam, *_)) = optimizer.update(gradient, optimizer.init(gradient))
+        for moment, part in zip(jax.tree.leaves(adam.mu), jax.tree.leaves(gradient), strict=True):
+            np.testing.assert_allclose(moment, 0.1 * scale * part, rtol=1e-5)  # Adam's first moment
 
 
 def test_schedule_warms_up_and_falls_to_zero():

@@ -289,6 +289,15 @@ def open_batches(
     return tfds_batches(dataset, split, batch_size, seed, size, augmentation.at_random if split == "train" else None)
 
 
+def check_labels(labels: np.ndarray, whose: str) -> None:
+    """Raises UserError where labels are neither ATR's nor UNKNOWN."""
+    if (wrong := (labels >= segmentation.NUM_LABELS) & (labels != segmentation.UNKNOWN)).any():
+        raise UserError(
+            f"{whose} has the label {labels[wrong].max()}, but ATR's labels end at {segmentation.NUM_LABELS - 1}; "
+            "translate it with vton_jax.segmentation before data/build.py."
+        )
+
+
 def from_features(features: dict, size: tuple[int, int] | None = None) -> dict:
     """A contract example from what TFDS gives back: known keys, contract dtypes, brought to `size`.
 
@@ -311,10 +320,5 @@ def from_features(features: dict, size: tuple[int, int] | None = None) -> dict:
             kind = np.int32
         example[name] = value.astype(kind, copy=False)
     for person in PEOPLE:
-        labels = example[f"{person}_segmentation"]
-        if (wrong := (labels >= segmentation.NUM_LABELS) & (labels != segmentation.UNKNOWN)).any():
-            raise UserError(
-                f"The dataset's {person}_segmentation has the label {labels[wrong].max()}, but ATR's labels end at "
-                f"{segmentation.NUM_LABELS - 1}; translate it with vton_jax.segmentation before data/build.py."
-            )
+        check_labels(example[f"{person}_segmentation"], f"The dataset's {person}_segmentation")
     return example if size is None else augmentation.fit(example, tuple(size))

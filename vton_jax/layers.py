@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def space_to_depth(x: jax.Array, block: int) -> jax.Array:
@@ -34,6 +35,28 @@ def pointwise(x: jax.Array, kernel: jax.Array, *_, **__) -> jax.Array:
     The same numbers; on a CPU the kernel's gradient takes less than half the time of the convolution's.
     """
     return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], kernel.shape[-1])
+
+
+# How the three taps of a kernel's row (or column) add up for an even and an odd pixel of a doubled map: to the pixel
+# before and the pixel itself, to the pixel itself and the one behind. [even or odd, tap of two, tap of three]
+_DOUBLED_TAPS = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+
+
+def doubled(x: jax.Array, kernel: jax.Array, *_, **__) -> jax.Array:
+    """A 3x3 convolution of `upsample(x)`, for `nn.Conv(conv_general_dilated=...)`: [B, H, W, C] -> [B, 2H, 2W, C'].
+
+    The same function with 4/9 of the multiplications: every second row and column of the result is a 2x2 convolution of
+    `x` itself (Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?"). On a CPU half the
+    time, gradients too. One convolution to all four parts at once was many times slower there.
+    """
+    kernels = jnp.einsum("api,bqj,ijcf->abpqcf", *[_DOUBLED_TAPS.astype(kernel.dtype)] * 2, kernel)
+    parts = [
+        jax.lax.conv_general_dilated(
+            x, kernels[a, b], (1, 1), ((1 - a, a), (1 - b, b)), dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        for a, b in itertools.product((0, 1), repeat=2)
+    ]
+    return depth_to_space(jnp.concatenate(parts, -1), 2)
 
 
 class PatchEmbedding(nn.Module):
@@ -80,17 +103,18 @@ class Norm(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """Convolution, norm, SiLU."""
+    """Convolution, norm, SiLU. With `doubled` it is the convolution of `upsample(x)`, to twice the sides."""
 
     features: int
     stride: int = 1
     kernel: int = 3
+    doubled: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x):
         size, stride = (self.kernel,) * 2, (self.stride,) * 2
-        convolve = pointwise if self.kernel == 1 else None
+        convolve = doubled if self.doubled else pointwise if self.kernel == 1 else None
         x = nn.Conv(self.features, size, stride, use_bias=False, dtype=self.dtype, conv_general_dilated=convolve)(x)
         return nn.silu(Norm(self.dtype)(x))
 

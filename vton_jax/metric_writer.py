@@ -4,6 +4,7 @@
 files need tensorboardX; without it pictures (uint8 [H, W, 3]) are written as PNG files to WORKDIR/pictures instead.
 """
 
+import contextlib
 import json
 import sys
 import time
@@ -179,3 +180,16 @@ def clock(seconds: float) -> str:
     seconds = round(seconds)
     hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def peak_memory() -> str:
+    """What this process has held at most, '1.92 GB', and what its first device has, where the device counts."""
+    parts = []
+    with contextlib.suppress(ImportError):  # Windows has no such count
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        parts.append(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9:.2f} GB")
+    if held := (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use"):
+        parts.append(f"{held / 1e9:.2f} GB on {jax.local_devices()[0].device_kind}")
+    return ", ".join(parts)

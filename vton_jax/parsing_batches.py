@@ -51,6 +51,7 @@ def read_photos(dataset: str, split: str) -> tuple[list[np.ndarray], list[np.nda
         photo, parsed = example["image"], example["segmentation"][..., 0]
         if (parsed == segmentation.UNKNOWN).all():
             continue
+        input_pipeline.check_labels(parsed, str(folder))
         small = (HEIGHT, round(HEIGHT * photo.shape[1] / photo.shape[0]))
         photos.append(framing.resize(photo, small))
         labels.append(framing.resize(parsed, small, nearest=True))

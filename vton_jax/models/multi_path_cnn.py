@@ -43,7 +43,7 @@ class Path(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = layers.ConvBlock(self.width, dtype=self.dtype)(layers.upsample(x))
+        x = layers.ConvBlock(self.width, doubled=True, dtype=self.dtype)(x)
         x = layers.ResidualBlock(dtype=self.dtype)(x)
         x = nn.Conv(2 * self.width, (1, 1), dtype=self.dtype, conv_general_dilated=layers.pointwise)(x)
         x = layers.depth_to_space(x, 2)
@@ -69,7 +69,7 @@ class Decoder(nn.Module):
         x = x.reshape(-1, height, width, 64)
         x = layers.ConvBlock(192, dtype=self.dtype)(x)
         x = layers.ResidualBlock(dtype=self.dtype)(x)
-        x = layers.ConvBlock(160, dtype=self.dtype)(layers.upsample(x))
+        x = layers.ConvBlock(160, doubled=True, dtype=self.dtype)(x)
         x = layers.ResidualBlock(dtype=self.dtype)(x)
         out = {}
         # Every path exists in the parameters; only those asked for are computed in `apply`.

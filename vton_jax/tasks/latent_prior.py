@@ -36,8 +36,11 @@ class LatentPriorTask:
     def init(self, key, batch):
         if not {"coarse_maps", "pose_image"} & set(batch):
             raise UserError("latent_prior_cnn learns from --dataset=mannequin or from a folder of data/latents.py.")
-        height, width = (side // latent_prior.BLOCK for side in self.size)
-        maps = jnp.zeros((1, height, width, segmentation.NUM_LABELS))
+        blocks = tuple(side // latent_prior.BLOCK for side in self.size)
+        if "coarse_maps" in batch and (found := tuple(batch["coarse_maps"].shape[1:3])) != blocks:
+            theirs = "x".join(str(side * latent_prior.BLOCK) for side in found)
+            raise UserError(f"The examples of --dataset are of {theirs}, not of --size={self.size[0]}x{self.size[1]}.")
+        maps = jnp.zeros((1, *blocks, segmentation.NUM_LABELS))
         w = jnp.zeros((1, self.latent_prior_cnn.latent_size))
         make = jax.jit(lambda: self.latent_prior_cnn.init(key, maps, w, w))
         return {"latent_prior_cnn": load(self.init_from, "latent_prior_cnn", make) if self.init_from else make()}
