@@ -417,8 +417,7 @@ def reconcile(coarse: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """A coarse map uint8 [H, W] whose holes the decoder's label probabilities [H, W, 18] fill. NumPy.
 
     What the coarse map knows stays. In a hole two witnesses are weighed: the known pixels around, the nearest ones
-    most, and the decoder. So a decoder that misnames a garment, as one does that has not seen its like, still tells
-    where the person ends.
+    most, and the decoder, whose word for a label that is known nowhere near hardly counts.
     """
     known = coarse != UNKNOWN
     if not known.any():
