@@ -270,7 +270,7 @@ def evaluate(*arguments):
 
 
 def test_the_suite_writes_numbers_with_their_protocol(tiny_ccp, tmp_path):
-    done = evaluate(f"--data={tiny_ccp}", f"--output={tmp_path / 'out'}")
+    done = evaluate(f"--data={tiny_ccp}", f"--output={tmp_path / 'out'}", "--ccp_parts=parsing")
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["num_photos"] == 1 and results["ccp.protocol.split_hash"] == splits.split_hash(["0003"])

@@ -47,7 +47,7 @@ class Tiny:
 
     size = SIZE
 
-    def __init__(self, arm, folder=None):
+    def __init__(self, arm, folder=None, parser="multi_path"):
         self.arm = arm
 
     def layout(self, count, offset=0.0):

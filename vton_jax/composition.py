@@ -9,6 +9,7 @@ and how high the shoes reach from the user; the garment with its sleeves, hem an
 """
 
 import collections
+import functools
 
 import cv2
 import jax
@@ -25,6 +26,10 @@ from vton_jax.types import Layout
 STEPS = (
     "start", "remove_hair", "add_hair", "remove_face", "add_face", "remove_dress", "add_pose_lines", "add_dress",
 )  # fmt: skip
+# Of `reconcile`: how known pixels count around them, (sigma in pixels, weight); how likely a label is that none of them
+# has; the weight of the decoder's answer. Limbs and heads are drawn before holes are left: there they are rarer.
+_NEAR, _DOUBT, _TRUST = ((5.0, 1.0), (15.0, 0.1), (30.0, 0.01)), 1e-3, 0.5
+_IN_HOLES = np.where(np.isin(np.arange(segmentation.NUM_LABELS), (0, *GARMENTS)), 1.0, 0.1).astype(np.float32)
 _TYPE_INDEX = {name: index for index, name in enumerate(segmentation.GARMENT_TYPES)}
 
 
@@ -406,3 +411,23 @@ def fill_unknown(coarse: np.ndarray) -> np.ndarray:
     table = np.zeros(nearest.max() + 1, dtype=np.uint8)
     table[nearest[~unknown]] = coarse[~unknown]
     return table[nearest]
+
+
+def reconcile(coarse: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """A coarse map uint8 [H, W] whose holes the decoder's label probabilities [H, W, 18] fill. NumPy.
+
+    What the coarse map knows stays. In a hole two witnesses are weighed: the known pixels around, the nearest ones
+    most, and the decoder, whose word for a label that is known nowhere near hardly counts.
+    """
+    known = coarse != UNKNOWN
+    if not known.any():
+        return np.argmax(shares, -1).astype(np.uint8)
+    maps = (coarse[..., None] == np.arange(segmentation.NUM_LABELS)).astype(np.float32)
+    near, weight = np.zeros_like(maps), np.full(coarse.shape, 1e-6, np.float32)
+    for sigma, share in _NEAR:
+        blur = functools.partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=sigma, borderType=cv2.BORDER_REPLICATE)
+        for label in np.flatnonzero(maps.any((0, 1))):
+            near[..., label] += share * blur(maps[..., label])
+        weight += share * blur(known.astype(np.float32))
+    score = np.log(near / weight[..., None] + _DOUBT) + _TRUST * np.log(shares + 1e-4) + np.log(_IN_HOLES)
+    return np.where(known, coarse, score.argmax(-1)).astype(np.uint8)

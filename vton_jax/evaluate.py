@@ -34,9 +34,12 @@ flags.DEFINE_string(
     "ids", None, "ccp: a file that lists the photos' numbers, one a line, instead of those ending in 3."
 )
 flags.DEFINE_string("pairs", None, 'pairs: a file that lists "person garment" names, a pair a line. Default: by name.')
-flags.DEFINE_integer("stride", 8, "ubc: every so many frames is scored; 1 for all.", lower_bound=1)
-flags.DEFINE_enum("background", "inpaint", preserve.BACKGROUNDS, "ubc, pairs: what is behind people, as in render.py.")
-flags.DEFINE_enum("parser", "photo", try_on.PARSERS, "ubc, pairs: what labels people, as in render.py.")
+flags.DEFINE_list("ccp_parts", list(evaluation_ccp.PARTS), "ccp: which parts are evaluated, separated by commas.")
+flags.DEFINE_integer(
+    "stride", 8, "ubc: every so many frames is scored; ccp: every so many photos is dressed; 1 for all.", lower_bound=1
+)
+flags.DEFINE_enum("background", "inpaint", preserve.BACKGROUNDS, "What is behind people in photos, as in render.py.")
+flags.DEFINE_enum("parser", "photo", try_on.PARSERS, "What labels people in photos and clips, as in render.py.")
 flags.DEFINE_integer(
     "num_cases", 90, "Try-on cases; a multiple of 30 is even over garments and patterns.", lower_bound=2
 )
@@ -72,7 +75,9 @@ def main() -> None:
     more = ()
     if FLAGS.suite == "ccp":
         suite = evaluation_ccp
-        results, pictures, texts = suite.evaluate_ccp(FLAGS.data, FLAGS.ids, FLAGS.weights)
+        results, pictures, texts = suite.evaluate_ccp(
+            FLAGS.data, FLAGS.ids, FLAGS.weights, FLAGS.ccp_parts, FLAGS.stride, FLAGS.background, FLAGS.parser
+        )
     elif FLAGS.suite == "ubc":
         suite = evaluation_ubc
         results, pictures, texts, curves = suite.evaluate_ubc(

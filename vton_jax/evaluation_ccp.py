@@ -1,4 +1,6 @@
-"""The suite `ccp`: how well photos of people on the street are parsed. What the names mean: docs/evaluation.md.
+"""The suite `ccp`: photos of people on the street. What the names mean: docs/evaluation.md.
+
+This module has the part `parsing`, and puts it together with the others (`PARTS`).
 
 Alphabet: intersections and unions are summed over all pixels of the set at the labels' own resolution; results are
 {name: number}. RGB alone enters.
@@ -8,11 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from vton_jax import ccp, evaluation, framing, metrics, segmentation, splits, visualize, weights
+from vton_jax import (
+    ccp,
+    evaluation,
+    evaluation_ccp_layouts,
+    evaluation_ccp_self,
+    evaluation_ubc,
+    framing,
+    metrics,
+    segmentation,
+    splits,
+    try_on,
+    visualize,
+    weights,
+)
 from vton_jax.annotators.multi_path import MultiPath
 from vton_jax.annotators.photo_parser import PhotoParser
 from vton_jax.errors import UserError
 
+PARTS = ("parsing", "backward", "self")
 REGIONS = {
     "person": tuple(name for name in segmentation.CCP_MERGED_LABELS if name != "null"),
     "clothes": ("hat", "upper", "skirt", "trousers", "dress", "footwear", "other"),
@@ -40,17 +56,52 @@ def merged_scores(matrix: np.ndarray) -> dict[str, float]:
     return scores | dict(zip(names, per_class, strict=True))
 
 
-def evaluate_ccp(folder: str, ids: str | None = None, weights_folder: str | None = None) -> tuple[dict, dict, dict]:
+def evaluate_ccp(
+    folder: str,
+    ids: str | None = None,
+    weights_folder: str | None = None,
+    parts: tuple[str, ...] = PARTS,
+    stride: int = 8,
+    background: str = "inpaint",
+    reader: str = "photo",
+) -> tuple[dict, dict, dict]:
     """Returns (results, pictures, texts): name to number, name to uint8 sheet, the protocol and what was evaluated.
 
     Args: folder: Clothing Co-Parsing as in `ccp`. ids: a file with the photos' numbers (default: those that end in 3).
-    weights_folder: other weights than the released ones.
+    weights_folder: other weights than the released ones. parts: some of `PARTS`. stride, background, reader: of `self`;
+    every so many photos are dressed.
     """
+    if not parts or not set(parts) <= set(PARTS):
+        raise UserError(f"--ccp_parts={','.join(parts)} should name some of {', '.join(PARTS)}.")
     chosen = ccp.numbers(folder, ids)
     if ids is None:
         chosen = [number for number in chosen if ccp.is_validation(number)]
     if not chosen:
         raise UserError(f"There is nothing to evaluate: {ids or folder} names no photo for validation.")
+    made = {
+        "parsing": lambda: parse_photos(folder, chosen, weights_folder),
+        "backward": lambda: evaluation_ccp_layouts.evaluate_layouts(folder, chosen, weights_folder),
+        "self": lambda: evaluation_ccp_self.evaluate_self(
+            folder, chosen[::stride], weights_folder, background=background, reader=reader
+        ),
+    }
+    results, pictures = {"num_photos": len(chosen)}, {}
+    texts = {
+        "protocol": {"suite": "ccp", "parts": ", ".join(parts), "split_hash": splits.split_hash(chosen)},
+        "about": {},
+    }
+    for part in parts:
+        evaluation.say(f"the part {part}")
+        numbers, sheets, said = made[part]()
+        results |= numbers
+        pictures |= sheets
+        for group, lines in said.items():
+            texts[group] |= lines
+    return results, pictures, texts
+
+
+def parse_photos(folder: str, chosen: list[str], weights_folder: str | None = None) -> tuple[dict, dict, dict]:
+    """The part `parsing` for the photos `chosen`: (results, pictures, texts) as in `evaluate_ccp`."""
     at = lambda name: Path(weights_folder) / f"{name}.safetensors" if weights_folder else weights.released(name)  # noqa: E731
     parser, multi_path = PhotoParser(at("parser_cnn")), MultiPath(at("multi_path_cnn"))
     classes = len(segmentation.CCP_MERGED_LABELS)
@@ -74,15 +125,13 @@ def evaluate_ccp(folder: str, ids: str | None = None, weights_folder: str | None
                 overlay = (photo * 0.45 + visualize.colour_segmentation(read["ccp"]) * 0.55).astype(np.uint8)
                 true = visualize.colour_segmentation(_for_show(ids_map))
                 rows.append([photo, true, *map(visualize.colour_segmentation, read.values()), overlay])
-    results = {"num_photos": len(chosen)}
+    results = {}
     for name, matrix in matrices.items():
         results |= {f"{name}.{score}": value for score, value in merged_scores(matrix).items()}
     half = (len(rows) + 1) // 2
     rows = [[*row, *(rows[half + i] if half + i < len(rows) else [])] for i, row in enumerate(rows[:half])]
     titles = ["photo", "true labels", "ParserCNN", "MultiPathCNN", "ParserCNN over the photo"]
     protocol = {
-        "suite": "ccp",
-        "split_hash": splits.split_hash(chosen),
         "size": " and ".join(f"{height}x{width}" for height, width in parser.sizes) + ", labels enlarged to the photo",
         "classes": ", ".join(segmentation.CCP_MERGED_LABELS),
     }
@@ -104,10 +153,18 @@ def _for_show(ids: np.ndarray) -> np.ndarray:
 
 
 def write_report(path: Path, results: dict, pictures: dict, texts: dict) -> None:
-    """One page: the protocol, the scores of both networks side by side, the sheet."""
-    scores = [name.removeprefix("ccp.multi_path.") for name in results if name.startswith("ccp.multi_path.")]
-    rows = [[name, *(f"{results[f'{who}.{name}']:.4f}" for who in ("ccp", "ccp.multi_path"))] for name in scores]
-    parts = ["<p>Photos of people on the street, parsed from RGB alone; intersections and unions over all pixels.</p>"]
+    """One page: the protocol, each part's scores side by side, the sheets."""
+    parts = ["<p>Photos of people on the street, read from RGB alone.</p>"]
     parts += [evaluation.html_table([], [row for group in texts.values() for row in group.items()])]
-    parts += [evaluation.html_table(["IoU", "ParserCNN", "MultiPathCNN, forward"], rows)]
+    scores = [name.removeprefix("ccp.multi_path.") for name in results if name.startswith("ccp.multi_path.")]
+    if scores:
+        rows = [[name, *(f"{results[f'{who}.{name}']:.4f}" for who in ("ccp", "ccp.multi_path"))] for name in scores]
+        parts += ["<p>Intersections and unions over all pixels.</p>"]
+        parts += [evaluation.html_table(["IoU", "ParserCNN", "MultiPathCNN, forward"], rows)]
+    rows = [[name, f"{value:.4f}"] for name, value in results.items() if name.startswith("ccp.backward.")]
+    parts += ["<h2>The backward procedure</h2>", evaluation.html_table([], rows)] if rows else []
+    names = [name for name in (*try_on.ARMS, "hidden") if f"ccp.self.{name}.ssim" in results]
+    columns = evaluation_ubc.SCORES
+    rows = [[name, *(f"{results[f'ccp.self.{name}.{score}']:.4f}" for score in columns)] for name in names]
+    parts += ["<h2>Self-reconstruction</h2>", evaluation.html_table(["arm", *columns], rows)] if rows else []
     evaluation.write_page(path, "ccp suite", parts, pictures)

@@ -92,6 +92,31 @@ def hide(image: np.ndarray, readings: list[np.ndarray], user: Layout, garment_ty
     return np.where(mask[..., None], np.float32(0.5), image), layout
 
 
+def dress_hidden(
+    systems: dict[str, try_on.TryOn],
+    frame: np.ndarray,
+    user: Layout,
+    z_user: np.ndarray,
+    donor: try_on.Donor,
+    readings: list[np.ndarray],
+    background: str,
+) -> tuple[dict[str, np.ndarray], try_on.Target]:
+    """What each arm makes of the user [H, W, 3] in the donor's garment and their own pose, what they wear under grey.
+
+    Args: user, z_user: what `read_user` has read of the frame. readings: see `hide`.
+    Returns ({arm: float picture [H, W, 3], 'hidden': what the networks are shown}, the target layout).
+    """
+    poses = jax.tree.map(lambda a: np.asarray(a)[None], user)
+    target = next(next(iter(systems.values())).targets(user, z_user, donor, poses, z_user))
+    shown, seen = hide(frame.astype(np.float32) / 255, readings, user, int(donor.garment_type))
+    behind = preserve.backdrop(shown, np.asarray(seen.segmentation)) if background == "inpaint" else None
+    images = {
+        arm: next(one.paint(shown, seen, donor, target.final[None], poses, behind)).image
+        for arm, one in systems.items()
+    }
+    return images | {"hidden": shown}, target
+
+
 def evaluate_pairs(
     folder: str,
     listed: str | None = None,
@@ -117,17 +142,10 @@ def evaluate_pairs(
         user, z_user = system.read_user(frame)
         # A list may pair halves with whole people: the garment's own kind says what is exchanged.
         donor = system.read_donor(flat, flat=True)
-        poses = jax.tree.map(lambda a: np.asarray(a)[None], user)
-        target = next(system.targets(user, z_user, donor, poses, z_user))
         read = parser.parse(frame[None])[0][0]
-        kind = int(donor.garment_type)
-        shown, seen = hide(truth, [np.asarray(user.segmentation), read], user, kind)
-        behind = preserve.backdrop(shown, np.asarray(seen.segmentation)) if background == "inpaint" else None
-        images = {
-            arm: next(one.paint(shown, seen, donor, target.final[None], poses, behind)).image
-            for arm, one in systems.items()
-        }
-        images["hidden"] = shown
+        readings = [np.asarray(user.segmentation), read]
+        images, target = dress_hidden(systems, frame, user, z_user, donor, readings, background)
+        shown, kind = images["hidden"], int(donor.garment_type)
         images["paste"] = evaluation.paste(visualize.to_uint8(shown), user, donor)
         region = segmentation.region(read, segmentation.REPLACED_LABELS[segmentation.GARMENT_TYPES[kind]])
         for name, image in images.items():

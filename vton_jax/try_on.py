@@ -300,6 +300,15 @@ class TryOn:
 
         return jax.jit(layout)
 
+    @functools.cached_property
+    def shares(self):
+        """Latents [B, N] -> how likely the decoder takes each label to be, float [B, H, W, 18]."""
+
+        def shares(z):
+            return jax.nn.softmax(geometry.resize(self._decode(z, ("segmentation",))["segmentation"], self.size))
+
+        return jax.jit(shares)
+
     def expected(self, coarse: np.ndarray, poses: Layout, z_user: np.ndarray, z_pose: np.ndarray) -> np.ndarray:
         """The layouts uint8 [B, H, W] that LatentPriorCNN expects, before any iteration. Arguments as in `backward`."""
         target = self._target(coarse, poses.keypoints, poses.visible, z_user, z_pose)
