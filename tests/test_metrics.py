@@ -114,3 +114,15 @@ def test_endpoint_error():
     assert np.isnan(metrics.endpoint_error(flow, true, mask))
     mask[0] = True
     assert metrics.endpoint_error(flow, true, mask) == pytest.approx(5)
+
+
+def test_bootstrap_interval_of_a_known_case():
+    values = np.random.default_rng(0).normal(2, 3, 400)
+    mean, low, high = metrics.bootstrap_interval(values, 1)
+    # The normal approximation of the same interval.
+    half = 1.96 * values.std() / np.sqrt(400)
+    assert mean == pytest.approx(values.mean())
+    assert low == pytest.approx(mean - half, abs=0.03) and high == pytest.approx(mean + half, abs=0.03)
+    assert metrics.bootstrap_interval(values, 1) == (mean, low, high) != metrics.bootstrap_interval(values, 2)
+    assert metrics.bootstrap_interval([1, 1, np.nan]) == (1, 1, 1)
+    assert np.isnan(metrics.bootstrap_interval([np.nan])).all()

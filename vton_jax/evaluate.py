@@ -3,9 +3,10 @@
 
 Writes DIR/results.json (a flat object, name to number; what was compared stands beside it as text) and DIR/report.html,
 and prints the table. Pictures enter as RGB alone; the truth only scores. `mannequin` shows people and garments of the
-catalogue's test split, `ccp` the photos of Clothing Co-Parsing whose number ends in 3, `ubc` re-enacts real clips, and
-`pairs` dresses people in the garment that they wear. `--compare=OTHER/results.json` shows the differences to an earlier
-evaluation, and refuses where the protocols are not the same.
+catalogue's test split, and then known difficulties one at a time (`failures.*`); `ccp` the photos of Clothing
+Co-Parsing whose number ends in 3; `ubc` re-enacts real clips, and `pairs` dresses people in the garment that they wear.
+`--compare=OTHER/results.json` shows the differences to an earlier evaluation, and refuses where the protocols are not
+the same.
 
 What the names mean: docs/evaluation.md.
 """
@@ -17,7 +18,17 @@ from pathlib import Path
 
 from absl import flags
 
-from vton_jax import evaluation, evaluation_ccp, evaluation_pairs, evaluation_ubc, flag_utils, media, preserve, try_on
+from vton_jax import (
+    evaluation,
+    evaluation_ccp,
+    evaluation_failures,
+    evaluation_pairs,
+    evaluation_ubc,
+    flag_utils,
+    media,
+    preserve,
+    try_on,
+)
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -45,6 +56,10 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer(
     "num_clip_frames", 24, "mannequin: frames of each of the two clip cases; ubc: of the runs for flicker (0: none).",
+    lower_bound=0,
+)  # fmt: skip
+flags.DEFINE_integer(
+    "num_failure_cases", 6, "mannequin: cases of each failure suite; a multiple of 12 is even over all (0: none).",
     lower_bound=0,
 )  # fmt: skip
 flags.DEFINE_integer("seed", 0, "Seed of the cases.")
@@ -96,9 +111,13 @@ def main() -> None:
         )
     else:
         suite = evaluation
-        results, pictures, texts = suite.evaluate_mannequin(
-            FLAGS.weights, FLAGS.num_cases, FLAGS.num_clip_frames, FLAGS.seed
-        )
+        systems = {arm: try_on.TryOn(arm, FLAGS.weights) for arm in try_on.ARMS}
+        results, pictures, texts = suite.evaluate_mannequin(systems, FLAGS.num_cases, FLAGS.num_clip_frames, FLAGS.seed)
+        if FLAGS.num_failure_cases:
+            found = evaluation_failures.evaluate_failures(systems, FLAGS.num_failure_cases, FLAGS.seed)
+            results, pictures = results | found[0], pictures | found[1]
+            texts["protocol"] |= found[2]["protocol"]
+            more = (evaluation_failures.tables(results),)
     results["seconds"] = time.monotonic() - started
     kept = {name: None if not math.isfinite(value) else value for name, value in results.items()}
     for group in ("protocol", "about"):

@@ -59,15 +59,37 @@ def score(predicted: np.ndarray, truth: np.ndarray) -> metrics.SegmentationScore
     return total
 
 
-def picture_scores(name: str, images: np.ndarray, cases: dict) -> dict[str, float]:
-    truth = cases["output_image"].astype(np.float32) / 255
-    mask = cases["garment_mask"]
+def case_scores(images: np.ndarray, cases: dict) -> dict[str, np.ndarray]:
+    """The four picture scores of every case [B], of float images [B, H, W, 3] against the truth."""
+    truth, mask = cases["output_image"].astype(np.float32) / 255, cases["garment_mask"]
     return {
-        f"{name}.ssim": float(np.mean(metrics.ssim(images, truth))),
-        f"{name}.psnr": float(np.mean(metrics.psnr(images, truth))),
-        f"{name}.ssim_garment": float(np.nanmean(metrics.ssim(images, truth, mask))),
-        f"{name}.psnr_garment": float(np.nanmean(metrics.psnr(images, truth, mask))),
+        "ssim": metrics.ssim(images, truth),
+        "psnr": metrics.psnr(images, truth),
+        "ssim_garment": metrics.ssim(images, truth, mask),
+        "psnr_garment": metrics.psnr(images, truth, mask),
     }
+
+
+def means(name: str, scores: dict[str, np.ndarray]) -> dict[str, float]:
+    return {f"{name}.{score}": float(np.nanmean(values)) for score, values in scores.items()}
+
+
+def picture_scores(name: str, images: np.ndarray, cases: dict) -> dict[str, float]:
+    return means(name, case_scores(images, cases))
+
+
+def arm_differences(group: str, scores: dict[str, dict[str, np.ndarray]], seed: int) -> dict[str, float]:
+    """`joint` minus each other arm: the mean over cases of every score, with a 95% bootstrap interval paired by case.
+
+    Args: scores: arm to its `case_scores`.
+    """
+    results = {}
+    for arm in (arm for arm in scores if arm != "joint"):
+        for score, values in scores["joint"].items():
+            name = f"{group}.joint_minus_{arm}.{score}"
+            found = metrics.bootstrap_interval(values - scores[arm][score], seed)
+            results |= dict(zip((name, f"{name}.low", f"{name}.high"), found, strict=True))
+    return results
 
 
 def flow_error(flow: np.ndarray, cases: dict, chosen=slice(None)) -> float:
@@ -76,12 +98,16 @@ def flow_error(flow: np.ndarray, cases: dict, chosen=slice(None)) -> float:
     return metrics.endpoint_error(flow, truth, visible) * FLOW_HEIGHT / cases["flow"].shape[1]
 
 
-def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int, seed: int) -> tuple[dict, dict, dict]:
-    """Returns (results, pictures, texts): name to number, name to uint8 sheet; the protocol, and {value: cases}."""
+def evaluate_mannequin(
+    systems: dict[str, try_on.TryOn], num_cases: int, num_clip_frames: int, seed: int
+) -> tuple[dict, dict, dict]:
+    """Returns (results, pictures, texts): name to number, name to uint8 sheet; the protocol, and {value: cases}.
+
+    Args: systems: every arm of `try_on.ARMS`.
+    """
     from vton_jax.mannequin import cases as mannequin_cases
     from vton_jax.mannequin import people
 
-    systems = {arm: try_on.TryOn(arm, folder) for arm in try_on.ARMS}
     system = systems["none"]
     say(f"drawing {num_cases} cases")
     cases = mannequin_cases.draw_cases(num_cases, system.size, seed)
@@ -162,11 +188,11 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
 
     say("the four arms")
     user_images = cases["input_image"].astype(np.float32) / 255
-    images = {}
+    images, scores = {}, {"try_on": {}, "paired": {}}
     for arm, arm_system in systems.items():
         dressed = arm_system.dress(user_images, users, donors, final, poses)
         images[arm] = dressed.image
-        results |= picture_scores(f"try_on.{arm}", images[arm], cases)
+        scores["try_on"][arm] = case_scores(images[arm], cases)
         # The same as render.py shows it: over the photo's own background, with what stands still.
         preserved = []
         for i, photo in enumerate(user_images):
@@ -178,13 +204,17 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
         # The same with the output frame itself as the pose image, read from its pixels as ever: what the arm does when
         # the target layout is not another body's.
         paired = arm_system.dress(user_images, users, donors, outputs.segmentation, outputs)
-        results |= picture_scores(f"paired.{arm}", paired.image, cases)
+        scores["paired"][arm] = case_scores(paired.image, cases)
+        for group, of_arms in scores.items():
+            results |= means(f"{group}.{arm}", of_arms[arm])
         if arm in ("post", "joint"):
             name = "remap" if arm == "post" else "remap.joint"
             results[f"{name}.unpaired_epe"] = flow_error(dressed.flow, cases)
             results[f"{name}.epe"] = flow_error(paired.flow, cases)
             results[f"{name}.flat_epe"] = flow_error(paired.flow, cases, flat)
             results[f"{name}.worn_epe"] = flow_error(paired.flow, cases, ~flat)
+    for group, of_arms in scores.items():
+        results |= arm_differences(group, of_arms, seed)
     results["remap.zero_flow_epe"] = flow_error(np.zeros_like(cases["flow"]), cases)
     images["pose_image"] = cases["pose_image"].astype(np.float32) / 255
     images["paste"] = np.stack([paste(cases["pose_image"][i], at(poses, i), at(donors, i)) for i in range(num_cases)])
@@ -201,7 +231,7 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
     )
     if num_clip_frames:
         say("clips and temporal filters")
-        results |= clip_scores(systems["joint"], mannequin_cases, num_clip_frames, seed)
+        results |= clip_scores(systems, mannequin_cases, num_clip_frames, seed)
     protocol = {
         "suite": "mannequin",
         "cases": f"{num_cases} of the test split, seed {seed}; {num_clip_frames} frames of each clip",
@@ -210,23 +240,37 @@ def evaluate_mannequin(folder: str | None, num_cases: int, num_clip_frames: int,
     return results, pictures, {"protocol": protocol, "cases": counts}
 
 
-def clip_scores(system: try_on.TryOn, mannequin_cases, count_frames: int, seed: int) -> dict[str, float]:
-    """Each temporal filter on two clips: closeness to the true clip, sharpness, and motion-compensated flicker."""
+def clip_scores(systems: dict[str, try_on.TryOn], mannequin_cases, count_frames: int, seed: int) -> dict[str, float]:
+    """Two clips: flicker of every arm and of the truth, motion compensated, and each temporal filter on `joint`: its
+    closeness to the true clip, sharpness and flicker."""
+    system = systems["joint"]
     found: dict[str, list] = {}
+    add = lambda name, value: found.setdefault(name, []).append(float(value))  # noqa: E731
     for index in range(2):
         photo, garment, pose_frames, truth = mannequin_cases.draw_walk(index, count_frames, system.size, seed)
         truth = truth.astype(np.float32) / 255
         donor = system.read_donor(garment, "auto", True)
-        frames = np.stack([result.image for result in system.clip(photo, donor, pose_frames)])
-        found.setdefault("truth.flicker", []).append(temporal.flicker(truth))
-        found.setdefault("truth.sharpness", []).append(sharpness(truth))
-        for name in temporal.FILTERS:
-            filtered = temporal.apply(name, frames)
-            found.setdefault(f"{name}.psnr", []).append(float(np.mean(metrics.psnr(filtered, truth))))
-            found.setdefault(f"{name}.ssim", []).append(float(np.mean(metrics.ssim(filtered, truth))))
-            found.setdefault(f"{name}.flicker", []).append(temporal.flicker(filtered))
-            found.setdefault(f"{name}.sharpness", []).append(sharpness(filtered))
-    return {f"clip.{name}": float(np.mean(values)) for name, values in found.items()}
+        user, z_user = system.read_user(photo)
+        poses, z_pose = system.read_poses(pose_frames)
+        image = photo.astype(np.float32) / 255
+        behind = preserve.backdrop(image, np.asarray(user.segmentation))
+        # The target layouts are the same in every arm.
+        final = np.stack([target.final for target in system.targets(user, z_user, donor, poses, z_pose)])
+        add("clip.truth.flicker", temporal.flicker(truth))
+        add("clip.truth.sharpness", sharpness(truth))
+        add("failures.flicker.truth.flicker", temporal.flicker(truth))
+        for arm, one in systems.items():
+            frames = np.stack([dressed.image for dressed in one.paint(image, user, donor, final, poses, behind)])
+            add(f"failures.flicker.{arm}.flicker", temporal.flicker(frames))
+            if arm != "joint":
+                continue
+            for name in temporal.FILTERS:
+                filtered = temporal.apply(name, frames)
+                add(f"clip.{name}.psnr", np.mean(metrics.psnr(filtered, truth)))
+                add(f"clip.{name}.ssim", np.mean(metrics.ssim(filtered, truth)))
+                add(f"clip.{name}.flicker", temporal.flicker(filtered))
+                add(f"clip.{name}.sharpness", sharpness(filtered))
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def sharpness(frames: np.ndarray) -> float:
@@ -288,7 +332,8 @@ def progress(items, unit: str):
     return tqdm(items, unit=unit)
 
 
-def write_report(path: Path, results: dict, pictures: dict, texts: dict) -> None:
+def write_report(path: Path, results: dict, pictures: dict, texts: dict, more: list[str] = ()) -> None:
+    """The mannequin suite's page. Args: more: further parts in HTML, shown before all numbers."""
     parts = ["<p>Unseen people and garments; user, donor and pose enter as RGB alone.</p>"]
     scores = ("ssim", "psnr", "ssim_garment", "psnr_garment")
     rows = [
@@ -297,6 +342,7 @@ def write_report(path: Path, results: dict, pictures: dict, texts: dict) -> None
     ]
     parts.append("<h2>Try-on against the counterfactual truth</h2>")
     parts.append(html_table(["arm", "SSIM", "PSNR", "SSIM garment", "PSNR garment"], rows))
+    parts += more
     parts.append("<h2>All numbers</h2>" + html_table([], [[name, f"{value:.4f}"] for name, value in results.items()]))
     rows = [[name, ", ".join(f"{k}: {v}" for k, v in c.items())] for name, c in texts["cases"].items()]
     write_page(path, "Mannequin suite", [*parts, "<h2>Cases</h2>" + html_table([], rows)], pictures)

@@ -119,6 +119,20 @@ def endpoint_error(flow, true_flow, mask=None) -> float:
     return float(_masked_mean(distance, mask, None))
 
 
+def bootstrap_interval(differences, seed: int = 0, resamples: int = 2000) -> tuple[float, float, float]:
+    """Mean of per-case differences [B] and its 95% percentile bootstrap interval: (mean, low, high).
+
+    Cases are drawn with replacement (B. Efron, 1979), deterministically by the seed; NaN cases are left out.
+    """
+    differences = np.asarray(differences, np.float64)
+    differences = differences[~np.isnan(differences)]
+    if not len(differences):
+        return (float("nan"),) * 3
+    index = np.random.default_rng(seed).integers(0, len(differences), (resamples, len(differences)))
+    low, high = np.percentile(differences[index].mean(1), (2.5, 97.5))
+    return float(differences.mean()), float(low), float(high)
+
+
 def _blur(image: np.ndarray) -> np.ndarray:
     """The Gaussian window's mean at every place where the window fits; [..., H - 10, W - 10, C]."""
     taps = np.exp(-0.5 * np.square((np.arange(SSIM_TAPS) - SSIM_TAPS // 2) / SSIM_SIGMA))

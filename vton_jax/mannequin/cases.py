@@ -40,13 +40,14 @@ def _outfit(key: jax.Array, garment: jax.Array, pattern: jax.Array) -> tuple[peo
     return outfit, jnp.where(garment <= 1, 0, jnp.where(garment == 2, 2, 1))
 
 
-def _case(key: jax.Array, index: jax.Array, size: tuple[int, int], samples: int) -> dict:
+def _parts(key: jax.Array, index: jax.Array) -> dict:
+    """The choices of case `index`: who, in what, how and where; arguments of `shoot_parts`."""
     keys = jax.random.split(key, 12)
     draws = people.Draws(keys[11], 16)
     garment, pattern = index % len(GARMENTS), (index // len(GARMENTS)) % len(people.PATTERNS)
     flat = (index // 2) % 2 == 1
     user, other, model = (people.sample_identity(k) for k in keys[:3])
-    worn, model_outfit = people.sample_outfit(keys[3]), people.sample_outfit(keys[4])
+    worn, clothes = people.sample_outfit(keys[3]), people.sample_outfit(keys[4])
     # A donated half needs a user who wears halves.
     donated, wanted = _outfit(keys[5], garment, pattern)
     worn = worn.replace(
@@ -54,44 +55,60 @@ def _case(key: jax.Array, index: jax.Array, size: tuple[int, int], samples: int)
                            people.sample_garment(keys[6], where="upper"), worn.upper),
         dress=jnp.where(wanted < 2, 0.0, worn.dress),
     )  # fmt: skip
-    output_outfit = people.exchange(worn, donated, wanted)
     scene, donor_scene, pose_scene = (people.sample_scene(k) for k in keys[7:10])
     scene = scene.replace(background=index % 3)
     pose_keys = jax.random.split(keys[10], 3)
     input_pose, donor_pose = (motion.sample_pose(k) for k in pose_keys[:2])
     input_yaw, donor_yaw = 0.35 * draws.normal(), 0.35 * draws.normal()
-    input_pose, donor_pose = input_pose.replace(yaw=input_yaw), donor_pose.replace(yaw=donor_yaw)
     # The golden ratio spreads yaws evenly over the circle, whatever the number of cases.
     yaw = (index * 0.6180339887) % 1.0 * 2 * jnp.pi - jnp.pi
     output_pose = motion.sample_pose(pose_keys[2]).replace(yaw=yaw)
-    lower = wanted == 1
     flat_pose = motion.flat_pose().replace(shoulder_spread=jnp.full(2, draws.uniform(0.35, 0.95)))
-    lying, landmarks, present = render.stage_flat(other, donated, flat_pose, lower, size)
+    return {
+        "user": user, "worn": worn, "scene": scene, "input_pose": input_pose.replace(yaw=input_yaw),
+        "other": other, "donated": donated, "donor_scene": donor_scene, "donor_pose": donor_pose.replace(yaw=donor_yaw),
+        "model": model, "clothes": clothes, "pose_scene": pose_scene, "output_pose": output_pose,
+        "garment": garment, "pattern": pattern, "garment_type": wanted, "flat": flat, "flat_pose": flat_pose,
+        # The pose image's person in the output's clothes: how far another body alone is from the truth.
+        "more": {"other_body": (model, people.exchange(worn, donated, wanted), output_pose)},
+    }  # fmt: skip
+
+
+def shoot_parts(parts: dict, size: tuple[int, int], samples: int) -> dict:
+    """Draws a case with its truth; `more` [name]: further frames in the photo's scene, (identity, outfit, pose)."""
+    user, worn, donated, flat = parts["user"], parts["worn"], parts["donated"], parts["flat"]
+    scene, donor_scene, wanted = parts["scene"], parts["donor_scene"], parts["garment_type"]
+    input_pose, output_pose = parts["input_pose"], parts["output_pose"]
+    output_outfit = people.exchange(worn, donated, wanted)
+    lying, landmarks, present = render.stage_flat(parts["other"], donated, parts["flat_pose"], wanted == 1, size)
     stage = functools.partial(render.stage_person, size=size)
     pick = lambda yes, no: jax.tree.map(lambda a, b: jnp.where(flat, a, b), yes, no)  # noqa: E731
     table = people.even_scene().replace(ambient=donor_scene.ambient, light=donor_scene.light)
+    of_donor = parts["other"], donated
     rows = {
         "input": (user, worn, scene, stage(user, worn, input_pose)),
-        "donor": (other, donated, pick(table, donor_scene), pick(lying, stage(other, donated, donor_pose))),
-        "pose": (model, model_outfit, pose_scene, stage(model, model_outfit, output_pose)),
+        "donor": (*of_donor, pick(table, donor_scene), pick(lying, stage(*of_donor, parts["donor_pose"]))),
+        "pose": (parts["model"], parts["clothes"], parts["pose_scene"],
+                 stage(parts["model"], parts["clothes"], output_pose)),
         "output": (user, output_outfit, scene, stage(user, output_outfit, output_pose)),
-        # The pose image's person in the output's clothes: how far another body alone is from the truth.
-        "other_body": (model, output_outfit, scene, stage(model, output_outfit, output_pose)),
-    }
+    }  # fmt: skip
+    rows |= {name: (who, wears, scene, stage(who, wears, pose)) for name, (who, wears, pose) in parts["more"].items()}
     together = jax.tree.map(lambda *a: jnp.stack(a), *rows.values())
     culled = jax.default_backend() == "cpu"
     draw = lambda row: render.shoot(*row, size=size, samples=samples, culled=culled)  # noqa: E731
     drawn = jax.lax.map(draw, together) if culled else jax.vmap(draw)(together)
     frames = {name: jax.tree.map(lambda a, i=i: a[i], drawn) for i, name in enumerate(rows)}
-    flow, flow_visible = render.flow_between(frames["donor"].surface, frames["output"].surface, size)
+    surface = frames["output"].surface
+    flow, flow_visible = render.flow_between(frames["donor"].surface, surface, size)
+    bone = jnp.where(surface.primitive >= 0, surface.primitives.bone[surface.primitive] + 1, 0)
     out = {
         "garment_type": wanted,
-        "garment": garment,
-        "pattern": pattern,
+        "garment": parts["garment"],
+        "pattern": parts["pattern"],
         "background": scene.background,
         "flat": flat,
         "yaw": output_pose.yaw,
-        "turn": jnp.abs((output_pose.yaw - input_yaw + jnp.pi) % (2 * jnp.pi) - jnp.pi),
+        "turn": jnp.abs((output_pose.yaw - input_pose.yaw + jnp.pi) % (2 * jnp.pi) - jnp.pi),
         "sleeve_changes": (jnp.abs(worn.upper.sleeve - output_outfit.upper.sleeve) > 0.2),
         "type_changes": (worn.dress != output_outfit.dress) | (worn.skirt != output_outfit.skirt),
         "landmarks": landmarks,
@@ -99,6 +116,8 @@ def _case(key: jax.Array, index: jax.Array, size: tuple[int, int], samples: int)
         "flow": flow,
         "flow_visible": flow_visible,
         "height": stage(user, output_outfit, output_pose).camera.scale * body.height(user),
+        # Which bone each pixel of the output shows, from 1; 0: background.
+        "output_bone": bone.astype(jnp.uint8),
     }
     for name, frame in frames.items():
         out |= {
@@ -112,7 +131,7 @@ def _case(key: jax.Array, index: jax.Array, size: tuple[int, int], samples: int)
 
 @functools.partial(jax.jit, static_argnames=("size", "samples"))
 def _drawn(key, indices, size, samples):
-    one = lambda i: _case(jax.random.fold_in(key, i), i, size, samples)  # noqa: E731
+    one = lambda i: shoot_parts(_parts(jax.random.fold_in(key, i), i), size, samples)  # noqa: E731
     return jax.lax.map(one, indices) if jax.default_backend() == "cpu" else jax.vmap(one)(indices)
 
 
@@ -135,13 +154,17 @@ def draw_cases(
         indices = np.arange(begin, begin + 8)
         parts.append(jax.device_get(_drawn(key, jnp.asarray(indices), tuple(size), samples)))
     cases = {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+    return with_masks(cases)
+
+
+def with_masks(cases: dict) -> dict:
+    """Adds `garment_mask` [B, H, W], the donated garment in the truth, to stacked cases; flows are judged there."""
     masks = [
         segmentation.region(cases["output_segmentation"][i], segmentation.GARMENT_LABELS[segmentation.GARMENT_TYPES[t]])
         for i, t in enumerate(cases["garment_type"])
     ]
-    cases["garment_mask"] = np.stack(masks)
-    cases["flow_visible"] = cases["flow_visible"] & cases["garment_mask"]
-    return cases
+    mask = np.stack(masks)
+    return cases | {"garment_mask": mask, "flow_visible": cases["flow_visible"] & mask}
 
 
 @functools.partial(jax.jit, static_argnames=("count", "size"))
