@@ -42,13 +42,14 @@ def arm_region(cases: dict) -> np.ndarray:
 
 
 def print_region(cases: dict) -> np.ndarray:
-    """The box around what a print alone changes in the truth."""
+    """The box around a print's lettering: what the print alone changes, without the rules that frame it."""
     changed = np.abs(cases["output_image"].astype(int) - cases["without_image"]).max(-1) > 25
     region = np.zeros_like(changed)
     for mask, box in zip(changed, region, strict=True):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if len(rows):
-            box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+            rules = round(0.2 * len(rows))
+            box[rows[0] + rules : rows[-1] + 1 - rules, columns[0] : columns[-1] + 1] = True
     return region
 
 
