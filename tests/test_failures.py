@@ -201,3 +201,38 @@ def test_differences_of_arms_are_paired_by_case():
     assert found[name] == pytest.approx(0.5, abs=0.06)
     assert 0.4 < found[f"{name}.low"] < found[name] < found[f"{name}.high"] < 0.6
     assert not any("joint_minus_joint" in name for name in found)
+
+
+class Walker(Oracle):
+    """The same for a clip: paints the true clip, with noise of its own in every frame."""
+
+    def __init__(self, truth, noise):
+        self.truth, self.noise = truth, noise
+
+    def read_user(self, frame):
+        return Layout(np.zeros(SIZE, np.uint8), np.zeros((18, 2)), np.zeros(18, bool)), None
+
+    def read_poses(self, frames):
+        return self.read_people(frames)
+
+    def targets(self, user, z_user, donor, poses, z_pose):
+        return [types.SimpleNamespace(final=np.full(SIZE, i, np.uint8)) for i in range(len(z_pose))]
+
+    def paint(self, image, user, donor, finals, poses, behind):
+        rng = np.random.default_rng(0)
+        for final in finals:
+            frame = self.truth[final[0, 0]] + self.noise * rng.random((*SIZE, 3), np.float32)
+            yield types.SimpleNamespace(image=np.clip(frame, 0, 1).astype(np.float32))
+
+
+def test_every_arm_flickers_against_the_truth():
+    rng = np.random.default_rng(3)
+    picture = (255 * rng.random((16, 12, 3))).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+    truth = np.stack([np.roll(picture, step, 1) for step in range(4)])
+    walks = types.SimpleNamespace(draw_walk=lambda index, count, size, seed: (picture, picture, truth, truth))
+    systems = {arm: Walker(truth / np.float32(255), 0.001 if arm == "joint" else 0.3) for arm in try_on.ARMS}
+    found = evaluation.clip_scores(systems, walks, 4, 0)
+    own = {name.removeprefix("failures.flicker."): value for name, value in found.items() if "failures" in name}
+    assert set(own) == {f"{name}.flicker" for name in ("truth", *try_on.ARMS)}
+    assert own["joint.flicker"] < own["truth.flicker"] + 0.01 < 0.05 + own["truth.flicker"] < own["none.flicker"]
+    assert found["clip.none.flicker"] == own["joint.flicker"] and found["clip.none.psnr"] > 50
