@@ -25,7 +25,7 @@ from vton_jax.mannequin import cases as mannequin_cases
 from vton_jax.mannequin import motion, people, render, sampler
 
 SUITES = ("sleeve_swap", "hem_swap", "lettering", "arm_over_body", "back_view", "hair_over_garment")
-_NOBODY_ELSE = 2_000_000  # folded into the split's key: the cases of the suite and its clips count from 0 and 1,000,000
+_APART = 2_000_000  # folded into the split's key: the cases of the suite and its clips count from 0 and 1,000,000
 _CLOTH = np.array(
     [(0.12, 0.35, 0.80), (0.80, 0.10, 0.40), (0.05, 0.52, 0.28), (0.45, 0.12, 0.62), (0.85, 0.80, 0.10),
      (0.50, 0.78, 0.95)],
@@ -170,7 +170,7 @@ def draw_failures(
 
     Case i of a suite is the same for any count and whichever other suites are drawn.
     """
-    root = jax.random.fold_in(sampler.people_key(seed, "test"), _NOBODY_ELSE)
+    root = jax.random.fold_in(sampler.people_key(seed, "test"), _APART)
     drawn = []
     for name, index in itertools.product(suites, range(count)):
         key = jax.random.fold_in(jax.random.fold_in(root, SUITES.index(name)), index)
