@@ -1,20 +1,25 @@
-"""What try-on must not change is taken from the user's photo: parts that stand still, and the background.
+"""What try-on must not change is taken from the user's photo: parts that stand still, the head, and the background.
 
 Alphabet: pictures are float NumPy arrays [H, W, 3] in [0, 1] of the networks' size; labels uint8 [H, W] in ATR's ids.
 The networks paint a whole picture anew, and on real photos they leave the old person's outline behind the new one.
 """
 
+import functools
+
 import cv2
+import jax
 import numpy as np
 
-from vton_jax import keypoints, segmentation
+from vton_jax import alignment, keypoints, segmentation
 from vton_jax.types import Layout
 
 BACKGROUNDS = ("inpaint", "network")
 STILL, MOVED = 0.015, 0.035  # of the person's height: joints that move less stand still, those that move more do not
+SAME_TURN, OTHER_TURN = 15.0, 35.0  # degrees between two heads' turns: the user's head is carried along, or is not
 _SOFT = 1.2  # pixels, sigma of every edge
 _HALO = 2  # pixels around the person in the photo that are not trusted to be background
 _HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
+_HEAD_LABELS = tuple(segmentation.ID[name] for name in ("hat", "hair", "sunglasses", "face"))
 _TRUNK = ("left-shoulder", "right-shoulder", "left-hip", "right-hip")
 # The joints that a part moves with; what is not named moves with the trunk.
 _JOINTS = {name: _HEAD for name in ("hat", "hair", "sunglasses", "face")}
@@ -82,10 +87,42 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     return np.minimum(keep, cv2.GaussianBlur(keep, (0, 0), _SOFT))
 
 
-def compose(dressed, photo: np.ndarray, behind: tuple | None, final: np.ndarray, keep: np.ndarray):
-    """One frame: the result over the background, and what is kept of the photo over both.
+@functools.partial(jax.jit, static_argnames="size")
+def _body(points, visible, size):
+    return alignment.body_of(points, visible, size)
+
+
+def carried_head(
+    photo: np.ndarray, user: Layout, pose: Layout, final: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The user's head moved and scaled to the target's: (picture [H, W, 3], share [H, W]); None where it is turned.
+
+    The share is 1 where photo and final map both show head, if the two heads look the same way to `SAME_TURN` degrees;
+    it falls to 0 at `OTHER_TURN`.
+    """
+    size = final.shape
+    own, there = (jax.device_get(_body(one.keypoints, one.visible, size)) for one in (user, pose))
+    angle = np.degrees(np.arccos(np.clip(np.dot(own.head_turn, there.head_turn), -1, 1)))
+    trust = np.clip((OTHER_TURN - angle) / (OTHER_TURN - SAME_TURN), 0, 1)
+    if trust == 0:
+        return None
+    x, y = np.meshgrid(np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32))
+    ratio = own.height / there.height
+    place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
+    picture = cv2.remap(photo.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    labels = cv2.remap(np.asarray(user.segmentation), *place, cv2.INTER_NEAREST)
+    head = segmentation.region(labels, _HEAD_LABELS) & segmentation.region(final, _HEAD_LABELS)
+    share = cv2.erode(head.astype(np.float32), np.ones((3, 3), np.uint8))
+    return np.clip(picture, 0, 1), np.float32(trust) * np.minimum(share, cv2.GaussianBlur(share, (0, 0), _SOFT))
+
+
+def compose(
+    dressed, photo: np.ndarray, behind: tuple | None, final: np.ndarray, keep: np.ndarray, head: tuple | None = None
+):
+    """One frame: the result over the background, the user's head over it, and what is kept of the photo over all.
 
     Args: dressed: `try_on.Dressed` of one frame. behind: `backdrop` of the photo; None leaves the networks' background.
+    head: see `carried_head`.
     """
     image, photo_share, dress_share = (np.asarray(a) for a in (dressed.image, dressed.photo_share, dressed.dress_share))
     if behind is not None:
@@ -93,6 +130,10 @@ def compose(dressed, photo: np.ndarray, behind: tuple | None, final: np.ndarray,
         person = cv2.GaussianBlur((final > 0).astype(np.float32), (0, 0), _SOFT)
         image = picture + (image - picture) * person[..., None]
         photo_share, dress_share = person * photo_share + (1 - person) * (1 - hole), dress_share * person
+    if head is not None:
+        picture, share = head
+        image = image + (picture - image) * share[..., None]
+        photo_share, dress_share = photo_share * (1 - share), dress_share * (1 - share)
     return dressed.replace(
         image=image + (photo - image) * keep[..., None],
         photo_share=keep + (1 - keep) * photo_share,
@@ -101,6 +142,6 @@ def compose(dressed, photo: np.ndarray, behind: tuple | None, final: np.ndarray,
 
 
 def restore(dressed, photo, behind, user: Layout, pose: Layout, final: np.ndarray, garment_type: int):
-    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's."""
+    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, and the head."""
     keep = kept(np.asarray(user.segmentation), final, stillness(user, pose), garment_type)
-    return compose(dressed, photo, behind, final, keep)
+    return compose(dressed, photo, behind, final, keep, carried_head(photo, user, pose, final))

@@ -109,7 +109,8 @@ class TryOn:
     """The released networks of one arm, compiled on first use.
 
     Args: arm: one of `ARMS`. folder: where the weights lie (default: the released ones). parser: what labels people in
-    pictures, `multi_path` (MultiPathCNN's forward procedure) or `photo` (ParserCNN); joints are MultiPathCNN's.
+    pictures, `multi_path` (MultiPathCNN's forward procedure) or `photo` (ParserCNN); joints are MultiPathCNN's. With
+    `photo` the target layouts of `targets` keep what the coarse maps know (`composition.reconcile`).
     """
 
     def __init__(self, arm: str = "joint", folder: str | Path | None = None, parser: str = "multi_path"):
@@ -492,6 +493,9 @@ class TryOn:
                 number = FIRST_ITERATIONS if z is None else NEXT_ITERATIONS
                 pose = jax.tree.map(lambda a, i=index: a[i : i + 1], part)
                 z, final, error = self.backward(coarse[index][None], pose, z_user, now, begin, number)
+                if self._parser is not None:
+                    # What was read sharply stays; the decoder says what was never photographed.
+                    final = composition.reconcile(coarse[index], np.asarray(self.shares(z))[0])[None]
                 before = now
                 here = {name: maps[index] for name, maps in steps.items()}
                 yield Target(coarse=coarse[index], final=final[0], errors=error[:, 0], steps=here)
