@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vton_jax import geometry
+from vton_jax import compiler, geometry
 from vton_jax.models import critic_cnn
 
 LEARNING_RATE = 3e-3
-STEPS, BATCH = 400, 32  # BATCH examples a step: as many real frames, and as many results
+STEPS, BATCH = 250, 32  # BATCH examples a step: as many real frames, and as many results
 _SEEN = 64  # pictures that are judged at once
 
 
@@ -42,7 +42,8 @@ def _programs(network: critic_cnn.CriticCNN, steps: int):
         return (optax.apply_updates(params, updates), optimizer_state), value
 
     judge = lambda params, images: network.apply(params, images.astype(jnp.float32) / 255)  # noqa: E731
-    return jax.jit(init), jax.jit(step, donate_argnums=0), jax.jit(judge)
+    compiled = jax.jit(step, donate_argnums=0, compiler_options=compiler.training_options())
+    return jax.jit(init), compiled, jax.jit(judge)
 
 
 def reduce_detail(pictures: np.ndarray, factor: int) -> np.ndarray:
@@ -91,10 +92,3 @@ def train(
         return np.concatenate(parts)[: len(images)]
 
     return logits
-
-
-def interval(values: np.ndarray, seed: int = 0, draws: int = 2000) -> tuple[float, float]:
-    """The bootstrap's 95% interval of a mean over people: values [N], one a person, drawn again with replacement."""
-    rng = np.random.default_rng(seed)
-    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(draws)]
-    return tuple(float(q) for q in np.quantile(means, (0.025, 0.975)))

@@ -60,7 +60,7 @@ flags.DEFINE_integer(
     "num_clip_frames", 24, "mannequin: frames of each of the two clip cases; ubc: of the runs for flicker (0: none).",
     lower_bound=0,
 )  # fmt: skip
-flags.DEFINE_integer("num_examples", 1100, "critic: at least so many examples, in whole files.", lower_bound=1)
+flags.DEFINE_integer("num_examples", 1120, "critic: at least so many examples, in whole files.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seed of the cases; critic: of the first critic.")
 flags.DEFINE_integer(
     "num_failure_cases", 6, "mannequin: cases of each failure suite; a multiple of 12 is even over all (0: none).",

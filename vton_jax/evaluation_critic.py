@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from vton_jax import critic, evaluation, guides, splits, try_on, visualize, weights
+from vton_jax import critic, evaluation, guides, metrics, splits, try_on, visualize, weights
 from vton_jax.annotators import digest_of
 from vton_jax.errors import UserError
 from vton_jax.types import Layout
@@ -114,8 +114,8 @@ def rates(level: str, logits: dict[str, np.ndarray]) -> dict[str, float]:
     results = {}
 
     def add(name, values):  # [seeds, people]
-        low, high = critic.interval(values.mean(0))
-        results.update({name: float(values.mean()), f"{name}.low": low, f"{name}.high": high})
+        found = metrics.bootstrap_interval(values.mean(0))
+        results.update(zip((name, f"{name}.low", f"{name}.high"), found, strict=True))
 
     add(f"critic.real_accuracy_{level}", taken["real"])
     arms = [kind for kind in taken if kind != "real"]
