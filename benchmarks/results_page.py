@@ -1,6 +1,6 @@
 """The tables of docs/results.md from what `python -m vton_jax.evaluate` wrote, so that no number is typed by hand:
 
-python benchmarks/results_page.py --mannequin=docs/evaluation_mannequin.json --critic=docs/evaluation_critic.json
+python benchmarks/results_page.py --mannequin=M/results.json --critic=C/results.json
 
 writes them between the page's marks, `<!-- NAME -->` and `<!-- end of NAME -->`. `--pictures=DIR/a.png,DIR/b.png`
 brings sheets of the same evaluations, of mannequins alone, to docs/images as JPEG files below 300 kB.
@@ -93,6 +93,8 @@ def claims_table(results: dict) -> str:
     pairs = ("joint", "none"), ("post", "none"), ("joint", "post"), ("joint", "pre")
     rows = []
     for label, name in MEASURES.items():
+        if name.replace("ARM", "joint") not in results:
+            continue
         rows.append([label])
         for pair in pairs:
             names = [name.replace("ARM", arm) for arm in pair]
@@ -159,23 +161,24 @@ def write_picture(source: Path, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for suite in ("mannequin", "critic"):
-        parser.add_argument(f"--{suite}", type=Path, required=True, help=f"results.json of --suite={suite}")
+    parser.add_argument("--mannequin", type=Path, required=True, help="results.json of --suite=mannequin")
+    parser.add_argument("--critic", type=Path, help="results.json of --suite=critic; without it its tables stay")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results.md")
     parser.add_argument("--pictures", default="", help="sheets (PNG) that go to docs/images, separated by commas")
     arguments = parser.parse_args()
-    results = {}
-    for path in (arguments.mannequin, arguments.critic):
-        results |= json.loads(path.read_text(encoding="utf-8"))
+    results = json.loads(arguments.mannequin.read_text(encoding="utf-8"))
+    if arguments.critic:
+        results |= json.loads(arguments.critic.read_text(encoding="utf-8"))
     tables = {
         "try_on": arms_table(results, "try_on"),
         "paired": arms_table(results, "paired"),
-        "differences": differences_table(results),
-        "fooling": critic_table(results, "fooling"),
-        "preferred": critic_table(results, "preferred"),
         "backward": backward_table(results),
         "claims": claims_table(results),
     }
+    if any("joint_minus" in name for name in results):
+        tables["differences"] = differences_table(results)
+    if arguments.critic:
+        tables |= {what: critic_table(results, what) for what in ("fooling", "preferred")}
     part = arguments.page.with_suffix(".part")
     part.write_text(fill(arguments.page.read_text(encoding="utf-8"), tables), encoding="utf-8")
     os.replace(part, arguments.page)

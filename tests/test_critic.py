@@ -148,8 +148,12 @@ def test_the_suite_end_to_end(tmp_path, monkeypatch):
 def test_bad_folders_die_in_a_sentence(folder, tmp_path):
     with pytest.raises(UserError, match=r"python data/guides\.py"):
         evaluation_critic.read_examples(tmp_path / "nothing", 10)
-    with pytest.raises(UserError, match="has 2 files for the examples asked for; every 5th is held out"):
+    with pytest.raises(UserError, match="has 2 files for the examples asked for; every 4th is held out"):
         evaluation_critic.read_examples(folder, 4)
+    twice = {"output_image": example(2, 0)["output_image"]}
+    np.savez(folder / "0003.npz", **example(2, 3) | twice)
+    with pytest.raises(UserError, match="shows the same photos in several files"):
+        evaluation_critic.read_examples(folder, 10)
     (folder / "0001.npz").write_bytes(b"cut off")
     with pytest.raises(UserError, match=r"0001\.npz is damaged"):
         evaluation_critic.read_examples(folder, 10)

@@ -27,7 +27,9 @@ _USED = (
     *FLOWS,
 )
 _BOTH = ("guides", "target_keypoints", "target_visible", *FLOWS)
-HELD_OUT = 5  # no critic learns from every fifth file: its people are those that it is tried on
+# No critic learns from every fourth file: its people are those that it is tried on. Garments and patterns come round
+# every 30 cases, and files hold 24: every fifth would show the same combinations each time.
+HELD_OUT = 4
 LEVELS = {"1s": 4, "2s": 2, "5s": 1}  # the talk's seconds, and how many pixels in a row become one
 SEEDS = 3
 _CHUNK = 48  # examples between two lines of progress
@@ -38,7 +40,7 @@ def read_examples(folder: str, count: int) -> tuple[dict[str, np.ndarray], np.nd
     """Examples of whole files of data/guides.py, at least `count` where there are as many.
 
     Returns ({name: [N, ...]}, bool [N]: held out). Raises UserError for a folder without such examples, a damaged file,
-    and fewer files than a split needs.
+    fewer files than a split needs, and where a frame is on both sides, as in examples of photos.
     """
     if not guides.is_folder(folder):
         raise UserError(f"--data={folder} holds no prepared examples; make them with python data/guides.py.")
@@ -61,7 +63,12 @@ def read_examples(folder: str, count: int) -> tuple[dict[str, np.ndarray], np.nd
             f"--data={folder} has {len(parts)} files for the examples asked for; every {HELD_OUT}th is held out, so "
             f"at least {HELD_OUT} are needed: more --num_examples, or more of python data/guides.py."
         )
-    return {name: np.concatenate([part[name] for part in parts]) for name in _USED}, np.concatenate(held_out)
+    examples = {name: np.concatenate([part[name] for part in parts]) for name in _USED}
+    unseen = np.concatenate(held_out)
+    sides = [{image.tobytes() for image in examples["output_image"][unseen == side]} for side in (False, True)]
+    if sides[0] & sides[1]:
+        raise UserError(f"--data={folder} shows the same photos in several files; make examples of mannequins.")
+    return examples, unseen
 
 
 def dress(system: try_on.TryOn, examples: dict[str, np.ndarray]) -> np.ndarray:
