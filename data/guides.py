@@ -4,7 +4,8 @@ Draws try-on cases of the training split and takes them, with the released netwo
 TripleGuidedCNN: user, donor and pose image are read from pixels, the coarse map is made, and LatentPriorCNN says the
 layout. So FlowRefinementCNN and TripleGuidedCNN learn from the layouts, joints and flows that they will meet: once with
 the output image itself as the pose image, once with another person's. Run the same command again to go on where it
-stopped. An example takes 0.9 MB.
+stopped. An example takes 0.9 MB. With --split=test nobody in them was ever learnt from: for
+`python -m vton_jax.evaluate --suite=critic`.
 """
 
 import os
@@ -24,6 +25,7 @@ flags.DEFINE_string("output", None, "Folder of the examples: one .npz file for e
 flags.DEFINE_integer("count", 4800, "Examples in all.", lower_bound=1)
 flags.DEFINE_integer("first", 0, "Number of the first file; files of other numbers show other people.", lower_bound=0)
 flags.DEFINE_string("photos", None, "Prepared dataset of photos with labels, instead of the mannequin's cases.")
+flags.DEFINE_enum("split", "train", ("train", "validation", "test"), "Whose people and garments; `test` for scoring.")
 
 CHUNK = 24
 SEED = 1_000_000  # of the cases: other people than data/latents.py shows
@@ -114,12 +116,12 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     system = try_on.TryOn("post", parser="photo" if FLAGS.photos else "multi_path")
     if FLAGS.photos:
-        photos, labels = parsing_batches.read_photos(FLAGS.photos, "train")
+        photos, labels = parsing_batches.read_photos(FLAGS.photos, FLAGS.split)
         draw = lambda number: photo_cases.draw_cases(photos, labels, CHUNK, system.size, number)  # noqa: E731
     else:
         from vton_jax.mannequin import cases
 
-        draw = lambda number: cases.draw_cases(CHUNK, system.size, SEED, "train", first=number * CHUNK)  # noqa: E731
+        draw = lambda number: cases.draw_cases(CHUNK, system.size, SEED, FLAGS.split, first=number * CHUNK)  # noqa: E731
     files = -(-FLAGS.count // CHUNK)
     progress = metric_writer.Progress(files, 0)
     for index in range(files):

@@ -1,4 +1,6 @@
-"""What the benchmarks count: FLOPs against a formula, bytes of collectives against a program of known ones."""
+"""What the benchmarks count: FLOPs against a formula, bytes of collectives against a program of known ones; and the
+tables of the results page.
+"""
 
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks import program_costs
+from benchmarks import program_costs, results_page
 from vton_jax import layers
 
 
@@ -69,3 +71,32 @@ def test_a_recipes_memory_is_that_of_its_compiled_step():
     assert state + batch - 0.1 < arguments < state + batch + 0.2 and temporary > 1
     unknown = subprocess.run([sys.executable, script, "garment"], capture_output=True, text=True, timeout=60)
     assert unknown.returncode == 1 and "There is no recipe garment" in unknown.stderr
+
+
+def test_claims_are_judged_by_their_intervals():
+    results = {"try_on.joint.ssim_garment": 0.4, "try_on.none.ssim_garment": 0.3, "try_on.pre.ssim_garment": 0.5}
+    name = "try_on.joint_minus_none.ssim_garment"
+    judged = lambda other, more={}: results_page.verdict(  # noqa: E731
+        results | more, "try_on.joint.ssim_garment", f"try_on.{other}.ssim_garment"
+    )
+    assert judged("none") == "for" and judged("pre") == "against"
+    assert judged("none", {f"{name}.low": -0.1, f"{name}.high": 0.3}) == "undecided"
+    assert judged("none", {f"{name}.low": 0.05, f"{name}.high": 0.3}) == "for"
+    rates = {"critic.joint.fooling_5s": 0.2, "critic.post.fooling_5s": 0.3}
+    difference = {"critic.joint_minus_post_5s.low": -0.2, "critic.joint_minus_post_5s.high": 0.1}
+    assert results_page.verdict(rates, *rates) == "against"
+    assert results_page.verdict(rates | difference, *rates) == "undecided"
+
+
+def test_tables_stand_between_their_marks():
+    page = "above\n<!-- a -->\nold\n<!-- end of a -->\nbelow"
+    filled = results_page.fill(page, {"a": "| new |"})
+    assert filled == "above\n<!-- a -->\n| new |\n<!-- end of a -->\nbelow"
+    assert results_page.fill(filled, {"a": "| new |"}) == filled
+    with pytest.raises(ValueError, match="marks of b 0 times"):
+        results_page.fill(page, {"b": ""})
+    results = {
+        f"critic.joint_minus_{arm}_1s{end}": 0.1 for arm in ("none", "post", "pre") for end in ("", ".low", ".high")
+    }
+    assert "+10.00 (+10.00 to +10.00)" in results_page.differences_table(results)
+    assert "SSIM" not in results_page.differences_table(results)  # no table without its intervals

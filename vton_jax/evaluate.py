@@ -1,10 +1,11 @@
 """Evaluation: python -m vton_jax.evaluate --suite=mannequin --output=DIR
-            python -m vton_jax.evaluate --suite=ccp|ubc|pairs --data=DIR --output=DIR
+            python -m vton_jax.evaluate --suite=ccp|ubc|pairs|critic --data=DIR --output=DIR
 
 Writes DIR/results.json (a flat object, name to number; what was compared stands beside it as text) and DIR/report.html,
 and prints the table. Pictures enter as RGB alone; the truth only scores. `mannequin` shows people and garments of the
 catalogue's test split, and then known difficulties one at a time (`failures.*`); `ccp` the photos of Clothing
 Co-Parsing whose number ends in 3; `ubc` re-enacts real clips, and `pairs` dresses people in the garment that they wear.
+`critic` tells how often a small network takes an arm's results for real frames, a stand-in for the talk's user study.
 `--compare=OTHER/results.json` shows the differences to an earlier evaluation, and refuses where the protocols are not
 the same.
 
@@ -21,6 +22,7 @@ from absl import flags
 from vton_jax import (
     evaluation,
     evaluation_ccp,
+    evaluation_critic,
     evaluation_failures,
     evaluation_pairs,
     evaluation_ubc,
@@ -32,14 +34,14 @@ from vton_jax import (
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
-SUITES = ("mannequin", "ccp", "ubc", "pairs")
+SUITES = ("mannequin", "ccp", "ubc", "pairs", "critic")
 flags.DEFINE_enum("suite", "mannequin", SUITES, "What to evaluate on.")
 flags.DEFINE_string("output", "out/evaluation", "Folder for results.json and report.html.")
 flags.DEFINE_string(
     "data",
     None,
     "ccp: the folder with photos/, labels/ and labels.json. ubc: of clips NAME.mp4, with NAME_dwpose.npz where there "
-    "is one. pairs: with person/ and garment/, or image/ and cloth/.",
+    "is one. pairs: with person/ and garment/, or image/ and cloth/. critic: examples of python data/guides.py.",
 )
 flags.DEFINE_string(
     "ids", None, "ccp: a file that lists the photos' numbers, one a line, instead of those ending in 3."
@@ -58,6 +60,8 @@ flags.DEFINE_integer(
     "num_clip_frames", 24, "mannequin: frames of each of the two clip cases; ubc: of the runs for flicker (0: none).",
     lower_bound=0,
 )  # fmt: skip
+flags.DEFINE_integer("num_examples", 1120, "critic: at least so many examples, in whole files.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Seed of the cases; critic: of the first critic.")
 flags.DEFINE_integer(
     "num_failure_cases", 6, "mannequin: cases of each failure suite; a multiple of 12 is even over all (0: none).",
     lower_bound=0,
@@ -81,7 +85,12 @@ def main() -> None:
     output, started = Path(FLAGS.output), time.monotonic()
     earlier = read_earlier(FLAGS.compare) if FLAGS.compare else None
     if FLAGS.suite != "mannequin" and not FLAGS.data:
-        what = {"ccp": "of Clothing Co-Parsing", "ubc": "of clips", "pairs": "with people and garments"}[FLAGS.suite]
+        what = {
+            "ccp": "of Clothing Co-Parsing",
+            "ubc": "of clips",
+            "pairs": "with people and garments",
+            "critic": "of python data/guides.py",
+        }[FLAGS.suite]
         raise UserError(f"--suite={FLAGS.suite} needs --data=DIR, a folder {what}.")
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -109,6 +118,9 @@ def main() -> None:
         results, pictures, texts = suite.evaluate_pairs(
             FLAGS.data, FLAGS.pairs, FLAGS.weights, background=FLAGS.background, reader=FLAGS.parser
         )
+    elif FLAGS.suite == "critic":
+        suite = evaluation_critic
+        results, pictures, texts = suite.evaluate_critic(FLAGS.data, FLAGS.num_examples, FLAGS.weights, FLAGS.seed)
     else:
         suite = evaluation
         systems = {arm: try_on.TryOn(arm, FLAGS.weights) for arm in try_on.ARMS}

@@ -360,24 +360,29 @@ class TryOn:
         network, params, _, _ = _network("flow_refinement_cnn", FlowRefinementCNN, self._refinement_file)
         return functools.partial(network.apply, params)
 
+    @staticmethod
+    def _dress_labels(donor: Donor) -> jax.Array:
+        """The garment's labels [B, H, W], 0 elsewhere."""
+        labels = donor.layout.segmentation.astype(jnp.int32)
+        return jnp.where(dressing.garment_mask(labels, donor.garment_type), labels, 0)
+
     def _first_stage(self, params, donor: Donor, final, points, visible) -> dict:
         """ReMapCNN's outputs and the geometric flow, 'first_flow' with 'first_shown'; everything has an axis B."""
-        labels = donor.layout.segmentation.astype(jnp.int32)
-        dress_labels = jnp.where(dressing.garment_mask(labels, donor.garment_type), labels, 0)
+        labels, dress_labels = donor.layout.segmentation.astype(jnp.int32), self._dress_labels(donor)
         joints = donor.layout.keypoints, donor.layout.visible
         poses = (dressing.pose_map(*of, self.size) for of in (joints, (points, visible)))
         maps = (segmentation.one_hot(of) for of in (dress_labels, final.astype(jnp.int32)))
         out = self.re_map.apply(params, donor.image, *maps, *poses)
         first, shown = cylinder_flow.first_flow(final, points, visible, labels, *joints, donor.garment_type, donor.flat)
-        return out | {"first_flow": first, "first_shown": shown, "dress_labels": dress_labels}
+        return out | {"first_flow": first, "first_shown": shown}
 
-    def _remapped(self, params, donor: Donor, final, points, visible) -> dict:
-        """ReMapCNN's outputs with the flow as FlowRefinementCNN leaves it."""
-        out = self._first_stage(params, donor, final, points, visible)
-        joints = donor.layout.keypoints, donor.layout.visible
-        inputs = dressing.refinement_inputs(donor.image, out["dress_labels"], *joints, final, points, visible)
+    def _remapped(self, params, donor: Donor, final, points, visible, flows: dict | None) -> dict:
+        """ReMapCNN's outputs with the flow as FlowRefinementCNN leaves it; flows: see `dress`."""
+        out = self._first_stage(params, donor, final, points, visible) if flows is None else flows
+        dress_labels, joints = self._dress_labels(donor), (donor.layout.keypoints, donor.layout.visible)
+        inputs = dressing.refinement_inputs(donor.image, dress_labels, *joints, final, points, visible)
         refined = self._refinement(*inputs, *(out[n] for n in ("coarse_flow", "first_flow", "first_shown")))
-        s_dress = segmentation.one_hot(out["dress_labels"])
+        s_dress = segmentation.one_hot(dress_labels)
         return out | refined | dressing.follow(refined["coarse_flow"], out["mask"], donor.image, s_dress)
 
     @functools.cached_property
@@ -392,7 +397,7 @@ class TryOn:
 
     @functools.cached_property
     def _dress(self):
-        def dress(triple, re_map_params, user_image, user_labels, donor, final, pose_points, pose_visible):
+        def dress(triple, re_map_params, user_image, user_labels, donor, final, pose_points, pose_visible, flows=None):
             count = final.shape[0]
             spread = lambda a: jnp.broadcast_to(a, (count, *jnp.shape(a)))  # noqa: E731
             if donor.image.ndim == 3:
@@ -407,7 +412,7 @@ class TryOn:
             flow = jnp.zeros((count, *self.size, 2))
             given, s_given, re_map = donor.image, s_dress, None
             if self.arm != "none":
-                re_map = self._remapped(re_map_params, donor, final, pose_points, pose_visible)
+                re_map = self._remapped(re_map_params, donor, final, pose_points, pose_visible, flows)
                 flow = re_map["flow"]
                 if self.arm != "post":
                     placed = dressing.place_dress(re_map, donor.image, s_dress, garment_out)
@@ -421,20 +426,28 @@ class TryOn:
         return jax.jit(dress)
 
     def dress(
-        self, user_image: np.ndarray, user: Layout, donor: Donor, final: np.ndarray, poses: Layout, batch: int = 4
+        self,
+        user_image: np.ndarray,
+        user: Layout,
+        donor: Donor,
+        final: np.ndarray,
+        poses: Layout,
+        batch: int = 4,
+        flows: dict | None = None,
     ) -> "Dressed":
         """Paints final maps [T, H, W].
 
-        `user_image` is a float picture [H, W, 3]; user and donor may also carry a leading axis T.
+        `user_image` is a float picture [H, W, 3]; user and donor may also carry a leading axis T. `flows` is what the
+        method of that name gave for the same maps (leading axis T), where it is known already.
         """
         many = user_image.ndim == 4
 
         def part(frames):
-            final, points, visible, *rest = frames
+            final, points, visible, flows, *rest = frames
             who = rest if many else (user_image, user.segmentation, donor)
-            return self._dress(self._triple, self._re_map, *who, final, points, visible)
+            return self._dress(self._triple, self._re_map, *who, final, points, visible, flows)
 
-        frames = [final, poses.keypoints, poses.visible]
+        frames = [final, poses.keypoints, poses.visible, flows]
         if many:
             frames += [user_image, user.segmentation, donor]
         return self._in_batches(part, tuple(frames), batch)
