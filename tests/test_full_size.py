@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vton_jax import framing, full_size, keypoints, media, preserve, segmentation
+from vton_jax import framing, full_size, keypoints, media, preserve, segmentation, try_on
 from vton_jax.try_on import Donor, Dressed
 from vton_jax.types import Layout
 
@@ -147,6 +147,40 @@ def test_behind_a_person_who_left_lies_the_background():
     assert out.photo_share[20:50, 18:22].max() < 0.05  # at full size nothing of the old person returns
     without = preserve.compose(result, photo, None, final, keep)
     np.testing.assert_allclose(without.image, photo, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def read():
+    """The packaged person as the networks read it: (photo, layout)."""
+    photo = media.read_photo(ROOT / "vton_jax" / "samples" / "person.png")
+    layouts, _ = try_on.TryOn("none").read_people(photo[None])
+    return photo.astype(np.float32) / 255, Layout(
+        *(a[0] for a in (layouts.segmentation, layouts.keypoints, layouts.visible))
+    )
+
+
+def moved(layout, x, y):
+    return Layout(np.roll(layout.segmentation, (y, x), (0, 1)), layout.keypoints + np.float32([x, y]), layout.visible)
+
+
+def test_a_head_that_moves_without_turning_is_the_photos_own(read):
+    photo, user = read
+    pose = moved(user, 9, -4)
+    picture, share = preserve.carried_head(photo, user, pose, pose.segmentation)
+    head = segmentation.region(pose.segmentation, (ID["face"], ID["hair"]))
+    assert share[head].mean() > 0.7 and share[~head].max() == 0
+    truth = np.roll(photo, (-4, 9), (0, 1))
+    assert np.abs(picture - truth)[share > 0.5].mean() < 0.02 < np.abs(photo - truth)[share > 0.5].mean()
+    out = preserve.restore(flat_result(head.shape), photo, None, user, pose, pose.segmentation, 0)
+    assert np.abs(out.image - truth)[share > 0.9].mean() < 0.03
+
+
+def test_a_head_that_looks_elsewhere_is_not_carried(read):
+    photo, user = read
+    points, visible = keypoints.mirror(user.keypoints, user.visible, photo.shape[1])
+    behind = Layout(user.segmentation, np.where(points > 0, points, 0) * [-1, 1] + [photo.shape[1] - 1, 0], visible)
+    seen_from_behind = behind.replace(visible=behind.visible & ~np.isin(np.arange(18), [0, 14, 15]))
+    assert preserve.carried_head(photo, user, seen_from_behind, user.segmentation) is None
 
 
 # --- render.py -------------------------------------------------------------------------------------------------------
