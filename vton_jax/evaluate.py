@@ -66,7 +66,6 @@ flags.DEFINE_integer(
     "num_failure_cases", 6, "mannequin: cases of each failure suite; a multiple of 12 is even over all (0: none).",
     lower_bound=0,
 )  # fmt: skip
-flags.DEFINE_integer("seed", 0, "Seed of the cases.")
 flags.DEFINE_string("compare", None, "results.json of an earlier evaluation with the same protocol.")
 flags.DEFINE_string("weights", None, "Folder of other weights than the released ones.")
 
