@@ -60,7 +60,7 @@ def main() -> None:
     flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]
     donor = system.read_donor(garment, FLAGS.garment_type, flat)
     users, z_user = system.read_layouts(user_frame[None])
-    user = jax.tree.map(lambda a: a[0], users)
+    user = composition.split_dress(jax.tree.map(lambda a: a[0], users), donor.garment_type)
     poses, z_pose = system.read_layouts(pose_image[None])
     pose = jax.tree.map(lambda a: a[0], poses)
     for frame, where in ((user_frame, "the photo"), (pose_image, "the pose image")):

@@ -229,6 +229,21 @@ def test_resolve_garment_type():
         assert composition.garment_type_of(np.where(cloth, ID[name], 0), flat=True) == kind
 
 
+def test_half_an_outfit_leaves_the_other_half_of_a_dress():
+    labels, points = np.zeros((60, 40), np.uint8), np.zeros((18, 2), np.float32)
+    labels[10:50, 10:30] = ID["dress"]
+    points[[JOINTS["left-hip"], JOINTS["right-hip"]]] = [[24, 28], [16, 30]]
+    user = Layout(labels, points, np.ones(18, bool))
+    for kind in ("upper", "lower"):
+        halves = composition.split_dress(user, segmentation.GARMENT_TYPES.index(kind)).segmentation
+        assert (halves[10:29, 10:30] == ID["upper-clothes"]).all() and (halves[29:50, 10:30] == ID["skirt"]).all()
+        assert (halves[labels == 0] == 0).all()
+        assert int(composition.resolve_garment_type(halves, halves, kind)) == segmentation.GARMENT_TYPES.index(kind)
+    assert composition.split_dress(user, segmentation.GARMENT_TYPES.index("dress")) is user
+    unseen = user.replace(visible=np.zeros(18, bool))
+    assert {ID["upper-clothes"], ID["skirt"]} <= set(np.unique(composition.split_dress(unseen, 1).segmentation))
+
+
 def test_fill_unknown_is_the_nearest_label():
     rng = np.random.default_rng(3)
     coarse = rng.integers(0, 18, (24, 20)).astype(np.uint8)

@@ -84,6 +84,23 @@ def resolve_garment_type(user_map: jax.Array, donor_map: jax.Array, garment_type
     return jnp.where(whole, _TYPE_INDEX["dress"], garment_type_index(garment_type))
 
 
+def split_dress(user: Layout, garment_type: int) -> Layout:
+    """The user's layout [H, W] for a garment that covers one half: a dress becomes a top and a skirt, cut at the hips.
+
+    Else the half of the dress that stays would be gone, since a coarse map takes nobody's half a dress. NumPy.
+    """
+    labels = np.asarray(user.segmentation)
+    dress = segmentation.region(labels, DRESS)
+    if int(garment_type) == _TYPE_INDEX["dress"] or not dress.any():
+        return user
+    rows = np.flatnonzero(dress.any(1))
+    hips = [JOINTS[name] for name in ("left-hip", "right-hip")]
+    seen = [np.asarray(user.keypoints)[joint, 1] for joint in hips if np.asarray(user.visible)[joint]]
+    cut = np.mean(seen) if seen else rows[0] + 0.45 * (rows[-1] - rows[0])
+    halves = np.where(np.arange(len(labels))[:, None] < cut, ID["upper-clothes"], ID["skirt"])
+    return user.replace(segmentation=np.where(dress, halves, labels).astype(np.uint8))
+
+
 # Steps 1 to 6: the pose image's layout, with the user's head and without the pose person's clothes.
 
 

@@ -462,6 +462,7 @@ class TryOn:
         background: one of `preserve.BACKGROUNDS`. Raises: UserError where no person is found.
         """
         user, z_user = self.read_user(user_frame)
+        user = composition.split_dress(user, donor.garment_type)
         poses, z_pose = self.read_poses(pose_frames)
         user_image = user_frame.astype(np.float32) / 255
         behind = preserve.backdrop(user_image, np.asarray(user.segmentation)) if background == "inpaint" else None
