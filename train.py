@@ -212,7 +212,7 @@ def main() -> None:
             distributed.say(f"resumed at step {int(state.step)} from {saved.folder}")
         first_step = step = int(state.step)
         if first:
-            flag_utils.write_flags(workdir / "flags.txt")
+            flag_utils.write_flags(workdir / "flags.txt", first_step, run_guard.code_version())
         writer = metric_writer.MetricWriter(workdir, first_step) if first else metric_writer.NoWriter()
         closing.callback(writer.close)
         progress = metric_writer.Progress(FLAGS.num_steps, first_step, silent=not first)

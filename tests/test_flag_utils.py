@@ -116,6 +116,22 @@ def test_written_flags_repeat_the_run(tmp_path):
     assert parsed(f"--flagfile={tmp_path / 'flags.txt'}") == first
 
 
+def test_flags_that_change_are_kept(tmp_path):
+    """A run that goes on with other flags says from which step on; the same flags again leave one file."""
+    path = tmp_path / "flags.txt"
+    parsed("--weight=0.25")
+    flag_utils.write_flags(path, 0, "commit 1")
+    flag_utils.write_flags(path, 5, "commit 2")
+    assert list(tmp_path.iterdir()) == [path] and path.read_text().startswith("# step 5: commit 2\n")
+    FLAGS.unparse_flags()
+    parsed("--weight=0.5")
+    flag_utils.write_flags(path, 9, "commit 3")
+    assert "--weight=0.5\n" in path.read_text()
+    kept = (tmp_path / "flags_before_step_9.txt").read_text()
+    assert "--weight=0.25\n" in kept and kept.startswith("# step 5: commit 2\n")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_entry_points_exit_with_2_and_one_line():
     program = (
         "from absl import flags\nfrom vton_jax import errors, flag_utils\n"

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -93,8 +94,9 @@ def test_max_seconds_stops_cleanly_and_finishes(train):
 
 def test_pictures_and_flags_file(train):
     workdir = train("--num_steps=2", "--pictures_every=1", "--size=64x48", "--dtype=bfloat16")
-    assert "--size=64x48\n" in (workdir / "flags.txt").read_text()
-    assert "logtostderr" not in (workdir / "flags.txt").read_text()
+    written = (workdir / "flags.txt").read_text()
+    assert "--size=64x48\n" in written and "logtostderr" not in written
+    assert re.match(r"# step 0: vton-jax( \S+)?, (commit [0-9a-f]{12}\S*, )?jax \d", written)
     assert list(workdir.glob("events.*")) or list(workdir.glob("pictures/*.png"))
     kernels = jax.tree.leaves(saved_state(workdir, 2)["params"])  # networks compute in bfloat16, parameters do not
     assert {kernel.dtype for kernel in kernels} == {np.dtype("float32")}

@@ -258,8 +258,11 @@ def our_flags() -> list[str]:
     return sorted(set(names))
 
 
-def write_flags(path) -> None:
-    """Writes our flags as a flagfile that repeats the run."""
+def write_flags(path, step: int = 0, about: str = "") -> None:
+    """Writes our flags as a flagfile that repeats the run, headed by `about` (what runs it) as a comment.
+
+    A file already there that says other flags is kept as NAME_before_step_STEP.txt: the run has changed from there on.
+    """
     lines = []
     for name in our_flags():
         value = FLAGS[name].value
@@ -267,8 +270,17 @@ def write_flags(path) -> None:
             lines.append(f"--{name}={str(value).lower()}")
         elif value is not None:
             lines.append(f"--{name}={','.join(map(str, value)) if _plain_list(name) else format_value(value)}")
-    temporary = epath.Path(f"{path}.tmp")
-    temporary.write_text("\n".join(lines) + "\n")
+    path = epath.Path(path)
+    if path.exists():
+        earlier = path.read_text()
+        if [line for line in earlier.splitlines() if not line.startswith("#")] != lines:
+            _replace(path.with_name(f"{path.stem}_before_step_{step}{path.suffix}"), earlier)
+    _replace(path, "".join(f"{line}\n" for line in [f"# step {step}: {about}", *lines]))
+
+
+def _replace(path: epath.Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
     temporary.replace(path)
 
 

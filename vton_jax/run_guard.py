@@ -6,9 +6,12 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 import uuid
+from importlib import metadata
+from pathlib import Path
 
 import jax
 from etils import epath
@@ -22,6 +25,22 @@ DEAD_AFTER = 35.0  # seconds without one
 def is_remote(path) -> bool:
     """Whether a path is of a bucket (gs://, s3://) rather than of a file system."""
     return "://" in os.fspath(path)
+
+
+def code_version() -> str:
+    """What runs here, for the notes of a run: 'vton-jax 0.1.0, commit 0123456789ab, jax 0.10.2, 8 x cpu'.
+
+    The commit ends in -dirty where files differ from it, and is left out where the code is no checkout.
+    """
+    words, root = ["vton-jax"], Path(__file__).resolve().parents[1]
+    with contextlib.suppress(metadata.PackageNotFoundError):  # run from its folder, without being installed
+        words[0] += f" {metadata.version('vton-jax')}"
+    if (root / ".git").exists():
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+            words.append(f"commit {found.stdout.strip()}")
+    return ", ".join([*words, f"jax {jax.__version__}", f"{jax.device_count()} x {jax.devices()[0].device_kind}"])
 
 
 class WorkdirLock:
