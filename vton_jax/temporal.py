@@ -2,7 +2,7 @@
 
 `gaussian` averages neighbouring frames where they stand: it calms flicker and leaves ghosts of moving edges. `motion`
 moves what it has seen so far along the optical flow to the next frame (DIS flow, OpenCV) and trusts it only where the
-two frames then agree, so that moving edges stay single.
+two frames then agree, and no further than the colours around, so that moving edges stay single.
 """
 
 import itertools
@@ -42,23 +42,27 @@ def moved(source: np.ndarray, flow: np.ndarray) -> np.ndarray:
     return cv2.remap(source.astype(np.float32), *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def motion(frames: np.ndarray, keep: float = 0.9, tolerance: float = 0.15) -> np.ndarray:
+def motion(frames: np.ndarray, keep: float = 0.9, tolerance: float = 0.3, leeway: float = 0.03) -> np.ndarray:
     """A recursive average that follows the motion, run forwards and backwards, so that it lags neither way.
 
     Each frame is mixed with the filtered one before it, moved onto it, whose share is `keep` where the unfiltered two
-    agree: times exp(-(difference / tolerance)²), the difference smoothed over 5 pixels.
+    agree: times exp(-(difference / tolerance)²). What is mixed in is first brought within the range of the frame's own
+    3x3 pixels there, and `leeway` beyond it: this is what keeps ghosts away (Karis, "High-quality temporal
+    supersampling", SIGGRAPH 2014 courses).
     """
     frames = np.asarray(frames, np.float32)
-    return np.clip((_recursive(frames, keep, tolerance) + _recursive(frames[::-1], keep, tolerance)[::-1]) / 2, 0, 1)
+    there, back = (_recursive(f, keep, tolerance, leeway) for f in (frames, frames[::-1]))
+    return np.clip((there + back[::-1]) / 2, 0, 1)
 
 
-def _recursive(frames: np.ndarray, keep: float, tolerance: float) -> np.ndarray:
-    out = [frames[0]]
+def _recursive(frames: np.ndarray, keep: float, tolerance: float, leeway: float) -> np.ndarray:
+    out, window = [frames[0]], np.ones((3, 3), np.uint8)
     for before, frame in itertools.pairwise(frames):
         flow = optical_flow(before, frame)
-        difference = cv2.blur(np.abs(moved(before, flow) - frame).mean(-1), (5, 5))[..., None]
+        difference = np.abs(moved(before, flow) - frame).mean(-1, keepdims=True)
         share = keep * np.exp(-np.square(difference / tolerance))
-        out.append((1 - share) * frame + share * moved(out[-1], flow))
+        seen = np.clip(moved(out[-1], flow), cv2.erode(frame, window) - leeway, cv2.dilate(frame, window) + leeway)
+        out.append((1 - share) * frame + share * seen)
     return np.stack(out)
 
 
