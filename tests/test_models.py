@@ -105,7 +105,7 @@ CASES = {
         lambda size, dtype: parser_cnn.ParserCNN(dtype=dtype),
         ("parser_cnn",),
         lambda size: (pictures(size),),
-        lambda size: {"segmentation": (2, *half(size), 18)},
+        lambda size: {"segmentation": (2, *size, 18)},
         lambda out, size: parser_cnn.loss(out, labels(size)),
         parser_cnn.LOSS_WEIGHTS,
     ),
@@ -263,22 +263,22 @@ def test_the_parsers_loss_leaves_unknown_pixels_out():
     """Whatever the network says there: the value is that of the rest, and no gradient comes from there."""
     truth = np.array(labels(SMALL))
     truth[:, :32] = segmentation.UNKNOWN
-    logits = jnp.asarray(np.random.default_rng(3).normal(size=(2, *half(SMALL), 18)), jnp.float32)
+    logits = jnp.asarray(np.random.default_rng(3).normal(size=(2, *SMALL, 18)), jnp.float32)
 
     def value(logits):
         terms = parser_cnn.loss({"segmentation": logits}, jnp.asarray(truth))
         return sum(terms.values())
 
-    other = logits.at[:, :16].add(5.0)
+    other = logits.at[:, :32].add(5.0)
     gradient = jax.grad(value)(logits)
     np.testing.assert_allclose(value(logits), value(other), rtol=1e-6)
-    assert not gradient[:, :16].any() and gradient[:, 16:].any()
+    assert not gradient[:, :32].any() and gradient[:, 32:].any()
 
 
 def test_the_parsers_dice_is_zero_for_the_truth_and_near_one_for_its_opposite():
-    truth = jnp.repeat(jnp.repeat(labels(half(SMALL)) % 2, 2, 1), 2, 2)  # two labels, in blocks of the logits' stride
+    truth = labels(SMALL) % 2  # two labels
     for given, least, most in ((truth, 0.0, 0.01), (1 - truth, 0.98, 1.0)):
-        logits = 30 * segmentation.one_hot(given[:, ::2, ::2])
+        logits = 30 * segmentation.one_hot(given)
         assert least <= parser_cnn.loss({"segmentation": logits}, truth)["dice"] <= most
 
 

@@ -13,7 +13,7 @@ from vton_jax import framing, input_pipeline, segmentation
 from vton_jax.errors import UserError
 
 HEIGHT = 384  # of the photos held in memory: half as much again as the network's 256, for close views
-MANNEQUINS = 96  # frames of the catalogue among the photos (about a tenth with CCP), so that both can be read
+MANNEQUINS = 240  # frames of the catalogue among the photos (about a quarter with CCP), so that both can be read
 
 
 def photo_batches(

@@ -13,7 +13,7 @@ import numpy as np
 
 from vton_jax.annotators.photo_parser import PhotoParser
 
-_LAYERS = tuple(f"ConvBlock_{i}" for i in range(4))  # the encoder's, at strides 4, 8, 16 and 32
+_LAYERS = tuple(f"ConvBlock_{i}" for i in range(1, 5))  # the encoder's, at strides 4, 8, 16 and 32
 _BATCH = 4
 
 
