@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from vton_jax import composition, flag_utils, framing, media, try_on, visualize
+from vton_jax import composition, flag_utils, media, staging, try_on, visualize
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -56,9 +56,12 @@ def main() -> None:
     pictures = photo, media.read_photo(FLAGS.garment or SAMPLES / "garment.png"), pose_frame(photo)
     media.require_writable(output / "error.csv")
     system = try_on.TryOn("none", FLAGS.weights, try_on.choose_parser(FLAGS.parser, FLAGS.person))
-    user_frame, garment, pose_image = (framing.fit(picture, system.size)[0] for picture in pictures)
-    flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]
-    donor = system.read_donor(garment, FLAGS.garment_type, flat)
+    stage = staging.Stage(flat={"auto": None, "flat": True, "person": False}[FLAGS.garment_is])
+    if FLAGS.person:
+        stage = staging.set_stage(system, *pictures[:2], stage.flat, [pictures[2]])
+    places = stage.person, stage.garment, stage.poses
+    user_frame, garment, pose_image = (p.bring(one, system.size) for p, one in zip(places, pictures, strict=True))
+    donor = system.read_donor(garment, FLAGS.garment_type, stage.flat)
     users, z_user = system.read_layouts(user_frame[None])
     user = composition.split_dress(jax.tree.map(lambda a: a[0], users), donor.garment_type)
     poses, z_pose = system.read_layouts(pose_image[None])

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from vton_jax import flag_utils, framing, full_size, media, preserve, temporal, try_on, visualize
+from vton_jax import flag_utils, framing, full_size, media, preserve, staging, temporal, try_on, visualize
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -24,7 +24,9 @@ flags.DEFINE_string("garment", None, "Picture of the garment: laid flat, or worn
 flags.DEFINE_string("pose", None, "Photo or clip of the poses. Default: the sample's clip, or the person's own pose.")
 flags.DEFINE_string("output", "out/tryon.mp4", "The clip to write (.mp4); the contact sheet lies beside it as .png.")
 flags.DEFINE_integer("num_frames", 48, "Frames at most.", lower_bound=1)
-flags.DEFINE_enum("remap", "joint", try_on.ARMS, "ReMapCNN: not at all, after, before, or trained jointly.")
+flags.DEFINE_enum("remap", "auto", ("auto", *try_on.ARMS),
+                  "ReMapCNN: not at all, after, before, or trained jointly; auto: after for a --person of one's own, "
+                  "where it keeps patterns best, and jointly for the sample.")  # fmt: skip
 flags.DEFINE_enum("temporal_filter", "motion", temporal.FILTERS, "How the clip is smoothed over time.")
 flags.DEFINE_enum("garment_type", "auto", ("auto", "upper", "lower", "dress"),
                   "What is exchanged; auto: a flat garment's own kind, a worn one's whole outfit.")  # fmt: skip
@@ -32,23 +34,27 @@ flags.DEFINE_enum("garment_is", "auto", ("auto", "flat", "person"), "How the gar
 flags.DEFINE_enum("background", "inpaint", preserve.BACKGROUNDS,
                   "Behind the person: the photo's background, filled in, or what the networks leave.")  # fmt: skip
 flags.DEFINE_enum("parser", "auto", ("auto", *try_on.PARSERS), try_on.PARSER_HELP)
+flags.DEFINE_enum("framing", "auto", ("auto", "photo", "pose"), staging.FRAMING_HELP)
 flags.DEFINE_string("output_size", None, "HEIGHTxWIDTH of the clip, or photo: as the photo. Default: the networks'.")
 flags.DEFINE_string("weights", None, "Folder of other weights than the released ones.")
 STILL_RATE = 15  # frames a second of a clip whose pose is a photo
 
 
-def sheet(user: np.ndarray, garment: np.ndarray, poses: np.ndarray, results: list[try_on.Result], clip) -> np.ndarray:
-    """The contact sheet: inputs in the first row, then a row for each of six frames at most."""
+def sheet(
+    views: full_size.Views, donor: try_on.Donor, poses: np.ndarray, results: list[try_on.Result], clip
+) -> np.ndarray:
+    """The contact sheet: inputs in the first row, then a row for each of six frames at most, as the clip shows them."""
     chosen = np.unique(np.linspace(0, len(results) - 1, min(6, len(results))).round().astype(int))
-    rows = [[user, garment, None, None, None]]
-    for index in chosen:
+    rows = [[views.person, visualize.to_uint8(donor.image), None, None, None]]
+    shown = views.show(clip[chosen], [results[index] for index in chosen], donor)
+    for index, picture in zip(chosen, shown, strict=True):
         result = results[index]
         rows.append(
             [
                 poses[index],
                 *map(visualize.colour_segmentation, (result.target.coarse, result.target.final)),
                 visualize.colour_flow(result.dressed.flow),
-                visualize.to_uint8(clip[index]),
+                visualize.to_uint8(framing.resize(picture, views.person.shape[:2])),
             ]
         )
     titles = ["user and garment", *(f"frame {i}" for i in chosen)]
@@ -80,33 +86,35 @@ def main() -> None:
     if FLAGS.pose or not FLAGS.person:
         frames, rate = media.read_frames(Path(FLAGS.pose or SAMPLES / "pose.mp4"), FLAGS.num_frames)
     media.require_writable(output)
-    system = try_on.TryOn(FLAGS.remap, FLAGS.weights, try_on.choose_parser(FLAGS.parser, FLAGS.person))
-    # The networks see the shrunk canvas itself, so that both show the same to a fraction of a pixel.
-    size = system.size if FLAGS.output_size is None else full_size.canvas_for(system.size, wanted, photo.shape[:2])
-    canvases, places = zip(*(framing.fit(image, size) for image in (photo, picture)), strict=True)
-    user_frame, garment_frame = (framing.resize(canvas, system.size) for canvas in canvases)
-    pose_frames = np.stack([framing.fit(frame, system.size)[0] for frame in frames])
+    arm = FLAGS.remap if FLAGS.remap != "auto" else "post" if FLAGS.person else "joint"
+    system = try_on.TryOn(arm, FLAGS.weights, try_on.choose_parser(FLAGS.parser, FLAGS.person))
     flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]
-    donor = system.read_donor(garment_frame, FLAGS.garment_type, flat)
+    stage = staging.Stage(flat=flat)
+    if FLAGS.framing == "photo" or (FLAGS.framing == "auto" and FLAGS.person):
+        stage = staging.set_stage(system, photo, picture, flat, frames)
+    if stage.cut:
+        print(f"{person.name} does not show the whole person: what is missing is made up below it", file=sys.stderr)
+    size = system.size
+    if FLAGS.output_size is not None:
+        size = full_size.canvas_for(system.size, wanted, photo.shape[:2])
+    views = full_size.Views(stage, photo, picture, system.size, size)
+    pose_frames = np.stack([stage.poses.bring(frame, system.size) for frame in frames])
+    donor = system.read_donor(views.garment, FLAGS.garment_type, stage.flat)
     kind = try_on.segmentation.GARMENT_TYPES[int(donor.garment_type)]
     print(f"{garment.name}: {'laid flat' if donor.flat else 'worn'}, exchanging '{kind}'; {len(pose_frames)} frames, "
-          f"arm '{FLAGS.remap}'", file=sys.stderr)  # fmt: skip
+          f"arm '{arm}'", file=sys.stderr)  # fmt: skip
 
     from tqdm import tqdm
 
-    results = system.clip(user_frame, donor, pose_frames, FLAGS.background)
+    results = system.clip(views.person, donor, pose_frames, FLAGS.background)
     results = list(tqdm(results, total=len(pose_frames), unit="frame", desc="try-on"))
     clip = temporal.apply(FLAGS.temporal_filter, np.stack([result.image for result in results]))
-    overview = sheet(user_frame, visualize.to_uint8(donor.image), pose_frames, results, clip)
-    media.write_image(output.with_suffix(".png"), overview)
-    if FLAGS.output_size is not None:
-        photos = user_frame.astype(np.float32) / 255, canvases[0].astype(np.float32) / 255
-        dresses = donor.image, full_size.dress_picture(donor, canvases[1])
-        large = (
-            np.asarray(full_size.enlarge(frame, result.dressed, photos, dresses))
-            for frame, result in zip(clip, results, strict=True)
-        )
-        clip = (framing.fit(frame, wanted)[0] if wanted else places[0].restore(frame) for frame in large)
+    media.write_image(output.with_suffix(".png"), sheet(views, donor, pose_frames, results, clip))
+    clip = views.show(clip, results, donor)
+    if wanted:
+        clip = (framing.fit(frame, wanted)[0] for frame in clip)
+    elif FLAGS.output_size is not None:
+        clip = map(framing.fit(photo, size)[1].restore, clip)
     media.write_video(output, (visualize.to_uint8(frame) for frame in clip), rate or STILL_RATE)
     print(f"wrote {output} ({len(results)} frames) and {output.with_suffix('.png')} in "
           f"{time.monotonic() - started:.0f} s on {jax.devices()[0].platform}", file=sys.stderr)  # fmt: skip

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vton_jax import framing, full_size, keypoints, media, preserve, segmentation, try_on
+from vton_jax import framing, full_size, keypoints, media, preserve, segmentation, staging, try_on
 from vton_jax.try_on import Donor, Dressed
 from vton_jax.types import Layout
 
@@ -60,6 +61,33 @@ def test_canvases_have_the_networks_shape():
     assert full_size.canvas_for((256, 192), (1024, 1024), (10, 10)) == (1024, 768)
     assert full_size.canvas_for((256, 192), None, (600, 600)) == (800, 600)
     assert full_size.canvas_for((256, 192), None, (60, 60)) == (256, 192)  # never below the networks
+
+
+def views(place, size=LARGE):
+    """A photo of noise at its place; how it is shown where all is copied from it; and the frame that it is read from."""
+    photo = np.round(letters() * 255).astype(np.uint8)
+    seen = full_size.Views(staging.Stage(person=place), photo, photo, SMALL, size)
+    result = types.SimpleNamespace(dressed=dressed(1, 0))
+    labels = np.zeros(SMALL, np.uint8)
+    donor = Donor(np.ones((*SMALL, 3), np.float32), Layout(labels, None, None), np.int32(0), np.bool_(True))
+    return seen, lambda frame: next(seen.show(frame[None], [result], donor)), seen.person.astype(np.float32) / 255
+
+
+def test_a_photo_that_nobody_moved_is_shown_as_it_is():
+    _, show, frame = views(staging.Place(), SMALL)
+    np.testing.assert_array_equal(show(frame), frame)
+    _, show, frame = views(staging.Place())
+    np.testing.assert_allclose(show(frame), letters(), atol=0.003)
+
+
+@pytest.mark.parametrize("place", [staging.Place(0.6, (0.2, 0.05)), staging.Place(1.5, (-0.3, -0.1))])
+def test_a_photo_on_its_stage_comes_back_with_its_print(place):
+    """Shrunk to be read it is put back from a canvas of its own; enlarged, it stays the photo's beyond the frame."""
+    seen, show, frame = views(place)
+    assert seen.person.shape == (*SMALL, 3)
+    inner = np.abs(show(frame) - letters())[4:-4, 4:-4]
+    naive = np.abs(framing.resize(frame, LARGE) - letters())[4:-4, 4:-4]
+    assert inner.mean() < 0.6 * naive.mean()
 
 
 def test_the_large_garment_is_white_around():

@@ -5,16 +5,23 @@ float [H, W, 3] in [0, 1]. What the networks paint is enlarged; what they copy, 
 donor's picture along the flow, regains the detail that shrinking took. At the networks' own size nothing changes.
 """
 
+from collections.abc import Iterable, Iterator
+
 import jax
 import numpy as np
 
-from vton_jax import framing, geometry, segmentation, try_on
+from vton_jax import framing, geometry, segmentation, staging, try_on
 
 
-def canvas_for(network: tuple[int, int], output: tuple[int, int] | None, photo: tuple[int, int]) -> tuple[int, int]:
-    """The canvas for an output size, the largest within it; for None, one that holds the photo pixel by pixel."""
+def canvas_for(
+    network: tuple[int, int], output: tuple[int, int] | None, photo: tuple[int, int], share: float = 1.0
+) -> tuple[int, int]:
+    """The canvas for an output size, the largest within it; for None, one that holds the photo pixel by pixel.
+
+    share: of the canvas that the output shows (`framing.fit`).
+    """
     pick, size = (min, output) if output else (max, photo)
-    factor = max(1.0, pick(size[0] / network[0], size[1] / network[1]))
+    factor = max(1.0, pick(size[0] / network[0], size[1] / network[1]) / share)
     return round(network[0] * factor), round(network[1] * factor)
 
 
@@ -44,3 +51,42 @@ def enlarge(
     dress_detail = geometry.warp(dress[1], flow) - grow(geometry.warp(dress[0], result.flow))
     out = grow(image) + grow(result.photo_share[..., None]) * (photo[1] - grow(photo[0]))
     return (out + grow(result.dress_share[..., None]) * dress_detail).clip(0, 1)
+
+
+class Views:
+    """A photo and a garment's picture, uint8, on their stage at the networks' size and at the canvas's.
+
+    Args: network: the networks' size. size: of the fitted photo, as which results are shown; a multiple of `network`.
+    Attributes: `person` and `garment`, uint8 [H, W, 3] of the networks' size.
+    """
+
+    def __init__(
+        self,
+        stage: staging.Stage,
+        photo: np.ndarray,
+        garment: np.ndarray,
+        network: tuple[int, int],
+        size: tuple[int, int],
+    ):
+        self.place, self.photo, self.size = stage.person, photo, size
+        # What is shrunk to be read is put back enlarged: then it is worth a canvas of its own.
+        canvas = canvas_for(network, size, size, min(stage.person.scale, 1.0))
+        self._canvases = stage.person.bring(photo, canvas), stage.garment.bring(garment, canvas)
+        # The networks see the shrunk canvas itself, so that both show the same to a fraction of a pixel.
+        self.person, self.garment = (framing.resize(one, network) for one in self._canvases)
+
+    def show(self, frames: np.ndarray, results: Iterable[try_on.Result], donor: try_on.Donor) -> Iterator[np.ndarray]:
+        """Frames [T, h, w, 3] of the networks' size -> the same at `size`, put back into the photo: float [H, W, 3].
+
+        Args: frames: pictures of the results, perhaps filtered over time. donor: read from `garment`.
+        """
+        canvas = self._canvases[0].shape[:2]
+        photos = self.person.astype(np.float32) / 255, self._canvases[0].astype(np.float32) / 255
+        dresses = donor.image, dress_picture(donor, self._canvases[1])
+        fitted = framing.fit(self.photo, canvas)[0].astype(np.float32) / 255
+        for frame, result in zip(frames, results, strict=True):
+            if canvas != self.person.shape[:2]:
+                frame = np.asarray(enlarge(frame, result.dressed, photos, dresses))
+            if self.place != staging.Place():
+                frame = framing.resize(self.place.put_back(frame, fitted), self.size)
+            yield frame

@@ -15,7 +15,7 @@ from vton_jax.types import Layout
 
 BACKGROUNDS = ("inpaint", "network")
 STILL, MOVED = 0.015, 0.035  # of the person's height: joints that move less stand still, those that move more do not
-SAME_TURN, OTHER_TURN = 15.0, 35.0  # degrees between two heads' turns: the user's head is carried along, or is not
+SAME_TURN, OTHER_TURN = 30.0, 60.0  # degrees between two people's turns: the user's head is carried along, or is not
 _SOFT = 1.2  # pixels, sigma of every edge
 _HALO = 2  # pixels around the person in the photo that are not trusted to be background
 _HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
@@ -102,7 +102,9 @@ def carried_head(
     """
     size = final.shape
     own, there = (jax.device_get(_body(one.keypoints, one.visible, size)) for one in (user, pose))
-    angle = np.degrees(np.arccos(np.clip(np.dot(own.head_turn, there.head_turn), -1, 1)))
+    # Of two measures, the smaller: heads are small, and turn with the trunk more often than their joints are read well.
+    cosine = max(np.dot(own.head_turn, there.head_turn), np.dot(own.turn, there.turn))
+    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
     trust = np.clip((OTHER_TURN - angle) / (OTHER_TURN - SAME_TURN), 0, 1)
     if trust == 0:
         return None

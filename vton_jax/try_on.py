@@ -13,7 +13,6 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,8 +20,6 @@ import optax
 
 from vton_jax import (
     composition,
-    cylinder_flow,
-    dressing,
     garment_landmarks,
     geometry,
     inversion,
@@ -34,15 +31,12 @@ from vton_jax import (
 from vton_jax.annotators.photo_parser import PhotoParser
 from vton_jax.errors import UserError
 from vton_jax.models import latent_prior_cnn
-from vton_jax.models.flow_refinement_cnn import FlowRefinementCNN
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.multi_path_cnn import POSE_SIGMA, MultiPathCNN
-from vton_jax.models.re_map_cnn import ReMapCNN
-from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
+from vton_jax.painting import ARMS, LEAST_GARMENT, Donor, Dressed, Painter, in_batches, load_network
 from vton_jax.types import Layout
 
-ARMS = ("none", "post", "pre", "joint")
 PARSERS = ("multi_path", "photo")
 PARSER_HELP = (
     "What labels people: photo (ParserCNN, which has learned from photos of real people) or multi_path (MultiPathCNN, "
@@ -53,26 +47,6 @@ PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
 LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
 CHUNK = 4  # frames of a clip that are painted in one batch
 FIRST_ITERATIONS, NEXT_ITERATIONS = 60, 10  # for a first frame, and for one that starts from the frame before
-
-
-@flax.struct.dataclass
-class Donor:
-    """A garment to be put on: its picture with everything else white, its layout, and what it is."""
-
-    image: jax.Array  # float [H, W, 3], I'_donor
-    layout: Layout  # the whole picture's layout
-    garment_type: jax.Array  # int32 [], index in segmentation.GARMENT_TYPES
-    flat: jax.Array  # bool []
-
-
-@flax.struct.dataclass
-class Dressed:
-    """What the networks of an arm make of final maps, and where it comes from."""
-
-    image: jax.Array  # float [T, H, W, 3] in [0, 1]
-    flow: jax.Array  # float [T, H, W, 2], zero in the arm `none`
-    photo_share: jax.Array  # float [T, H, W], how much of each pixel is copied from the photo at its place
-    dress_share: jax.Array  # float [T, H, W], how much of it is the donor's picture, warped by `flow`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,14 +72,7 @@ class Result:
         return self.dressed.image
 
 
-def _network(name: str, module, path: Path | None = None):
-    params, settings, extra = weights.load(path or weights.released(name), name.removesuffix("_joint"))
-    names = {field.name for field in dataclasses.fields(module)} - {"parent", "name"}
-    known = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in names}
-    return module(**known), params, extra, settings
-
-
-class TryOn:
+class TryOn(Painter):
     """The released networks of one arm, compiled on first use.
 
     Args: arm: one of `ARMS`. folder: where the weights lie (default: the released ones). parser: what labels people in
@@ -118,24 +85,17 @@ class TryOn:
             raise UserError(f"--parser={parser} is none of {', '.join(PARSERS)}.")
         if arm not in ARMS:
             raise UserError(f"--remap={arm} is none of {', '.join(ARMS)}.")
-        self.arm = arm
         at = lambda name: Path(folder) / f"{name}.safetensors" if folder else weights.released(name)  # noqa: E731
-        self.multi_path, self._multi_path, extra, settings = _network(
+        self.multi_path, self._multi_path, extra, settings = load_network(
             "multi_path_cnn", MultiPathCNN, at("multi_path_cnn")
         )
         self.size = tuple(settings["size"])
-        self.garment_cnn, self._garment, _, settings = _network("garment_cnn", GarmentCNN, at("garment_cnn"))
+        self.garment_cnn, self._garment, _, settings = load_network("garment_cnn", GarmentCNN, at("garment_cnn"))
         self._garment_size = tuple(settings["size"])
-        base = {"none": "none", "post": "none", "pre": "pre", "joint": "joint"}[arm]
-        name = f"triple_guided_cnn_{base}"
-        self.triple_guided, self._triple, _, _ = _network("triple_guided_cnn", TripleGuidedCNN, at(name))
-        self.re_map, self._re_map = None, None
-        if arm != "none":
-            self.re_map, self._re_map, _, _ = _network("re_map_cnn", ReMapCNN, at("re_map_cnn"))
-            self._refinement_file = at("flow_refinement_cnn_joint" if arm == "joint" else "flow_refinement_cnn")
+        super().__init__(arm, at, self.size)
         self._whiten, self._colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
         self._prior_file = at("latent_prior_cnn")
-        self._parser = PhotoParser(at("parser_cnn")) if parser == "photo" else None
+        self.photo_parser = PhotoParser(at("parser_cnn")) if parser == "photo" else None
         self._small = (self.size[0] // 2, self.size[1] // 2)
         self._optimizer = optax.adam(LEARNING_RATE, b1=0.8, b2=0.95)
         loss = inversion.layout_loss(self._decode, self._whiten, PRIOR_WEIGHT, POSE_WEIGHT)
@@ -161,13 +121,13 @@ class TryOn:
 
     def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray]:
         """The forward procedure on frames [T, H, W, 3]: layouts [T] and latents [T, N]; `smoothed` shows these."""
-        return self._in_batches(lambda part: self._forward(self._multi_path, part), np.asarray(frames), batch)
+        return in_batches(lambda part: self._forward(self._multi_path, part), np.asarray(frames), batch)
 
     def read_layouts(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
         """`read_people`, with the labels of the parser that was asked for: what is visible is read sharply."""
         layouts, z = self.read_people(frames)
-        if self._parser is not None:
-            layouts = layouts.replace(segmentation=self._parser.parse(np.asarray(frames))[0])
+        if self.photo_parser is not None:
+            layouts = layouts.replace(segmentation=self.photo_parser.parse(np.asarray(frames))[0])
         return layouts, z
 
     @functools.cached_property
@@ -177,23 +137,12 @@ class TryOn:
 
     def latents(self, frames: np.ndarray, batch: int = 8) -> np.ndarray:
         """The latents [T, N] alone of frames [T, H, W, 3]."""
-        return self._in_batches(lambda part: self._encode(self._multi_path, part), np.asarray(frames), batch)
+        return in_batches(lambda part: self._encode(self._multi_path, part), np.asarray(frames), batch)
 
     @functools.cached_property
     def smoothed(self):
         """Latents [T, N] -> the smoothed pictures of the forward procedure, float [T, H, W, 3]."""
         return jax.jit(lambda z: self._decode(z, ("image",))["image"])
-
-    @staticmethod
-    def _in_batches(function, frames, batch):
-        """Equal batches, the last one padded, so that one compiled program serves all."""
-        count = len(jax.tree.leaves(frames)[0])
-        batch = min(batch, count)
-        parts = []
-        for first in range(0, count, batch):
-            index = np.minimum(np.arange(first, first + batch), count - 1)
-            parts.append(jax.device_get(function(jax.tree.map(lambda a, i=index: a[i], frames))))
-        return jax.tree.map(lambda *a: np.concatenate(a)[:count], *parts)
 
     @functools.cached_property
     def _read_flat(self):
@@ -239,7 +188,7 @@ class TryOn:
             kind = composition.garment_type_of(layout.segmentation, False)
         chosen = kind if garment_type == "auto" else garment_type
         mask = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[chosen])
-        if mask.mean() < 0.005:
+        if mask.mean() < LEAST_GARMENT:
             what = "garment laid flat" if flat else "person"
             raise UserError(
                 f"No garment of type '{chosen}' was found in the garment picture, read as a {what}; try another "
@@ -262,17 +211,17 @@ class TryOn:
 
     def coarse(self, user: Layout, donor: Donor, poses: Layout, batch: int = 8):
         """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
-        return self._in_batches(lambda p: self._compose(user, donor.layout, p, donor.garment_type), poses, batch)
+        return in_batches(lambda p: self._compose(user, donor.layout, p, donor.garment_type), poses, batch)
 
     def coarse_pairs(self, users: Layout, donors: Donor, poses: Layout, batch: int = 8):
         """The same for many users, each with a donor and a pose of their own: all have a leading axis B."""
         pairs = (users, donors.layout, poses, donors.garment_type)
-        return self._in_batches(lambda part: self._compose_pairs(*part), pairs, batch)
+        return in_batches(lambda part: self._compose_pairs(*part), pairs, batch)
 
     @functools.cached_property
     def _prior(self):
         # Read on first use: data/latents.py, which it learns from, comes before it.
-        network, params, _, _ = _network("latent_prior_cnn", LatentPriorCNN, self._prior_file)
+        network, params, _, _ = load_network("latent_prior_cnn", LatentPriorCNN, self._prior_file)
         return functools.partial(network.apply, params)
 
     @functools.cached_property
@@ -352,106 +301,6 @@ class TryOn:
             yield layout, float(errors[-1, 0])
             layout = np.asarray(self._layout_of(current.z))[0]
 
-    # ---------------------------------------------------------------------------------------------------- the picture
-
-    @functools.cached_property
-    def _refinement(self):
-        # Read on first use: data/guides.py, which it learns from, comes before it.
-        network, params, _, _ = _network("flow_refinement_cnn", FlowRefinementCNN, self._refinement_file)
-        return functools.partial(network.apply, params)
-
-    @staticmethod
-    def _dress_labels(donor: Donor) -> jax.Array:
-        """The garment's labels [B, H, W], 0 elsewhere."""
-        labels = donor.layout.segmentation.astype(jnp.int32)
-        return jnp.where(dressing.garment_mask(labels, donor.garment_type), labels, 0)
-
-    def _first_stage(self, params, donor: Donor, final, points, visible) -> dict:
-        """ReMapCNN's outputs and the geometric flow, 'first_flow' with 'first_shown'; everything has an axis B."""
-        labels, dress_labels = donor.layout.segmentation.astype(jnp.int32), self._dress_labels(donor)
-        joints = donor.layout.keypoints, donor.layout.visible
-        poses = (dressing.pose_map(*of, self.size) for of in (joints, (points, visible)))
-        maps = (segmentation.one_hot(of) for of in (dress_labels, final.astype(jnp.int32)))
-        out = self.re_map.apply(params, donor.image, *maps, *poses)
-        first, shown = cylinder_flow.first_flow(final, points, visible, labels, *joints, donor.garment_type, donor.flat)
-        return out | {"first_flow": first, "first_shown": shown}
-
-    def _remapped(self, params, donor: Donor, final, points, visible, flows: dict | None) -> dict:
-        """ReMapCNN's outputs with the flow as FlowRefinementCNN leaves it; flows: see `dress`."""
-        out = self._first_stage(params, donor, final, points, visible) if flows is None else flows
-        dress_labels, joints = self._dress_labels(donor), (donor.layout.keypoints, donor.layout.visible)
-        inputs = dressing.refinement_inputs(donor.image, dress_labels, *joints, final, points, visible)
-        refined = self._refinement(*inputs, *(out[n] for n in ("coarse_flow", "first_flow", "first_shown")))
-        s_dress = segmentation.one_hot(dress_labels)
-        return out | refined | dressing.follow(refined["coarse_flow"], out["mask"], donor.image, s_dress)
-
-    @functools.cached_property
-    def _flows(self):
-        names = ("coarse_flow", "mask", "first_flow", "first_shown")
-        return jax.jit(lambda *a: {n: value for n, value in self._first_stage(*a).items() if n in names})
-
-    def flows(self, donors: Donor, final: np.ndarray, points: np.ndarray, visible: np.ndarray, batch: int = 8) -> dict:
-        """What FlowRefinementCNN starts from, for donors [B] and target maps [B, H, W] with joints [B, 18, 2]:
-        ReMapCNN's 'coarse_flow' and 'mask', and the geometric 'first_flow' with 'first_shown'."""
-        return self._in_batches(lambda part: self._flows(self._re_map, *part), (donors, final, points, visible), batch)
-
-    @functools.cached_property
-    def _dress(self):
-        def dress(triple, re_map_params, user_image, user_labels, donor, final, pose_points, pose_visible, flows=None):
-            count = final.shape[0]
-            spread = lambda a: jnp.broadcast_to(a, (count, *jnp.shape(a)))  # noqa: E731
-            if donor.image.ndim == 3:
-                donor = jax.tree.map(spread, donor)
-                user_image, user_labels = spread(user_image), spread(user_labels)
-            labels = donor.layout.segmentation.astype(jnp.int32)
-            donated = dressing.garment_mask(labels, donor.garment_type)
-            s_dress = segmentation.one_hot(jnp.where(donated, labels, 0))
-            s_output = segmentation.one_hot(final.astype(jnp.int32))
-            s_input = segmentation.one_hot(user_labels.astype(jnp.int32))
-            garment_out = dressing.garment_mask(final.astype(jnp.int32), donor.garment_type)
-            flow = jnp.zeros((count, *self.size, 2))
-            given, s_given, re_map = donor.image, s_dress, None
-            if self.arm != "none":
-                re_map = self._remapped(re_map_params, donor, final, pose_points, pose_visible, flows)
-                flow = re_map["flow"]
-                if self.arm != "post":
-                    placed = dressing.place_dress(re_map, donor.image, s_dress, garment_out)
-                    given, s_given = placed["dress_image"], placed["s_dress"]
-            out = self.triple_guided.apply(triple, user_image, given, s_output, s_input, s_given)
-            if self.arm == "post":
-                out["image"] = dressing.blend_after(out["image"], re_map, garment_out)
-            photo_share, dress_share = dressing.shares(self.arm, out, re_map, garment_out)
-            return Dressed(jnp.clip(out["image"], 0, 1), flow, photo_share, dress_share)
-
-        return jax.jit(dress)
-
-    def dress(
-        self,
-        user_image: np.ndarray,
-        user: Layout,
-        donor: Donor,
-        final: np.ndarray,
-        poses: Layout,
-        batch: int = 4,
-        flows: dict | None = None,
-    ) -> "Dressed":
-        """Paints final maps [T, H, W].
-
-        `user_image` is a float picture [H, W, 3]; user and donor may also carry a leading axis T. `flows` is what the
-        method of that name gave for the same maps (leading axis T), where it is known already.
-        """
-        many = user_image.ndim == 4
-
-        def part(frames):
-            final, points, visible, flows, *rest = frames
-            who = rest if many else (user_image, user.segmentation, donor)
-            return self._dress(self._triple, self._re_map, *who, final, points, visible, flows)
-
-        frames = [final, poses.keypoints, poses.visible, flows]
-        if many:
-            frames += [user_image, user.segmentation, donor]
-        return self._in_batches(part, tuple(frames), batch)
-
     # ---------------------------------------------------------------------------------------------------- all together
 
     def clip(
@@ -507,7 +356,7 @@ class TryOn:
                 number = FIRST_ITERATIONS if z is None else NEXT_ITERATIONS
                 pose = jax.tree.map(lambda a, i=index: a[i : i + 1], part)
                 z, final, error = self.backward(coarse[index][None], pose, z_user, now, begin, number)
-                if self._parser is not None:
+                if self.photo_parser is not None:
                     # What was read sharply stays; the decoder says what was never photographed.
                     final = composition.reconcile(coarse[index], np.asarray(self.shares(z))[0])[None]
                 before = now
@@ -528,6 +377,7 @@ class TryOn:
         Yields frames without the leading axis.
         """
         dressed = self.dress(user_image, user, donor, finals, poses)
+        dressed = self.keep_other_garment(dressed, user_image, user, donor, finals, poses)
         for index, final in enumerate(finals):
             one, pose = jax.tree.map(lambda a, i=index: a[i], (dressed, poses))
             yield preserve.restore(one, user_image, behind, user, pose, final, int(donor.garment_type))
