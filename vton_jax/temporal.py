@@ -42,7 +42,7 @@ def moved(source: np.ndarray, flow: np.ndarray) -> np.ndarray:
     return cv2.remap(source.astype(np.float32), *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def motion(frames: np.ndarray, keep: float = 0.9, tolerance: float = 0.3, leeway: float = 0.03) -> np.ndarray:
+def motion(frames: np.ndarray, keep: float = 0.9, tolerance: float = 0.35, leeway: float = 0.04) -> np.ndarray:
     """A recursive average that follows the motion, run forwards and backwards, so that it lags neither way.
 
     Each frame is mixed with the filtered one before it, moved onto it, whose share is `keep` where the unfiltered two
