@@ -29,7 +29,7 @@ class Choice:
     """Files and names; the defaults need no download."""
 
     pose_model: str | None = _field(None, "TFLite file of MoveNet or MediaPipe's pose landmarks (none: MultiPathCNN).")
-    parser: str = _field("multi_path", "What parses people: multi_path (MultiPathCNN), or photo (ParserCNN).")
+    parser: str = _field("photo", "What parses people: photo (ParserCNN), or multi_path (MultiPathCNN).")
     face_detector: str | None = _field(None, "ONNX file of YuNet, which --face_model needs.")
     face_model: str | None = _field(None, "ONNX file of SFace, or dlib (none: the appearance embedder).")
 
