@@ -64,7 +64,7 @@ def test_canvases_have_the_networks_shape():
 
 
 def views(place, size=LARGE):
-    """A photo of noise at its place; how it is shown where all is copied from it; and the frame that it is read from."""
+    """A photo of noise at its place; how it is shown where all is copied from it; and the frame that networks see."""
     photo = np.round(letters() * 255).astype(np.uint8)
     seen = full_size.Views(staging.Stage(person=place), photo, photo, SMALL, size)
     result = types.SimpleNamespace(dressed=dressed(1, 0))
