@@ -25,6 +25,7 @@ FRAMING_HELP = (
 _TOP, _BOTTOM = 0.06, 0.93
 _CUT = 0.1  # of the lowest pixels: where the person covers more, it goes on below
 _SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # tried for a photo that ends early: how much of a body's height it shows
+_USUAL, _UNUSUAL = 0.7, 0.5  # the share that decides where labels do not: an endless dress agrees with none
 _LOOKED_AT = 8  # frames of a clip at most, from which its place is read
 
 
@@ -93,8 +94,8 @@ def place_of(system, frames: list[np.ndarray]) -> tuple[Place, bool]:
         return _placed(top, middle, (_BOTTOM - _TOP) / (bottom - top)), False
     # Best is where MultiPathCNN's layout, always a whole body's, agrees most with what ParserCNN sees in the frames.
     tried = [_placed(top, middle, share * (1 - _TOP) / (1 - top)) for share in _SHARES]
-    agreement = [_agreement(system, place, fitted, labels) for place in tried]
-    return tried[int(np.argmax(agreement))], True
+    agreement = np.array([_agreement(system, place, fitted, labels) for place in tried])
+    return tried[int(np.argmax(agreement - _UNUSUAL * np.log(np.array(_SHARES) / _USUAL) ** 2))], True
 
 
 @dataclasses.dataclass(frozen=True)
