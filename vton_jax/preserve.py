@@ -131,7 +131,9 @@ def compose(
         picture, hole = behind
         person = cv2.GaussianBlur((final > 0).astype(np.float32), (0, 0), _SOFT)
         image = picture + (image - picture) * person[..., None]
-        photo_share, dress_share = person * photo_share + (1 - person) * (1 - hole), dress_share * person
+        # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
+        known = 1 - cv2.dilate(hole, np.ones((2 * _HALO + 1,) * 2, np.uint8))
+        photo_share, dress_share = person * photo_share + (1 - person) * known, dress_share * person
     if head is not None:
         picture, share = head
         image = image + (picture - image) * share[..., None]
