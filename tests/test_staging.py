@@ -88,6 +88,7 @@ def test_whole_people_are_brought_to_the_size_that_the_networks_know():
     middles = [np.nonzero(place.bring(frame, SIZE).mean(-1) < 100)[1].mean() for frame in walk]
     assert middles[1] == pytest.approx(96, abs=2) and middles[2] - middles[1] == pytest.approx(10 * place.scale, abs=2)
     assert staging.place_of(reader(), [np.full((*SIZE, 3), 255, np.uint8)]) == (staging.Place(), False)
+    assert staging.place_of(reader(), [standing(100, 140, 20, 50)])[0].scale == 3  # and no more
 
 
 def test_a_photo_that_ends_early_takes_the_share_at_which_both_readings_agree():

@@ -195,11 +195,11 @@ class Painter:
         other = {"upper": "lower", "lower": "upper"}.get(segmentation.GARMENT_TYPES[int(donor.garment_type)])
         if self.arm == "none" or other is None:
             return dressed
-        own = segmentation.region(np.asarray(user.segmentation), segmentation.GARMENT_LABELS[other])
-        if own.mean() < LEAST_GARMENT:
+        worn = segmentation.region(np.asarray(user.segmentation), segmentation.GARMENT_LABELS[other])
+        if worn.mean() < LEAST_GARMENT:
             return dressed
         own = Donor(
-            image=np.where(own[..., None], user_image, np.float32(1)),
+            image=np.where(worn[..., None], user_image, np.float32(1)),
             layout=user,
             garment_type=np.int32(segmentation.GARMENT_TYPES.index(other)),
             flat=np.bool_(False),

@@ -23,6 +23,7 @@ FRAMING_HELP = (
 )
 # Of the frame's height, in the middle of the mannequins' range: where people begin and end, and how tall they then are.
 _TOP, _BOTTOM = 0.06, 0.93
+_LARGEST = 3.0  # scale: whoever is smaller is too coarse to be read, and the whole picture grows with them
 _CUT = 0.1  # of the lowest pixels: where the person covers more, it goes on below
 _SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # tried for a photo that ends early: how much of a body's height it shows
 _USUAL, _UNUSUAL = 0.7, 0.5  # the share that decides where labels do not: an endless dress agrees with none
@@ -91,7 +92,7 @@ def place_of(system, frames: list[np.ndarray]) -> tuple[Place, bool]:
         return Place(), False
     top, bottom, middle = np.median(boxes, 0)
     if np.median((labels[:, -3:] > 0).mean((1, 2))) <= _CUT:
-        return _placed(top, middle, (_BOTTOM - _TOP) / (bottom - top)), False
+        return _placed(top, middle, min((_BOTTOM - _TOP) / (bottom - top), _LARGEST)), False
     # Best is where MultiPathCNN's layout, always a whole body's, agrees most with what ParserCNN sees in the frames.
     tried = [_placed(top, middle, share * (1 - _TOP) / (1 - top)) for share in _SHARES]
     agreement = np.array([_agreement(system, place, fitted, labels) for place in tried])
