@@ -97,8 +97,8 @@ def carried_head(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The user's head moved and scaled to the target's: (picture [H, W, 3], share [H, W]); None where it is turned.
 
-    The share is 1 where photo and final map both show head, if the two heads look the same way to `SAME_TURN` degrees;
-    it falls to 0 at `OTHER_TURN`.
+    The share is 1 where photo and final map both show head, if the two heads, or the two trunks, look the same way to
+    `SAME_TURN` degrees; it falls to 0 at `OTHER_TURN`.
     """
     size = final.shape
     own, there = (jax.device_get(_body(one.keypoints, one.visible, size)) for one in (user, pose))

@@ -25,7 +25,7 @@ _VIDEOS, _FRAMES = 2, 3
 
 
 def measure(people: int, seed: int) -> np.ndarray:
-    """Features [people, videos, frames, N] as the default parser sees them; NaN where no face was labelled."""
+    """Features [people, videos, frames, N] as MultiPathCNN parses them; NaN where no face was labelled."""
     parser, progress = MultiPath(), Progress(people)
     settings = catalogue.Settings(seed=seed, seconds=4.0)
     times = np.array([0.5, 1.9, 3.3], np.float32)[:_FRAMES]
