@@ -23,10 +23,12 @@ def letters(size=LARGE) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 1, (*size, 3)).astype(np.float32)
 
 
-def dressed(photo_share: float, dress_share: float, flow=(0, 0), image=0.5) -> Dressed:
-    full = lambda value: np.full(SMALL, value, np.float32)  # noqa: E731
-    image = np.broadcast_to(np.float32(image), (*SMALL, 3))
-    return Dressed(image, np.broadcast_to(np.float32(flow), (*SMALL, 2)), full(photo_share), full(dress_share))
+def dressed(photo_share=0.0, dress_share=0.0, flow=(0, 0), image=0.5, moved_share=0.0, size=SMALL) -> Dressed:
+    """A result that is the same everywhere; `flow` is the donor's and the photo's."""
+    full = lambda *value: np.broadcast_to(np.float32(value), (*size, len(value)))  # noqa: E731
+    shares = {"photo_share": photo_share, "dress_share": dress_share, "moved_share": moved_share}
+    flat = {name: full(share)[..., 0] for name, share in shares.items()}
+    return Dressed(image=full(image, image, image), flow=full(*flow), photo_flow=full(*flow), **flat)
 
 
 def pair(picture):
@@ -47,11 +49,14 @@ def test_the_print_survives_at_the_place_where_the_flow_puts_it():
     shrunk = np.asarray(full_size.geometry.warp(garment[0], np.broadcast_to(np.float32((3, -2)), (*SMALL, 2))))
     out = np.asarray(full_size.enlarge(shrunk, dressed(0, 1, (3, -2)), photo, garment))
     np.testing.assert_allclose(out[12:-4, 4:-16], garment[1][4:-12, 16:-4], atol=1e-4)
+    # So do those of the photo, where what the user keeps has moved.
+    out = np.asarray(full_size.enlarge(shrunk, dressed(flow=(3, -2), moved_share=1), garment, photo))
+    np.testing.assert_allclose(out[12:-4, 4:-16], garment[1][4:-12, 16:-4], atol=1e-4)
 
 
 def test_at_the_networks_size_nothing_changes():
     small = letters(SMALL)
-    result = dressed(0.3, 0.6, (1.5, 0.5))
+    result = dressed(0.3, 0.4, (1.5, 0.5), moved_share=0.2)
     out = full_size.enlarge(small, result, (small[::-1], small[::-1]), (small, small))
     np.testing.assert_allclose(out, small, atol=1e-5)
 
@@ -120,19 +125,13 @@ def photo_of(layout):
     return rng.uniform(0, 1, (*layout.segmentation.shape, 3)).astype(np.float32)
 
 
-def flat_result(shape, photo_share=0.0):
-    image = np.full((*shape, 3), 0.5, np.float32)
-    zero = np.zeros(shape, np.float32)
-    return Dressed(image, np.zeros((*shape, 2), np.float32), zero + np.float32(photo_share), zero)
-
-
 def test_a_user_who_stands_still_keeps_all_but_the_garment():
     user = person()
     photo, labels = photo_of(user), user.segmentation
     still = preserve.stillness(user, user)
     assert (still == 1).all()
     keep = preserve.kept(labels, labels, still, segmentation.GARMENT_TYPES.index("upper"))
-    out = preserve.compose(flat_result(labels.shape), photo, None, labels, keep)
+    out = preserve.compose(dressed(size=labels.shape), photo, None, labels, keep)
     for rows, columns in ((slice(5, 10), slice(18, 28)), (slice(40, 58), slice(18, 28)), (slice(0, 64), slice(0, 10))):
         np.testing.assert_allclose(out.image[rows, columns], photo[rows, columns], atol=0.02)
         assert out.photo_share[rows, columns].min() > 0.95
@@ -167,7 +166,7 @@ def test_behind_a_person_who_left_lies_the_background():
     assert np.abs(picture - truth).max() < 0.2 and np.abs(picture - truth).mean() < 0.04
     assert hole[user.segmentation > 0].min() > 0.999 and hole[:, :8].max() == 0
     # The networks have left the old person's outline; the composition has not.
-    result = flat_result(final.shape, photo_share=1.0).replace(image=photo)
+    result = dressed(1.0, size=final.shape).replace(image=photo)
     still = preserve.stillness(user, person(shift=14))
     keep = preserve.kept(user.segmentation, final, still, 0)
     out = preserve.compose(result, photo, (picture, hole), final, keep)
@@ -194,13 +193,16 @@ def moved(layout, x, y):
 def test_a_head_that_moves_without_turning_is_the_photos_own(read):
     photo, user = read
     pose = moved(user, 9, -4)
-    picture, share = preserve.carried_head(photo, user, pose, pose.segmentation)
+    picture, share, flow = preserve.carried_head(photo, user, pose, pose.segmentation)
     head = segmentation.region(pose.segmentation, (ID["face"], ID["hair"]))
     assert share[head].mean() > 0.7 and share[~head].max() == 0
     truth = np.roll(photo, (-4, 9), (0, 1))
     assert np.abs(picture - truth)[share > 0.5].mean() < 0.02 < np.abs(photo - truth)[share > 0.5].mean()
-    out = preserve.restore(flat_result(head.shape), photo, None, user, pose, pose.segmentation, 0)
+    out = preserve.restore(dressed(size=head.shape), photo, None, user, pose, pose.segmentation, 0)
     assert np.abs(out.image - truth)[share > 0.9].mean() < 0.03
+    # At full size its detail comes from where it was in the photo.
+    assert out.moved_share[share > 0.9].min() > 0.9
+    np.testing.assert_allclose(out.photo_flow[share > 0], np.broadcast_to([-9, 4], flow[share > 0].shape), atol=0.05)
 
 
 def test_a_head_that_looks_elsewhere_is_not_carried(read):

@@ -159,9 +159,11 @@ def test_the_other_garment_keeps_its_pattern(people, system):
         region = segmentation.region(final[0], segmentation.GARMENT_LABELS["lower"])
         np.testing.assert_array_equal(kept.image[0][~region], painted.image[0][~region])
         assert (kept.photo_share <= painted.photo_share).all() and (kept.dress_share <= painted.dress_share).all()
-        inner = (
-            cv2.erode(region.astype(np.uint8), np.ones((9, 9))) > 0
-        )  # the outline is the layout's, not the pattern's
+        copied = kept.moved_share[0] > 0.9
+        if copied.any():  # where in the photo it comes from, at full size too
+            assert np.median(np.linalg.norm(kept.photo_flow[0][copied] - [-aside, 0], axis=-1)) < 4
+        # The outline is the layout's, not the pattern's.
+        inner = cv2.erode(region.astype(np.uint8), np.ones((9, 9))) > 0
         if inner.any():
             detail = [
                 (a - cv2.GaussianBlur(a, (0, 0), 4))[inner].ravel() for a in (moved, painted.image[0], kept.image[0])

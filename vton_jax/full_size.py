@@ -1,8 +1,9 @@
 """Results larger than the networks: their flow and shares, applied to the photo and the garment at full size.
 
 Alphabet: a canvas is the networks' size (height, width) times one factor, so that both show the same; pictures are
-float [H, W, 3] in [0, 1]. What the networks paint is enlarged; what they copy, from the photo at its place or from the
-donor's picture along the flow, regains the detail that shrinking took. At the networks' own size nothing changes.
+float [H, W, 3] in [0, 1]. What the networks paint is enlarged; what they copy, from the photo at its place, from
+the photo along a flow (the head, and the garment that the user keeps) or from the donor's picture along the flow,
+regains the detail that shrinking took. At the networks' own size nothing changes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -47,10 +48,15 @@ def enlarge(
     """
     size = photo[1].shape[:2]
     grow = lambda a: geometry.resize(a, size)  # noqa: E731
-    flow = geometry.resize_flow(result.flow, size)
-    dress_detail = geometry.warp(dress[1], flow) - grow(geometry.warp(dress[0], result.flow))
-    out = grow(image) + grow(result.photo_share[..., None]) * (photo[1] - grow(photo[0]))
-    return (out + grow(result.dress_share[..., None]) * dress_detail).clip(0, 1)
+    large = lambda flow: geometry.resize_flow(flow, size)  # noqa: E731
+    moved = lambda pair, flow: geometry.warp(pair[1], large(flow)) - grow(geometry.warp(pair[0], flow))  # noqa: E731
+    details = {
+        "photo_share": photo[1] - grow(photo[0]),
+        "moved_share": moved(photo, result.photo_flow),
+        "dress_share": moved(dress, result.flow),
+    }
+    shares = {name: grow(getattr(result, name)[..., None]) for name in details}
+    return (grow(image) + sum(shares[name] * detail for name, detail in details.items())).clip(0, 1)
 
 
 class Views:

@@ -42,6 +42,8 @@ class Dressed:
     flow: jax.Array  # float [T, H, W, 2], zero in the arm `none`
     photo_share: jax.Array  # float [T, H, W], how much of each pixel is copied from the photo at its place
     dress_share: jax.Array  # float [T, H, W], how much of it is the donor's picture, warped by `flow`
+    photo_flow: jax.Array  # float [T, H, W, 2], where in the photo that comes from which moved with the user
+    moved_share: jax.Array  # float [T, H, W], how much of each pixel is the photo, warped by `photo_flow`
 
 
 def load_network(name: str, module, path: Path | None = None):
@@ -143,7 +145,8 @@ class Painter:
             if self.arm == "post":
                 out["image"] = dressing.blend_after(out["image"], re_map, garment_out)
             photo_share, dress_share = dressing.shares(self.arm, out, re_map, garment_out)
-            return Dressed(jnp.clip(out["image"], 0, 1), flow, photo_share, dress_share)
+            nothing = jnp.zeros_like(flow), jnp.zeros_like(dress_share)
+            return Dressed(jnp.clip(out["image"], 0, 1), flow, photo_share, dress_share, *nothing)
 
         return jax.jit(dress)
 
@@ -180,7 +183,7 @@ class Painter:
             own = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(final), *jnp.shape(a))), own)
             out = self._remapped(params, own, final, points, visible, None)
             share = (out["mask"][..., 0] * dressing.garment_mask(final.astype(jnp.int32), own.garment_type))[..., None]
-            return image * (1 - share) + out["warped"] * share, share[..., 0]
+            return image * (1 - share) + out["warped"] * share, out["flow"], share[..., 0]
 
         return jax.jit(keep)
 
@@ -204,12 +207,10 @@ class Painter:
             garment_type=np.int32(segmentation.GARMENT_TYPES.index(other)),
             flat=np.bool_(False),
         )
-        image, share = in_batches(
+        image, flow, share = in_batches(
             lambda part: self._keep(self._re_map, part[0], own, *part[1:]),
             (dressed.image, final, poses.keypoints, poses.visible),
             4,
         )
-        rest = 1 - share
-        return dressed.replace(
-            image=image, photo_share=dressed.photo_share * rest, dress_share=dressed.dress_share * rest
-        )
+        rest = {name: getattr(dressed, name) * (1 - share) for name in ("photo_share", "dress_share")}
+        return dressed.replace(image=image, photo_flow=flow, moved_share=share, **rest)

@@ -94,8 +94,9 @@ def _body(points, visible, size):
 
 def carried_head(
     photo: np.ndarray, user: Layout, pose: Layout, final: np.ndarray
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The user's head moved and scaled to the target's: (picture [H, W, 3], share [H, W]); None where it is turned.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """The user's head moved and scaled to the target's: (picture [H, W, 3], share [H, W], flow [H, W, 2] from the
+    picture back to the photo); None where it is turned.
 
     The share is 1 where photo and final map both show head, if the two heads, or the two trunks, look the same way to
     `SAME_TURN` degrees; it falls to 0 at `OTHER_TURN`.
@@ -115,7 +116,8 @@ def carried_head(
     labels = cv2.remap(np.asarray(user.segmentation), *place, cv2.INTER_NEAREST)
     head = segmentation.region(labels, _HEAD_LABELS) & segmentation.region(final, _HEAD_LABELS)
     share = cv2.erode(head.astype(np.float32), np.ones((3, 3), np.uint8))
-    return np.clip(picture, 0, 1), np.float32(trust) * np.minimum(share, cv2.GaussianBlur(share, (0, 0), _SOFT))
+    share = np.float32(trust) * np.minimum(share, cv2.GaussianBlur(share, (0, 0), _SOFT))
+    return np.clip(picture, 0, 1), share, np.stack([place[0] - x, place[1] - y], -1)
 
 
 def compose(
@@ -126,22 +128,26 @@ def compose(
     Args: dressed: `try_on.Dressed` of one frame. behind: `backdrop` of the photo; None leaves the networks' background.
     head: see `carried_head`.
     """
-    image, photo_share, dress_share = (np.asarray(a) for a in (dressed.image, dressed.photo_share, dressed.dress_share))
+    image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
+    in_place, moved, donated = (np.asarray(a) for a in (dressed.photo_share, dressed.moved_share, dressed.dress_share))
     if behind is not None:
         picture, hole = behind
         person = cv2.GaussianBlur((final > 0).astype(np.float32), (0, 0), _SOFT)
         image = picture + (image - picture) * person[..., None]
         # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
         known = 1 - cv2.dilate(hole, np.ones((2 * _HALO + 1,) * 2, np.uint8))
-        photo_share, dress_share = person * photo_share + (1 - person) * known, dress_share * person
+        in_place, moved, donated = person * in_place + (1 - person) * known, person * moved, person * donated
     if head is not None:
-        picture, share = head
+        picture, share, head_flow = head
         image = image + (picture - image) * share[..., None]
-        photo_share, dress_share = photo_share * (1 - share), dress_share * (1 - share)
+        flow = np.where((share > moved)[..., None], head_flow, flow)
+        in_place, moved, donated = (1 - share) * in_place, np.maximum(share, (1 - share) * moved), (1 - share) * donated
     return dressed.replace(
         image=image + (photo - image) * keep[..., None],
-        photo_share=keep + (1 - keep) * photo_share,
-        dress_share=(1 - keep) * dress_share,
+        photo_share=keep + (1 - keep) * in_place,
+        dress_share=(1 - keep) * donated,
+        photo_flow=flow,
+        moved_share=(1 - keep) * moved,
     )
 
 
