@@ -121,7 +121,7 @@ class Tiny:
             (poses.segmentation == final).all() and donors.image.max() <= 1 and users.segmentation.shape == final.shape
         )
         image = photos if self.arm == "joint" else np.full_like(photos, 0.5)
-        return try_on.Dressed(image, *[None] * 5)
+        return try_on.Dressed(image, *[None] * 6)
 
 
 def test_the_suite_end_to_end(tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
 """Results larger than the networks, and what is taken from the photo."""
 
+import dataclasses
 import os
 import subprocess
 import sys
 import types
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -28,7 +30,8 @@ def dressed(photo_share=0.0, dress_share=0.0, flow=(0, 0), image=0.5, moved_shar
     full = lambda *value: np.broadcast_to(np.float32(value), (*size, len(value)))  # noqa: E731
     shares = {"photo_share": photo_share, "dress_share": dress_share, "moved_share": moved_share}
     flat = {name: full(share)[..., 0] for name, share in shares.items()}
-    return Dressed(image=full(image, image, image), flow=full(*flow), photo_flow=full(*flow), **flat)
+    labels = np.zeros(size, np.uint8)
+    return Dressed(image=full(image, image, image), labels=labels, flow=full(*flow), photo_flow=full(*flow), **flat)
 
 
 def pair(picture):
@@ -59,6 +62,41 @@ def test_at_the_networks_size_nothing_changes():
     result = dressed(0.3, 0.4, (1.5, 0.5), moved_share=0.2)
     out = full_size.enlarge(small, result, (small[::-1], small[::-1]), (small, small))
     np.testing.assert_allclose(out, small, atol=1e-5)
+
+
+def test_outlines_are_sharp_and_nothing_bleeds_over_them():
+    """A soft red disk in a map that knows its outline becomes a sharp one, round and not in steps."""
+    small, large = (64, 48), (256, 192)
+    rows, columns = np.mgrid[: large[0], : large[1]]
+    truth = (rows - 127.5) ** 2 + (columns - 95.5) ** 2 < 64**2
+    share, red = framing.resize(truth.astype(np.float32), small), np.float32([1, 0, 0])
+    soft = cv2.GaussianBlur(share, (0, 0), 1.2)[..., None] * red
+    empty = np.zeros((*small, 3), np.float32), np.zeros((*large, 3), np.float32)
+    found = {}
+    for name in ("dress", "hair"):
+        labels = np.where(share > 0.5, ID[name], 0).astype(np.uint8)
+        found[name] = full_size.enlarge(soft, dressed(size=small).replace(labels=labels), empty, empty)
+    found["blurred"] = framing.resize(soft, large)
+    error = {name: np.abs(out - truth[..., None] * red).mean() for name, out in found.items()}
+    assert error["dress"] < 0.45 * error["blurred"]
+    assert ((found["dress"][..., 0] > 0.5) != truth).mean() < 0.01
+    frays = {name: ((out[..., 0] > 0.1) & (out[..., 0] < 0.9)).sum() for name, out in found.items()}
+    assert 2 * frays["dress"] < frays["hair"] < frays["blurred"]
+
+
+@pytest.mark.parametrize("size", [(128, 96), (133, 100), (32, 24)])
+def test_parts_of_one_colour_each_stay_so_at_any_size(size):
+    """Also those at the frame's edge, and those of a pixel."""
+    labels = np.zeros(SMALL, np.uint8)
+    labels[:12, :9], labels[20:, 12:], labels[16, 4] = 1, 2, 3
+    colours = np.float32([[0.2, 0.4, 0.6], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    out = full_size.grow(colours[labels], labels, size)
+    nearest = np.abs(out[:, :, None] - colours).sum(-1)
+    assert nearest.min(-1).mean() < 0.03
+    found = nearest.argmin(-1)
+    exact = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    assert (found != exact).mean() < 0.04
+    assert (found[:4, :4] == 1).all() and (found[-4:, -4:] == 2).all()
 
 
 def test_canvases_have_the_networks_shape():
@@ -95,12 +133,16 @@ def test_a_photo_on_its_stage_comes_back_with_its_print(place):
     assert inner.mean() < 0.6 * naive.mean()
 
 
-def test_the_large_garment_is_white_around():
+def test_the_large_garment_goes_on_around_itself():
     labels = np.zeros(SMALL, np.uint8)
     labels[8:24, 6:18] = ID["upper-clothes"]
     donor = Donor(None, Layout(labels, np.zeros((18, 2)), np.zeros(18, bool)), np.int32(0), np.bool_(True))
-    picture = full_size.dress_picture(donor, np.zeros((*LARGE, 3), np.uint8))
-    assert (picture[40:88, 32:64] == 0).all() and (picture[:28] == 1).all() and (picture[:, -20:] == 1).all()
+    garment = letters() * 0.1 + [0.2, 0.7, 0.2]
+    photo = np.full((*LARGE, 3), 255, np.uint8)
+    photo[32:96, 24:72] = np.round(garment[32:96, 24:72] * 255)
+    picture = full_size.dress_picture(donor, photo)
+    np.testing.assert_array_equal(picture[40:88, 32:64], photo[40:88, 32:64].astype(np.float32) / 255)
+    assert (picture.min((0, 1)) >= [0.2, 0.7, 0.2]).all() and (picture.max((0, 1)) <= [0.31, 0.81, 0.31]).all()
 
 
 # --- what must not change --------------------------------------------------------------------------------------------
@@ -193,16 +235,41 @@ def moved(layout, x, y):
 def test_a_head_that_moves_without_turning_is_the_photos_own(read):
     photo, user = read
     pose = moved(user, 9, -4)
-    picture, share, flow = preserve.carried_head(photo, user, pose, pose.segmentation)
+    carried = preserve.carried_head(photo, user, pose)
     head = segmentation.region(pose.segmentation, (ID["face"], ID["hair"]))
+    share = preserve.head_share(pose.segmentation, carried)
     assert share[head].mean() > 0.7 and share[~head].max() == 0
     truth = np.roll(photo, (-4, 9), (0, 1))
-    assert np.abs(picture - truth)[share > 0.5].mean() < 0.02 < np.abs(photo - truth)[share > 0.5].mean()
-    out = preserve.restore(dressed(size=head.shape), photo, None, user, pose, pose.segmentation, 0)
+    assert np.abs(carried.picture - truth)[share > 0.5].mean() < 0.02 < np.abs(photo - truth)[share > 0.5].mean()
+    result = dressed(size=head.shape).replace(labels=pose.segmentation)
+    out = preserve.restore(result, photo, None, user, pose, carried, 0)
     assert np.abs(out.image - truth)[share > 0.9].mean() < 0.03
     # At full size its detail comes from where it was in the photo.
     assert out.moved_share[share > 0.9].min() > 0.9
-    np.testing.assert_allclose(out.photo_flow[share > 0], np.broadcast_to([-9, 4], flow[share > 0].shape), atol=0.05)
+    there = out.photo_flow[share > 0]
+    np.testing.assert_allclose(there, np.broadcast_to([-9, 4], there.shape), atol=0.05)
+
+
+def test_a_carried_head_brings_its_own_outline(read):
+    """The final map shows another's hair, wide and long: the photo's is shown, and what it does not cover is empty."""
+    photo, user = read
+    pose = moved(user, 9, -4)
+    own = segmentation.region(pose.segmentation, (ID["face"], ID["hair"]))
+    wide = cv2.dilate(own.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
+    cloth = segmentation.region(pose.segmentation, segmentation.GARMENTS)
+    final = np.where(wide & (pose.segmentation == 0), ID["hair"], pose.segmentation).astype(np.uint8)
+    assert (final != pose.segmentation).sum() > 0.3 * own.sum()
+    carried = preserve.carried_head(photo, user, pose)
+    mended = preserve.with_head(final, carried)
+    assert (mended != pose.segmentation).sum() < 0.05 * own.sum()
+    np.testing.assert_array_equal(mended[cloth], final[cloth])
+    # A head that is hardly trusted, or not carried, changes nothing.
+    for other in (None, dataclasses.replace(carried, trust=0.3)):
+        np.testing.assert_array_equal(preserve.with_head(final, other), final)
+    # What the photo does not show of the head stays: here its lower half alone is in the picture.
+    rows = np.arange(len(final))[:, None] > np.median(np.nonzero(own)[0])
+    cut = preserve.with_head(final, dataclasses.replace(carried, inside=carried.inside & rows))
+    np.testing.assert_array_equal(cut, np.where(rows, mended, final))
 
 
 def test_a_head_that_looks_elsewhere_is_not_carried(read):
@@ -210,7 +277,7 @@ def test_a_head_that_looks_elsewhere_is_not_carried(read):
     points, visible = keypoints.mirror(user.keypoints, user.visible, photo.shape[1])
     behind = Layout(user.segmentation, np.where(points > 0, points, 0) * [-1, 1] + [photo.shape[1] - 1, 0], visible)
     seen_from_behind = behind.replace(visible=behind.visible & ~np.isin(np.arange(18), [0, 14, 15]))
-    assert preserve.carried_head(photo, user, seen_from_behind, user.segmentation) is None
+    assert preserve.carried_head(photo, user, seen_from_behind) is None
 
 
 # --- render.py -------------------------------------------------------------------------------------------------------

@@ -193,13 +193,14 @@ def evaluate_mannequin(
         dressed = arm_system.dress(user_images, users, donors, final, poses)
         images[arm] = dressed.image
         scores["try_on"][arm] = case_scores(images[arm], cases)
-        # The same as render.py shows it: over the photo's own background, with what stands still.
+        # The same over the photo's own background, with the head and what stands still, as render.py shows it.
         preserved = []
         for i, photo in enumerate(user_images):
             user, pose, one = (at(tree, i) for tree in (users, poses, dressed))
             behind = preserve.backdrop(photo, user.segmentation)
             kind = int(cases["garment_type"][i])
-            preserved.append(preserve.restore(one, photo, behind, user, pose, final[i], kind).image)
+            head = preserve.carried_head(photo, user, pose)
+            preserved.append(preserve.restore(one, photo, behind, user, pose, head, kind).image)
         results |= picture_scores(f"preserved.{arm}", np.stack(preserved), cases)
         # The same with the output frame itself as the pose image, read from its pixels as ever: what the arm does when
         # the target layout is not another body's.

@@ -1,17 +1,26 @@
 """Results larger than the networks: their flow and shares, applied to the photo and the garment at full size.
 
 Alphabet: a canvas is the networks' size (height, width) times one factor, so that both show the same; pictures are
-float [H, W, 3] in [0, 1]. What the networks paint is enlarged; what they copy, from the photo at its place, from
-the photo along a flow (the head, and the garment that the user keeps) or from the donor's picture along the flow,
-regains the detail that shrinking took. At the networks' own size nothing changes.
+float [H, W, 3] in [0, 1]. What the networks paint is enlarged, part by part of the final map, with outlines drawn anew;
+what they copy, from the photo at its place, from the photo along a flow (the head, and the garment that the user keeps)
+or from the donor's picture along the flow, regains the detail that shrinking took.
 """
 
 from collections.abc import Iterable, Iterator
 
+import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import framing, geometry, segmentation, staging, try_on
+from vton_jax import framing, geometry, preserve, segmentation, staging, try_on
+
+_HAIR = segmentation.ID["hair"]
+_SHARP, _FRAYED = 16.0, 2.5  # exponents: outlines of a pixel, or of about seven, at four times the size
+_EDGE = (0.5, 4.5)  # pixels from an outline: where a part's colours begin to be its own, and where they are
+_SMOOTH = 1.2  # pixels, sigma that makes outlines smooth
+_MARGIN = 6  # pixels around a part that its smooth outline may reach
+_LEAST = 0.02  # how much the colours at an outline count, where a part has no inside
 
 
 def canvas_for(
@@ -27,36 +36,109 @@ def canvas_for(
 
 
 def dress_picture(donor: try_on.Donor, garment: np.ndarray) -> np.ndarray:
-    """The garment's picture on the canvas, uint8 [H, W, 3], with everything but the garment white."""
+    """The garment's picture on the canvas, float [H, W, 3]; around it its own colours go on.
+
+    So its outline, which the flow meets to a pixel or two, brings no white into the result.
+    """
     kind = segmentation.GARMENT_TYPES[int(donor.garment_type)]
     mask = segmentation.region(np.asarray(donor.layout.segmentation), segmentation.GARMENT_LABELS[kind])
-    mask = framing.resize(mask.astype(np.float32), garment.shape[:2])[..., None]
-    return 1 - mask * (1 - garment.astype(np.float32) / 255)
+    mask = framing.resize(mask.astype(np.float32), garment.shape[:2])
+    factor = garment.shape[0] / donor.layout.segmentation.shape[0]
+    inner = cv2.erode((mask > 0.5).astype(np.float32), np.ones((2 * round(factor) + 1,) * 2, np.uint8))
+    known = inner if inner.any() else mask
+    return preserve.fill(garment.astype(np.float32) / 255, known)
+
+
+def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Enlarges float maps [h, w, C] bilinearly to [H, W, C], each part [h, w] of ATR's labels on its own.
+
+    Pixels near an outline show a little of both sides: there a part goes on from its inside. Outlines are smooth, and a
+    pixel wide, but for hair, which frays.
+    """
+    steps = np.array(parts.shape) / size
+    places = {int(part): _Box(parts == part, steps, size) for part in np.unique(parts)}
+    scores = {part: box.score() for part, box in places.items()}
+    sharpness = np.full(size, _SHARP, np.float32)
+    if _HAIR in places:
+        box = places[_HAIR].large
+        sharpness[box] += (_FRAYED - _SHARP) * np.minimum(1, 4 * scores[_HAIR])
+    out, total = np.zeros((*size, maps.shape[-1]), np.float32), np.full(size, 1e-20, np.float32)
+    for part, box in places.items():
+        share = scores[part] ** sharpness[box.large]
+        out[box.large] += box.enlarged(maps) * share[..., None]
+        total[box.large] += share
+    return out / total[..., None]
+
+
+class _Box:
+    """Where a part [h, w] lies, and its surroundings, in the map and in the enlarged one.
+
+    Args: mask: bool [h, w]. steps: pixels of the map in one of the enlarged map's, (rows, columns). size: (H, W).
+    """
+
+    def __init__(self, mask: np.ndarray, steps: np.ndarray, size: tuple[int, int]):
+        rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+        begin = np.maximum(0, [rows[0] - _MARGIN, columns[0] - _MARGIN])
+        end = np.minimum(mask.shape, [rows[-1] + 1 + _MARGIN, columns[-1] + 1 + _MARGIN])
+        first, last = np.floor(begin / steps).astype(int), np.minimum(size, np.ceil(end / steps)).astype(int)
+        self.small, self.large = (tuple(map(slice, *ends)) for ends in ((begin, end), (first, last)))
+        shift = (first + 0.5) * steps - 0.5 - begin
+        self._matrix = np.float32([[steps[1], 0, shift[1]], [0, steps[0], shift[0]]])
+        self._shape, self._mask = tuple(int(n) for n in last - first), mask.astype(np.float32)
+
+    def _warp(self, picture: np.ndarray) -> np.ndarray:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(
+            picture, self._matrix, self._shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+        ).reshape(*self._shape, -1)
+
+    def score(self) -> np.ndarray:
+        """The part's smoothed share of each pixel of `large`."""
+        return self._warp(cv2.GaussianBlur(self._mask, (0, 0), _SMOOTH)[self.small])[..., 0]
+
+    def enlarged(self, maps: np.ndarray) -> np.ndarray:
+        """Maps [h, w, C] in `large`, as the part's inside goes on."""
+        mask = self._mask[self.small]
+        framed = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+        inside = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
+        known = mask * np.clip((inside - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), _LEAST, 1) ** 2
+        here = np.ascontiguousarray(maps[self.small])
+        groups = [here[..., first : first + 4] for first in range(0, maps.shape[-1], 4)]  # OpenCV takes four at most
+        return np.concatenate([self._warp(preserve.fill(group, known)) for group in groups], -1)
 
 
 @jax.jit
+def _copies(result, photo, dress):
+    """What is copied, [h, w, 12]: photo, photo along its flow, dress along its flow, and the three shares of these."""
+    moved = geometry.warp(photo, result.photo_flow), geometry.warp(dress, result.flow)
+    shares = jnp.stack([result.photo_share, result.moved_share, result.dress_share], -1)
+    return jnp.concatenate([photo, *moved, shares], -1)
+
+
+@jax.jit
+def _with_details(maps, result, photo, dress):
+    large = lambda flow: geometry.resize_flow(flow, photo.shape[:2])  # noqa: E731
+    out = maps[..., :3]
+    fine = photo, geometry.warp(photo, large(result.photo_flow)), geometry.warp(dress, large(result.flow))
+    for index, picture in enumerate(fine):
+        out += maps[..., 12 + index, None] * (picture - maps[..., 3 * index + 3 : 3 * index + 6])
+    return out.clip(0, 1)
+
+
 def enlarge(
-    image: jax.Array,
+    image: np.ndarray,
     result: try_on.Dressed,
-    photo: tuple[jax.Array, jax.Array],
-    dress: tuple[jax.Array, jax.Array],
-) -> jax.Array:
-    """One frame at the canvas's size. Differentiable in nothing: it is for pictures.
+    photo: tuple[np.ndarray, np.ndarray],
+    dress: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """One frame at the canvas's size.
 
     Args: image: [h, w, 3], the result, perhaps filtered over time. result: where its pixels come from. photo, dress:
     each a pair, at the networks' size and at the canvas's.
     """
-    size = photo[1].shape[:2]
-    grow = lambda a: geometry.resize(a, size)  # noqa: E731
-    large = lambda flow: geometry.resize_flow(flow, size)  # noqa: E731
-    moved = lambda pair, flow: geometry.warp(pair[1], large(flow)) - grow(geometry.warp(pair[0], flow))  # noqa: E731
-    details = {
-        "photo_share": photo[1] - grow(photo[0]),
-        "moved_share": moved(photo, result.photo_flow),
-        "dress_share": moved(dress, result.flow),
-    }
-    shares = {name: grow(getattr(result, name)[..., None]) for name in details}
-    return (grow(image) + sum(shares[name] * detail for name, detail in details.items())).clip(0, 1)
+    maps = np.concatenate([image, _copies(result, photo[0], dress[0])], -1)
+    maps = grow(maps, np.asarray(result.labels), photo[1].shape[:2])
+    return np.asarray(_with_details(maps, result, photo[1], dress[1]))
 
 
 class Views:
@@ -88,11 +170,12 @@ class Views:
         """
         canvas = self._canvases[0].shape[:2]
         photos = self.person.astype(np.float32) / 255, self._canvases[0].astype(np.float32) / 255
-        dresses = donor.image, dress_picture(donor, self._canvases[1])
+        dress = dress_picture(donor, self._canvases[1])
+        dresses = framing.resize(dress, self.garment.shape[:2]), dress
         fitted = framing.fit(self.photo, canvas)[0].astype(np.float32) / 255
         for frame, result in zip(frames, results, strict=True):
             if canvas != self.person.shape[:2]:
-                frame = np.asarray(enlarge(frame, result.dressed, photos, dresses))
+                frame = enlarge(frame, result.dressed, photos, dresses)
             if self.place != staging.Place():
                 frame = framing.resize(self.place.put_back(frame, fitted), self.size)
             yield frame

@@ -39,6 +39,7 @@ class Dressed:
     """What the networks of an arm make of final maps, and where it comes from."""
 
     image: jax.Array  # float [T, H, W, 3] in [0, 1]
+    labels: jax.Array  # uint8 [T, H, W], the final maps
     flow: jax.Array  # float [T, H, W, 2], zero in the arm `none`
     photo_share: jax.Array  # float [T, H, W], how much of each pixel is copied from the photo at its place
     dress_share: jax.Array  # float [T, H, W], how much of it is the donor's picture, warped by `flow`
@@ -146,7 +147,7 @@ class Painter:
                 out["image"] = dressing.blend_after(out["image"], re_map, garment_out)
             photo_share, dress_share = dressing.shares(self.arm, out, re_map, garment_out)
             nothing = jnp.zeros_like(flow), jnp.zeros_like(dress_share)
-            return Dressed(jnp.clip(out["image"], 0, 1), flow, photo_share, dress_share, *nothing)
+            return Dressed(jnp.clip(out["image"], 0, 1), final, flow, photo_share, dress_share, *nothing)
 
         return jax.jit(dress)
 

@@ -4,6 +4,7 @@ Alphabet: pictures are float NumPy arrays [H, W, 3] in [0, 1] of the networks' s
 The networks paint a whole picture anew, and on real photos they leave the old person's outline behind the new one.
 """
 
+import dataclasses
 import functools
 
 import cv2
@@ -19,7 +20,8 @@ SAME_TURN, OTHER_TURN = 30.0, 60.0  # degrees between two people's turns: the us
 _SOFT = 1.2  # pixels, sigma of every edge
 _HALO = 2  # pixels around the person in the photo that are not trusted to be background
 _HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
-_HEAD_LABELS = tuple(segmentation.ID[name] for name in ("hat", "hair", "sunglasses", "face"))
+_HAIR_LABELS = tuple(segmentation.ID[name] for name in ("hat", "hair", "sunglasses"))
+_HEAD_LABELS = (*_HAIR_LABELS, segmentation.ID["face"])
 _TRUNK = ("left-shoulder", "right-shoulder", "left-hip", "right-hip")
 # The joints that a part moves with; what is not named moves with the trunk.
 _JOINTS = {name: _HEAD for name in ("hat", "hair", "sunglasses", "face")}
@@ -38,12 +40,12 @@ def backdrop(photo: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndar
     """
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _HALO + 1,) * 2)
     hole = cv2.dilate((labels > 0).astype(np.float32), disk)
-    filled = _fill(photo.astype(np.float32), 1 - hole)
+    filled = fill(photo.astype(np.float32), 1 - hole)
     soft = np.maximum(hole, cv2.GaussianBlur(hole, (0, 0), _SOFT))
     return photo + (filled - photo) * soft[..., None], soft
 
 
-def _fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
+def fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Where `known` [H, W] is 0 the mean of what is known nearby, the nearest scale first; no holes stay."""
     height, width = image.shape[:2]
     if min(height, width) < 2:
@@ -51,7 +53,7 @@ def _fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
     half = (width // 2, height // 2)
     weight = cv2.resize(known, half, interpolation=cv2.INTER_AREA)
     mean = cv2.resize(image * known[..., None], half, interpolation=cv2.INTER_AREA)
-    coarse = _fill(mean / np.maximum(weight, 1e-6)[..., None], np.minimum(weight * 4, 1))
+    coarse = fill(mean / np.maximum(weight, 1e-6)[..., None], np.minimum(weight * 4, 1))
     coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     return image * known[..., None] + coarse * (1 - known[..., None])
 
@@ -92,16 +94,20 @@ def _body(points, visible, size):
     return alignment.body_of(points, visible, size)
 
 
-def carried_head(
-    photo: np.ndarray, user: Layout, pose: Layout, final: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """The user's head moved and scaled to the target's: (picture [H, W, 3], share [H, W], flow [H, W, 2] from the
-    picture back to the photo); None where it is turned.
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """The user's photo moved and scaled so that its head lies on the target's."""
 
-    The share is 1 where photo and final map both show head, if the two heads, or the two trunks, look the same way to
-    `SAME_TURN` degrees; it falls to 0 at `OTHER_TURN`.
-    """
-    size = final.shape
+    picture: np.ndarray  # float [H, W, 3]
+    flow: np.ndarray  # float [H, W, 2], from there back to the photo
+    labels: np.ndarray  # uint8 [H, W], the photo's
+    inside: np.ndarray  # bool [H, W], within the photo's frame
+    trust: float  # 1 where the heads look the same way to `SAME_TURN` degrees, falling to 0 at `OTHER_TURN`
+
+
+def carried_head(photo: np.ndarray, user: Layout, pose: Layout) -> Head | None:
+    """The user's head at the target's place; None where neither the two heads nor the two trunks look the same way."""
+    size = photo.shape[:2]
     own, there = (jax.device_get(_body(one.keypoints, one.visible, size)) for one in (user, pose))
     # Of two measures, the smaller: heads are small, and turn with the trunk more often than their joints are read well.
     cosine = max(np.dot(own.head_turn, there.head_turn), np.dot(own.turn, there.turn))
@@ -113,15 +119,39 @@ def carried_head(
     ratio = own.height / there.height
     place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
     picture = cv2.remap(photo.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    labels = cv2.remap(np.asarray(user.segmentation), *place, cv2.INTER_NEAREST)
-    head = segmentation.region(labels, _HEAD_LABELS) & segmentation.region(final, _HEAD_LABELS)
-    share = cv2.erode(head.astype(np.float32), np.ones((3, 3), np.uint8))
-    share = np.float32(trust) * np.minimum(share, cv2.GaussianBlur(share, (0, 0), _SOFT))
-    return np.clip(picture, 0, 1), share, np.stack([place[0] - x, place[1] - y], -1)
+    return Head(
+        picture=np.clip(picture, 0, 1),
+        flow=np.stack([place[0] - x, place[1] - y], -1),
+        labels=cv2.remap(np.asarray(user.segmentation), *place, cv2.INTER_NEAREST),
+        inside=(place[0] >= 0) & (place[0] <= size[1] - 1) & (place[1] >= 0) & (place[1] <= size[0] - 1),
+        trust=float(trust),
+    )
+
+
+def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
+    """The final map [H, W] with the outline of the head that is carried there, where it is trusted at least half.
+
+    Without it hair of the photo's shape would lie in hair of another shape. The garment's neckline stays, and the neck.
+    """
+    if head is None or head.trust < 0.5:
+        return final
+    shown, out = segmentation.region(final, _HEAD_LABELS), final.copy()
+    out[head.inside & shown & (head.labels == 0)] = 0
+    cloth = segmentation.region(final, segmentation.GARMENTS)
+    hair = segmentation.region(head.labels, _HAIR_LABELS) & (shown | (final == 0) | cloth)
+    face = (head.labels == segmentation.ID["face"]) & (shown | (final == 0))
+    return np.where(head.inside & (hair | face), head.labels, out)
+
+
+def head_share(final: np.ndarray, head: Head) -> np.ndarray:
+    """How much of each pixel [H, W] is the carried head: where it and the final map show one."""
+    both = segmentation.region(head.labels, _HEAD_LABELS) & segmentation.region(final, _HEAD_LABELS) & head.inside
+    share = cv2.erode(both.astype(np.float32), np.ones((3, 3), np.uint8))
+    return np.float32(head.trust) * np.minimum(share, cv2.GaussianBlur(share, (0, 0), _SOFT))
 
 
 def compose(
-    dressed, photo: np.ndarray, behind: tuple | None, final: np.ndarray, keep: np.ndarray, head: tuple | None = None
+    dressed, photo: np.ndarray, behind: tuple | None, final: np.ndarray, keep: np.ndarray, head: Head | None = None
 ):
     """One frame: the result over the background, the user's head over it, and what is kept of the photo over all.
 
@@ -138,9 +168,9 @@ def compose(
         known = 1 - cv2.dilate(hole, np.ones((2 * _HALO + 1,) * 2, np.uint8))
         in_place, moved, donated = person * in_place + (1 - person) * known, person * moved, person * donated
     if head is not None:
-        picture, share, head_flow = head
-        image = image + (picture - image) * share[..., None]
-        flow = np.where((share > moved)[..., None], head_flow, flow)
+        share = head_share(final, head)
+        image = image + (head.picture - image) * share[..., None]
+        flow = np.where((moved > share)[..., None], flow, head.flow)  # beyond the head too: its outline moves with it
         in_place, moved, donated = (1 - share) * in_place, np.maximum(share, (1 - share) * moved), (1 - share) * donated
     return dressed.replace(
         image=image + (photo - image) * keep[..., None],
@@ -151,7 +181,8 @@ def compose(
     )
 
 
-def restore(dressed, photo, behind, user: Layout, pose: Layout, final: np.ndarray, garment_type: int):
+def restore(dressed, photo, behind, user: Layout, pose: Layout, head: Head | None, garment_type: int):
     """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, and the head."""
+    final = np.asarray(dressed.labels)
     keep = kept(np.asarray(user.segmentation), final, stillness(user, pose), garment_type)
-    return compose(dressed, photo, behind, final, keep, carried_head(photo, user, pose, final))
+    return compose(dressed, photo, behind, final, keep, head)

@@ -374,13 +374,16 @@ class TryOn(Painter):
     ) -> Iterator[Dressed]:
         """`dress`, and what is kept of the photo [H, W, 3]; behind: its `preserve.backdrop`, or None.
 
-        Yields frames without the leading axis.
+        Yields frames without the leading axis, with the labels of the head that was carried there.
         """
+        seen = [jax.tree.map(lambda a, i=index: a[i], poses) for index in range(len(finals))]
+        heads = [preserve.carried_head(user_image, user, pose) for pose in seen]
+        finals = np.stack([preserve.with_head(*pair) for pair in zip(finals, heads, strict=True)])
         dressed = self.dress(user_image, user, donor, finals, poses)
         dressed = self.keep_other_garment(dressed, user_image, user, donor, finals, poses)
-        for index, final in enumerate(finals):
-            one, pose = jax.tree.map(lambda a, i=index: a[i], (dressed, poses))
-            yield preserve.restore(one, user_image, behind, user, pose, final, int(donor.garment_type))
+        for index, (pose, head) in enumerate(zip(seen, heads, strict=True)):
+            one = jax.tree.map(lambda a, i=index: a[i], dressed)
+            yield preserve.restore(one, user_image, behind, user, pose, head, int(donor.garment_type))
 
 
 def choose_parser(wanted: str, person: str | None) -> str:
