@@ -8,7 +8,6 @@ stopped. An example takes 0.9 MB. With --split=test nobody in them was ever lear
 `python -m vton_jax.evaluate --suite=critic`.
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from absl import flags
 
-from vton_jax import flag_utils, media, metric_writer, parsing_batches, photo_cases, segmentation, try_on
+from vton_jax import flag_utils, input_pipeline, parsing_batches, photo_cases, segmentation, try_on
 from vton_jax.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -111,9 +110,6 @@ def blocks(maps: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    folder = Path(FLAGS.output).expanduser()
-    media.require_writable(folder / "0000.npz")
-    folder.mkdir(parents=True, exist_ok=True)
     system = try_on.TryOn("post", parser="photo" if FLAGS.photos else "multi_path")
     if FLAGS.photos:
         photos, labels = parsing_batches.read_photos(FLAGS.photos, FLAGS.split)
@@ -122,17 +118,8 @@ def main() -> None:
         from vton_jax.mannequin import cases
 
         draw = lambda number: cases.draw_cases(CHUNK, system.size, SEED, FLAGS.split, first=number * CHUNK)  # noqa: E731
-    files = -(-FLAGS.count // CHUNK)
-    progress = metric_writer.Progress(files, 0)
-    for index in range(files):
-        path = folder / f"{FLAGS.first + index:04d}.npz"
-        if not path.exists():
-            part = path.with_suffix(".part.npz")
-            np.savez(part, **chunk_of(system, draw(FLAGS.first + index)))
-            os.replace(part, path)
-        progress.advance(index + 1)
-        progress.show(index + 1, {})
-    progress.close()
+    numbers = range(FLAGS.first, FLAGS.first + -(-FLAGS.count // CHUNK))
+    input_pipeline.write_prepared(FLAGS.output, numbers, lambda number: chunk_of(system, draw(number)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ which is the latent and the layout of the output image. Every example comes with
 again to go on where it stopped.
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from absl import flags
 
-from vton_jax import flag_utils, media, metric_writer, segmentation, try_on
+from vton_jax import flag_utils, input_pipeline, segmentation, try_on
 from vton_jax.errors import UserError
 from vton_jax.models.latent_prior_cnn import BLOCK
 from vton_jax.types import Layout
@@ -73,21 +72,9 @@ def count_labels(maps: np.ndarray, block: int) -> np.ndarray:
 
 
 def main() -> None:
-    folder = Path(FLAGS.output).expanduser()
-    media.require_writable(folder / "0000.npz")
-    folder.mkdir(parents=True, exist_ok=True)
     system = try_on.TryOn("none")
-    files = -(-FLAGS.count // CHUNK)
-    progress = metric_writer.Progress(files, 0)
-    for index in range(files):
-        path = folder / f"{FLAGS.first + index:04d}.npz"
-        if not path.exists():
-            part = path.with_suffix(".part.npz")
-            np.savez_compressed(part, **chunk_of(system, FLAGS.first + index))
-            os.replace(part, path)
-        progress.advance(index + 1)
-        progress.show(index + 1, {})
-    progress.close()
+    numbers = range(FLAGS.first, FLAGS.first + -(-FLAGS.count // CHUNK))
+    input_pipeline.write_prepared(FLAGS.output, numbers, lambda number: chunk_of(system, number), compressed=True)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,28 @@ def test_counts_are_the_shares_that_the_try_on_computes(latents):
     np.testing.assert_allclose(counts / 64, segmentation.soft_maps(maps.astype(np.int32), 8), atol=1e-6)
 
 
+def test_preparing_goes_on_where_it_stopped(tmp_path):
+    asked = []
+
+    def chunk_of(number, stop_at=None):
+        asked.append(number)
+        if number == stop_at:
+            raise KeyboardInterrupt
+        return {"z": np.full((2, 1, 3), number)}
+
+    folder = tmp_path / "new" / "examples"
+    with pytest.raises(KeyboardInterrupt):
+        input_pipeline.write_prepared(folder, range(5, 9), lambda number: chunk_of(number, stop_at=7))
+    assert sorted(path.name for path in folder.iterdir()) == ["0005.npz", "0006.npz"]
+    input_pipeline.write_prepared(folder, range(5, 9), chunk_of, compressed=True)
+    assert asked == [5, 6, 7, 7, 8]
+    batches = input_pipeline.prepared_batches(folder, 8, seed=0)
+    assert sorted(next(batches)["z"][:, 0]) == [5, 5, 6, 6, 7, 7, 8, 8]
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match="cannot"):
+        input_pipeline.write_prepared(tmp_path / "file", range(1), chunk_of)
+
+
 def test_prepared_files_become_batches_of_examples_and_mirror_images(tmp_path):
     for number in range(2):
         z = np.arange(12, dtype=np.float32).reshape(3, 2, 2) + 100 * number

@@ -142,6 +142,31 @@ def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) 
     return PositionedBatches(batch_at)
 
 
+def write_prepared(
+    folder: str | Path, numbers: range, chunk_of: Callable[[int], dict[str, np.ndarray]], compressed: bool = False
+) -> None:
+    """Writes `chunk_of(number)`, arrays [K, copies, ...], to a file for each number, for `prepared_batches` to read.
+
+    Files that are there are not made again, so that the same call goes on where it stopped. Raises UserError where the
+    folder cannot be written to.
+    """
+    from vton_jax import media, metric_writer
+
+    folder = Path(folder).expanduser()
+    media.require_writable(folder / "0000.npz")
+    folder.mkdir(parents=True, exist_ok=True)
+    progress = metric_writer.Progress(len(numbers), 0)
+    for done, number in enumerate(numbers, start=1):
+        path = folder / f"{number:04d}.npz"
+        if not path.exists():
+            part = path.with_suffix(".part.npz")
+            (np.savez_compressed if compressed else np.savez)(part, **chunk_of(number))
+            os.replace(part, path)
+        progress.advance(done)
+        progress.show(done, {})
+    progress.close()
+
+
 def prepared_batches(
     folder: str | Path, batch_size: int, seed: int, split: str | None = None, unused: tuple[str, ...] = ()
 ) -> PositionedBatches:
