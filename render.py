@@ -52,7 +52,7 @@ def sheet(
         rows.append(
             [
                 poses[index],
-                *map(visualize.colour_segmentation, (result.target.coarse, result.target.final)),
+                *map(visualize.colour_segmentation, (result.target.coarse, result.dressed.labels)),
                 visualize.colour_flow(result.dressed.flow),
                 visualize.to_uint8(framing.resize(picture, views.person.shape[:2])),
             ]

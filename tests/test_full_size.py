@@ -57,18 +57,12 @@ def test_the_print_survives_at_the_place_where_the_flow_puts_it():
     np.testing.assert_allclose(out[12:-4, 4:-16], garment[1][4:-12, 16:-4], atol=1e-4)
 
 
-def test_at_the_networks_size_nothing_changes():
-    small = letters(SMALL)
-    result = dressed(0.3, 0.4, (1.5, 0.5), moved_share=0.2)
-    out = full_size.enlarge(small, result, (small[::-1], small[::-1]), (small, small))
-    np.testing.assert_allclose(out, small, atol=1e-5)
-
-
-def test_outlines_are_sharp_and_nothing_bleeds_over_them():
+@pytest.mark.parametrize("factor", [1.5, 4, 8])
+def test_outlines_are_sharp_and_nothing_bleeds_over_them(factor):
     """A soft red disk in a map that knows its outline becomes a sharp one, round and not in steps."""
-    small, large = (64, 48), (256, 192)
-    rows, columns = np.mgrid[: large[0], : large[1]]
-    truth = (rows - 127.5) ** 2 + (columns - 95.5) ** 2 < 64**2
+    small, large = (64, 48), (int(64 * factor), int(48 * factor))
+    rows, columns = ((np.mgrid[: large[0], : large[1]].T + 0.5) / factor).T
+    truth = (rows - 32) ** 2 + (columns - 24) ** 2 < 16**2
     share, red = framing.resize(truth.astype(np.float32), small), np.float32([1, 0, 0])
     soft = cv2.GaussianBlur(share, (0, 0), 1.2)[..., None] * red
     empty = np.zeros((*small, 3), np.float32), np.zeros((*large, 3), np.float32)
@@ -78,25 +72,31 @@ def test_outlines_are_sharp_and_nothing_bleeds_over_them():
         found[name] = full_size.enlarge(soft, dressed(size=small).replace(labels=labels), empty, empty)
     found["blurred"] = framing.resize(soft, large)
     error = {name: np.abs(out - truth[..., None] * red).mean() for name, out in found.items()}
-    assert error["dress"] < 0.45 * error["blurred"]
+    assert error["dress"] < 0.5 * error["blurred"]
     assert ((found["dress"][..., 0] > 0.5) != truth).mean() < 0.01
+    # Outlines' widths; hair frays.
     frays = {name: ((out[..., 0] > 0.1) & (out[..., 0] < 0.9)).sum() for name, out in found.items()}
-    assert 2 * frays["dress"] < frays["hair"] < frays["blurred"]
+    assert frays["dress"] < 0.4 * frays["blurred"] and 1.5 * frays["dress"] < frays["hair"] < frays["blurred"]
 
 
 @pytest.mark.parametrize("size", [(128, 96), (133, 100), (32, 24)])
 def test_parts_of_one_colour_each_stay_so_at_any_size(size):
-    """Also those at the frame's edge, and those of a pixel."""
+    """Also those at the frame's edge, and a strap of one pixel's width, which keeps a third of its own at least."""
     labels = np.zeros(SMALL, np.uint8)
-    labels[:12, :9], labels[20:, 12:], labels[16, 4] = 1, 2, 3
-    colours = np.float32([[0.2, 0.4, 0.6], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    labels[:12, :9], labels[20:, 12:], labels[14:19, 4], labels[15:17, 15:17] = 1, 2, 3, 4
+    colours = np.float32([[0.2, 0.4, 0.6], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
     out = full_size.grow(colours[labels], labels, size)
-    nearest = np.abs(out[:, :, None] - colours).sum(-1)
-    assert nearest.min(-1).mean() < 0.03
-    found = nearest.argmin(-1)
-    exact = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    assert (found != exact).mean() < 0.04
+    away = np.abs(out[:, :, None] - colours).sum(-1)
+    assert away.min(-1).mean() < 0.03
+    found = away.argmin(-1)
+    area = np.array([(found == part).mean() / (labels == part).mean() for part in range(5)])
+    assert (area > [0.9, 0.9, 0.9, 0.35, 0.35]).all() and (area < 1.1).all()
     assert (found[:4, :4] == 1).all() and (found[-4:, -4:] == 2).all()
+
+
+def test_what_is_constant_stays_so_whatever_the_parts():
+    labels = np.random.default_rng(0).integers(0, 18, (64, 48)).astype(np.uint8)
+    np.testing.assert_allclose(full_size.grow(np.full((64, 48, 6), 0.7, np.float32), labels, (100, 75)), 0.7, atol=1e-5)
 
 
 def test_canvases_have_the_networks_shape():
@@ -135,13 +135,13 @@ def test_a_photo_on_its_stage_comes_back_with_its_print(place):
 
 def test_the_large_garment_goes_on_around_itself():
     labels = np.zeros(SMALL, np.uint8)
-    labels[8:24, 6:18] = ID["upper-clothes"]
+    labels[4:16, 6:18] = ID["upper-clothes"]
     donor = Donor(None, Layout(labels, np.zeros((18, 2)), np.zeros(18, bool)), np.int32(0), np.bool_(True))
     garment = letters() * 0.1 + [0.2, 0.7, 0.2]
     photo = np.full((*LARGE, 3), 255, np.uint8)
-    photo[32:96, 24:72] = np.round(garment[32:96, 24:72] * 255)
+    photo[16:64, 24:72] = np.round(garment[16:64, 24:72] * 255)
     picture = full_size.dress_picture(donor, photo)
-    np.testing.assert_array_equal(picture[40:88, 32:64], photo[40:88, 32:64].astype(np.float32) / 255)
+    np.testing.assert_array_equal(picture[24:56, 32:64], photo[24:56, 32:64].astype(np.float32) / 255)
     assert (picture.min((0, 1)) >= [0.2, 0.7, 0.2]).all() and (picture.max((0, 1)) <= [0.31, 0.81, 0.31]).all()
 
 
@@ -251,18 +251,16 @@ def test_a_head_that_moves_without_turning_is_the_photos_own(read):
 
 
 def test_a_carried_head_brings_its_own_outline(read):
-    """The final map shows another's hair, wide and long: the photo's is shown, and what it does not cover is empty."""
+    """The final map shows another's hair, wide and long: the photo's is shown, and around it what is near."""
     photo, user = read
     pose = moved(user, 9, -4)
     own = segmentation.region(pose.segmentation, (ID["face"], ID["hair"]))
     wide = cv2.dilate(own.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
-    cloth = segmentation.region(pose.segmentation, segmentation.GARMENTS)
-    final = np.where(wide & (pose.segmentation == 0), ID["hair"], pose.segmentation).astype(np.uint8)
-    assert (final != pose.segmentation).sum() > 0.3 * own.sum()
+    final = np.where(wide & ~own, ID["hair"], pose.segmentation).astype(np.uint8)
+    assert (final != pose.segmentation).sum() > 0.4 * own.sum()
     carried = preserve.carried_head(photo, user, pose)
     mended = preserve.with_head(final, carried)
-    assert (mended != pose.segmentation).sum() < 0.05 * own.sum()
-    np.testing.assert_array_equal(mended[cloth], final[cloth])
+    assert (mended != pose.segmentation).sum() < 0.15 * (final != pose.segmentation).sum()
     # A head that is hardly trusted, or not carried, changes nothing.
     for other in (None, dataclasses.replace(carried, trust=0.3)):
         np.testing.assert_array_equal(preserve.with_head(final, other), final)
@@ -270,6 +268,57 @@ def test_a_carried_head_brings_its_own_outline(read):
     rows = np.arange(len(final))[:, None] > np.median(np.nonzero(own)[0])
     cut = preserve.with_head(final, dataclasses.replace(carried, inside=carried.inside & rows))
     np.testing.assert_array_equal(cut, np.where(rows, mended, final))
+
+
+def head_at(labels, chin):
+    picture = np.full((*labels.shape, 3), 0.5, np.float32)
+    flow, inside = np.zeros((*labels.shape, 2), np.float32), np.ones(labels.shape, bool)
+    return preserve.Head(picture, flow, labels, inside, chin=chin, trust=1.0)
+
+
+def test_long_hair_lies_over_the_garment_and_the_neck_stays_on_the_trunk():
+    final = person().segmentation  # hair, face down to row 14, an upper garment below
+    head = np.zeros_like(final)
+    head[4:8, 20:34], head[8:14, 20:34], head[8:30, 20:23] = ID["hair"], ID["face"], ID["hair"]
+    out = preserve.with_head(final, head_at(head, chin=11))
+    assert (out[14:30, 20:23] == ID["hair"]).all() and (out[14:30, 23:30] == ID["upper-clothes"]).all()
+    assert (out[8:11, 23:34] == ID["face"]).all() and (out[4:11, 16:20] == 0).all()  # above the chin all moves
+    assert (out[11:14, 16:20] == ID["face"]).all() and (out[11:14, 30:34] == 0).all()  # below it nothing does
+
+
+def test_only_the_users_head_is_carried(read):
+    """Somebody else's, in a corner of the photo, is not."""
+    photo, user = read
+    crowded = user.segmentation.copy()
+    crowded[:20, :14] = ID["hair"]
+    pose = moved(user, 9, -4)
+    plain, other = (
+        preserve.carried_head(photo, user.replace(segmentation=s), pose) for s in (user.segmentation, crowded)
+    )
+    np.testing.assert_array_equal(plain.labels, other.labels)
+    assert (plain.labels == ID["face"]).any()
+
+
+def test_a_head_and_a_moved_garment_keep_to_their_own_flows():
+    """Blue trousers that moved 10 pixels below a head that did not: no background comes in at their outline."""
+    size, large = (64, 48), (256, 192)
+    labels = person().segmentation
+    region = labels == ID["pants"]
+    photo = np.full((*size, 3), 0.9, np.float32)
+    photo[np.roll(region, -10, 1)] = [0.1, 0.2, 0.8]
+    flow = np.where(region[..., None], np.float32([-10, 0]), 0)
+    image = np.where(region[..., None], np.float32([0.1, 0.2, 0.8]), 0.5).astype(np.float32)
+    result = dressed(size=size).replace(
+        image=image, labels=labels, photo_flow=flow, moved_share=region.astype(np.float32)
+    )
+    pictures = photo, framing.resize(photo, large)
+    bad = []
+    for head in (None, head_at(labels, chin=14)):
+        out = preserve.compose(result, photo, None, labels, np.zeros(size, np.float32), head)
+        shown = full_size.enlarge(out.image, out, pictures, pictures)
+        inner = cv2.resize(region.astype(np.uint8), large[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        bad.append((np.abs(shown - [0.1, 0.2, 0.8]).max(-1)[inner] > 0.25).sum())
+    assert bad[1] <= bad[0] + 5
 
 
 def test_a_head_that_looks_elsewhere_is_not_carried(read):

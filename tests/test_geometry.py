@@ -1,5 +1,6 @@
 """Flows: what +1 means, slow references beside the fast code, and gradients."""
 
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -138,3 +139,11 @@ def test_gradients_against_finite_differences():
     moved[5, 5, 1] = 1
     slow = ((_slow_warp(image + moved, flow) - _slow_warp(image, flow)) * weight).sum()
     np.testing.assert_allclose(by_image[5, 5, 1], slow, atol=1e-3)
+
+
+def test_blur_is_the_gaussian_that_opencv_has():
+    maps = np.random.default_rng(0).uniform(0, 1, (2, 40, 30, 5)).astype(np.float32)
+    ours = np.asarray(geometry.blur(maps, 2.0, 6))
+    for one, blurred in zip(maps, ours, strict=True):
+        wanted = cv2.sepFilter2D(one, -1, *[cv2.getGaussianKernel(13, 2.0)] * 2, borderType=cv2.BORDER_CONSTANT)
+        np.testing.assert_allclose(blurred, wanted, atol=1e-6)

@@ -443,6 +443,23 @@ def test_blend_after_touches_only_the_garment():
     np.testing.assert_allclose(half_way[:, 2:4], (image + dress)[:, 2:4] / 2, atol=1e-6)
 
 
+def test_where_the_flow_is_not_trusted_the_cloth_around_goes_on():
+    """A shirt, red above and blue below, of which the flow knows all but a hole and the hem; its mean is purple."""
+    rows, columns = np.mgrid[:64, :48]
+    inside = (rows >= 8) & (rows < 56) & (columns >= 10) & (columns < 38)
+    shirt = np.where((rows < 28)[..., None], np.float32([1, 0, 0]), np.float32([0, 0, 1]))
+    hidden = (rows >= 48) | ((rows >= 14) & (rows < 20) & (columns >= 20) & (columns < 26))
+    painted = np.broadcast_to(np.float32([0.5, 0, 0.5]), (1, 64, 48, 3))
+    re_map = {"warped": shirt[None], "mask": np.float32(~hidden)[None, ..., None]}
+    out = np.asarray(dressing.blend_after(painted, re_map, inside[None]))[0]
+    error = np.abs(out - shirt).max(-1)
+    assert error[inside & ~hidden].max() < 1e-5 and error[inside & hidden & (rows < 52)].max() < 0.15
+    assert (out[~inside] == painted[0][~inside]).all()
+    # Nothing is trusted: the painter's colours stay.
+    nothing = dressing.blend_after(painted, re_map | {"mask": np.zeros((1, 64, 48, 1), np.float32)}, inside[None])
+    np.testing.assert_array_equal(nothing, painted)
+
+
 def test_a_patch_embedding_is_a_convolution_of_the_joined_parts():
     keys = jax.random.split(jax.random.PRNGKey(0), 4)
     shapes = (2, 16, 24, 3), (2, 16, 24, 5), (2, 4, 6, 2)  # the last holds for all pixels of a patch

@@ -193,7 +193,8 @@ def evaluate_mannequin(
         dressed = arm_system.dress(user_images, users, donors, final, poses)
         images[arm] = dressed.image
         scores["try_on"][arm] = case_scores(images[arm], cases)
-        # The same over the photo's own background, with the head and what stands still, as render.py shows it.
+        # The same over the photo's own background, with the head and what stands still; render.py does more
+        # (`TryOn.paint`): it paints the head's own outline, and moves the garment that is kept.
         preserved = []
         for i, photo in enumerate(user_images):
             user, pose, one = (at(tree, i) for tree in (users, poses, dressed))

@@ -16,11 +16,11 @@ import numpy as np
 from vton_jax import framing, geometry, preserve, segmentation, staging, try_on
 
 _HAIR = segmentation.ID["hair"]
-_SHARP, _FRAYED = 16.0, 2.5  # exponents: outlines of a pixel, or of about seven, at four times the size
+_SHARP = 4.0  # exponent, times the factor: outlines are a large pixel or two wide
+_FRAYED = 2.5  # exponent of hair
 _EDGE = (0.5, 4.5)  # pixels from an outline: where a part's colours begin to be its own, and where they are
 _SMOOTH = 1.2  # pixels, sigma that makes outlines smooth
 _MARGIN = 6  # pixels around a part that its smooth outline may reach
-_LEAST = 0.02  # how much the colours at an outline count, where a part has no inside
 
 
 def canvas_for(
@@ -53,21 +53,25 @@ def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarr
     """Enlarges float maps [h, w, C] bilinearly to [H, W, C], each part [h, w] of ATR's labels on its own.
 
     Pixels near an outline show a little of both sides: there a part goes on from its inside. Outlines are smooth, and a
-    pixel wide, but for hair, which frays.
+    pixel or two wide, but for hair, which frays.
     """
     steps = np.array(parts.shape) / size
     places = {int(part): _Box(parts == part, steps, size) for part in np.unique(parts)}
     scores = {part: box.score() for part, box in places.items()}
-    sharpness = np.full(size, _SHARP, np.float32)
-    if _HAIR in places:
-        box = places[_HAIR].large
-        sharpness[box] += (_FRAYED - _SHARP) * np.minimum(1, 4 * scores[_HAIR])
-    out, total = np.zeros((*size, maps.shape[-1]), np.float32), np.full(size, 1e-20, np.float32)
+    best = np.zeros(size, np.float32)
+    sharpness = np.full(size, _SHARP / steps[0], np.float32)
     for part, box in places.items():
-        share = scores[part] ** sharpness[box.large]
-        out[box.large] += box.enlarged(maps) * share[..., None]
+        best[box.large] = np.maximum(best[box.large], scores[part])
+        if part == _HAIR:
+            sharpness[box.large] += (_FRAYED - sharpness[box.large]) * np.minimum(1, 4 * scores[part])
+    out, total = np.zeros((*size, maps.shape[-1]), np.float32), np.zeros(size, np.float32)
+    for part, box in places.items():
+        share = (scores[part] / best[box.large]) ** sharpness[box.large]
         total[box.large] += share
-    return out / total[..., None]
+        for channels, picture in box.enlarged(maps):
+            out[box.large][..., channels] += picture * share[..., None]
+    out /= total[..., None]
+    return out
 
 
 class _Box:
@@ -93,18 +97,19 @@ class _Box:
         ).reshape(*self._shape, -1)
 
     def score(self) -> np.ndarray:
-        """The part's smoothed share of each pixel of `large`."""
-        return self._warp(cv2.GaussianBlur(self._mask, (0, 0), _SMOOTH)[self.small])[..., 0]
+        """The part's smoothed share of each pixel of `large`; where smoothing would lose it, as a strap, as it is."""
+        smooth = cv2.GaussianBlur(self._mask, (0, 0), _SMOOTH)
+        lost = self._mask * (smooth < 0.5)
+        return np.maximum(*(self._warp(one[self.small])[..., 0] for one in (smooth, lost)))
 
-    def enlarged(self, maps: np.ndarray) -> np.ndarray:
-        """Maps [h, w, C] in `large`, as the part's inside goes on."""
-        mask = self._mask[self.small]
-        framed = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-        inside = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
-        known = mask * np.clip((inside - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), _LEAST, 1) ** 2
-        here = np.ascontiguousarray(maps[self.small])
-        groups = [here[..., first : first + 4] for first in range(0, maps.shape[-1], 4)]  # OpenCV takes four at most
-        return np.concatenate([self._warp(preserve.fill(group, known)) for group in groups], -1)
+    def enlarged(self, maps: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Maps [h, w, C] in `large`, as the part's inside goes on, a few channels at a time: which, and [H, W, 4]."""
+        inside = cv2.distanceTransform(self._mask[self.small].astype(np.uint8), cv2.DIST_L2, 5)
+        known = np.clip((inside - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1) ** 2
+        for first in range(0, maps.shape[-1], 4):  # OpenCV takes four at most
+            channels = slice(first, min(first + 4, maps.shape[-1]))
+            here = np.ascontiguousarray(maps[self.small][..., channels])
+            yield channels, self._warp(preserve.fill(here, known).reshape(here.shape))
 
 
 @jax.jit

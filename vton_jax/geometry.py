@@ -7,6 +7,7 @@ Samples outside the image read the nearest edge pixel.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def grid(size: tuple[int, int]) -> jax.Array:
@@ -65,6 +66,24 @@ def warp_nearest(image: jax.Array, points: jax.Array, fill) -> jax.Array:
 def resize(image: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Bilinear resize of [..., H, W, C] to `size` with antialiasing, pixel centres aligned as in `keypoints.scale`."""
     return jax.image.resize(image, image.shape[:-3] + tuple(size) + image.shape[-1:], "bilinear")
+
+
+def blur(maps: jax.Array, sigma: float, radius: int) -> jax.Array:
+    """Gaussian of 2 * radius + 1 taps along rows and columns of [B, H, W, C], with zeros outside.
+
+    As products with band matrices: on a CPU they take a tenth of the time of convolutions that keep channels apart.
+    """
+    batch, height, width, channels = maps.shape
+
+    def band(side):
+        steps = np.abs(np.subtract.outer(np.arange(side), np.arange(side)))
+        taps = np.where(steps <= radius, np.exp(-0.5 * np.square(steps / sigma)), 0.0)
+        return np.float32(taps / np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / sigma)).sum())
+
+    maps = maps.reshape(batch * height, -1)
+    maps = jnp.matmul(maps, np.kron(band(width), np.eye(channels, dtype=np.float32)), precision="highest")
+    maps = maps.reshape(batch, height, -1)
+    return jnp.matmul(band(height)[None], maps, precision="highest").reshape(batch, height, width, channels)
 
 
 def block_means(maps: jax.Array, factor: int) -> jax.Array:

@@ -150,7 +150,7 @@ def write_prepared(
     Files that are there are not made again, so that the same call goes on where it stopped. Raises UserError where the
     folder cannot be written to.
     """
-    from vton_jax import media, metric_writer
+    from vton_jax import media, metric_writer  # here: training needs neither to read
 
     folder = Path(folder).expanduser()
     media.require_writable(folder / "0000.npz")

@@ -183,8 +183,8 @@ class Painter:
         def keep(params, image, own, final, points, visible):
             own = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(final), *jnp.shape(a))), own)
             out = self._remapped(params, own, final, points, visible, None)
-            share = (out["mask"][..., 0] * dressing.garment_mask(final.astype(jnp.int32), own.garment_type))[..., None]
-            return image * (1 - share) + out["warped"] * share, out["flow"], share[..., 0]
+            region = dressing.garment_mask(final.astype(jnp.int32), own.garment_type)
+            return dressing.blend_after(image, out, region), out["flow"], out["mask"][..., 0] * region
 
         return jax.jit(keep)
 

@@ -18,6 +18,7 @@ BACKGROUNDS = ("inpaint", "network")
 STILL, MOVED = 0.015, 0.035  # of the person's height: joints that move less stand still, those that move more do not
 SAME_TURN, OTHER_TURN = 30.0, 60.0  # degrees between two people's turns: the user's head is carried along, or is not
 _SOFT = 1.2  # pixels, sigma of every edge
+_NOTHING = 1e-20  # a weight that is none
 _HALO = 2  # pixels around the person in the photo that are not trusted to be background
 _HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
 _HAIR_LABELS = tuple(segmentation.ID[name] for name in ("hat", "hair", "sunglasses"))
@@ -49,11 +50,12 @@ def fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Where `known` [H, W] is 0 the mean of what is known nearby, the nearest scale first; no holes stay."""
     height, width = image.shape[:2]
     if min(height, width) < 2:
-        return image * known[..., None] + (1 - known[..., None]) * image.mean((0, 1))
+        mean = (image * known[..., None]).sum((0, 1)) / np.maximum(known.sum(), _NOTHING)
+        return image * known[..., None] + (1 - known[..., None]) * mean
     half = (width // 2, height // 2)
     weight = cv2.resize(known, half, interpolation=cv2.INTER_AREA)
     mean = cv2.resize(image * known[..., None], half, interpolation=cv2.INTER_AREA)
-    coarse = fill(mean / np.maximum(weight, 1e-6)[..., None], np.minimum(weight * 4, 1))
+    coarse = fill(mean / np.maximum(weight, _NOTHING)[..., None], np.minimum(weight * 4, 1))
     coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     return image * known[..., None] + coarse * (1 - known[..., None])
 
@@ -100,8 +102,9 @@ class Head:
 
     picture: np.ndarray  # float [H, W, 3]
     flow: np.ndarray  # float [H, W, 2], from there back to the photo
-    labels: np.ndarray  # uint8 [H, W], the photo's
+    labels: np.ndarray  # uint8 [H, W], the photo's, with one head
     inside: np.ndarray  # bool [H, W], within the photo's frame
+    chin: float  # the target's, in pixels from the top
     trust: float  # 1 where the heads look the same way to `SAME_TURN` degrees, falling to 0 at `OTHER_TURN`
 
 
@@ -119,28 +122,51 @@ def carried_head(photo: np.ndarray, user: Layout, pose: Layout) -> Head | None:
     ratio = own.height / there.height
     place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
     picture = cv2.remap(photo.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    half = alignment.PROPORTIONS["head_half_height"]
+    near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
     return Head(
         picture=np.clip(picture, 0, 1),
         flow=np.stack([place[0] - x, place[1] - y], -1),
-        labels=cv2.remap(np.asarray(user.segmentation), *place, cv2.INTER_NEAREST),
+        labels=cv2.remap(_one_head(np.asarray(user.segmentation), near), *place, cv2.INTER_NEAREST),
         inside=(place[0] >= 0) & (place[0] <= size[1] - 1) & (place[1] >= 0) & (place[1] <= size[0] - 1),
+        chin=float(there.head[1] + half * there.height),
         trust=float(trust),
     )
+
+
+def _one_head(labels: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Labels [H, W] without heads that do not reach into `near`, such as those of others in the picture."""
+    heads = segmentation.region(labels, _HEAD_LABELS)
+    _, parts = cv2.connectedComponents(heads.astype(np.uint8), connectivity=4)
+    return np.where(heads & ~np.isin(parts, parts[heads & near]), 0, labels).astype(np.uint8)
 
 
 def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
     """The final map [H, W] with the outline of the head that is carried there, where it is trusted at least half.
 
-    Without it hair of the photo's shape would lie in hair of another shape. The garment's neckline stays, and the neck.
+    Without it hair of the photo's shape would lie in hair of another shape. Hair may lie over cloth; the neck, which is
+    labelled as face, stays where the trunk has it.
     """
     if head is None or head.trust < 0.5:
         return final
-    shown, out = segmentation.region(final, _HEAD_LABELS), final.copy()
-    out[head.inside & shown & (head.labels == 0)] = 0
+    above = np.arange(len(final))[:, None] < head.chin
+    hair, face = (segmentation.region(final, of) for of in (_HAIR_LABELS, (segmentation.ID["face"],)))
+    gone = head.inside & ~segmentation.region(head.labels, _HEAD_LABELS) & (hair | face & above)
+    out = _filled_from_around(final, gone, hair | face)
     cloth = segmentation.region(final, segmentation.GARMENTS)
-    hair = segmentation.region(head.labels, _HAIR_LABELS) & (shown | (final == 0) | cloth)
-    face = (head.labels == segmentation.ID["face"]) & (shown | (final == 0))
-    return np.where(head.inside & (hair | face), head.labels, out)
+    own_hair = segmentation.region(head.labels, _HAIR_LABELS) & (hair | face | cloth | (final == 0))
+    own_face = (head.labels == segmentation.ID["face"]) & (hair | face | (final == 0) & above)
+    return np.where(head.inside & (own_hair | own_face), head.labels, out)
+
+
+def _filled_from_around(labels: np.ndarray, hole: np.ndarray, unwanted: np.ndarray) -> np.ndarray:
+    """Labels [H, W] with the nearest one that is not `unwanted` in the hole."""
+    _, nearest = cv2.distanceTransformWithLabels(
+        unwanted.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    known = np.zeros(nearest.max() + 1, np.uint8)
+    known[nearest[~unwanted]] = labels[~unwanted]
+    return np.where(hole, known[nearest], labels)
 
 
 def head_share(final: np.ndarray, head: Head) -> np.ndarray:
@@ -170,8 +196,10 @@ def compose(
     if head is not None:
         share = head_share(final, head)
         image = image + (head.picture - image) * share[..., None]
-        flow = np.where((moved > share)[..., None], flow, head.flow)  # beyond the head too: its outline moves with it
-        in_place, moved, donated = (1 - share) * in_place, np.maximum(share, (1 - share) * moved), (1 - share) * donated
+        # A little beyond the head too: enlarged, its outline moves with it.
+        near = cv2.dilate((share > 0).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        flow = np.where((near & (moved <= share))[..., None], head.flow, flow)
+        in_place, moved, donated = (1 - share) * in_place, share + (1 - share) * moved, (1 - share) * donated
     return dressed.replace(
         image=image + (photo - image) * keep[..., None],
         photo_share=keep + (1 - keep) * in_place,
