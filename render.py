@@ -106,7 +106,7 @@ def main() -> None:
 
     from tqdm import tqdm
 
-    results = system.clip(views.person, donor, pose_frames, FLAGS.background)
+    results = system.clip(views.person, donor, pose_frames, FLAGS.background, stage.person.shown(system.size))
     results = list(tqdm(results, total=len(pose_frames), unit="frame", desc="try-on"))
     clip = temporal.apply(FLAGS.temporal_filter, np.stack([result.image for result in results]))
     media.write_image(output.with_suffix(".png"), sheet(views, donor, pose_frames, results, clip))

@@ -96,7 +96,7 @@ def test_parts_of_one_colour_each_stay_so_at_any_size(size):
 
 def test_what_is_constant_stays_so_whatever_the_parts():
     labels = np.random.default_rng(0).integers(0, 18, (64, 48)).astype(np.uint8)
-    np.testing.assert_allclose(full_size.grow(np.full((64, 48, 6), 0.7, np.float32), labels, (100, 75)), 0.7, atol=1e-5)
+    np.testing.assert_allclose(full_size.grow(np.full((64, 48, 5), 0.7, np.float32), labels, (100, 75)), 0.7, atol=1e-5)
 
 
 def test_canvases_have_the_networks_shape():
@@ -297,6 +297,19 @@ def test_only_the_users_head_is_carried(read):
     )
     np.testing.assert_array_equal(plain.labels, other.labels)
     assert (plain.labels == ID["face"]).any()
+
+
+def test_a_head_that_the_photo_cuts_is_not_cut_in_the_result(read):
+    """The photo begins in the middle of the head; above, the final map's hair stays."""
+    photo, user = read
+    head = segmentation.region(user.segmentation, (ID["face"], ID["hair"]))
+    shown = np.broadcast_to(np.arange(len(photo))[:, None] > np.median(np.nonzero(head)[0]), head.shape)
+    seen = user.replace(segmentation=np.where(shown, user.segmentation, 0).astype(np.uint8))
+    whole, cut = (
+        preserve.with_head(user.segmentation, preserve.carried_head(photo, seen, user, s)) for s in (None, shown)
+    )
+    assert (whole[head & ~shown] == 0).mean() > 0.5
+    np.testing.assert_array_equal(cut[head], user.segmentation[head])
 
 
 def test_a_head_and_a_moved_garment_keep_to_their_own_flows():

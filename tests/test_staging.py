@@ -46,6 +46,19 @@ def test_what_is_brought_and_put_back_is_the_picture_again(place, size):
     assert not marked[inside & ~near_edge].any()
 
 
+def test_what_is_made_up_is_known():
+    """A white photo in its frame: `shown` is where it is brought to, not where its edges go on."""
+    place = staging.Place(0.5, (0.25, 0.125))
+    shown = place.shown(SIZE)
+    rows, columns = np.nonzero(shown)
+    assert (rows.min(), rows.max() + 1) == (SIZE[0] // 8, SIZE[0] // 8 + SIZE[0] // 2)
+    assert (columns.min(), columns.max() + 1) == (SIZE[1] // 4, SIZE[1] // 4 + SIZE[1] // 2)
+    assert staging.Place().shown(SIZE).all()
+    gradient = np.repeat(np.arange(SIZE[0], dtype=np.uint8)[:, None, None] // 2, SIZE[1], 1).repeat(3, 2)
+    below = place.bring(gradient, SIZE)[rows.max() + 1 :]
+    assert (below == below[0]).all()  # the last row goes on
+
+
 def test_nothing_grows_above_a_head_that_touches_the_edge():
     """Beside it lies white: so does what is made up above, while the trousers below go on."""
     photo = np.full((*SIZE, 3), 255, np.uint8)
@@ -169,6 +182,12 @@ def test_the_other_garment_keeps_its_pattern(people, system):
                 (a - cv2.GaussianBlur(a, (0, 0), 4))[inner].ravel() for a in (moved, painted.image[0], kept.image[0])
             ]
             found.append([float(np.corrcoef(detail[0], one)[0, 1]) for one in detail[1:]])
+            # Of what the photo does not show nothing is copied.
+            half = np.arange(SIZE[0])[:, None] < np.median(np.nonzero(region)[0])
+            half = np.broadcast_to(half, SIZE)
+            part = system.keep_other_garment(painted, image, user, donor, final, pose, half)
+            below = ~half & (np.arange(SIZE[0])[:, None] > np.nonzero(half)[0].max() + 20)
+            assert part.moved_share[0][below & region].max() < 0.1 < kept.moved_share[0][below & region].max()
     before, after = np.mean(found, 0)
     assert after > before + 0.2
 

@@ -99,7 +99,8 @@ class _Box:
     def score(self) -> np.ndarray:
         """The part's smoothed share of each pixel of `large`; where smoothing would lose it, as a strap, as it is."""
         smooth = cv2.GaussianBlur(self._mask, (0, 0), _SMOOTH)
-        lost = self._mask * (smooth < 0.5)
+        core = cv2.dilate(self._mask * (smooth > 0.5), np.ones((5, 5), np.uint8))
+        lost = self._mask * (1 - core)
         return np.maximum(*(self._warp(one[self.small])[..., 0] for one in (smooth, lost)))
 
     def enlarged(self, maps: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

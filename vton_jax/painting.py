@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import cylinder_flow, dressing, segmentation, weights
+from vton_jax import cylinder_flow, dressing, geometry, segmentation, weights
 from vton_jax.models.flow_refinement_cnn import FlowRefinementCNN
 from vton_jax.models.re_map_cnn import ReMapCNN
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
@@ -180,21 +180,31 @@ class Painter:
 
     @functools.cached_property
     def _keep(self):
-        def keep(params, image, own, final, points, visible):
+        def keep(params, image, own, shown, final, points, visible):
             own = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(final), *jnp.shape(a))), own)
             out = self._remapped(params, own, final, points, visible, None)
+            known = geometry.warp(jnp.broadcast_to(shown[..., None], (len(final), *shown.shape, 1)), out["flow"])
+            out["mask"] *= known
             region = dressing.garment_mask(final.astype(jnp.int32), own.garment_type)
             return dressing.blend_after(image, out, region), out["flow"], out["mask"][..., 0] * region
 
         return jax.jit(keep)
 
     def keep_other_garment(
-        self, dressed: Dressed, user_image: np.ndarray, user: Layout, donor: Donor, final: np.ndarray, poses: Layout
+        self,
+        dressed: Dressed,
+        user_image: np.ndarray,
+        user: Layout,
+        donor: Donor,
+        final: np.ndarray,
+        poses: Layout,
+        shown: np.ndarray | None = None,
     ) -> Dressed:
         """What the user goes on wearing, above or below the donor's garment, moved there by its own flow.
 
-        The painter knows its colours alone. Arguments as in `dress`, for one user; the result of the arm `none`, of a
-        donated dress, and of a user who wears no other garment, is `dressed` itself.
+        The painter knows its colours alone. Arguments as in `dress`, for one user; shown: bool [H, W], what of the
+        photo is not made up (`staging.Place.shown`), by default all. The result of the arm `none`, of a donated dress,
+        and of a user who wears no other garment, is `dressed` itself.
         """
         other = {"upper": "lower", "lower": "upper"}.get(segmentation.GARMENT_TYPES[int(donor.garment_type)])
         if self.arm == "none" or other is None:
@@ -208,8 +218,9 @@ class Painter:
             garment_type=np.int32(segmentation.GARMENT_TYPES.index(other)),
             flat=np.bool_(False),
         )
+        shown = np.float32(np.ones(self.size) if shown is None else shown)
         image, flow, share = in_batches(
-            lambda part: self._keep(self._re_map, part[0], own, *part[1:]),
+            lambda part: self._keep(self._re_map, part[0], own, shown, *part[1:]),
             (dressed.image, final, poses.keypoints, poses.visible),
             4,
         )

@@ -54,9 +54,9 @@ def fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
         return image * known[..., None] + (1 - known[..., None]) * mean
     half = (width // 2, height // 2)
     weight = cv2.resize(known, half, interpolation=cv2.INTER_AREA)
-    mean = cv2.resize(image * known[..., None], half, interpolation=cv2.INTER_AREA)
+    mean = cv2.resize(image * known[..., None], half, interpolation=cv2.INTER_AREA).reshape(*half[::-1], -1)
     coarse = fill(mean / np.maximum(weight, _NOTHING)[..., None], np.minimum(weight * 4, 1))
-    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(image.shape)
     return image * known[..., None] + coarse * (1 - known[..., None])
 
 
@@ -103,13 +103,16 @@ class Head:
     picture: np.ndarray  # float [H, W, 3]
     flow: np.ndarray  # float [H, W, 2], from there back to the photo
     labels: np.ndarray  # uint8 [H, W], the photo's, with one head
-    inside: np.ndarray  # bool [H, W], within the photo's frame
+    inside: np.ndarray  # bool [H, W], what the photo shows
     chin: float  # the target's, in pixels from the top
     trust: float  # 1 where the heads look the same way to `SAME_TURN` degrees, falling to 0 at `OTHER_TURN`
 
 
-def carried_head(photo: np.ndarray, user: Layout, pose: Layout) -> Head | None:
-    """The user's head at the target's place; None where neither the two heads nor the two trunks look the same way."""
+def carried_head(photo: np.ndarray, user: Layout, pose: Layout, shown: np.ndarray | None = None) -> Head | None:
+    """The user's head at the target's place; None where neither the two heads nor the two trunks look the same way.
+
+    shown: bool [H, W], what of the photo is not made up (`staging.Place.shown`); None: all.
+    """
     size = photo.shape[:2]
     own, there = (jax.device_get(_body(one.keypoints, one.visible, size)) for one in (user, pose))
     # Of two measures, the smaller: heads are small, and turn with the trunk more often than their joints are read well.
@@ -122,13 +125,14 @@ def carried_head(photo: np.ndarray, user: Layout, pose: Layout) -> Head | None:
     ratio = own.height / there.height
     place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
     picture = cv2.remap(photo.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    shown = np.ones(size, np.uint8) if shown is None else shown.astype(np.uint8)
     half = alignment.PROPORTIONS["head_half_height"]
     near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
     return Head(
         picture=np.clip(picture, 0, 1),
         flow=np.stack([place[0] - x, place[1] - y], -1),
         labels=cv2.remap(_one_head(np.asarray(user.segmentation), near), *place, cv2.INTER_NEAREST),
-        inside=(place[0] >= 0) & (place[0] <= size[1] - 1) & (place[1] >= 0) & (place[1] <= size[0] - 1),
+        inside=cv2.remap(shown, *place, cv2.INTER_NEAREST) > 0,
         chin=float(there.head[1] + half * there.height),
         trust=float(trust),
     )
@@ -152,7 +156,8 @@ def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
     above = np.arange(len(final))[:, None] < head.chin
     hair, face = (segmentation.region(final, of) for of in (_HAIR_LABELS, (segmentation.ID["face"],)))
     gone = head.inside & ~segmentation.region(head.labels, _HEAD_LABELS) & (hair | face & above)
-    out = _filled_from_around(final, gone, hair | face)
+    out = _filled_from_around(final, gone & above, hair | face)
+    out = _filled_from_around(out, gone & ~above, hair | face & above)  # below the chin a neck may be what is around
     cloth = segmentation.region(final, segmentation.GARMENTS)
     own_hair = segmentation.region(head.labels, _HAIR_LABELS) & (hair | face | cloth | (final == 0))
     own_face = (head.labels == segmentation.ID["face"]) & (hair | face | (final == 0) & above)

@@ -42,6 +42,15 @@ class Place:
         larger = tuple(max(1, round(side * self.scale)) for side in size)
         return larger, tuple(round(side * part) for side, part in zip(size, self.shift[::-1], strict=True))
 
+    def shown(self, size: tuple[int, int]) -> np.ndarray:
+        """Where in a frame of `size` the fitted picture lies, bool [H, W]; the rest is made up."""
+        larger, offset = self._inner(size)
+        rows, columns = (
+            (np.arange(side) >= begin) & (np.arange(side) < begin + limit)
+            for side, begin, limit in zip(size, offset, larger, strict=True)
+        )
+        return rows[:, None] & columns
+
     def bring(self, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """The picture [H, W, 3] at its place in a frame of `size`.
 

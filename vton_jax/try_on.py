@@ -304,11 +304,17 @@ class TryOn(Painter):
     # ---------------------------------------------------------------------------------------------------- all together
 
     def clip(
-        self, user_frame: np.ndarray, donor: Donor, pose_frames: np.ndarray, background: str = "inpaint"
+        self,
+        user_frame: np.ndarray,
+        donor: Donor,
+        pose_frames: np.ndarray,
+        background: str = "inpaint",
+        shown: np.ndarray | None = None,
     ) -> Iterator[Result]:
         """Dresses the user [H, W, 3] in the donor's garment in every pose of `pose_frames` [T, H, W, 3].
 
-        background: one of `preserve.BACKGROUNDS`. Raises: UserError where no person is found.
+        background: one of `preserve.BACKGROUNDS`. shown: bool [H, W], what of the user's frame is not made up
+        (`staging.Place.shown`), by default all. Raises: UserError where no person is found.
         """
         user, z_user = self.read_user(user_frame)
         user = composition.split_dress(user, donor.garment_type)
@@ -319,7 +325,7 @@ class TryOn(Painter):
         for first in range(0, len(pose_frames), CHUNK):
             part = list(itertools.islice(targets, CHUNK))
             seen = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], poses)
-            painted = self.paint(user_image, user, donor, np.stack([t.final for t in part]), seen, behind)
+            painted = self.paint(user_image, user, donor, np.stack([t.final for t in part]), seen, behind, shown)
             for target, dressed in zip(part, painted, strict=True):
                 yield Result(dressed=dressed, target=target)
 
@@ -371,16 +377,18 @@ class TryOn(Painter):
         finals: np.ndarray,
         poses: Layout,
         behind: tuple[np.ndarray, np.ndarray] | None,
+        shown: np.ndarray | None = None,
     ) -> Iterator[Dressed]:
-        """`dress`, and what is kept of the photo [H, W, 3]; behind: its `preserve.backdrop`, or None.
+        """`dress`, and what is kept of the photo [H, W, 3].
 
+        Args: behind: the photo's `preserve.backdrop`, or None. shown: see `clip`.
         Yields frames without the leading axis, with the labels of the head that was carried there.
         """
         seen = [jax.tree.map(lambda a, i=index: a[i], poses) for index in range(len(finals))]
-        heads = [preserve.carried_head(user_image, user, pose) for pose in seen]
+        heads = [preserve.carried_head(user_image, user, pose, shown) for pose in seen]
         finals = np.stack([preserve.with_head(*pair) for pair in zip(finals, heads, strict=True)])
         dressed = self.dress(user_image, user, donor, finals, poses)
-        dressed = self.keep_other_garment(dressed, user_image, user, donor, finals, poses)
+        dressed = self.keep_other_garment(dressed, user_image, user, donor, finals, poses, shown)
         for index, (pose, head) in enumerate(zip(seen, heads, strict=True)):
             one = jax.tree.map(lambda a, i=index: a[i], dressed)
             yield preserve.restore(one, user_image, behind, user, pose, head, int(donor.garment_type))
