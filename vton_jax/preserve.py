@@ -148,20 +148,18 @@ def _one_head(labels: np.ndarray, near: np.ndarray) -> np.ndarray:
 def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
     """The final map [H, W] with the outline of the head that is carried there, where it is trusted at least half.
 
-    Without it hair of the photo's shape would lie in hair of another shape. Hair may lie over cloth; the neck, which is
-    labelled as face, stays where the trunk has it.
+    Without it hair of the photo's shape would lie in hair of another shape. Hair may lie over cloth; below the chin all
+    else stays, so that the neck and the garment's neckline are the trunk's.
     """
     if head is None or head.trust < 0.5:
         return final
     above = np.arange(len(final))[:, None] < head.chin
-    hair, face = (segmentation.region(final, of) for of in (_HAIR_LABELS, (segmentation.ID["face"],)))
-    gone = head.inside & ~segmentation.region(head.labels, _HEAD_LABELS) & (hair | face & above)
-    out = _filled_from_around(final, gone & above, hair | face)
-    out = _filled_from_around(out, gone & ~above, hair | face & above)  # below the chin a neck may be what is around
+    shown = segmentation.region(final, _HEAD_LABELS)
+    out = _filled_from_around(final, head.inside & (head.labels == 0) & shown & above, shown)
     cloth = segmentation.region(final, segmentation.GARMENTS)
-    own_hair = segmentation.region(head.labels, _HAIR_LABELS) & (hair | face | cloth | (final == 0))
-    own_face = (head.labels == segmentation.ID["face"]) & (hair | face | (final == 0) & above)
-    return np.where(head.inside & (own_hair | own_face), head.labels, out)
+    hair = segmentation.region(head.labels, _HAIR_LABELS) & (shown | cloth | (final == 0))
+    face = (head.labels == segmentation.ID["face"]) & (shown | (final == 0)) & above
+    return np.where(head.inside & (hair | face), head.labels, out)
 
 
 def _filled_from_around(labels: np.ndarray, hole: np.ndarray, unwanted: np.ndarray) -> np.ndarray:
