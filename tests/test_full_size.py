@@ -314,6 +314,18 @@ def test_a_head_that_the_photo_cuts_is_not_cut_in_the_result(read):
     np.testing.assert_array_equal(cut[head], user.segmentation[head])
 
 
+def test_a_head_that_hardly_moved_is_not_shown_twice():
+    """Half of the photo is kept at its place: the head is the carried one alone."""
+    labels, photo = person().segmentation, np.zeros((64, 48, 3), np.float32)
+    head = head_at(labels, chin=14)
+    share = preserve.head_share(labels, head)
+    out = preserve.compose(dressed(size=(64, 48)), photo, None, labels, np.full((64, 48), 0.5, np.float32), head)
+    # The carried head is grey as the result is; the photo, black, comes in as far as there is no head.
+    np.testing.assert_allclose(out.image[..., 0], 0.5 - 0.25 * (1 - share), atol=1e-6)
+    np.testing.assert_allclose(out.photo_share, 0.5 * (1 - share), atol=1e-6)
+    assert share.max() > 0.9
+
+
 def test_a_head_and_a_moved_garment_keep_to_their_own_flows():
     """Blue trousers that moved 10 pixels below a head that did not: no background comes in at their outline."""
     size, large = (64, 48), (256, 192)

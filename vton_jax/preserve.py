@@ -203,6 +203,7 @@ def compose(
         near = cv2.dilate((share > 0).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
         flow = np.where((near & (moved <= share))[..., None], head.flow, flow)
         in_place, moved, donated = (1 - share) * in_place, share + (1 - share) * moved, (1 - share) * donated
+        keep = keep * (1 - share)  # of a head that hardly moved, one of the two pictures: both together have four eyes
     return dressed.replace(
         image=image + (photo - image) * keep[..., None],
         photo_share=keep + (1 - keep) * in_place,
