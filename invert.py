@@ -14,8 +14,12 @@ import jax
 import numpy as np
 from absl import flags
 
-from vton_jax import composition, flag_utils, media, staging, try_on, visualize
-from vton_jax.errors import UserError
+from vton_jax.command_line import flag_utils
+from vton_jax.compositing import normalisation
+from vton_jax.core.errors import UserError
+from vton_jax.layout import composition
+from vton_jax.media import video_files, visualize
+from vton_jax.systems.lab126 import try_on
 
 FLAGS = flags.FLAGS
 SAMPLES = Path(__file__).parent / "vton_jax" / "samples"
@@ -34,7 +38,9 @@ flags.DEFINE_string("weights", None, "Folder of other weights than the released 
 def pose_frame(photo: np.ndarray) -> np.ndarray:
     if FLAGS.person and not FLAGS.pose:
         return photo
-    frames, _ = media.read_frames(FLAGS.pose or SAMPLES / "pose.mp4", None if FLAGS.frame is None else FLAGS.frame + 1)
+    frames, _ = video_files.read_frames(
+        FLAGS.pose or SAMPLES / "pose.mp4", None if FLAGS.frame is None else FLAGS.frame + 1
+    )
     index = len(frames) // 3 if FLAGS.frame is None else FLAGS.frame
     if index >= len(frames):
         raise UserError(f"--frame={index} is past the end: the pose clip has {len(frames)} frames.")
@@ -52,13 +58,13 @@ def write_errors(path: Path, errors: list[float]) -> None:
 
 def main() -> None:
     output = Path(FLAGS.output)
-    photo = media.read_photo(FLAGS.person or SAMPLES / "person.png")
-    pictures = photo, media.read_photo(FLAGS.garment or SAMPLES / "garment.png"), pose_frame(photo)
-    media.require_writable(output / "error.csv")
+    photo = video_files.read_photo(FLAGS.person or SAMPLES / "person.png")
+    pictures = photo, video_files.read_photo(FLAGS.garment or SAMPLES / "garment.png"), pose_frame(photo)
+    video_files.require_writable(output / "error.csv")
     system = try_on.TryOn("none", FLAGS.weights, try_on.choose_parser(FLAGS.parser, FLAGS.person))
-    stage = staging.Stage(flat={"auto": None, "flat": True, "person": False}[FLAGS.garment_is])
+    stage = normalisation.Stage(flat={"auto": None, "flat": True, "person": False}[FLAGS.garment_is])
     if FLAGS.person:
-        stage = staging.set_stage(system, *pictures[:2], stage.flat, [pictures[2]])
+        stage = normalisation.set_stage(system, *pictures[:2], stage.flat, [pictures[2]])
     places = stage.person, stage.garment, stage.poses
     user_frame, garment, pose_image = (p.bring(one, system.size) for p, one in zip(places, pictures, strict=True))
     donor = system.read_donor(garment, FLAGS.garment_type, stage.flat)
@@ -82,14 +88,14 @@ def main() -> None:
     colour = visualize.colour_segmentation
     try:
         output.mkdir(parents=True, exist_ok=True)
-        media.write_image(output / "coarse.png", colour(coarse[0]))
-        media.write_image(output / "final.png", colour(layouts[-1]))
+        video_files.write_image(output / "coarse.png", colour(coarse[0]))
+        video_files.write_image(output / "final.png", colour(layouts[-1]))
         inputs = [user_frame, visualize.to_uint8(donor.image), pose_image]
         inputs.append(visualize.draw_skeleton(np.full_like(pose_image, 255), pose.keypoints, pose.visible))
         eight = [colour(steps[name][0]) for name in composition.STEPS]
         titles = ["user", "dress", "pose", "pose image"]
         rows = [inputs, eight[:4], eight[4:]]
-        media.write_image(output / "steps.png", visualize.contact_sheet(rows, column_titles=titles))
+        video_files.write_image(output / "steps.png", visualize.contact_sheet(rows, column_titles=titles))
         height, width = system.size
         curve_size = (height, 2 * width)
 
@@ -101,7 +107,7 @@ def main() -> None:
                 for _ in range(4 if index < 8 else 1):
                     yield cv2.resize(frame, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
 
-        media.write_video(output / "iterations.mp4", frames(), 12)
+        video_files.write_video(output / "iterations.mp4", frames(), 12)
         write_errors(output / "error.csv", errors)
     except OSError as error:
         raise UserError(f"--output={FLAGS.output} cannot be written to: {error.strerror}.") from None

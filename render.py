@@ -14,8 +14,12 @@ import jax
 import numpy as np
 from absl import flags
 
-from vton_jax import flag_utils, framing, full_size, media, preserve, staging, temporal, try_on, visualize
-from vton_jax.errors import UserError
+from vton_jax.command_line import flag_utils
+from vton_jax.compositing import full_size, kept_parts, normalisation, temporal_filters
+from vton_jax.core import framing
+from vton_jax.core.errors import UserError
+from vton_jax.media import video_files, visualize
+from vton_jax.systems.lab126 import try_on
 
 FLAGS = flags.FLAGS
 SAMPLES = Path(__file__).parent / "vton_jax" / "samples"
@@ -27,14 +31,14 @@ flags.DEFINE_integer("num_frames", 48, "Frames at most.", lower_bound=1)
 flags.DEFINE_enum("remap", "auto", ("auto", *try_on.ARMS),
                   "ReMapCNN: not at all, after, before, or trained jointly; auto: after for a --person of one's own, "
                   "where it keeps patterns best, and jointly for the sample.")  # fmt: skip
-flags.DEFINE_enum("temporal_filter", "motion", temporal.FILTERS, "How the clip is smoothed over time.")
+flags.DEFINE_enum("temporal_filter", "motion", temporal_filters.FILTERS, "How the clip is smoothed over time.")
 flags.DEFINE_enum("garment_type", "auto", ("auto", "upper", "lower", "dress"),
                   "What is exchanged; auto: a flat garment's own kind, a worn one's whole outfit.")  # fmt: skip
 flags.DEFINE_enum("garment_is", "auto", ("auto", "flat", "person"), "How the garment is shown; auto: look.")
-flags.DEFINE_enum("background", "inpaint", preserve.BACKGROUNDS,
+flags.DEFINE_enum("background", "inpaint", kept_parts.BACKGROUNDS,
                   "Behind the person: the photo's background, filled in, or what the networks leave.")  # fmt: skip
 flags.DEFINE_enum("parser", "auto", ("auto", *try_on.PARSERS), try_on.PARSER_HELP)
-flags.DEFINE_enum("framing", "auto", ("auto", "photo", "pose"), staging.FRAMING_HELP)
+flags.DEFINE_enum("framing", "auto", ("auto", "photo", "pose"), normalisation.FRAMING_HELP)
 flags.DEFINE_string("output_size", None, "HEIGHTxWIDTH of the clip, or photo: as the photo. Default: the networks'.")
 flags.DEFINE_string("weights", None, "Folder of other weights than the released ones.")
 STILL_RATE = 15  # frames a second of a clip whose pose is a photo
@@ -81,17 +85,17 @@ def main() -> None:
     garment = Path(FLAGS.garment or SAMPLES / "garment.png")
     wanted = output_size()
     # Read everything first: a broken file should not wait for the networks.
-    photo, picture = media.read_photo(person), media.read_photo(garment)
+    photo, picture = video_files.read_photo(person), video_files.read_photo(garment)
     frames, rate = [photo], None
     if FLAGS.pose or not FLAGS.person:
-        frames, rate = media.read_frames(Path(FLAGS.pose or SAMPLES / "pose.mp4"), FLAGS.num_frames)
-    media.require_writable(output)
+        frames, rate = video_files.read_frames(Path(FLAGS.pose or SAMPLES / "pose.mp4"), FLAGS.num_frames)
+    video_files.require_writable(output)
     arm = FLAGS.remap if FLAGS.remap != "auto" else "post" if FLAGS.person else "joint"
     system = try_on.TryOn(arm, FLAGS.weights, try_on.choose_parser(FLAGS.parser, FLAGS.person))
     flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]
-    stage = staging.Stage(flat=flat)
+    stage = normalisation.Stage(flat=flat)
     if FLAGS.framing == "photo" or (FLAGS.framing == "auto" and FLAGS.person):
-        stage = staging.set_stage(system, photo, picture, flat, frames)
+        stage = normalisation.set_stage(system, photo, picture, flat, frames)
     if stage.cut:
         print(f"{person.name} does not show the whole person: what is missing is made up below it", file=sys.stderr)
     size = system.size
@@ -108,14 +112,14 @@ def main() -> None:
 
     results = system.clip(views.person, donor, pose_frames, FLAGS.background, stage.person.shown(system.size))
     results = list(tqdm(results, total=len(pose_frames), unit="frame", desc="try-on"))
-    clip = temporal.apply(FLAGS.temporal_filter, np.stack([result.image for result in results]))
-    media.write_image(output.with_suffix(".png"), sheet(views, donor, pose_frames, results, clip))
+    clip = temporal_filters.apply(FLAGS.temporal_filter, np.stack([result.image for result in results]))
+    video_files.write_image(output.with_suffix(".png"), sheet(views, donor, pose_frames, results, clip))
     clip = views.show(clip, results, donor)
     if wanted:
         clip = (framing.fit(frame, wanted)[0] for frame in clip)
     elif FLAGS.output_size is not None:
         clip = map(framing.fit(photo, size)[1].restore, clip)
-    media.write_video(output, (visualize.to_uint8(frame) for frame in clip), rate or STILL_RATE)
+    video_files.write_video(output, (visualize.to_uint8(frame) for frame in clip), rate or STILL_RATE)
     print(f"wrote {output} ({len(results)} frames) and {output.with_suffix('.png')} in "
           f"{time.monotonic() - started:.0f} s on {jax.devices()[0].platform}", file=sys.stderr)  # fmt: skip
 

@@ -20,18 +20,11 @@ import numpy as np
 from absl import flags
 from etils import epath
 
-from vton_jax import (
-    checkpoints,
-    compiler,
-    distributed,
-    flag_utils,
-    input_pipeline,
-    metric_writer,
-    run_guard,
-    sharding,
-    train_state,
-)
-from vton_jax.errors import UserError
+from vton_jax.command_line import flag_utils
+from vton_jax.core.errors import UserError
+from vton_jax.inputs import input_pipeline
+from vton_jax.media import progress as progress_lib
+from vton_jax.training import checkpoints, compiler, distributed, metric_writer, run_guard, sharding, train_state
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "What to train: a name in vton_jax.tasks.TASKS.")
@@ -215,7 +208,7 @@ def main() -> None:
             flag_utils.write_flags(workdir / "flags.txt", first_step, run_guard.code_version())
         writer = metric_writer.MetricWriter(workdir, first_step) if first else metric_writer.NoWriter()
         closing.callback(writer.close)
-        progress = metric_writer.Progress(FLAGS.num_steps, first_step, silent=not first)
+        progress = progress_lib.Progress(FLAGS.num_steps, first_step, silent=not first)
         closing.callback(progress.close)
         profile = metric_writer.Profile(workdir, FLAGS.profile)
         closing.callback(profile.close)
@@ -378,7 +371,7 @@ def main() -> None:
         saved.wait()
         progress.close()
         distributed.say(
-            f"trained to step {step} of {FLAGS.num_steps} in {metric_writer.clock(all_seconds())}; "
+            f"trained to step {step} of {FLAGS.num_steps} in {progress_lib.clock(all_seconds())}; "
             f"memory at most {metric_writer.peak_memory()}"
         )
         if stopped:

@@ -23,12 +23,16 @@ from absl import flags
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from data.raw import annotate, outfits, people  # noqa: E402
-from vton_jax import ccp, flag_utils, framing, keypoints, media, metrics, segmentation  # noqa: E402
-from vton_jax.annotators.choice import Choice  # noqa: E402
-from vton_jax.annotators.multi_path import MultiPath  # noqa: E402
-from vton_jax.annotators.photo_parser import PhotoParser  # noqa: E402
-from vton_jax.mannequin import catalogue  # noqa: E402
+from data.raw import annotate, outfits, people
+from vton_jax.command_line import flag_utils
+from vton_jax.core import framing, keypoints, segmentation
+from vton_jax.evaluate import metrics
+from vton_jax.inputs import ccp
+from vton_jax.mannequin import catalogue
+from vton_jax.media import video_files
+from vton_jax.reading.choice import Choice
+from vton_jax.reading.multi_path import MultiPath
+from vton_jax.reading.photo_parser import PhotoParser
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("clips", None, "Folder of clips with their poses.")
@@ -44,7 +48,7 @@ _SIZE = (256, 192)
 
 def pose_error(annotators) -> None:
     for clip in sorted(Path(FLAGS.clips).glob("*.mp4")):
-        frames = media.read_video(clip)[0][:: FLAGS.every]
+        frames = video_files.read_video(clip)[0][:: FLAGS.every]
         with np.load(clip.with_name(f"{clip.stem}_dwpose.npz")) as file:
             # Shares of the frame: 0 is the left edge of the first pixel.
             truth = file["body"][:: FLAGS.every] * [frames.shape[2], frames.shape[1]] - 0.5
@@ -70,7 +74,7 @@ def face_photos(annotators) -> None:
         rows = list(csv.DictReader(file))
     embeddings, truth = [], []
     for row in rows:
-        photo = media.read_photo(Path(FLAGS.faces) / row["file"])
+        photo = video_files.read_photo(Path(FLAGS.faces) / row["file"])
         labels = None if FLAGS.face_model else annotators.parser.parse(photo[None])[0][0]
         found = annotators.faces.faces(photo, labels)
         if found:
@@ -116,7 +120,7 @@ def _parsed_examples():
         examples = ((photo[None], segmentation.CCP_MERGED_FROM_CCP[ids][None]) for photo, ids in fitted)
         yield "street photos", segmentation.CCP_MERGED_FROM_LABEL, examples
     if FLAGS.clips:
-        clips = (media.read_video(clip, 4, select="even")[0] for clip in sorted(Path(FLAGS.clips).glob("*.mp4")))
+        clips = (video_files.read_video(clip, 4, select="even")[0] for clip in sorted(Path(FLAGS.clips).glob("*.mp4")))
         fitted = (np.stack([framing.fit(frame, _SIZE)[0] for frame in frames]) for frames in clips)
         yield "clips", segmentation.MERGED_FROM_LABEL, ((frames, None) for frames in fitted)
 

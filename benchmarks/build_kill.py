@@ -22,9 +22,9 @@ from absl import flags
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from vton_jax import flag_utils  # noqa: E402
-from vton_jax.errors import UserError  # noqa: E402
-from vton_jax.mannequin import catalogue  # noqa: E402
+from vton_jax.command_line import flag_utils
+from vton_jax.core.errors import UserError
+from vton_jax.mannequin import catalogue
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("kills", 20, "How often.", lower_bound=1)

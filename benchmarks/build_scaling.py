@@ -20,9 +20,10 @@ from absl import flags
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from vton_jax import flag_utils, media  # noqa: E402
-from vton_jax.errors import UserError  # noqa: E402
-from vton_jax.mannequin import catalogue  # noqa: E402
+from vton_jax.command_line import flag_utils
+from vton_jax.core.errors import UserError
+from vton_jax.mannequin import catalogue
+from vton_jax.media import video_files
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("counts", ["50", "200"], "Numbers of videos.")
@@ -42,10 +43,10 @@ def make_videos(folder: Path, number: int, rendered: int) -> list[Path]:
     for index in range(number):
         variant, original = divmod(index, len(originals))
         path = folder / "all" / f"v{variant:02d}_{originals[original].name}"
-        frames, rate = media.read_video(originals[original])
+        frames, rate = video_files.read_video(originals[original])
         exposure = 1 - 0.04 * (variant // 2)
         frames = (frames[:, :, :: -1 if variant % 2 else 1] * exposure).astype(np.uint8)
-        media.write_video(path, frames, rate)
+        video_files.write_video(path, frames, rate)
         made.append(path)
     return made
 

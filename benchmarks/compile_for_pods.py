@@ -22,11 +22,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
+from vton_jax.vton_jax import tasks
 
 import train
 from benchmarks import program_costs
-from vton_jax import flag_utils, input_pipeline, keypoints, segmentation, sharding, tasks, train_state, weights
-from vton_jax.models import latent_prior_cnn, multi_path_cnn
+from vton_jax.command_line import flag_utils
+from vton_jax.core import keypoints, segmentation
+from vton_jax.inputs import input_pipeline
+from vton_jax.models import latent_prior_cnn, multi_path_cnn, weights
+from vton_jax.training import sharding, train_state
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("devices", 8, "Virtual CPU devices.", lower_bound=1)

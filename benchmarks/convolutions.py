@@ -1,7 +1,8 @@
 """GFLOP a second of processor time of single convolutions and their gradients: python benchmarks/convolutions.py jax
 
-`jax` takes XLA as it comes, `tuned` with the options of vton_jax/compiler.py, `torch` is PyTorch (extra `bench`). On
-one core: taskset -c 0. A line a convolution: images, height, width, channels in, channels out, side of the kernel.
+`jax` takes XLA as it comes, `tuned` with the options of `vton_jax/training/compiler.py`, `torch` is PyTorch (extra
+`bench`). On one core: taskset -c 0. A line a convolution: images, height, width, channels in, channels out, side of the
+kernel.
 
 `python benchmarks/convolutions.py doubled` sets the convolution of an upsampled map against `layers.doubled`, the
 same function, at MultiPathCNN's shapes: milliseconds by the clock and of processor time, each the best of seven turns.
@@ -17,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import compiler, layers
+from vton_jax.models import layers
+from vton_jax.training import compiler
 
 SHAPES = [(48, 32, 24, 96, 96, 3), (48, 32, 24, 64, 64, 3), (48, 16, 12, 96, 96, 3), (48, 8, 6, 128, 128, 3),
           (48, 32, 24, 48, 48, 3), (48, 32, 24, 96, 192, 1)]  # fmt: skip

@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import jax
 
-from vton_jax import input_pipeline, sharding, train_state
+from vton_jax.inputs import input_pipeline
 from vton_jax.tasks import TASKS
+from vton_jax.training import sharding, train_state
 
 BATCH_SIZE = 16
 SIZE = (128, 96)

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import cv2
 
-from vton_jax import try_on
+from vton_jax.systems.lab126 import try_on
 
 ROOT = Path(__file__).resolve().parent.parent
 LEVELS = ("1s", "2s", "5s")

@@ -15,8 +15,9 @@ from torch import nn
 from torch.nn import functional
 from torch.utils import flop_counter
 
-from vton_jax import dressing, keypoints, segmentation
+from vton_jax.core import keypoints, segmentation
 from vton_jax.models import multi_path_cnn, re_map_cnn, triple_guided_cnn
+from vton_jax.warping import blending
 
 PEOPLE = ("input", "donor", "output")
 
@@ -381,7 +382,7 @@ class TripleGuidedTwin(nn.Module):
         super().__init__()
         self.triple_guided_cnn, self.re_map_cnn = TripleGuidedCNN(size), ReMapCNN(size)
         table = np.asarray(
-            dressing.garment_mask(
+            blending.garment_mask(
                 np.broadcast_to(np.arange(256), (len(segmentation.GARMENT_TYPES), 1, 256)),
                 np.arange(len(segmentation.GARMENT_TYPES)),
             )

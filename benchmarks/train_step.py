@@ -35,9 +35,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import jax
 import jax.numpy as jnp
 import numpy as np
+from vton_jax.vton_jax import tasks
 
 from benchmarks import program_costs
-from vton_jax import compiler, input_pipeline, tasks, train_state
+from vton_jax.inputs import input_pipeline
+from vton_jax.training import compiler, train_state
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {
@@ -207,7 +209,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8, help="turns of each contestant")
     parser.add_argument("--steps", type=int, default=2, help="steps a turn")
     parser.add_argument("--compile", action="store_true", help="let the twin run under torch.compile")
-    parser.add_argument("--untuned", action="store_true", help="without the options of vton_jax/compiler.py")
+    parser.add_argument("--untuned", action="store_true", help="without the options of vton_jax/training/compiler.py")
     parser.add_argument("--without_data", action="store_true", help="spare the measurement from files")
     parser.add_argument("--profile", help="folder for a JAX trace")
     arguments = parser.parse_args()

@@ -18,11 +18,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path = [str(ROOT)] + [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT / "data"]
 
-from absl import flags  # noqa: E402  (after the path)
+from absl import flags
 
-from data import prepare  # noqa: E402
-from vton_jax import flag_utils  # noqa: E402
-from vton_jax.errors import UserError  # noqa: E402
+from data import prepare
+from vton_jax.command_line import flag_utils
+from vton_jax.core.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("source", None, "Folder of what the dataset is made from.")
@@ -81,7 +81,7 @@ def examine_folder() -> None:
 def check_leakage() -> None:
     """check: proves that the parts of prepared datasets share nothing; exit code 1 where they do."""
     from data import leakage
-    from vton_jax import input_pipeline
+    from vton_jax.inputs import input_pipeline
 
     if not FLAGS.data_dir:
         raise UserError("Give --data_dir=DIR, the folder of a prepared dataset.")

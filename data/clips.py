@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from data import field, formats
-from vton_jax import media
-from vton_jax.errors import UserError
+from vton_jax.core.errors import UserError
+from vton_jax.media import video_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ def frame_files(folder: Path) -> list[Path]:
 def count_frames(clip: Path) -> int:
     if clip.is_dir():
         return len(frame_files(clip))
-    return media.video_info(clip).num_frames or sum(1 for _ in media.iterate_video(clip, strict=False))
+    return video_files.video_info(clip).num_frames or sum(1 for _ in video_files.iterate_video(clip, strict=False))
 
 
 @functools.lru_cache(maxsize=2)
@@ -40,7 +40,7 @@ def _read(clip: Path, wanted: tuple[int, ...]) -> dict[int, formats.Picture]:
         files = frame_files(clip)
         return {index: formats.read_picture(files[index]) for index in wanted}
     found = {}
-    for index, frame in enumerate(media.iterate_video(clip, max_side=4096, strict=False)):
+    for index, frame in enumerate(video_files.iterate_video(clip, max_side=4096, strict=False)):
         if index in wanted:
             found[index] = formats.Picture(formats.encode(frame, ".jpg"), frame.shape[:2])
         if index >= max(wanted):

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data import field
-from vton_jax.errors import UserError
+from vton_jax.core.errors import UserError
 
 _SAMPLE = 200  # pairs a split whose files are opened, evenly spaced
 _NAMED = 3  # names a finding lists

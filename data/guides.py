@@ -16,8 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from absl import flags
 
-from vton_jax import flag_utils, input_pipeline, parsing_batches, photo_cases, segmentation, try_on
-from vton_jax.errors import UserError
+from vton_jax.command_line import flag_utils
+from vton_jax.core import segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.inputs import input_pipeline, parsing_batches, photo_cases
+from vton_jax.systems.lab126 import try_on
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", None, "Folder of the examples: one .npz file for every 24 of them.", required=True)
@@ -37,7 +40,7 @@ def chunk_of(system: try_on.TryOn, cases: dict[str, np.ndarray]) -> dict[str, np
     {'input_image', 'dress_image', 'output_image': uint8 [K, 1, H, W, 3]; 'input_segmentation', 'dress_segmentation' (of
     the garment alone) as read, 'output_segmentation', the truth: uint8 [K, 1, H, W]; 'guides': uint8 [K, 1, 2, H, W],
     the target layouts; 'target_keypoints' [K, 1, 2, 18, 2] with 'target_visible', 'donor_keypoints' [K, 1, 18, 2] with
-    'donor_visible'; 'coarse_flow', 'first_flow': float16 [K, 1, 2, H/4, W/4, 2], ReMapCNN's and `cylinder_flow`'s, in
+    'donor_visible'; 'coarse_flow', 'first_flow': float16 [K, 1, 2, H/4, W/4, 2], ReMapCNN's and `geometric_flow`'s, in
     pixels there; 'first_shown' bool [K, 1, 2, H/4, W/4]; 'mask': uint8 [K, 1, 2, H, W], ReMapCNN's of 255; 'flow':
     float16 [K, 1, H/4, W/4, 2], the truth, and 'flow_visible' [K, 1, H/4, W/4], the share of each block that it is
     known for; 'garment_type', 'donor_flat': [K, 1]}.

@@ -14,10 +14,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from absl import flags
 
-from vton_jax import flag_utils, input_pipeline, segmentation, try_on
-from vton_jax.errors import UserError
+from vton_jax.command_line import flag_utils
+from vton_jax.core import segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.core.types import Layout
+from vton_jax.inputs import input_pipeline
 from vton_jax.models.latent_prior_cnn import BLOCK
-from vton_jax.types import Layout
+from vton_jax.systems.lab126 import try_on
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", None, "Folder of the examples: one .npz file for every 48 of them.", required=True)

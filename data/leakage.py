@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from data import near_duplicates
 from data.raw import outfits
-from vton_jax import splits
+from vton_jax.inputs import splits
 
 # What is compared: pictures of people, and of garments on white. The dress alone is cut out of the donor's picture.
 _PEOPLE = ("image", "source_image", "input_image", "donor_image", "output_image")

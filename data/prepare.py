@@ -13,8 +13,8 @@ import sys
 import types
 from pathlib import Path
 
-from vton_jax import flag_utils
-from vton_jax.errors import UserError
+from vton_jax.command_line import flag_utils
+from vton_jax.core.errors import UserError
 
 BUFFER = 64 << 20  # bytes of examples that are held in memory while they are put in order
 _BUCKETS = 256  # files that the rest goes to; each is read as a whole later, and all are open at once

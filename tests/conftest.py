@@ -11,6 +11,15 @@ import pytest
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
+def pytest_configure(config):
+    """All files of tests, side by side in several processes or not, and the processes that they start, compile a
+    program once; `--cache-clear` begins with none."""
+    folder = config.cache.mkdir("compiled_programs") if hasattr(config, "cache") else None
+    if folder:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real photos and clips that VTON_JAX_TEST_DATA names; without it the test is skipped."""
@@ -27,7 +36,8 @@ def train(monkeypatch, tmp_path):
     from absl import flags
     from absl.testing import flagsaver
 
-    from vton_jax import flag_utils, input_pipeline
+    from vton_jax.command_line import flag_utils
+    from vton_jax.inputs import input_pipeline
 
     with contextlib.suppress(ImportError):
         import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later

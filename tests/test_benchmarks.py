@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import program_costs, results_page
-from vton_jax import layers
+from vton_jax.models import layers
 
 
 def test_flops_of_convolutions_products_and_loops():

@@ -19,7 +19,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from vton_jax import flag_utils, input_pipeline  # noqa: E402
+from vton_jax.command_line import flag_utils
+from vton_jax.inputs import input_pipeline
 
 EXAMPLES = 24
 

@@ -12,9 +12,11 @@ import sys
 import numpy as np
 
 from data import field, formats, near_duplicates
-from vton_jax import annotators, media, segmentation
-from vton_jax.annotators import pose, skin
-from vton_jax.errors import UserError
+from vton_jax import reading
+from vton_jax.core import segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.media import video_files
+from vton_jax.reading import pose, skin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Source(field.Source):
         looks = {True: {}, False: {}}
         for files in self.FILES[0].patterns:
             for path in sorted(self.folder.glob(files.format(name="*"))):
-                looks[path.stem.endswith("3")][path.stem] = near_duplicates.look(media.read_photo(path, max_side=256))
+                looks[path.stem.endswith("3")][path.stem] = near_duplicates.look(
+                    video_files.read_photo(path, max_side=256)
+                )
         held, free = list(looks[True]), list(looks[False])
         found = near_duplicates.resembling(list(looks[False].values()), list(looks[True].values()))
         named = {free[i]: held[j] for i, j, *_ in found}
@@ -72,8 +76,8 @@ class Source(field.Source):
         photo = self.path("person photo", split, pair, name)
         person = field.Person(formats.read_picture(photo))
         if self.estimator:
-            points, confidence = self.estimator.estimate(media.read_photo(photo)[None])
-            points, visible = annotators.visible_only(points, confidence, self.estimator.threshold)
+            points, confidence = self.estimator.estimate(video_files.read_photo(photo)[None])
+            points, visible = reading.visible_only(points, confidence, self.estimator.threshold)
             person.points, person.visible = points[0], visible[0]
         if path := self.path("label map", split, pair, name):
             everything = np.arange(len(segmentation.CCP_LABELS), dtype=np.uint8)
@@ -82,7 +86,7 @@ class Source(field.Source):
         return person
 
     @functools.cached_property
-    def estimator(self) -> annotators.PoseEstimator | None:
+    def estimator(self) -> reading.PoseEstimator | None:
         """MoveNet or MediaPipe by its file; None without one."""
         path = getattr(self.settings, "pose_model", "")
         if not path:

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from data import field, formats
-from vton_jax import keypoints
-from vton_jax.errors import UserError
+from vton_jax.core import keypoints
+from vton_jax.core.errors import UserError
 
 Settings = field.Settings
 SPLITS = ("train", "test")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from data import field, formats
-from vton_jax import keypoints, segmentation
-from vton_jax.errors import UserError
+from vton_jax.core import keypoints, segmentation
+from vton_jax.core.errors import UserError
 
 Settings = field.Settings
 CATEGORIES = {"upper_body": "upper", "lower_body": "lower", "dresses": "dress"}

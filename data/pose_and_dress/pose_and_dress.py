@@ -19,9 +19,10 @@ import tensorflow_datasets as tfds
 
 from data.pose_and_dress import selection
 from data.raw import annotate, catalogue, engine, units
-from vton_jax import media, segmentation
-from vton_jax.annotators.choice import Choice
-from vton_jax.errors import UserError
+from vton_jax.core import segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.media import video_files
+from vton_jax.reading.choice import Choice
 
 PEOPLE = ("input", "donor", "output")
 
@@ -218,7 +219,7 @@ def _read_frames(video: selection.Video) -> np.ndarray:
     """The frames of a video [T, H, W, 3]; UserError where they are not those of its truth file."""
     if video.shot is not None:
         return units.read(video.path).shots[video.shot].images
-    frames, _ = media.read_video(video.path)
+    frames, _ = video_files.read_video(video.path)
     if frames.shape[:3] != video.segmentation.shape:
         shown, told = (f"{t} frames of {h}x{w} pixels" for t, h, w in (frames.shape[:3], video.segmentation.shape))
         raise UserError(f"{video.path} has {shown}, its truth file {told}; write the catalogue again.")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vton_jax import keypoints, segmentation
-from vton_jax.errors import UserError
+from vton_jax.core import keypoints, segmentation
+from vton_jax.core.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 WORN = ("upper", "lower", "dress")

@@ -12,8 +12,8 @@ import numpy as np
 from data.pose_and_dress import selection
 from data.raw import outfits, quality, shots
 from data.raw.units import Shot, Unit
-from vton_jax.annotators import person_crop, visible_only
-from vton_jax.annotators.choice import Annotators
+from vton_jax.reading import person_crop, visible_only
+from vton_jax.reading.choice import Annotators
 
 VERSION = 1  # raised where the same video gives another unit; part of the units' names
 _TOO_CLOSE = "pose too close to a chosen frame's"

@@ -9,8 +9,8 @@ import numpy as np
 
 from data.pose_and_dress import selection
 from data.raw import annotate, engine, outfits, people, units
-from vton_jax.annotators.choice import Choice
-from vton_jax.errors import UserError
+from vton_jax.core.errors import UserError
+from vton_jax.reading.choice import Choice
 
 
 @dataclasses.dataclass

@@ -19,11 +19,11 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from data.raw import annotate, units
-from vton_jax import flag_utils
-from vton_jax.annotators.choice import Choice
-from vton_jax.errors import UserError
-from vton_jax.media import MediaError
-from vton_jax.metric_writer import Progress
+from vton_jax.command_line import flag_utils
+from vton_jax.core.errors import UserError
+from vton_jax.media.progress import Progress
+from vton_jax.media.video_files import MediaError
+from vton_jax.reading.choice import Choice
 
 
 @dataclasses.dataclass(frozen=True)

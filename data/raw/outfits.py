@@ -9,7 +9,7 @@ import re
 import cv2
 import numpy as np
 
-from vton_jax import segmentation
+from vton_jax.core import segmentation
 
 PIECES = ("upper", "lower", "dress")
 _LABELS = {"upper": segmentation.UPPER, "lower": segmentation.LOWER, "dress": segmentation.DRESS}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data.raw.outfits import PIECES
-from vton_jax.errors import UserError
+from vton_jax.core.errors import UserError
 
 
 def read_people(path: Path) -> dict[str, str]:

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from vton_jax import keypoints, segmentation
-from vton_jax.annotators import person_crop
+from vton_jax.core import keypoints, segmentation
+from vton_jax.reading import person_crop
 
 _LEAST_JOINTS = 10
 _BODY = [keypoints.ID[f"{side}-{joint}"] for side in ("left", "right") for joint in ("shoulder", "hip", "knee")]

@@ -10,7 +10,8 @@ import numpy as np
 
 from data.pose_and_dress import selection
 from data.raw import units
-from vton_jax import keypoints, visualize
+from vton_jax.core import keypoints
+from vton_jax.media import visualize
 
 _MOST_PEOPLE = 60  # in pictures; the tables beside the report hold everybody
 _FRAMES = 4  # of a shot

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vton_jax import media
+from vton_jax.media import video_files
 
 _THUMBNAIL, _BINS = (64, 48), 8
 # A cut is where the colours change (a share of the pixels), and change more than in the motion around it. Within nine
@@ -39,10 +39,10 @@ def decode(path: str | Path, rate: float, max_frames: int, max_side: int = 1024)
 
     A file that breaks off gives what could be decoded, and `problem`. Raises MediaError where nothing can be.
     """
-    step = max(1, round(float(media.video_info(path).frame_rate) / rate))
+    step = max(1, round(float(video_files.video_info(path).frame_rate) / rate))
     kept, changes, before, total, problem = [], [], None, 0, ""
     try:
-        for frame in media.iterate_video(path, max_side):
+        for frame in video_files.iterate_video(path, max_side):
             if total % step == 0:
                 kept.append((total, frame))
                 if len(kept) > max_frames:  # a long video: every other one will do
@@ -50,7 +50,7 @@ def decode(path: str | Path, rate: float, max_frames: int, max_side: int = 1024)
             colours = _colours(frame)
             changes.append(0.0 if before is None else float(np.abs(colours - before).sum() / 2))
             before, total = colours, total + 1
-    except media.MediaError as error:
+    except video_files.MediaError as error:
         if not kept:
             raise
         problem = str(error)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vton_jax.errors import UserError
+from vton_jax.core.errors import UserError
 
 _ARRAYS = (
     "numbers", "images", "segmentation", "keypoints", "visible", "confidence", "outfit", "embedding",

@@ -7,7 +7,7 @@ come from `CLIP_dwpose.npz` beside a clip, where it is there.
 from pathlib import Path
 
 from data import clips, field
-from vton_jax.errors import UserError
+from vton_jax.core.errors import UserError
 
 Settings = clips.Settings
 # Where the clips of a split lie: the original, FOMM, GFLA, DreamPose.

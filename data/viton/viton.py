@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data import field
-from vton_jax import segmentation
+from vton_jax.core import segmentation
 
 Settings = field.Settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data import clips, field, formats
 from data.dress_code.dress_code import CATEGORIES
-from vton_jax.errors import UserError
+from vton_jax.core.errors import UserError
 
 Settings = clips.Settings
 TEST_LISTS = {"test": "test_data_180.jsonl", "test_unpaired": "test_data_180_unpaired.jsonl"}

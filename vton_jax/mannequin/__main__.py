@@ -8,8 +8,8 @@ import sys
 
 from absl import flags
 
-from vton_jax import flag_utils
-from vton_jax.errors import UserError
+from vton_jax.command_line import flag_utils
+from vton_jax.core.errors import UserError
 from vton_jax.mannequin import catalogue
 
 FLAGS = flags.FLAGS

@@ -10,7 +10,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from vton_jax import segmentation
+from vton_jax.core import segmentation
 from vton_jax.mannequin.people import Identity, Outfit, Pose
 
 TORSO, HEAD = 0, 1

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import segmentation
+from vton_jax.core import segmentation
 from vton_jax.mannequin import body, motion, people, render, sampler
 
 GARMENTS = ("short sleeve", "long sleeve", "dress", "skirt", "trousers")

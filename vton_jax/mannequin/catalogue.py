@@ -34,9 +34,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import garment_landmarks, media, segmentation
-from vton_jax.errors import UserError
+from vton_jax.core import segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.layout import garment_landmarks
 from vton_jax.mannequin import motion, people, render
+from vton_jax.media import video_files
 
 # Live training and evaluation fold 0, 1 and 2 into the seed (`sampler.SPLITS`): the catalogue's people are others.
 _CATALOGUE = 3
@@ -257,9 +259,9 @@ def _write_garments(folder: Path, video: Video, size: tuple[int, int]) -> None:
         image, labels, landmarks, present = map(
             np.asarray, _flat(video.identity, video.outfit, jnp.asarray(worn == "lower"), size=size)
         )
-        media.write_image(folder / f"{name}.png", image)
+        video_files.write_image(folder / f"{name}.png", image)
         mask = segmentation.region(labels, segmentation.GARMENTS)
-        media.write_image(folder / f"{name}_mask.png", np.where(mask, 255, 0).astype(np.uint8))
+        video_files.write_image(folder / f"{name}_mask.png", np.where(mask, 255, 0).astype(np.uint8))
         points = {
             n: [round(float(v), 3) for v in landmarks[i]]
             for i, n in enumerate(garment_landmarks.LANDMARKS)
@@ -285,7 +287,7 @@ def _write_video(folder: Path, video: Video, settings: Settings) -> None:
             **{worn: np.array(name) for worn, name in video.garments.items()}, **numbers,
         )  # fmt: skip
     # The video comes last: where it exists, all of it does.
-    media.write_video(folder / "videos" / f"{video.name}.mp4", images, settings.frame_rate)
+    video_files.write_video(folder / "videos" / f"{video.name}.mp4", images, settings.frame_rate)
 
 
 def _prepare(folder: Path, settings: Settings) -> None:

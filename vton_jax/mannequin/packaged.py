@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from vton_jax import flag_utils, media
+from vton_jax.command_line import flag_utils
 from vton_jax.mannequin import motion, people, render, sampler
+from vton_jax.media import video_files
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -51,9 +52,9 @@ def draw(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def main() -> None:
     folder = Path(FLAGS.output)
     photo, garment, clip = draw(FLAGS.seed)
-    media.write_image(folder / "person.png", photo)
-    media.write_image(folder / "garment.png", garment)
-    media.write_video(folder / "pose.mp4", clip, Fraction(FRAME_RATE))
+    video_files.write_image(folder / "person.png", photo)
+    video_files.write_image(folder / "garment.png", garment)
+    video_files.write_video(folder / "pose.mp4", clip, Fraction(FRAME_RATE))
 
 
 if __name__ == "__main__":

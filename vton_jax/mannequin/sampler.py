@@ -10,7 +10,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from vton_jax import segmentation
+from vton_jax.core import segmentation
 from vton_jax.mannequin import motion, people, render
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}

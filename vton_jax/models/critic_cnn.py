@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vton_jax import layers
+from vton_jax.models import layers
 
 
 class CriticCNN(nn.Module):

@@ -1,6 +1,6 @@
 """FlowRefinementCNN: the second stage of ReMapCNN, which weighs two flows against each other and corrects them.
 
-ReMapCNN's flow comes from what it has learnt, that of `cylinder_flow` from geometry alone; one is good where the other
+ReMapCNN's flow comes from what it has learnt, that of `geometric_flow` from geometry alone; one is good where the other
 fails. This network sees what either brings to each place of the target (the dress, its labels and the donor's joints,
 warped) beside what the target should show there, and answers with a share of each flow and a correction. Not in the
 talk; ClothFlow's cascaded estimation of flow is of this kind.
@@ -14,7 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vton_jax import geometry, layers, losses
+from vton_jax.core import geometry
+from vton_jax.models import layers, losses
 
 FLOW_UNIT = 16.0  # pixels a unit of what it is told and of its corrections, at stride 4
 
@@ -36,7 +37,7 @@ class FlowRefinementCNN(nn.Module):
 
         Args: donor [.., 39], the dress's colours, its label shares and the donor's pose maps; target [.., 36], the
         target layout's label shares and its pose maps; coarse_flow, ReMapCNN's; first_flow with first_shown bool
-        [B, H/4, W/4], of `cylinder_flow.first_flow`.
+        [B, H/4, W/4], of `geometric_flow.first_flow`.
         Returns {'coarse_flow': the refined flow [B, H/4, W/4, 2], 'share': ReMapCNN's share of it [B, H/4, W/4, 1]}.
         """
         flows = [flow.astype(jnp.float32) for flow in (coarse_flow, first_flow)]

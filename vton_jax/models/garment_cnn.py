@@ -10,7 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vton_jax import keypoints, layers, segmentation
+from vton_jax.core import keypoints, segmentation
+from vton_jax.models import layers
 
 NUM_LANDMARKS = 12
 

@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vton_jax import layers
+from vton_jax.models import layers
 
 BLOCK = 8  # pixels a side of the blocks whose label shares are the network's input
 

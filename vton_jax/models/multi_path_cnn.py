@@ -12,7 +12,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vton_jax import keypoints, layers, losses, segmentation
+from vton_jax.core import keypoints, segmentation
+from vton_jax.models import layers, losses
 
 
 class Encoder(nn.Module):

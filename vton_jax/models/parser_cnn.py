@@ -10,7 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vton_jax import layers, segmentation
+from vton_jax.core import segmentation
+from vton_jax.models import layers
 
 
 class ParserCNN(nn.Module):

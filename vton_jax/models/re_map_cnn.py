@@ -11,7 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vton_jax import geometry, layers, losses, segmentation
+from vton_jax.core import geometry, segmentation
+from vton_jax.models import layers, losses
 
 POSE_MAP_SIGMA = 2.0  # pixels at stride 4, of the pose maps it is given
 FLOW_UNIT = 16.0  # pixels a unit of the network's output, at stride 4

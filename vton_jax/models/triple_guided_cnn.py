@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vton_jax import layers, losses
+from vton_jax.models import layers, losses
 
 
 class TripleGuidedCNN(nn.Module):

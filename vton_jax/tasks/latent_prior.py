@@ -11,11 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import composition, geometry, inversion, keypoints, segmentation, visualize, weights
-from vton_jax.errors import UserError
+from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.core.types import Layout
+from vton_jax.layout import composition, inversion
+from vton_jax.media import visualize
 from vton_jax.models import latent_prior_cnn as latent_prior
-from vton_jax.tasks.players import check_size, frozen_multi_path, load, settings_of, to_float
-from vton_jax.types import Layout
+from vton_jax.models import weights
+from vton_jax.tasks.modules import check_size, frozen_multi_path, load, settings_of, to_float
 
 
 @dataclasses.dataclass

@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import keypoints, losses, visualize, weights
-from vton_jax.errors import UserError
+from vton_jax.core import keypoints
+from vton_jax.core.errors import UserError
+from vton_jax.media import visualize
+from vton_jax.models import losses, weights
 from vton_jax.models import multi_path_cnn as multi_path
-from vton_jax.tasks.players import PEOPLE, check_size, load, settings_of, to_float, total
+from vton_jax.tasks.modules import PEOPLE, check_size, load, settings_of, to_float, total
 
 
 @dataclasses.dataclass

@@ -10,23 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax import (
-    cylinder_flow,
-    dressing,
-    geometry,
-    guides,
-    input_pipeline,
-    keypoints,
-    segmentation,
-    visualize,
-    weights,
-)
-from vton_jax.errors import UserError
+from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.inputs import cached_examples, input_pipeline
+from vton_jax.media import visualize
 from vton_jax.models import flow_refinement_cnn as flow_refinement
 from vton_jax.models import multi_path_cnn as multi_path
 from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import triple_guided_cnn as triple_guided
-from vton_jax.tasks.players import PEOPLE, check_size, frozen_multi_path, load, settings_of, to_float, total
+from vton_jax.models import weights
+from vton_jax.tasks.modules import PEOPLE, check_size, frozen_multi_path, load, settings_of, to_float, total
+from vton_jax.warping import blending, geometric_flow
 
 
 def read_layouts(params, network: multi_path.MultiPathCNN, image: jax.Array) -> jax.Array:
@@ -74,7 +68,7 @@ class _Guided:
             take = jax.random.bernoulli(keys[0], LAYOUTS[self.layouts], (3, count))
             take = take & jnp.stack([jnp.ones(count, bool), ~flat, jnp.ones(count, bool)])
             labels = {p: jnp.where(take[i][:, None, None], read[p], labels[p]) for i, p in enumerate(PEOPLE)}
-        donated = dressing.garment_mask(labels["donor"], batch["garment_type"])
+        donated = blending.garment_mask(labels["donor"], batch["garment_type"])
         size = images["input"].shape[1:3]
 
         def joints(name, key):
@@ -92,16 +86,16 @@ class _Guided:
             "s_output": segmentation.one_hot(labels["output"]),
             "s_dress": segmentation.one_hot(jnp.where(donated, labels["donor"], 0)),
             "flat": flat,
-            "garment_out": dressing.garment_mask(labels["output"], batch["garment_type"]),
+            "garment_out": blending.garment_mask(labels["output"], batch["garment_type"]),
             "dress_labels": jnp.where(donated, labels["donor"], 0),
             "output_labels": labels["output"],
             "donor_joints": donor_joints,
             "target_joints": target_joints,
-            "donor_pose": dressing.pose_map(*donor_joints, size),
-            "target_pose": dressing.pose_map(*target_joints, size),
+            "donor_pose": blending.pose_map(*donor_joints, size),
+            "target_pose": blending.pose_map(*target_joints, size),
             "truth": images["output"],
             "truth_labels": truth,
-            "garment_truth": dressing.garment_mask(truth, batch["garment_type"]),
+            "garment_truth": blending.garment_mask(truth, batch["garment_type"]),
         }
 
     @staticmethod
@@ -173,11 +167,11 @@ def _re_map_params(network: re_map.ReMapCNN, key: jax.Array, size: tuple[int, in
 
 
 def _refine(network: flow_refinement.FlowRefinementCNN, params: dict, batch: dict) -> dict:
-    """FlowRefinementCNN's outputs for a batch of `guides.open_batches`."""
+    """FlowRefinementCNN's outputs for a batch of `cached_examples.open_batches`."""
     dress = to_float(batch["dress_image"]), batch["dress_segmentation"]
     donor = batch["donor_keypoints"], batch["donor_visible"]
     target = batch["guide"], batch["target_keypoints"], batch["target_visible"]
-    inputs = dressing.refinement_inputs(*dress, *donor, *target)
+    inputs = blending.refinement_inputs(*dress, *donor, *target)
     return network.apply(params, *inputs, *(batch[n] for n in ("coarse_flow", "first_flow", "first_shown")))
 
 
@@ -224,9 +218,9 @@ class FlowRefinementTask(_Guided):
     _prepared = False  # by `init`, which sees a batch
 
     def open_batches(self, dataset, batch_size, seed, size, split):
-        if guides.is_folder(dataset):
+        if cached_examples.is_folder(dataset):
             unused = ("input_image", "output_image", "input_segmentation", "mask")
-            return guides.open_batches(dataset, batch_size, seed, size, split, unused)
+            return cached_examples.open_batches(dataset, batch_size, seed, size, split, unused)
         return input_pipeline.open_batches(dataset, batch_size, seed, size, split, self.live_batch)
 
     def init(self, key, batch):
@@ -241,11 +235,11 @@ class FlowRefinementTask(_Guided):
         return super().frozen() | {"re_map_cnn": _frozen_re_map(self)}
 
     def _read(self, frozen, batch, rng):
-        """A live batch as those of `guides.open_batches`."""
+        """A live batch as those of `cached_examples.open_batches`."""
         x = self._prepare(frozen, batch, rng)
         coarse = self._remap(self.re_map_cnn, frozen["re_map_cnn"], x)["coarse_flow"]
         layouts = (x["output_labels"], *x["target_joints"], x["dress_labels"], *x["donor_joints"])
-        first, shown = cylinder_flow.first_flow(*layouts, batch["garment_type"], x["flat"])
+        first, shown = geometric_flow.first_flow(*layouts, batch["garment_type"], x["flat"])
         visible = batch["flow_visible"][..., None].astype(jnp.float32)
         share = geometry.block_means(visible, 4)
         flow = geometry.block_means(batch["flow"].astype(jnp.float32) * visible, 4) / jnp.maximum(share, 1e-6) / 4
@@ -338,7 +332,7 @@ class TripleGuidedTask(_Guided):
     def open_batches(self, dataset, batch_size, seed, size, split):
         if not self.refined:
             return input_pipeline.open_batches(dataset, batch_size, seed, size, split, self.live_batch)
-        return guides.open_batches(dataset, batch_size, seed, size, split)
+        return cached_examples.open_batches(dataset, batch_size, seed, size, split)
 
     def _flow_params(self, key):
         if not self.refined:
@@ -362,7 +356,7 @@ class TripleGuidedTask(_Guided):
         return frozen
 
     def _prepared(self, batch: dict) -> dict:
-        """What `_prepare` gives, from a batch of `guides.open_batches`."""
+        """What `_prepare` gives, from a batch of `cached_examples.open_batches`."""
         labels = {n: batch[n].astype(jnp.int32) for n in ("guide", "dress_segmentation", "input_segmentation")}
         return {
             "input_image": to_float(batch["input_image"]),
@@ -370,9 +364,9 @@ class TripleGuidedTask(_Guided):
             "s_input": segmentation.one_hot(labels["input_segmentation"]),
             "s_output": segmentation.one_hot(labels["guide"]),
             "s_dress": segmentation.one_hot(labels["dress_segmentation"]),
-            "garment_out": dressing.garment_mask(labels["guide"], batch["garment_type"]),
+            "garment_out": blending.garment_mask(labels["guide"], batch["garment_type"]),
             "truth": to_float(batch["output_image"]),
-            "garment_truth": dressing.garment_mask(
+            "garment_truth": blending.garment_mask(
                 batch["output_segmentation"].astype(jnp.int32), batch["garment_type"]
             ),
         }
@@ -381,7 +375,7 @@ class TripleGuidedTask(_Guided):
         """ReMapCNN's outputs with the refined flow."""
         out = _refine(self.flow_refinement_cnn, params, batch)
         mask = batch["mask"][..., None].astype(jnp.float32) / 255
-        return out | dressing.follow(out["coarse_flow"], mask, x["dress_image"], x["s_dress"])
+        return out | blending.follow(out["coarse_flow"], mask, x["dress_image"], x["s_dress"])
 
     def _run(self, params, frozen, batch, rng):
         x = self._prepared(batch) if self.refined else self._prepare(frozen, batch, rng)
@@ -392,7 +386,7 @@ class TripleGuidedTask(_Guided):
                 re_map = self._refined(flow_params, batch, x)
             else:
                 re_map = self._remap(self.re_map_cnn, flow_params, x)
-            dress = dressing.place_dress(re_map, x["dress_image"], x["s_dress"], x["garment_out"])
+            dress = blending.place_dress(re_map, x["dress_image"], x["s_dress"], x["garment_out"])
         out = self.triple_guided_cnn.apply(
             params["triple_guided_cnn"],
             x["input_image"],

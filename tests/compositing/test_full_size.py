@@ -1,0 +1,388 @@
+"""Results larger than the networks, and what is taken from the photo."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vton_jax.compositing import full_size, kept_parts, normalisation
+from vton_jax.core import framing, keypoints, segmentation
+from vton_jax.core.types import Layout
+from vton_jax.media import video_files
+from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.lab126.try_on import Donor, Dressed
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL, LARGE = (32, 24), (128, 96)
+ID = segmentation.ID
+
+
+def letters(size=LARGE) -> np.ndarray:
+    """A print finer than the networks' pixels."""
+    return np.random.default_rng(0).uniform(0, 1, (*size, 3)).astype(np.float32)
+
+
+def dressed(photo_share=0.0, dress_share=0.0, flow=(0, 0), image=0.5, moved_share=0.0, size=SMALL) -> Dressed:
+    """A result that is the same everywhere; `flow` is the donor's and the photo's."""
+    full = lambda *value: np.broadcast_to(np.float32(value), (*size, len(value)))  # noqa: E731
+    shares = {"photo_share": photo_share, "dress_share": dress_share, "moved_share": moved_share}
+    flat = {name: full(share)[..., 0] for name, share in shares.items()}
+    labels = np.zeros(size, np.uint8)
+    return Dressed(image=full(image, image, image), labels=labels, flow=full(*flow), photo_flow=full(*flow), **flat)
+
+
+def pair(picture):
+    return framing.resize(picture, SMALL), picture
+
+
+def test_what_is_copied_from_the_photo_comes_back_pixel_by_pixel():
+    photo = pair(letters())
+    out = full_size.enlarge(photo[0], dressed(1, 0), photo, pair(np.ones((*LARGE, 3), np.float32)))
+    np.testing.assert_allclose(out, photo[1], atol=1e-5)
+    blurred = full_size.enlarge(photo[0], dressed(0, 0), photo, pair(np.ones((*LARGE, 3), np.float32)))
+    assert np.abs(np.asarray(blurred) - photo[1]).mean() > 0.1  # enlarging alone loses it
+
+
+def test_the_print_survives_at_the_place_where_the_flow_puts_it():
+    """A flow of 3 small pixels to the right is one of 12 large ones: the garment's own pixels lie there."""
+    garment, photo = pair(letters()), pair(np.zeros((*LARGE, 3), np.float32))
+    shrunk = np.asarray(full_size.geometry.warp(garment[0], np.broadcast_to(np.float32((3, -2)), (*SMALL, 2))))
+    out = np.asarray(full_size.enlarge(shrunk, dressed(0, 1, (3, -2)), photo, garment))
+    np.testing.assert_allclose(out[12:-4, 4:-16], garment[1][4:-12, 16:-4], atol=1e-4)
+    # So do those of the photo, where what the user keeps has moved.
+    out = np.asarray(full_size.enlarge(shrunk, dressed(flow=(3, -2), moved_share=1), garment, photo))
+    np.testing.assert_allclose(out[12:-4, 4:-16], garment[1][4:-12, 16:-4], atol=1e-4)
+
+
+@pytest.mark.parametrize("factor", [1.5, 4, 8])
+def test_outlines_are_sharp_and_nothing_bleeds_over_them(factor):
+    """A soft red disk in a map that knows its outline becomes a sharp one, round and not in steps."""
+    small, large = (64, 48), (int(64 * factor), int(48 * factor))
+    rows, columns = ((np.mgrid[: large[0], : large[1]].T + 0.5) / factor).T
+    truth = (rows - 32) ** 2 + (columns - 24) ** 2 < 16**2
+    share, red = framing.resize(truth.astype(np.float32), small), np.float32([1, 0, 0])
+    soft = cv2.GaussianBlur(share, (0, 0), 1.2)[..., None] * red
+    empty = np.zeros((*small, 3), np.float32), np.zeros((*large, 3), np.float32)
+    found = {}
+    for name in ("dress", "hair"):
+        labels = np.where(share > 0.5, ID[name], 0).astype(np.uint8)
+        found[name] = full_size.enlarge(soft, dressed(size=small).replace(labels=labels), empty, empty)
+    found["blurred"] = framing.resize(soft, large)
+    error = {name: np.abs(out - truth[..., None] * red).mean() for name, out in found.items()}
+    assert error["dress"] < 0.5 * error["blurred"]
+    assert ((found["dress"][..., 0] > 0.5) != truth).mean() < 0.01
+    # Outlines' widths; hair frays.
+    frays = {name: ((out[..., 0] > 0.1) & (out[..., 0] < 0.9)).sum() for name, out in found.items()}
+    assert frays["dress"] < 0.4 * frays["blurred"] and 1.5 * frays["dress"] < frays["hair"] < frays["blurred"]
+
+
+@pytest.mark.parametrize("size", [(128, 96), (133, 100), (32, 24)])
+def test_parts_of_one_colour_each_stay_so_at_any_size(size):
+    """Also those at the frame's edge, and a strap of one pixel's width, which keeps a third of its own at least."""
+    labels = np.zeros(SMALL, np.uint8)
+    labels[:12, :9], labels[20:, 12:], labels[14:19, 4], labels[15:17, 15:17] = 1, 2, 3, 4
+    colours = np.float32([[0.2, 0.4, 0.6], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
+    out = full_size.grow(colours[labels], labels, size)
+    away = np.abs(out[:, :, None] - colours).sum(-1)
+    assert away.min(-1).mean() < 0.03
+    found = away.argmin(-1)
+    area = np.array([(found == part).mean() / (labels == part).mean() for part in range(5)])
+    assert (area > [0.9, 0.9, 0.9, 0.35, 0.35]).all() and (area < 1.1).all()
+    assert (found[:4, :4] == 1).all() and (found[-4:, -4:] == 2).all()
+
+
+def test_what_is_constant_stays_so_whatever_the_parts():
+    labels = np.random.default_rng(0).integers(0, 18, (64, 48)).astype(np.uint8)
+    np.testing.assert_allclose(full_size.grow(np.full((64, 48, 5), 0.7, np.float32), labels, (100, 75)), 0.7, atol=1e-5)
+
+
+def test_canvases_have_the_networks_shape():
+    assert full_size.canvas_for((256, 192), (1024, 768), (10, 10)) == (1024, 768)
+    assert full_size.canvas_for((256, 192), (1024, 1024), (10, 10)) == (1024, 768)
+    assert full_size.canvas_for((256, 192), None, (600, 600)) == (800, 600)
+    assert full_size.canvas_for((256, 192), None, (60, 60)) == (256, 192)  # never below the networks
+
+
+def views(place, size=LARGE):
+    """A photo of noise at its place; how it is shown where all is copied from it; and the frame that networks see."""
+    photo = np.round(letters() * 255).astype(np.uint8)
+    seen = full_size.Views(normalisation.Stage(person=place), photo, photo, SMALL, size)
+    result = types.SimpleNamespace(dressed=dressed(1, 0))
+    labels = np.zeros(SMALL, np.uint8)
+    donor = Donor(np.ones((*SMALL, 3), np.float32), Layout(labels, None, None), np.int32(0), np.bool_(True))
+    return seen, lambda frame: next(seen.show(frame[None], [result], donor)), seen.person.astype(np.float32) / 255
+
+
+def test_a_photo_that_nobody_moved_is_shown_as_it_is():
+    _, show, frame = views(normalisation.Place(), SMALL)
+    np.testing.assert_array_equal(show(frame), frame)
+    _, show, frame = views(normalisation.Place())
+    np.testing.assert_allclose(show(frame), letters(), atol=0.003)
+
+
+@pytest.mark.parametrize("place", [normalisation.Place(0.6, (0.2, 0.05)), normalisation.Place(1.5, (-0.3, -0.1))])
+def test_a_photo_on_its_stage_comes_back_with_its_print(place):
+    """Shrunk to be read it is put back from a canvas of its own; enlarged, it stays the photo's beyond the frame."""
+    seen, show, frame = views(place)
+    assert seen.person.shape == (*SMALL, 3)
+    inner = np.abs(show(frame) - letters())[4:-4, 4:-4]
+    naive = np.abs(framing.resize(frame, LARGE) - letters())[4:-4, 4:-4]
+    assert inner.mean() < 0.6 * naive.mean()
+
+
+def test_the_large_garment_goes_on_around_itself():
+    labels = np.zeros(SMALL, np.uint8)
+    labels[4:16, 6:18] = ID["upper-clothes"]
+    donor = Donor(None, Layout(labels, np.zeros((18, 2)), np.zeros(18, bool)), np.int32(0), np.bool_(True))
+    garment = letters() * 0.1 + [0.2, 0.7, 0.2]
+    photo = np.full((*LARGE, 3), 255, np.uint8)
+    photo[16:64, 24:72] = np.round(garment[16:64, 24:72] * 255)
+    picture = full_size.dress_picture(donor, photo)
+    np.testing.assert_array_equal(picture[24:56, 32:64], photo[24:56, 32:64].astype(np.float32) / 255)
+    assert (picture.min((0, 1)) >= [0.2, 0.7, 0.2]).all() and (picture.max((0, 1)) <= [0.31, 0.81, 0.31]).all()
+
+
+# --- what must not change --------------------------------------------------------------------------------------------
+
+
+def person(shift=0, arm_shift=0):
+    """A layout [64, 48]: hair over a face over an upper garment over trousers, and a left arm beside it."""
+    labels = np.zeros((64, 48), np.uint8)
+    for name, rows in {"hair": (4, 8), "face": (8, 14), "upper-clothes": (14, 34), "pants": (34, 60)}.items():
+        labels[slice(*rows), 16 + shift : 30 + shift] = ID[name]
+    labels[16:34, 32 + shift + arm_shift : 36 + shift + arm_shift] = ID["left-arm"]
+    points, visible = np.zeros((18, 2), np.float32), np.ones(18, bool)
+    points[:, 0] = 23 + shift
+    points[:, 1] = np.linspace(6, 58, 18)
+    for name in ("left-elbow", "left-wrist"):
+        points[keypoints.ID[name], 0] += arm_shift
+    return Layout(labels, points, visible)
+
+
+def photo_of(layout):
+    rng = np.random.default_rng(1)
+    return rng.uniform(0, 1, (*layout.segmentation.shape, 3)).astype(np.float32)
+
+
+def test_a_user_who_stands_still_keeps_all_but_the_garment():
+    user = person()
+    photo, labels = photo_of(user), user.segmentation
+    still = kept_parts.stillness(user, user)
+    assert (still == 1).all()
+    keep = kept_parts.kept(labels, labels, still, segmentation.GARMENT_TYPES.index("upper"))
+    out = kept_parts.compose(dressed(size=labels.shape), photo, None, labels, keep)
+    for rows, columns in ((slice(5, 10), slice(18, 28)), (slice(40, 58), slice(18, 28)), (slice(0, 64), slice(0, 10))):
+        np.testing.assert_allclose(out.image[rows, columns], photo[rows, columns], atol=0.02)
+        assert out.photo_share[rows, columns].min() > 0.95
+    assert (out.image[15:33, 17:29] == 0.5).all()  # the garment is the network's to the last pixel
+
+
+def test_a_part_that_moves_is_not_kept():
+    user, pose = person(), person(arm_shift=6)
+    still = kept_parts.stillness(user, pose)
+    assert still[ID["left-arm"]] == 0 and still[ID["face"]] == 1 and still[ID["pants"]] == 1
+    keep = kept_parts.kept(user.segmentation, pose.segmentation, still, 0)
+    assert keep[16:34, 32:42].max() < 0.6 and keep[18:32, 33:35].max() < 1e-3
+    assert keep[5:10, 18:28].min() > 0.95
+    away = kept_parts.stillness(user, person(shift=8))
+    assert away[1:].max() == 0 and away[0] == 1
+
+
+def test_a_long_sleeve_covers_an_arm_that_stands_still():
+    user, final = person(), person().segmentation.copy()
+    final[final == ID["left-arm"]] = ID["upper-clothes"]
+    keep = kept_parts.kept(user.segmentation, final, kept_parts.stillness(user, user), 0)
+    assert (keep[16:34, 32:36] == 0).all()
+
+
+def test_behind_a_person_who_left_lies_the_background():
+    user, final = person(), person(shift=14).segmentation
+    # A background that brightens from left to right, and a black person on it.
+    photo = np.broadcast_to(np.linspace(0.2, 0.8, 48, dtype=np.float32)[:, None], (64, 48, 3)).copy()
+    truth = photo.copy()
+    photo[user.segmentation > 0] = 0
+    picture, hole = kept_parts.backdrop(photo, user.segmentation)
+    assert np.abs(picture - truth).max() < 0.2 and np.abs(picture - truth).mean() < 0.04
+    assert hole[user.segmentation > 0].min() > 0.999 and hole[:, :8].max() == 0
+    # The networks have left the old person's outline; the composition has not.
+    result = dressed(1.0, size=final.shape).replace(image=photo)
+    still = kept_parts.stillness(user, person(shift=14))
+    keep = kept_parts.kept(user.segmentation, final, still, 0)
+    out = kept_parts.compose(result, photo, (picture, hole), final, keep)
+    assert np.abs(out.image - truth)[:, 16:24].mean() < 0.1 < np.abs(photo - truth)[:, 16:24].mean()
+    assert out.photo_share[20:50, 18:22].max() < 0.05  # at full size nothing of the old person returns
+    without = kept_parts.compose(result, photo, None, final, keep)
+    np.testing.assert_allclose(without.image, photo, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def read():
+    """The packaged person as the networks read it: (photo, layout)."""
+    photo = video_files.read_photo(ROOT / "vton_jax" / "samples" / "person.png")
+    layouts, _ = try_on.TryOn("none").read_people(photo[None])
+    return photo.astype(np.float32) / 255, Layout(
+        *(a[0] for a in (layouts.segmentation, layouts.keypoints, layouts.visible))
+    )
+
+
+def moved(layout, x, y):
+    return Layout(np.roll(layout.segmentation, (y, x), (0, 1)), layout.keypoints + np.float32([x, y]), layout.visible)
+
+
+def test_a_head_that_moves_without_turning_is_the_photos_own(read):
+    photo, user = read
+    pose = moved(user, 9, -4)
+    carried = kept_parts.carried_head(photo, user, pose)
+    head = segmentation.region(pose.segmentation, (ID["face"], ID["hair"]))
+    share = kept_parts.head_share(pose.segmentation, carried)
+    assert share[head].mean() > 0.7 and share[~head].max() == 0
+    truth = np.roll(photo, (-4, 9), (0, 1))
+    assert np.abs(carried.picture - truth)[share > 0.5].mean() < 0.02 < np.abs(photo - truth)[share > 0.5].mean()
+    result = dressed(size=head.shape).replace(labels=pose.segmentation)
+    out = kept_parts.restore(result, photo, None, user, pose, carried, 0)
+    assert np.abs(out.image - truth)[share > 0.9].mean() < 0.03
+    # At full size its detail comes from where it was in the photo.
+    assert out.moved_share[share > 0.9].min() > 0.9
+    there = out.photo_flow[share > 0]
+    np.testing.assert_allclose(there, np.broadcast_to([-9, 4], there.shape), atol=0.05)
+
+
+def test_a_carried_head_brings_its_own_outline(read):
+    """The final map shows another's hair, wide and long: the photo's is shown, and around it what is near."""
+    photo, user = read
+    pose = moved(user, 9, -4)
+    own = segmentation.region(pose.segmentation, (ID["face"], ID["hair"]))
+    wide = cv2.dilate(own.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
+    final = np.where(wide & ~own, ID["hair"], pose.segmentation).astype(np.uint8)
+    assert (final != pose.segmentation).sum() > 0.4 * own.sum()
+    carried = kept_parts.carried_head(photo, user, pose)
+    mended = kept_parts.with_head(final, carried)
+    above, wrong = np.arange(len(final)) < carried.chin, final != pose.segmentation
+    assert (mended != pose.segmentation)[above].sum() < 0.15 * wrong[above].sum()
+    assert (mended == final)[~above].all()
+    # A head that is hardly trusted, or not carried, changes nothing.
+    for other in (None, dataclasses.replace(carried, trust=0.3)):
+        np.testing.assert_array_equal(kept_parts.with_head(final, other), final)
+    # What the photo does not show of the head stays: here its lower half alone is in the picture.
+    rows = np.arange(len(final))[:, None] > np.median(np.nonzero(own)[0])
+    cut = kept_parts.with_head(final, dataclasses.replace(carried, inside=carried.inside & rows))
+    np.testing.assert_array_equal(cut, np.where(rows, mended, final))
+
+
+def head_at(labels, chin):
+    picture = np.full((*labels.shape, 3), 0.5, np.float32)
+    flow, inside = np.zeros((*labels.shape, 2), np.float32), np.ones(labels.shape, bool)
+    return kept_parts.Head(picture, flow, labels, inside, chin=chin, trust=1.0)
+
+
+def test_long_hair_lies_over_the_garment_and_the_neck_stays_on_the_trunk():
+    final = person().segmentation  # hair, face down to row 14, an upper garment below
+    head = np.zeros_like(final)
+    head[4:8, 20:34], head[8:14, 20:34], head[8:30, 20:23] = ID["hair"], ID["face"], ID["hair"]
+    out = kept_parts.with_head(final, head_at(head, chin=11))
+    assert (out[14:30, 20:23] == ID["hair"]).all() and (out[14:30, 23:30] == ID["upper-clothes"]).all()
+    assert (out[8:11, 23:34] == ID["face"]).all() and (out[4:11, 16:20] == 0).all()  # above the chin all moves
+    assert (out[11:14, 16:20] == ID["face"]).all() and (out[11:14, 30:34] == 0).all()  # below it nothing does
+
+
+def test_only_the_users_head_is_carried(read):
+    """Somebody else's, in a corner of the photo, is not."""
+    photo, user = read
+    crowded = user.segmentation.copy()
+    crowded[:20, :14] = ID["hair"]
+    pose = moved(user, 9, -4)
+    plain, other = (
+        kept_parts.carried_head(photo, user.replace(segmentation=s), pose) for s in (user.segmentation, crowded)
+    )
+    np.testing.assert_array_equal(plain.labels, other.labels)
+    assert (plain.labels == ID["face"]).any()
+
+
+def test_a_head_that_the_photo_cuts_is_not_cut_in_the_result(read):
+    """The photo begins in the middle of the head; above, the final map's hair stays."""
+    photo, user = read
+    head = segmentation.region(user.segmentation, (ID["face"], ID["hair"]))
+    shown = np.broadcast_to(np.arange(len(photo))[:, None] > np.median(np.nonzero(head)[0]), head.shape)
+    seen = user.replace(segmentation=np.where(shown, user.segmentation, 0).astype(np.uint8))
+    whole, cut = (
+        kept_parts.with_head(user.segmentation, kept_parts.carried_head(photo, seen, user, s)) for s in (None, shown)
+    )
+    assert (whole[head & ~shown] == 0).mean() > 0.5
+    np.testing.assert_array_equal(cut[head], user.segmentation[head])
+
+
+def test_a_head_that_hardly_moved_is_not_shown_twice():
+    """Half of the photo is kept at its place: the head is the carried one alone."""
+    labels, photo = person().segmentation, np.zeros((64, 48, 3), np.float32)
+    head = head_at(labels, chin=14)
+    share = kept_parts.head_share(labels, head)
+    out = kept_parts.compose(dressed(size=(64, 48)), photo, None, labels, np.full((64, 48), 0.5, np.float32), head)
+    # The carried head is grey as the result is; the photo, black, comes in as far as there is no head.
+    np.testing.assert_allclose(out.image[..., 0], 0.5 - 0.25 * (1 - share), atol=1e-6)
+    np.testing.assert_allclose(out.photo_share, 0.5 * (1 - share), atol=1e-6)
+    assert share.max() > 0.9
+
+
+def test_a_head_and_a_moved_garment_keep_to_their_own_flows():
+    """Blue trousers that moved 10 pixels below a head that did not: no background comes in at their outline."""
+    size, large = (64, 48), (256, 192)
+    labels = person().segmentation
+    region = labels == ID["pants"]
+    photo = np.full((*size, 3), 0.9, np.float32)
+    photo[np.roll(region, -10, 1)] = [0.1, 0.2, 0.8]
+    flow = np.where(region[..., None], np.float32([-10, 0]), 0)
+    image = np.where(region[..., None], np.float32([0.1, 0.2, 0.8]), 0.5).astype(np.float32)
+    result = dressed(size=size).replace(
+        image=image, labels=labels, photo_flow=flow, moved_share=region.astype(np.float32)
+    )
+    pictures = photo, framing.resize(photo, large)
+    bad = []
+    for head in (None, head_at(labels, chin=14)):
+        out = kept_parts.compose(result, photo, None, labels, np.zeros(size, np.float32), head)
+        shown = full_size.enlarge(out.image, out, pictures, pictures)
+        inner = cv2.resize(region.astype(np.uint8), large[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        bad.append((np.abs(shown - [0.1, 0.2, 0.8]).max(-1)[inner] > 0.25).sum())
+    assert bad[1] <= bad[0] + 5
+
+
+def test_a_head_that_looks_elsewhere_is_not_carried(read):
+    photo, user = read
+    points, visible = keypoints.mirror(user.keypoints, user.visible, photo.shape[1])
+    behind = Layout(user.segmentation, np.where(points > 0, points, 0) * [-1, 1] + [photo.shape[1] - 1, 0], visible)
+    seen_from_behind = behind.replace(visible=behind.visible & ~np.isin(np.arange(18), [0, 14, 15]))
+    assert kept_parts.carried_head(photo, user, seen_from_behind) is None
+
+
+# --- render.py -------------------------------------------------------------------------------------------------------
+
+
+def render(*arguments):
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "render.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+
+
+@pytest.mark.parametrize("text", ["large", "0x12"])
+def test_a_size_that_is_none_dies_in_a_sentence(tmp_path, text):
+    done = render(f"--output={tmp_path / 'clip.mp4'}", f"--output_size={text}")
+    assert done.returncode == 2 and "--output_size" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_users_own_photo_comes_back_at_its_size(tmp_path):
+    """The packaged sample, enlarged: a photo of an odd shape, of which the background must come back as it was."""
+    person = framing.resize(video_files.read_photo(ROOT / "vton_jax" / "samples" / "person.png"), (512, 384))
+    person = np.pad(person, ((0, 0), (30, 30), (0, 0)), mode="edge")
+    video_files.write_image(tmp_path / "person.png", person)
+    arguments = [f"--person={tmp_path / 'person.png'}", f"--output={tmp_path / 'clip.mp4'}", "--remap=none"]
+    done = render(*arguments, "--output_size=photo")
+    assert done.returncode == 0, done.stderr
+    frames, _ = video_files.read_video(tmp_path / "clip.mp4")
+    assert frames.shape == (1, *person.shape)
+    assert np.abs(frames[0, :40].astype(float) - person[:40]).mean() < 4

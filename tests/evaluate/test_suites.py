@@ -1,0 +1,302 @@
+"""The suites `ubc` and `pairs`, and comparing evaluations. Clips and pairs are rendered from mannequins."""
+
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vton_jax.core import keypoints, segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.core.types import Layout
+from vton_jax.evaluate import mannequin_suite, pairs_suite, perceptual, ubc_suite
+from vton_jax.media import video_files
+from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.systems.lab126 import try_on
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "vton_jax" / "samples"
+SIZE = (64, 48)
+SHIFT = 0.02  # of the height, by which the tiny system misplaces every joint
+
+
+def body(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """DWPose's form: joints [T, 18, 2] in shares of the frame, a person who walks to the right; one joint unseen."""
+    points = np.stack([np.linspace(0.3, 0.6, 18), np.linspace(0.1, 0.9, 18)], -1)[None].repeat(count, 0)
+    points[..., 0] += np.linspace(0, 0.2, count)[:, None]
+    valid = np.ones((count, 18), bool)
+    valid[:, keypoints.ID["left-ear"]] = False
+    return points.astype(np.float32), valid
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A folder with one clip of a mannequin, 41 frames, and its keypoints."""
+    folder = tmp_path_factory.mktemp("ubc")
+    frames, rate = video_files.read_video(SAMPLES / "pose.mp4", 41)
+    if len(frames) < 41:
+        frames = np.concatenate([frames, frames[::-1]])[:41]
+    video_files.write_video(folder / "walk.mp4", frames, rate)
+    points, valid = body(41)
+    np.savez(folder / "walk_dwpose.npz", body=points, valid=valid)
+    return folder
+
+
+class Tiny:
+    """Stands in for TryOn: sees the true joints a little off, and returns the user's photo whatever the pose."""
+
+    size = SIZE
+
+    def __init__(self, arm, folder=None, parser="multi_path"):
+        self.arm = arm
+
+    def layout(self, count, offset=0.0):
+        points, _ = body(41)
+        points = points[:count] * (SIZE[1], SIZE[0]) - 0.5
+        height = keypoints.person_height(points, np.ones((count, 18), bool))
+        points[..., 1] += (offset * height)[:, None]
+        labels = np.zeros((count, *SIZE), np.uint8)
+        labels[:, 10:50, 10:30] = segmentation.ID["dress"]
+        return Layout(labels, points, np.ones((count, 18), bool))
+
+    def read_user(self, frame):
+        layout = self.layout(1)
+        return Layout(layout.segmentation[0], layout.keypoints[0], layout.visible[0]), np.zeros((1, 2))
+
+    def read_donor(self, frame, garment_type="auto", flat=None):
+        user, _ = self.read_user(frame)
+        return try_on.Donor(frame.astype(np.float32) / 255, user, np.int32(2), np.bool_(bool(flat)))
+
+    def read_poses(self, frames):
+        # Every joint is off by 2% of the height wherever the person is: joints move in x alone over time.
+        count = len(frames)
+        self.seen = frames
+        return self.layout(count, SHIFT), np.zeros((count, 2))
+
+    def targets(self, user, z_user, donor, poses, z_pose):
+        for labels in poses.segmentation:
+            yield try_on.Target(labels, labels, np.ones(3), {})
+
+    def paint(self, user_image, user, donor, finals, poses, behind):
+        for _ in finals:
+            yield types.SimpleNamespace(image=user_image)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The suites with Tiny, a parser that sees a garment in the middle, and a distance that is simple to know."""
+
+    class Parser:
+        name = "middle"
+
+        def __init__(self, path=None):
+            pass
+
+        def parse(self, frames):
+            labels = np.zeros(frames.shape[:3], np.uint8)
+            labels[:, 20:44, 14:34] = segmentation.ID["dress"]
+            return labels, np.ones(len(frames))
+
+    class Surrogate:
+        name = "mean difference"
+
+        def __init__(self, parser):
+            pass
+
+        def __call__(self, images, truth):
+            return np.abs(images - truth).mean((1, 2, 3))
+
+    monkeypatch.setattr(try_on, "TryOn", Tiny)
+    monkeypatch.setattr(perceptual, "Surrogate", Surrogate)
+    for suite in (ubc_suite, pairs_suite):
+        monkeypatch.setattr(suite, "PhotoParser", Parser)
+
+
+def test_a_clip_is_parted_into_user_donor_and_poses(clips):
+    (clip,) = ubc_suite.read_clips(clips, SIZE, stride=5, run=6)
+    assert clip.donor == 10 and clip.poses.tolist() == [5, 15, 20, 25, 30, 35, 40]
+    assert clip.run.tolist() == list(range(17, 23)) and clip.frames.shape == (41, *SIZE, 3)
+    every = ubc_suite.read_clips(clips, SIZE, stride=1, run=0)[0].poses
+    assert every.tolist() == [i for i in range(1, 41) if i != 10]
+
+
+def test_dwpose_lies_where_the_person_is(clips):
+    """Shares of the frame become pixels of the fitted one: DWPose's 0.5 is the middle, whatever the padding."""
+    (clip,) = ubc_suite.read_clips(clips, (64, 96), stride=8, run=0)
+    points, valid = body(41)
+    nose = clip.true_keypoints[0, 0]
+    np.testing.assert_allclose(nose, (24 + points[0, 0, 0] * 48 - 0.5, points[0, 0, 1] * 64 - 0.5), atol=0.6)
+    np.testing.assert_array_equal(clip.true_visible, valid)
+
+
+def test_the_first_frame_unchanged_scores_as_the_baseline(tiny, clips):
+    results, _, texts, curves = ubc_suite.evaluate_ubc(clips, stride=8, run=4, arms=("none", "joint"))
+    assert results["num_frames"] == 5
+    for score in ubc_suite.SCORES:
+        assert results[f"ubc.joint.{score}"] == pytest.approx(results[f"ubc.first_frame.{score}"])
+    assert results["ubc.first_frame.ssim"] < 0.999
+    assert results["ubc.joint.flicker"] == pytest.approx(0, abs=1e-6)
+    assert results["ubc.truth.flicker"] > 1e-4
+    assert [frame for frame, _ in curves["walk"]["joint"]] == [8, 16, 24, 32, 40]
+    mean = np.mean([value for _, value in curves["walk"]["joint"]])
+    assert mean == pytest.approx(results["ubc.joint.ssim"])
+    assert texts["protocol"]["split_hash"] and "every 8th" in texts["protocol"]["frames"]
+
+
+def test_the_keypoint_error_is_a_share_of_the_height():
+    points, valid = body(7)
+    points = points * 100
+    height = keypoints.person_height(points, valid)
+    moved = points + np.stack([np.zeros(7), SHIFT * height], -1)[:, None]
+    moved[:, 3] += 50  # a joint that one of them does not see counts for nothing
+    seen = np.ones((7, 18), bool)
+    seen[:, 3] = False
+    errors = ubc_suite.keypoint_errors(moved, seen, points, valid)
+    assert errors.shape == (7 * 16,)
+    np.testing.assert_allclose(errors, SHIFT, rtol=1e-4)
+
+
+def test_the_report_holds_curves_and_protocol(tiny, clips, tmp_path):
+    found = ubc_suite.evaluate_ubc(clips, stride=8, run=0, arms=("joint",))
+    ubc_suite.write_report(tmp_path / "report.html", *found)
+    text = (tmp_path / "report.html").read_text()
+    assert "<polyline" in text and found[2]["protocol"]["split_hash"] in text and "ubc.joint.ssim" in text
+
+
+@pytest.fixture(scope="module")
+def system():
+    return try_on.TryOn("none")
+
+
+def test_only_layout_and_keypoints_leave_a_pose_frame(system, clips):
+    """Colours shuffled after the frames are annotated change no bit of the result."""
+    pictures = []
+    for shuffle in (False, True):
+        (clip,) = ubc_suite.read_clips(clips, system.size, stride=30, run=0)
+
+        class Shuffling:
+            """The system, but the pose frames' colours are shuffled once they have been read."""
+
+            def __getattr__(self, name):
+                return getattr(system, name)
+
+            def read_poses(self, frames, clip=clip, shuffle=shuffle):
+                found = system.read_poses(frames)
+                if shuffle:
+                    frames[:] = np.random.default_rng(0).permutation(frames.reshape(-1)).reshape(frames.shape)
+                    clip.frames[clip.poses] = frames
+                return found
+
+        wrapped = Shuffling()
+        made = ubc_suite.Reenactment(wrapped, clip, clip.poses, "inpaint")
+        pictures.append(made.pictures(system))
+    assert pictures[0].shape == (1, *system.size, 3)
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+
+
+def test_the_surrogate_grows_with_blur_noise_and_shift():
+    import cv2
+
+    distance = perceptual.Surrogate(PhotoParser())
+    image = video_files.read_photo(SAMPLES / "person.png")[:256, :192].astype(np.float32) / 255
+    rng = np.random.default_rng(0)
+    variants = [image, cv2.GaussianBlur(image, (0, 0), 1.5), cv2.GaussianBlur(image, (0, 0), 4)]
+    variants += [image + rng.normal(0, s, image.shape).astype(np.float32) for s in (0.03, 0.15)]
+    variants += [np.roll(image, s, 1) for s in (2, 20)]
+    found = distance(np.stack(variants), np.stack([image] * 7))
+    assert found[0] < 1e-5 and (found[1:] > 1e-3).all()
+    assert found[1] < found[2] and found[3] < found[4] and found[5] < found[6]
+
+
+# --- pairs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def people(tmp_path):
+    for folder in ("person", "garment"):
+        (tmp_path / folder).mkdir()
+    person, garment = (video_files.read_photo(SAMPLES / f"{name}.png") for name in ("person", "garment"))
+    for name in ("a.png", "7_0.png", "alone.png"):
+        video_files.write_image(tmp_path / "person" / name, person)
+    for name in ("a.png", "7_1.png", "other.png"):
+        video_files.write_image(tmp_path / "garment" / name, garment)
+    return tmp_path
+
+
+def test_pairs_are_found_by_name_or_listed(people):
+    names = lambda pairs: [(person.name, garment.name) for person, garment in pairs]  # noqa: E731
+    assert names(pairs_suite.find_pairs(people)) == [("7_0.png", "7_1.png"), ("a.png", "a.png")]
+    listed = people / "pairs.txt"
+    listed.write_text("alone.png other.png\n\n")
+    assert names(pairs_suite.find_pairs(people, listed)) == [("alone.png", "other.png")]
+    for text, said in (("alone.png nothing.png", "nothing.png"), ("alone.png", "should name"), ("", "no pair")):
+        listed.write_text(text)
+        with pytest.raises(UserError, match=said):
+            pairs_suite.find_pairs(people, listed)
+    with pytest.raises(UserError, match="holds no people and garments"):
+        pairs_suite.find_pairs(people / "person")
+
+
+def test_the_worn_garment_is_hidden_before_the_networks_see_it(tiny, people, monkeypatch):
+    shown = []
+    paint = Tiny.paint
+
+    def watched(self, user_image, user, *rest):
+        shown.append(user_image)
+        grey = (user_image == 0.5).all(-1)
+        assert segmentation.region(user.segmentation, segmentation.GARMENTS)[grey].all()  # not kept, not background
+        return paint(self, user_image, user, *rest)
+
+    monkeypatch.setattr(Tiny, "paint", watched)
+    results, _, texts = pairs_suite.evaluate_pairs(people, arms=("none",))
+    assert len(shown) == 2 == results["num_pairs"]
+    for image in shown:
+        assert (image[10:50, 10:34] == 0.5).all()  # Tiny's reading, and the parser's
+    # Tiny returns what it is shown: the user under grey, a baseline of its own.
+    assert results["pairs.none.ssim"] == pytest.approx(results["pairs.hidden.ssim"])
+    assert results["pairs.none.ssim_garment"] < 0.5
+    assert texts["protocol"]["split_hash"]
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def evaluate(*arguments):
+    command = [sys.executable, "-m", "vton_jax.evaluate", *map(str, arguments)]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_other_protocols_do_not_compare():
+    here = {"ubc.joint.ssim": 0.9, "seconds": 3.0, "ubc.protocol.size": "256x192", "ubc.about.weights": "b"}
+    said = mannequin_suite.comparison(here, here | {"ubc.joint.ssim": 0.85, "ubc.about.weights": "a"}, "old")
+    assert "0.8500 -> 0.9000  +0.0500" in said and "seconds" not in said
+    for other, what in (
+        (here | {"ubc.protocol.size": "512x384"}, "512x384"),
+        ({"ubc.joint.ssim": 0.85}, "'nothing'"),
+        (here | {"ubc.protocol.split_hash": "123"}, "split_hash"),
+    ):
+        with pytest.raises(UserError, match=what):
+            mannequin_suite.comparison(here, other, "old")
+    with pytest.raises(UserError, match="states no protocol"):
+        mannequin_suite.comparison({"a": 0.5}, {"a": 0.5}, "old")
+
+
+def test_what_cannot_be_read_dies_in_a_sentence_before_the_networks_load(tmp_path):
+    for arguments in (["--suite=ubc"], ["--suite=pairs", f"--data={tmp_path}", f"--compare={tmp_path / 'no.json'}"]):
+        done = evaluate(f"--output={tmp_path / 'out'}", *arguments)
+        assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+        assert not list(tmp_path.glob("out/*"))
+
+
+def test_every_protocol_is_stated(tiny, clips, people):
+    for texts in (
+        ubc_suite.evaluate_ubc(clips, stride=8, run=0, arms=("none",))[2],
+        pairs_suite.evaluate_pairs(people, arms=("none",))[2],
+    ):
+        assert {"suite", "split_hash", "size", "garment_region", "lpips_surrogate"} <= texts["protocol"].keys()
+        assert all(isinstance(value, str) for group in texts.values() for value in group.values())
+        assert mannequin_suite.html_table([], list(texts["protocol"].items()))

@@ -1,0 +1,194 @@
+"""The try-on path on the packaged sample, and the scripts on bad input."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import jax
+import numpy as np
+import pytest
+
+from vton_jax.core import segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.core.types import Layout
+from vton_jax.media import video_files
+from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.systems.lab126 import try_on
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "vton_jax" / "samples"
+
+
+@pytest.fixture(scope="module")
+def system():
+    return try_on.TryOn("joint")
+
+
+@pytest.fixture(scope="module")
+def user():
+    return video_files.read_photo(SAMPLES / "person.png")
+
+
+@pytest.fixture(scope="module")
+def garment():
+    return video_files.read_photo(SAMPLES / "garment.png")
+
+
+def test_the_forward_procedure_reads_a_person(system, user):
+    layout, z = system.read_people(user[None])
+    image = system.smoothed(z)
+    assert z.shape[1] <= 128
+    assert layout.visible[0].sum() >= 12
+    assert 0.05 < (layout.segmentation > 0).mean() < 0.4
+    assert image.shape == (1, *system.size, 3)
+    nose, ankle = layout.keypoints[0, 0], layout.keypoints[0, 10]
+    assert nose[1] < ankle[1]
+
+
+def test_a_batch_is_read_as_its_frames_one_by_one(system, user):
+    mirrored = user[:, ::-1]
+    both, z = system.read_people(np.stack([user, mirrored]))
+    alone, own = system.read_people(mirrored[None])
+    np.testing.assert_allclose(z[1], own[0], atol=1e-3)
+    assert (both.segmentation[1] == alone.segmentation[0]).mean() > 0.999
+
+
+def test_another_parser_changes_the_labels_alone(system, user):
+    other = try_on.TryOn("none", parser="photo")
+    (sharp, z), (plain, own) = other.read_layouts(user[None]), system.read_layouts(user[None])
+    np.testing.assert_array_equal(sharp.keypoints, plain.keypoints)
+    np.testing.assert_array_equal(z, own)
+    labels = PhotoParser().parse(user[None])[0]
+    np.testing.assert_array_equal(sharp.segmentation, labels)
+    assert (labels != plain.segmentation).any()
+    with pytest.raises(UserError, match="--parser=best is none of multi_path, photo"):
+        try_on.TryOn(parser="best")
+
+
+def test_flat_and_worn_garments_are_told_apart(system, user, garment):
+    assert system.looks_flat(garment)
+    assert not system.looks_flat(user)
+    donor = system.read_donor(garment)
+    assert segmentation.GARMENT_TYPES[int(donor.garment_type)] == "upper"
+    worn = system.read_donor(user)
+    assert segmentation.GARMENT_TYPES[int(worn.garment_type)] == "dress"
+    background = ~segmentation.region(np.asarray(worn.layout.segmentation), segmentation.GARMENTS)
+    assert (worn.image[background] == 1).all()
+
+
+def test_a_picture_without_a_garment_or_person_is_refused(system):
+    blank = np.full((*system.size, 3), 255, np.uint8)
+    with pytest.raises(UserError, match="nothing in the garment picture"):
+        system.read_donor(blank)
+    with pytest.raises(UserError, match="nothing in the photo"):
+        next(system.clip(blank, None, blank[None]))
+    noise = np.random.default_rng(0).integers(0, 255, blank.shape).astype(np.uint8)
+    with pytest.raises(UserError, match="No garment"):
+        system.read_donor(noise, flat=True)
+
+
+def test_no_person_is_refused():
+    empty = Layout(np.zeros((256, 192), np.uint8), np.zeros((18, 2)), np.zeros(18, bool))
+    with pytest.raises(UserError, match="No person was found in the photo"):
+        try_on.require_person(empty, "the photo")
+
+
+def test_the_clip_dresses_the_user(system, user, garment):
+    frames, _ = video_files.read_frames(SAMPLES / "pose.mp4", 2)
+    donor = system.read_donor(garment)
+    results = list(system.clip(user, donor, np.stack(frames)))
+    assert len(results) == 2
+    for result in results:
+        assert result.image.shape == (*system.size, 3)
+        assert np.isfinite(result.image).all() and result.image.min() >= 0 and result.image.max() <= 1
+        assert segmentation.UNKNOWN not in result.target.final
+        # The long-sleeved garment replaces the sleeveless one: hardly any bare arm is left.
+        arms = segmentation.region(result.target.final, segmentation.ARMS).sum()
+        assert arms < 0.2 * segmentation.region(result.target.final, segmentation.UPPER).sum()
+    first = results[0].target.errors
+    assert first.min() < 0.6 * first[0]
+    assert len(results[1].target.errors) < len(first)
+    # Behind the result stands the user's background.
+    corner = np.abs(results[0].image[:20, :20] * 255 - user[:20, :20]).mean()
+    assert corner < 6
+
+
+@pytest.mark.parametrize("arm", ["none", "post", "pre"])
+def test_every_arm_paints(arm, system, user, garment):
+    """Each arm has its own weights or way; where the garment is, `post` and `none` differ, elsewhere they agree."""
+    poses, _ = system.read_people(user[None])
+    user_layout = jax.tree.map(lambda a: a[0], poses)
+    donor, image = system.read_donor(garment), user.astype(np.float32) / 255
+    dressed = try_on.TryOn(arm).dress(image, user_layout, donor, poses.segmentation, poses)
+    painted = dressed.image
+    assert painted.shape == (1, *system.size, 3) and np.isfinite(painted).all()
+    assert (np.abs(dressed.flow).max() > 1) == (arm != "none")
+    assert (dressed.photo_share + dressed.dress_share <= 1 + 1e-5).all() and dressed.photo_share.min() >= 0
+    if arm == "post":
+        before = try_on.TryOn("none").dress(image, user_layout, donor, poses.segmentation, poses).image
+        types = segmentation.GARMENT_TYPES[int(donor.garment_type)]
+        inside = segmentation.region(poses.segmentation[0], segmentation.GARMENT_LABELS[types])
+        np.testing.assert_allclose(painted[0][~inside], before[0][~inside], atol=1e-5)
+        assert np.abs(painted[0] - before[0])[inside].mean() > 0.005
+
+
+def run(script: str, *arguments: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def bad_files(folder: Path) -> dict[str, list[str]]:
+    (folder / "text.jpg").write_text("not a picture")
+    cv2.imwrite(str(folder / "tiny.png"), np.zeros((1, 1, 3), np.uint8))
+    (folder / "empty").mkdir()
+    clip = (SAMPLES / "pose.mp4").read_bytes()
+    (folder / "cut.mp4").write_bytes(clip[: len(clip) // 2])
+    return {
+        "text": [f"--person={folder / 'text.jpg'}"],
+        "tiny": [f"--garment={folder / 'tiny.png'}"],
+        "folder": [f"--person={folder / 'empty'}"],
+        "cut": [f"--pose={folder / 'cut.mp4'}"],
+        "missing": [f"--person={folder / 'nobody.jpg'}"],
+        "flag": ["--persom=me.jpg"],
+        "output": [f"--output={folder / 'text.jpg' / 'clip.mp4'}"],
+    }
+
+
+@pytest.mark.parametrize("kind", ["text", "tiny", "folder", "cut", "missing", "flag", "output"])
+def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, kind):
+    done = run("render.py", f"--output={tmp_path / 'out' / 'clip.mp4'}", *bad_files(tmp_path)[kind])
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert 1 <= len([line for line in done.stderr.strip().splitlines() if line]) <= 2, done.stderr
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_invert_writes_what_it_promises(tmp_path):
+    done = run("invert.py", f"--output={tmp_path}", "--num_iterations=25")
+    assert done.returncode == 0, done.stderr
+    for name in ("coarse.png", "final.png", "steps.png", "iterations.mp4", "error.csv"):
+        assert (tmp_path / name).stat().st_size > 0
+    with open(tmp_path / "error.csv") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["iteration", "error"]
+    errors = [float(row[1]) for row in rows[1:]]
+    assert len(errors) == 25 and errors[-1] < 0.8 * errors[0]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_real_pictures_do_not_crash(test_data, tmp_path):
+    tryon = test_data / "tryon"
+    done = run(
+        "render.py",
+        f"--person={tryon / 'person' / '01992_00.jpg'}",
+        f"--garment={tryon / 'garment' / '00055_00.jpg'}",
+        f"--pose={test_data / 'video' / 'ubc_fashion' / '91BjuE6irxS.mp4'}",
+        "--num_frames=2",
+        f"--output={tmp_path / 'real.mp4'}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "real.png").exists()

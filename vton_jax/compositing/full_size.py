@@ -1,0 +1,189 @@
+"""Results larger than the networks: their flow and shares, applied to the photo and the garment at full size.
+
+Alphabet: a canvas is the networks' size (height, width) times one factor, so that both show the same; pictures are
+float [H, W, 3] in [0, 1]. What the networks paint is enlarged, part by part of the final map, with outlines drawn anew;
+what they copy, from the photo at its place, from the photo along a flow (the head, and the garment that the user keeps)
+or from the donor's picture along the flow, regains the detail that shrinking took.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax.compositing import kept_parts, normalisation
+from vton_jax.core import framing, geometry, segmentation
+from vton_jax.core.types import Donor, Dressed, Result
+
+_HAIR = segmentation.ID["hair"]
+_SHARP = 4.0  # exponent, times the factor: outlines are a large pixel or two wide
+_FRAYED = 2.5  # exponent of hair
+_EDGE = (0.5, 4.5)  # pixels from an outline: where a part's colours begin to be its own, and where they are
+_SMOOTH = 1.2  # pixels, sigma that makes outlines smooth
+_MARGIN = 6  # pixels around a part that its smooth outline may reach
+
+
+def canvas_for(
+    network: tuple[int, int], output: tuple[int, int] | None, photo: tuple[int, int], share: float = 1.0
+) -> tuple[int, int]:
+    """The canvas for an output size, the largest within it; for None, one that holds the photo pixel by pixel.
+
+    share: of the canvas that the output shows (`framing.fit`).
+    """
+    pick, size = (min, output) if output else (max, photo)
+    factor = max(1.0, pick(size[0] / network[0], size[1] / network[1]) / share)
+    return round(network[0] * factor), round(network[1] * factor)
+
+
+def dress_picture(donor: Donor, garment: np.ndarray) -> np.ndarray:
+    """The garment's picture on the canvas, float [H, W, 3]; around it its own colours go on.
+
+    So its outline, which the flow meets to a pixel or two, brings no white into the result.
+    """
+    kind = segmentation.GARMENT_TYPES[int(donor.garment_type)]
+    mask = segmentation.region(np.asarray(donor.layout.segmentation), segmentation.GARMENT_LABELS[kind])
+    mask = framing.resize(mask.astype(np.float32), garment.shape[:2])
+    factor = garment.shape[0] / donor.layout.segmentation.shape[0]
+    inner = cv2.erode((mask > 0.5).astype(np.float32), np.ones((2 * round(factor) + 1,) * 2, np.uint8))
+    known = inner if inner.any() else mask
+    return kept_parts.fill(garment.astype(np.float32) / 255, known)
+
+
+def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Enlarges float maps [h, w, C] bilinearly to [H, W, C], each part [h, w] of ATR's labels on its own.
+
+    Pixels near an outline show a little of both sides: there a part goes on from its inside. Outlines are smooth, and a
+    pixel or two wide, but for hair, which frays.
+    """
+    steps = np.array(parts.shape) / size
+    places = {int(part): _Box(parts == part, steps, size) for part in np.unique(parts)}
+    scores = {part: box.score() for part, box in places.items()}
+    best = np.zeros(size, np.float32)
+    sharpness = np.full(size, _SHARP / steps[0], np.float32)
+    for part, box in places.items():
+        best[box.large] = np.maximum(best[box.large], scores[part])
+        if part == _HAIR:
+            sharpness[box.large] += (_FRAYED - sharpness[box.large]) * np.minimum(1, 4 * scores[part])
+    out, total = np.zeros((*size, maps.shape[-1]), np.float32), np.zeros(size, np.float32)
+    for part, box in places.items():
+        share = (scores[part] / best[box.large]) ** sharpness[box.large]
+        total[box.large] += share
+        for channels, picture in box.enlarged(maps):
+            out[box.large][..., channels] += picture * share[..., None]
+    out /= total[..., None]
+    return out
+
+
+class _Box:
+    """Where a part [h, w] lies, and its surroundings, in the map and in the enlarged one.
+
+    Args: mask: bool [h, w]. steps: pixels of the map in one of the enlarged map's, (rows, columns). size: (H, W).
+    """
+
+    def __init__(self, mask: np.ndarray, steps: np.ndarray, size: tuple[int, int]):
+        rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+        begin = np.maximum(0, [rows[0] - _MARGIN, columns[0] - _MARGIN])
+        end = np.minimum(mask.shape, [rows[-1] + 1 + _MARGIN, columns[-1] + 1 + _MARGIN])
+        first, last = np.floor(begin / steps).astype(int), np.minimum(size, np.ceil(end / steps)).astype(int)
+        self.small, self.large = (tuple(map(slice, *ends)) for ends in ((begin, end), (first, last)))
+        shift = (first + 0.5) * steps - 0.5 - begin
+        self._matrix = np.float32([[steps[1], 0, shift[1]], [0, steps[0], shift[0]]])
+        self._shape, self._mask = tuple(int(n) for n in last - first), mask.astype(np.float32)
+
+    def _warp(self, picture: np.ndarray) -> np.ndarray:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(
+            picture, self._matrix, self._shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+        ).reshape(*self._shape, -1)
+
+    def score(self) -> np.ndarray:
+        """The part's smoothed share of each pixel of `large`; where smoothing would lose it, as a strap, as it is."""
+        smooth = cv2.GaussianBlur(self._mask, (0, 0), _SMOOTH)
+        core = cv2.dilate(self._mask * (smooth > 0.5), np.ones((5, 5), np.uint8))
+        lost = self._mask * (1 - core)
+        return np.maximum(*(self._warp(one[self.small])[..., 0] for one in (smooth, lost)))
+
+    def enlarged(self, maps: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Maps [h, w, C] in `large`, as the part's inside goes on, a few channels at a time: which, and [H, W, 4]."""
+        inside = cv2.distanceTransform(self._mask[self.small].astype(np.uint8), cv2.DIST_L2, 5)
+        known = np.clip((inside - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1) ** 2
+        for first in range(0, maps.shape[-1], 4):  # OpenCV takes four at most
+            channels = slice(first, min(first + 4, maps.shape[-1]))
+            here = np.ascontiguousarray(maps[self.small][..., channels])
+            yield channels, self._warp(kept_parts.fill(here, known).reshape(here.shape))
+
+
+@jax.jit
+def _copies(result, photo, dress):
+    """What is copied, [h, w, 12]: photo, photo along its flow, dress along its flow, and the three shares of these."""
+    moved = geometry.warp(photo, result.photo_flow), geometry.warp(dress, result.flow)
+    shares = jnp.stack([result.photo_share, result.moved_share, result.dress_share], -1)
+    return jnp.concatenate([photo, *moved, shares], -1)
+
+
+@jax.jit
+def _with_details(maps, result, photo, dress):
+    large = lambda flow: geometry.resize_flow(flow, photo.shape[:2])  # noqa: E731
+    out = maps[..., :3]
+    fine = photo, geometry.warp(photo, large(result.photo_flow)), geometry.warp(dress, large(result.flow))
+    for index, picture in enumerate(fine):
+        out += maps[..., 12 + index, None] * (picture - maps[..., 3 * index + 3 : 3 * index + 6])
+    return out.clip(0, 1)
+
+
+def enlarge(
+    image: np.ndarray,
+    result: Dressed,
+    photo: tuple[np.ndarray, np.ndarray],
+    dress: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """One frame at the canvas's size.
+
+    Args: image: [h, w, 3], the result, perhaps filtered over time. result: where its pixels come from. photo, dress:
+    each a pair, at the networks' size and at the canvas's.
+    """
+    maps = np.concatenate([image, _copies(result, photo[0], dress[0])], -1)
+    maps = grow(maps, np.asarray(result.labels), photo[1].shape[:2])
+    return np.asarray(_with_details(maps, result, photo[1], dress[1]))
+
+
+class Views:
+    """A photo and a garment's picture, uint8, on their stage at the networks' size and at the canvas's.
+
+    Args: network: the networks' size. size: of the fitted photo, as which results are shown; a multiple of `network`.
+    Attributes: `person` and `garment`, uint8 [H, W, 3] of the networks' size.
+    """
+
+    def __init__(
+        self,
+        stage: normalisation.Stage,
+        photo: np.ndarray,
+        garment: np.ndarray,
+        network: tuple[int, int],
+        size: tuple[int, int],
+    ):
+        self.place, self.photo, self.size = stage.person, photo, size
+        # What is shrunk to be read is put back enlarged: then it is worth a canvas of its own.
+        canvas = canvas_for(network, size, size, min(stage.person.scale, 1.0))
+        self._canvases = stage.person.bring(photo, canvas), stage.garment.bring(garment, canvas)
+        # The networks see the shrunk canvas itself, so that both show the same to a fraction of a pixel.
+        self.person, self.garment = (framing.resize(one, network) for one in self._canvases)
+
+    def show(self, frames: np.ndarray, results: Iterable[Result], donor: Donor) -> Iterator[np.ndarray]:
+        """Frames [T, h, w, 3] of the networks' size -> the same at `size`, put back into the photo: float [H, W, 3].
+
+        Args: frames: pictures of the results, perhaps filtered over time. donor: read from `garment`.
+        """
+        canvas = self._canvases[0].shape[:2]
+        photos = self.person.astype(np.float32) / 255, self._canvases[0].astype(np.float32) / 255
+        dress = dress_picture(donor, self._canvases[1])
+        dresses = framing.resize(dress, self.garment.shape[:2]), dress
+        fitted = framing.fit(self.photo, canvas)[0].astype(np.float32) / 255
+        for frame, result in zip(frames, results, strict=True):
+            if canvas != self.person.shape[:2]:
+                frame = enlarge(frame, result.dressed, photos, dresses)
+            if self.place != normalisation.Place():
+                frame = framing.resize(self.place.put_back(frame, fitted), self.size)
+            yield frame

@@ -1,0 +1,221 @@
+"""What try-on must not change is taken from the user's photo: parts that stand still, the head, and the background.
+
+Alphabet: pictures are float NumPy arrays [H, W, 3] in [0, 1] of the networks' size; labels uint8 [H, W] in ATR's ids.
+The networks paint a whole picture anew, and on real photos they leave the old person's outline behind the new one.
+"""
+
+import dataclasses
+import functools
+
+import cv2
+import jax
+import numpy as np
+
+from vton_jax.core import keypoints, segmentation
+from vton_jax.core.types import Layout
+from vton_jax.layout import alignment
+
+BACKGROUNDS = ("inpaint", "network")
+STILL, MOVED = 0.015, 0.035  # of the person's height: joints that move less stand still, those that move more do not
+SAME_TURN, OTHER_TURN = 30.0, 60.0  # degrees between two people's turns: the user's head is carried along, or is not
+_SOFT = 1.2  # pixels, sigma of every edge
+_NOTHING = 1e-20  # a weight that is none
+_HALO = 2  # pixels around the person in the photo that are not trusted to be background
+_HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
+_HAIR_LABELS = tuple(segmentation.ID[name] for name in ("hat", "hair", "sunglasses"))
+_HEAD_LABELS = (*_HAIR_LABELS, segmentation.ID["face"])
+_TRUNK = ("left-shoulder", "right-shoulder", "left-hip", "right-hip")
+# The joints that a part moves with; what is not named moves with the trunk.
+_JOINTS = {name: _HEAD for name in ("hat", "hair", "sunglasses", "face")}
+for _side in ("left", "right"):
+    _JOINTS[f"{_side}-arm"] = tuple(f"{_side}-{joint}" for joint in ("shoulder", "elbow", "wrist"))
+    _JOINTS[f"{_side}-leg"] = tuple(f"{_side}-{joint}" for joint in ("hip", "knee", "ankle"))
+    _JOINTS[f"{_side}-shoe"] = (f"{_side}-knee", f"{_side}-ankle")
+for _name in ("skirt", "pants"):
+    _JOINTS[_name] = tuple(f"{s}-{joint}" for joint in ("hip", "knee", "ankle") for s in ("left", "right"))
+
+
+def backdrop(photo: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The photo without its person: (picture [H, W, 3], hole [H, W]); `hole` is 1 where the picture is made up.
+
+    The hole is filled from its rim inwards by a pyramid of weighted means: smooth, as backgrounds out of focus are.
+    """
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _HALO + 1,) * 2)
+    hole = cv2.dilate((labels > 0).astype(np.float32), disk)
+    filled = fill(photo.astype(np.float32), 1 - hole)
+    soft = np.maximum(hole, cv2.GaussianBlur(hole, (0, 0), _SOFT))
+    return photo + (filled - photo) * soft[..., None], soft
+
+
+def fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Where `known` [H, W] is 0 the mean of what is known nearby, the nearest scale first; no holes stay."""
+    height, width = image.shape[:2]
+    if min(height, width) < 2:
+        mean = (image * known[..., None]).sum((0, 1)) / np.maximum(known.sum(), _NOTHING)
+        return image * known[..., None] + (1 - known[..., None]) * mean
+    half = (width // 2, height // 2)
+    weight = cv2.resize(known, half, interpolation=cv2.INTER_AREA)
+    mean = cv2.resize(image * known[..., None], half, interpolation=cv2.INTER_AREA).reshape(*half[::-1], -1)
+    coarse = fill(mean / np.maximum(weight, _NOTHING)[..., None], np.minimum(weight * 4, 1))
+    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(image.shape)
+    return image * known[..., None] + coarse * (1 - known[..., None])
+
+
+def stillness(user: Layout, pose: Layout) -> np.ndarray:
+    """For each of the 18 labels, how much the part stands where it stood in the photo: [18] in [0, 1].
+
+    A part stands still as far as its farthest joint does; one without a joint that both show has moved.
+    """
+    both = np.asarray(user.visible) & np.asarray(pose.visible)
+    height = keypoints.person_height(np.asarray(user.keypoints), np.asarray(user.visible))
+    moved = np.linalg.norm(np.asarray(user.keypoints) - np.asarray(pose.keypoints), axis=-1) / height
+    still = np.zeros(segmentation.NUM_LABELS, np.float32)
+    for label, name in enumerate(segmentation.LABELS):
+        seen = [joint for joint in map(keypoints.ID.get, _JOINTS.get(name, _TRUNK)) if both[joint]]
+        if seen:
+            still[label] = np.clip((MOVED - moved[seen].max()) / (MOVED - STILL), 0, 1)
+    still[0] = 1
+    return still
+
+
+def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type: int) -> np.ndarray:
+    """How much of each pixel [H, W] stays as it is in the photo.
+
+    Kept are pixels whose parts, in the photo's labels and in the final map, stand still; never what wore the old
+    garment or wears the new one. Edges are soft on the kept side: the new garment stays whole.
+    """
+    kind = segmentation.GARMENT_TYPES[garment_type]
+    changed = segmentation.region(labels, segmentation.REPLACED_LABELS[kind])
+    changed |= segmentation.region(final, segmentation.GARMENT_LABELS[kind])
+    keep = np.where(changed, 0, np.minimum(still[labels], still[final])).astype(np.float32)
+    keep = cv2.erode(keep, np.ones((3, 3), np.uint8))
+    return np.minimum(keep, cv2.GaussianBlur(keep, (0, 0), _SOFT))
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def _body(points, visible, size):
+    return alignment.body_of(points, visible, size)
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """The user's photo moved and scaled so that its head lies on the target's."""
+
+    picture: np.ndarray  # float [H, W, 3]
+    flow: np.ndarray  # float [H, W, 2], from there back to the photo
+    labels: np.ndarray  # uint8 [H, W], the photo's, with one head
+    inside: np.ndarray  # bool [H, W], what the photo shows
+    chin: float  # the target's, in pixels from the top
+    trust: float  # 1 where the heads look the same way to `SAME_TURN` degrees, falling to 0 at `OTHER_TURN`
+
+
+def carried_head(photo: np.ndarray, user: Layout, pose: Layout, shown: np.ndarray | None = None) -> Head | None:
+    """The user's head at the target's place; None where neither the two heads nor the two trunks look the same way.
+
+    shown: bool [H, W], what of the photo is not made up (`normalisation.Place.shown`); None: all.
+    """
+    size = photo.shape[:2]
+    own, there = (jax.device_get(_body(one.keypoints, one.visible, size)) for one in (user, pose))
+    # Of two measures, the smaller: heads are small, and turn with the trunk more often than their joints are read well.
+    cosine = max(np.dot(own.head_turn, there.head_turn), np.dot(own.turn, there.turn))
+    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    trust = np.clip((OTHER_TURN - angle) / (OTHER_TURN - SAME_TURN), 0, 1)
+    if trust == 0:
+        return None
+    x, y = np.meshgrid(np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32))
+    ratio = own.height / there.height
+    place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
+    picture = cv2.remap(photo.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    shown = np.ones(size, np.uint8) if shown is None else shown.astype(np.uint8)
+    half = alignment.PROPORTIONS["head_half_height"]
+    near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
+    return Head(
+        picture=np.clip(picture, 0, 1),
+        flow=np.stack([place[0] - x, place[1] - y], -1),
+        labels=cv2.remap(_one_head(np.asarray(user.segmentation), near), *place, cv2.INTER_NEAREST),
+        inside=cv2.remap(shown, *place, cv2.INTER_NEAREST) > 0,
+        chin=float(there.head[1] + half * there.height),
+        trust=float(trust),
+    )
+
+
+def _one_head(labels: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Labels [H, W] without heads that do not reach into `near`, such as those of others in the picture."""
+    heads = segmentation.region(labels, _HEAD_LABELS)
+    _, parts = cv2.connectedComponents(heads.astype(np.uint8), connectivity=4)
+    return np.where(heads & ~np.isin(parts, parts[heads & near]), 0, labels).astype(np.uint8)
+
+
+def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
+    """The final map [H, W] with the outline of the head that is carried there, where it is trusted at least half.
+
+    Without it hair of the photo's shape would lie in hair of another shape. Hair may lie over cloth; below the chin all
+    else stays, so that the neck and the garment's neckline are the trunk's.
+    """
+    if head is None or head.trust < 0.5:
+        return final
+    above = np.arange(len(final))[:, None] < head.chin
+    shown = segmentation.region(final, _HEAD_LABELS)
+    out = _filled_from_around(final, head.inside & (head.labels == 0) & shown & above, shown)
+    cloth = segmentation.region(final, segmentation.GARMENTS)
+    hair = segmentation.region(head.labels, _HAIR_LABELS) & (shown | cloth | (final == 0))
+    face = (head.labels == segmentation.ID["face"]) & (shown | (final == 0)) & above
+    return np.where(head.inside & (hair | face), head.labels, out)
+
+
+def _filled_from_around(labels: np.ndarray, hole: np.ndarray, unwanted: np.ndarray) -> np.ndarray:
+    """Labels [H, W] with the nearest one that is not `unwanted` in the hole."""
+    _, nearest = cv2.distanceTransformWithLabels(
+        unwanted.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    known = np.zeros(nearest.max() + 1, np.uint8)
+    known[nearest[~unwanted]] = labels[~unwanted]
+    return np.where(hole, known[nearest], labels)
+
+
+def head_share(final: np.ndarray, head: Head) -> np.ndarray:
+    """How much of each pixel [H, W] is the carried head: where it and the final map show one."""
+    both = segmentation.region(head.labels, _HEAD_LABELS) & segmentation.region(final, _HEAD_LABELS) & head.inside
+    share = cv2.erode(both.astype(np.float32), np.ones((3, 3), np.uint8))
+    return np.float32(head.trust) * np.minimum(share, cv2.GaussianBlur(share, (0, 0), _SOFT))
+
+
+def compose(
+    dressed, photo: np.ndarray, behind: tuple | None, final: np.ndarray, keep: np.ndarray, head: Head | None = None
+):
+    """One frame: the result over the background, the user's head over it, and what is kept of the photo over all.
+
+    Args: dressed: `types.Dressed` of one frame. behind: `backdrop` of the photo; None leaves the networks' background.
+    head: see `carried_head`.
+    """
+    image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
+    in_place, moved, donated = (np.asarray(a) for a in (dressed.photo_share, dressed.moved_share, dressed.dress_share))
+    if behind is not None:
+        picture, hole = behind
+        person = cv2.GaussianBlur((final > 0).astype(np.float32), (0, 0), _SOFT)
+        image = picture + (image - picture) * person[..., None]
+        # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
+        known = 1 - cv2.dilate(hole, np.ones((2 * _HALO + 1,) * 2, np.uint8))
+        in_place, moved, donated = person * in_place + (1 - person) * known, person * moved, person * donated
+    if head is not None:
+        share = head_share(final, head)
+        image = image + (head.picture - image) * share[..., None]
+        # A little beyond the head too: enlarged, its outline moves with it.
+        near = cv2.dilate((share > 0).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        flow = np.where((near & (moved <= share))[..., None], head.flow, flow)
+        in_place, moved, donated = (1 - share) * in_place, share + (1 - share) * moved, (1 - share) * donated
+        keep = keep * (1 - share)  # of a head that hardly moved, one of the two pictures: both together have four eyes
+    return dressed.replace(
+        image=image + (photo - image) * keep[..., None],
+        photo_share=keep + (1 - keep) * in_place,
+        dress_share=(1 - keep) * donated,
+        photo_flow=flow,
+        moved_share=(1 - keep) * moved,
+    )
+
+
+def restore(dressed, photo, behind, user: Layout, pose: Layout, head: Head | None, garment_type: int):
+    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, and the head."""
+    final = np.asarray(dressed.labels)
+    keep = kept(np.asarray(user.segmentation), final, stillness(user, pose), garment_type)
+    return compose(dressed, photo, behind, final, keep, head)

@@ -1,0 +1,155 @@
+"""Where people stand in the networks' frame: as large and in the middle as the networks know them, cut off or not.
+
+Alphabet: photos and frames are uint8 [H, W, 3] of any size; `system` is a `try_on.TryOn` whose parser is `photo`. A
+place is relative to `framing.fit`.
+
+The networks have learned whole bodies of one size. They read joints of somebody a tenth larger twice as badly, and
+squeeze a whole body into a photo that ends at the hips, with knees where the hips are. So everybody is brought to the
+size that they know; a photo that ends early gets room below, into which its lower edge goes on, and is read as somebody
+whose legs are there. What comes out is put back where it was.
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from vton_jax.core import framing
+
+FRAMING_HELP = (
+    "Where the person stands in the clip: photo (where the photo shows them; people are brought to the size that the "
+    "networks know and put back) or pose (photo and poses fill the frame as they are); auto: photo for a --person of "
+    "one's own."
+)
+# Of the frame's height, in the middle of the mannequins' range: where people begin and end, and how tall they then are.
+_TOP, _BOTTOM = 0.06, 0.93
+_LARGEST = 3.0  # scale: whoever is smaller is too coarse to be read, and the whole picture grows with them
+_CUT = 0.1  # of the lowest pixels: where the person covers more, it goes on below
+_SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # tried for a photo that ends early: how much of a body's height it shows
+_USUAL, _UNUSUAL = 0.7, 0.5  # the share that decides where labels do not: an endless dress agrees with none
+_LOOKED_AT = 8  # frames of a clip at most, from which its place is read
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Pictures `scale` times as large as `framing.fit` makes them, shifted by `shift` (x, y), shares of the frame."""
+
+    scale: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    def _inner(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(size of the fitted picture, its (top, left) in the frame), whole pixels."""
+        larger = tuple(max(1, round(side * self.scale)) for side in size)
+        return larger, tuple(round(side * part) for side, part in zip(size, self.shift[::-1], strict=True))
+
+    def shown(self, size: tuple[int, int]) -> np.ndarray:
+        """Where in a frame of `size` the fitted picture lies, bool [H, W]; the rest is made up."""
+        larger, offset = self._inner(size)
+        rows, columns = (
+            (np.arange(side) >= begin) & (np.arange(side) < begin + limit)
+            for side, begin, limit in zip(size, offset, larger, strict=True)
+        )
+        return rows[:, None] & columns
+
+    def bring(self, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """The picture [H, W, 3] at its place in a frame of `size`.
+
+        Its edges go on, but for the upper one, above which lie its two corners' colours: hair would grow there.
+        """
+        larger, offset = self._inner(size)
+        inside = [
+            np.clip(np.arange(side) - begin, 0, limit - 1)
+            for side, begin, limit in zip(size, offset, larger, strict=True)
+        ]
+        frame = framing.fit(picture, larger)[0][np.ix_(*inside)]
+        if offset[0] > 0:
+            left, right = frame[offset[0], [0, -1]].astype(np.float32)
+            above = left + (right - left) * np.linspace(0, 1, size[1], dtype=np.float32)[:, None]
+            frame[: offset[0]] = np.round(above).astype(frame.dtype)
+        return frame
+
+    def put_back(self, result: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+        """A result [h, w, 3] in the frame, laid over the fitted picture [h, w, 3] that `bring` had begun with.
+
+        Where the frame does not reach, the picture stays as it was. Both are float.
+        """
+        blurred = cv2.GaussianBlur(result, (0, 0), 0.5 * self.scale) if self.scale > 1.25 else result
+        moved = self.back(np.asarray(blurred, np.float32), cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
+        reached = self.back(np.ones(result.shape[:2], np.float32), cv2.INTER_LINEAR)
+        return fitted + (moved - fitted) * reached[..., None]
+
+    def back(self, picture: np.ndarray, method: int, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+        """A picture [H, W] or [H, W, C] in the frame, seen where `framing.fit` has it; OpenCV's method and border."""
+        size = picture.shape[:2]
+        (height, width), (top, left) = self._inner(size)
+        x, y = width / size[1], height / size[0]
+        matrix = np.float32([[x, 0, (x - 1) / 2 + left], [0, y, (y - 1) / 2 + top]])
+        return cv2.warpAffine(picture, matrix, size[::-1], flags=method | cv2.WARP_INVERSE_MAP, borderMode=border)
+
+
+def place_of(system, frames: list[np.ndarray]) -> tuple[Place, bool]:
+    """The place of a photo's or a clip's person, and whether the frames cut their legs off.
+
+    One place for a whole clip, from the median over some of its frames, so that people who walk still walk. Where
+    nobody is found, frames stay as they are.
+    """
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(_LOOKED_AT, len(frames))).round().astype(int))
+    fitted = np.stack([framing.fit(frames[index], system.size)[0] for index in chosen])
+    labels = system.read_layouts(fitted)[0].segmentation
+    boxes = np.array([box for box in map(_extent, labels) if box is not None])
+    if not len(boxes):
+        return Place(), False
+    top, bottom, middle = np.median(boxes, 0)
+    if np.median((labels[:, -3:] > 0).mean((1, 2))) <= _CUT:
+        return _placed(top, middle, min((_BOTTOM - _TOP) / (bottom - top), _LARGEST)), False
+    # Best is where MultiPathCNN's layout, always a whole body's, agrees most with what ParserCNN sees in the frames.
+    tried = [_placed(top, middle, share * (1 - _TOP) / (1 - top)) for share in _SHARES]
+    agreement = np.array([_agreement(system, place, fitted, labels) for place in tried])
+    return tried[int(np.argmax(agreement - _UNUSUAL * np.log(np.array(_SHARES) / _USUAL) ** 2))], True
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Where photo, garment and poses stand; by default as `framing.fit` has them."""
+
+    person: Place = Place()
+    garment: Place = Place()
+    poses: Place = Place()
+    cut: bool = False  # whether the photo ends above the person's feet
+    flat: bool | None = None  # whether the garment is laid flat, and stays where it is; None: nobody has looked
+
+
+def set_stage(system, photo: np.ndarray, garment: np.ndarray, flat: bool | None, frames: list[np.ndarray]) -> Stage:
+    """Finds everybody's place: in the photo, in the garment's picture where it is worn, and in the pose frames."""
+    if flat is None:
+        flat = system.looks_flat(framing.fit(garment, system.size)[0])
+    person, cut = place_of(system, [photo])
+    worn = Place() if flat else place_of(system, [garment])[0]
+    return Stage(person, worn, place_of(system, frames)[0], cut, flat)
+
+
+def _extent(labels: np.ndarray) -> tuple[float, float, float] | None:
+    """(top, bottom, middle) of the largest connected person in a label map, as shares of its height and width."""
+    person = (labels > 0).astype(np.uint8)
+    count, _, statistics, _ = cv2.connectedComponentsWithStats(person)
+    if count == 1:
+        return None
+    left, top, width, height, area = statistics[1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())]
+    if area < 0.02 * person.size:
+        return None
+    return top / len(person), (top + height) / len(person), (left + width / 2) / person.shape[1]
+
+
+def _placed(top: float, middle: float, scale: float) -> Place:
+    return Place(float(scale), (float(0.5 - middle * scale), float(_TOP - top * scale)))
+
+
+def _agreement(system, place: Place, fitted: np.ndarray, seen: np.ndarray) -> float:
+    """How well MultiPathCNN reads the frames at a place: overlap of outline and of labels with what ParserCNN saw."""
+    read = system.read_people(np.stack([place.bring(frame, system.size) for frame in fitted]))[0].segmentation
+    found = []
+    for labels, truth in zip(read, seen, strict=True):
+        labels = place.back(labels, cv2.INTER_NEAREST)
+        either = max(((labels > 0) | (truth > 0)).sum(), 1)
+        found.append((((labels > 0) & (truth > 0)).sum() + ((labels == truth) & (truth > 0)).sum()) / either)
+    return float(np.mean(found))

@@ -1,0 +1,1 @@
+"""What everything stands on: types, errors, geometry, joints, labels and framing. Imports nothing of ours."""

@@ -1,0 +1,65 @@
+"""What flows between the rooms of the try-on path: small structs, leading axes free ([], [B], [B, T]).
+
+Fields carry no shape annotations that a checker would enforce: `eval_shape`, `vmap` axes and PartitionSpecs put other
+things than arrays into them (design.md, fact 18).
+"""
+
+import dataclasses
+from typing import Any
+
+import flax.struct
+
+
+@flax.struct.dataclass
+class Layout:
+    """Where the parts of a person (or of a garment lying flat) are in one picture."""
+
+    segmentation: Any  # integer label ids [..., H, W], see segmentation.py
+    keypoints: Any  # float [..., 18, 2], (x, y) in pixels, see keypoints.py
+    visible: Any  # bool [..., 18]
+
+
+@flax.struct.dataclass
+class Donor:
+    """A garment to be put on: its picture with everything else white, its layout, and what it is."""
+
+    image: Any  # float [H, W, 3], I'_donor
+    layout: Layout  # the whole picture's layout
+    garment_type: Any  # int32 [], index in segmentation.GARMENT_TYPES
+    flat: Any  # bool []
+
+
+@flax.struct.dataclass
+class Dressed:
+    """What the networks of an arm make of final maps, and where it comes from."""
+
+    image: Any  # float [T, H, W, 3] in [0, 1]
+    labels: Any  # uint8 [T, H, W], the final maps
+    flow: Any  # float [T, H, W, 2], zero in the arm `none`
+    photo_share: Any  # float [T, H, W], how much of each pixel is copied from the photo at its place
+    dress_share: Any  # float [T, H, W], how much of it is the donor's picture, warped by `flow`
+    photo_flow: Any  # float [T, H, W, 2], where in the photo that comes from which moved with the user
+    moved_share: Any  # float [T, H, W], how much of each pixel is the photo, warped by `photo_flow`
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """One frame's target layout and the way to it, NumPy."""
+
+    coarse: Any  # uint8 [H, W] with UNKNOWN
+    final: Any  # uint8 [H, W]
+    errors: Any  # Err after every iteration [iterations]
+    steps: dict[str, Any]  # the eight steps, uint8 [H, W] each
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One frame's result and its target layout."""
+
+    dressed: Dressed  # without the leading axis
+    target: Target
+
+    @property
+    def image(self) -> Any:
+        """The picture, float [H, W, 3] in [0, 1]."""
+        return self.dressed.image

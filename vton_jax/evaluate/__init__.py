@@ -1,0 +1,1 @@
+"""Evaluation: suites of pictures with their truth, metrics, reports."""

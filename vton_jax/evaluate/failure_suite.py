@@ -1,0 +1,261 @@
+"""The failure suites of the mannequin suite: known difficulties of try-on, one at a time, scored where they are met.
+
+Alphabet: `cases` are the stacked NumPy arrays of `mannequin.failures.draw_failures`, one suite or several; pictures are
+floats [B, H, W, 3] in [0, 1], layouts label ids [B, H, W], regions masks [B, H, W]. What the names of the results mean:
+docs/evaluation.md.
+"""
+
+import cv2
+import numpy as np
+
+from vton_jax.compositing import temporal_filters
+from vton_jax.core import keypoints, segmentation
+from vton_jax.evaluate import mannequin_suite, metrics
+from vton_jax.layout import composition
+from vton_jax.systems.lab126 import try_on
+
+# Which classes of the layout are compared, in the words of the results.
+OVERLAPS = {
+    "sleeve_swap": {"iou_arms": segmentation.ARMS, "iou_sleeve": segmentation.UPPER},
+    "hem_swap": {"iou_legs": segmentation.LEGS, "iou_garment": segmentation.GARMENTS},
+    "lettering": {},
+    "arm_over_body": {"iou_arms": segmentation.ARMS},
+    "back_view": {"iou_hair": segmentation.HAIR},
+    "hair_over_garment": {"iou_hair": segmentation.HAIR},
+}
+_HEAD_BONE, _ARM_BONES = 2, (3, 4, 5, 6)  # in `output_bone`: upper arms and forearms, left and right
+_SHIFT = 64  # the frame's height over the largest shift that lettering may have, in pixels
+_BATCH = 10  # of the backward procedure, as in the suite: one compiled program serves both
+
+
+def _garments(layouts: np.ndarray) -> np.ndarray:
+    return segmentation.region(layouts, segmentation.GARMENTS)
+
+
+def arm_region(cases: dict) -> np.ndarray:
+    """The true arms from shoulder to wrist, skin or sleeve, without the hands."""
+    region = segmentation.region(cases["output_bone"], _ARM_BONES)
+    y, x = np.mgrid[: region.shape[1], : region.shape[2]]
+    for side, bone in (("left", 5), ("right", 6)):
+        elbow, wrist = (cases["output_keypoints"][:, keypoints.ID[f"{side}-{name}"]] for name in ("elbow", "wrist"))
+        along = (wrist - elbow)[:, None, None]
+        beyond = (np.stack([x, y], -1) - wrist[:, None, None]) * along
+        known = cases["output_visible"][:, [keypoints.ID[f"{side}-elbow"], keypoints.ID[f"{side}-wrist"]]].all(1)
+        region &= ~((cases["output_bone"] == bone) & (beyond.sum(-1) > 0) & known[:, None, None])
+    return region
+
+
+def print_region(cases: dict) -> np.ndarray:
+    """The box around a print's lettering: what the print alone changes, without the rules that frame it."""
+    changed = np.abs(cases["output_image"].astype(int) - cases["without_image"]).max(-1) > 25
+    region = np.zeros_like(changed)
+    for mask, box in zip(changed, region, strict=True):
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        if len(rows):
+            rules = round(0.2 * len(rows))
+            box[rows[0] + rules : rows[-1] + 1 - rules, columns[0] : columns[-1] + 1] = True
+    return region
+
+
+def regions(suite: str, cases: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Where the suite's difficulty lies: the pixels that are scored, and those where classes of the layout overlap."""
+    truth, without = cases["output_segmentation"], cases["without_segmentation"]
+    everywhere = np.ones(truth.shape, bool)
+    if suite == "sleeve_swap":
+        region = arm_region(cases)
+        return region, region
+    if suite == "hem_swap":
+        # The rows from one hem to the other, where legs come or go, and there all that changes.
+        legs = segmentation.region(truth, segmentation.LEGS) != segmentation.region(without, segmentation.LEGS)
+        changed = segmentation.merged(truth) != segmentation.merged(without)
+        region = changed & legs.any(2, keepdims=True)
+        return region, region
+    if suite == "lettering":
+        return print_region(cases), everywhere
+    if suite == "back_view":
+        return cases["output_bone"] == _HEAD_BONE, everywhere
+    labels = {"arm_over_body": segmentation.ARMS, "hair_over_garment": segmentation.HAIR}[suite]
+    behind = _garments(without)  # the trunk, or the garment, that lies below
+    return segmentation.region(truth, labels) & behind, behind
+
+
+def overlap(predicted: np.ndarray, truth: np.ndarray, labels: tuple[int, ...], within: np.ndarray) -> float:
+    """Intersection over union of `labels` among the pixels `within`, summed over the cases; NaN for nothing."""
+    a, b = (segmentation.region(layouts, labels) & within for layouts in (predicted, truth))
+    union = (a | b).sum()
+    return float((a & b).sum() / union) if union else float("nan")
+
+
+def layout_scores(suite: str, layouts: np.ndarray, cases: dict) -> dict[str, float]:
+    """How the layouts deal with the difficulty; {} for lettering, which no layout shows."""
+    if suite == "lettering":
+        return {}
+    region, within = regions(suite, cases)
+    truth = cases["output_segmentation"]
+    right = segmentation.merged(layouts) == segmentation.merged(truth)
+    scores = {"layout_right": float(right[region].mean()) if region.any() else float("nan")}
+    if suite == "back_view":
+        scores["face_share"] = float(segmentation.region(layouts, segmentation.FACE)[region].mean())
+    return scores | {name: overlap(layouts, truth, ids, within) for name, ids in OVERLAPS[suite].items()}
+
+
+def _things(cases: dict, index: int) -> np.ndarray:
+    """The mean colours [N, 3] of what may be seen in case `index`: the true picture's parts, the replaced garment."""
+    image, labels = cases["output_image"][index] / 255.0, cases["output_segmentation"][index]
+    skin = segmentation.FACE + segmentation.ARMS + segmentation.LEGS
+    groups = ((0,), segmentation.HAIR, skin, segmentation.UPPER, segmentation.LOWER, segmentation.DRESS)
+    masks = [(image, segmentation.region(labels, ids)) for ids in groups]
+    kind = segmentation.GARMENT_TYPES[int(cases["garment_type"][index])]
+    worn = segmentation.region(cases["input_segmentation"][index], segmentation.REPLACED_LABELS[kind])
+    masks.append((cases["input_image"][index] / 255.0, worn))
+    return np.stack([picture[mask].mean(0) for picture, mask in masks if mask.any()])
+
+
+def right_share(images: np.ndarray, cases: dict, region: np.ndarray) -> np.ndarray:
+    """The share of the region's pixels that show what the truth shows, judged by colour [B]; NaN where it is empty.
+
+    A pixel shows the one of the background, hair, skin, the garments, and the replaced garment whose mean colour is
+    nearest to its own.
+    """
+    shares = np.full(len(images), np.nan)
+    for i in np.flatnonzero(region.any((1, 2))):
+        things = _things(cases, i)
+        seen, true = (
+            np.linalg.norm(picture[region[i]][:, None] - things, axis=-1).argmin(1)
+            for picture in (images[i], cases["output_image"][i] / 255.0)
+        )
+        shares[i] = (seen == true).mean()
+    return shares
+
+
+def correlation(image: np.ndarray, truth: np.ndarray, box: np.ndarray, shift: int) -> float:
+    """Normalised cross-correlation of the brightness inside `box` [H, W], the best over shifts of up to `shift` pixels.
+
+    1 for the truth, 0 for an even colour.
+    """
+    rows, columns = np.flatnonzero(box.any(1)), np.flatnonzero(box.any(0))
+    grey = lambda a: np.asarray(a, np.float32).mean(-1)  # noqa: E731
+    template = grey(truth)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    around = np.pad(grey(image), shift, mode="edge")
+    around = around[rows[0] : rows[-1] + 1 + 2 * shift, columns[0] : columns[-1] + 1 + 2 * shift]
+    template = template - template.mean()
+    best = 0.0
+    for place in np.lib.stride_tricks.sliding_window_view(around, template.shape).reshape(-1, *template.shape):
+        place = place - place.mean()
+        length = np.linalg.norm(place) * np.linalg.norm(template)
+        if length > 1e-3 * template.size:
+            best = max(best, float((place * template).sum() / length))
+    return best
+
+
+def correlations(images: np.ndarray, cases: dict) -> np.ndarray:
+    """`correlation` of every case's print [B], over shifts of up to a 64th of the height; NaN where there is none."""
+    truth, boxes = cases["output_image"] / 255.0, print_region(cases)
+    shift = images.shape[1] // _SHIFT
+    return np.array(
+        [correlation(images[i], truth[i], box, shift) if box.any() else np.nan for i, box in enumerate(boxes)]
+    )
+
+
+def picture_scores(suite: str, images: np.ndarray, cases: dict) -> dict[str, float]:
+    """How the pictures look where the difficulty lies: the mean over the cases that have such pixels."""
+    truth, (region, _) = cases["output_image"].astype(np.float32) / 255, regions(suite, cases)
+    scores = {"psnr": metrics.psnr(images, truth, region), "ssim": metrics.ssim(images, truth, region)}
+    if suite == "lettering":
+        scores["correlation"] = correlations(images, cases)
+    else:
+        scores["right"] = right_share(images, cases, region)
+    return {name: float(np.nanmean(values)) for name, values in scores.items()}
+
+
+def landmarks(suite: str, cases: dict) -> dict[str, float]:
+    """What the same scores are without the difficulty, and how legible a known picture's lettering is."""
+    without = cases["without_image"].astype(np.float32) / 255
+    found = {
+        f"without.{name}": value
+        for name, value in (
+            picture_scores(suite, without, cases) | layout_scores(suite, cases["without_segmentation"], cases)
+        ).items()
+    }
+    if suite == "lettering":
+        moved = zip(cases["donor_image"].astype(np.float32) / 255, cases["flow"], strict=True)
+        truth = cases["output_image"].astype(np.float32) / 255
+        known = {
+            "true_flow": np.stack([temporal_filters.moved(donor, flow.astype(np.float32)) for donor, flow in moved]),
+            "blurred": np.stack([cv2.GaussianBlur(picture, (0, 0), len(picture) / 128) for picture in truth]),
+        }
+        found |= {f"{name}.correlation": float(np.nanmean(correlations(p, cases))) for name, p in known.items()}
+    return found
+
+
+def suite_scores(suite: str, final: np.ndarray, images: dict[str, np.ndarray], cases: dict) -> dict[str, float]:
+    """All numbers of one suite's cases, named without 'failures.SUITE.': layouts, every arm's pictures, landmarks."""
+    found = layout_scores(suite, final, cases)
+    for arm, pictures in images.items():
+        found |= {f"{arm}.{name}": value for name, value in picture_scores(suite, pictures, cases).items()}
+    return found | landmarks(suite, cases)
+
+
+def finals(system: try_on.TryOn, coarse: np.ndarray, poses, z_user: np.ndarray, z_pose: np.ndarray) -> np.ndarray:
+    """The final layouts of all cases, in equal batches: the last one is padded."""
+    found = []
+    for first in range(0, len(coarse), _BATCH):
+        part = np.minimum(np.arange(first, first + _BATCH), len(coarse) - 1)
+        found.append(system.backward(coarse[part], mannequin_suite.at(poses, part), z_user[part], z_pose[part])[1])
+    return np.concatenate(found)[: len(coarse)]
+
+
+def evaluate_failures(systems: dict[str, try_on.TryOn], num_cases: int, seed: int) -> tuple[dict, dict, dict]:
+    """Returns (results, pictures, texts) of `num_cases` cases of every failure suite, as `evaluate_mannequin` does.
+
+    Args: systems: every arm of `try_on.ARMS`.
+    """
+    from vton_jax.mannequin import failures
+
+    system = systems["none"]
+    mannequin_suite.say(f"failure suites: {num_cases} cases of each")
+    cases = failures.draw_failures(num_cases, system.size, seed)
+    users, z_user = system.read_people(cases["input_image"])
+    poses, z_pose = system.read_people(cases["pose_image"])
+    kinds = [segmentation.GARMENT_TYPES[int(kind)] for kind in cases["garment_type"]]
+    read = zip(cases["donor_image"], kinds, cases["flat"], strict=True)
+    donors = mannequin_suite.stack([system.read_donor(frame, kind, bool(flat)) for frame, kind, flat in read])
+    coarse, _ = system.coarse_pairs(users, donors, poses)
+    final = finals(system, coarse, poses, z_user, z_pose)
+    user_images = cases["input_image"].astype(np.float32) / 255
+    images = {arm: one.dress(user_images, users, donors, final, poses).image for arm, one in systems.items()}
+    results, pictures = {}, {}
+    for suite in failures.SUITES:
+        chosen = np.flatnonzero(cases["suite"] == suite)
+        part = {arm: shown[chosen] for arm, shown in images.items()}
+        own = {name: values[chosen] for name, values in cases.items()}
+        for name, value in suite_scores(suite, final[chosen], part, own).items():
+            results[f"failures.{suite}.{name}"] = value
+        filled = {
+            f"coarse.{name}": value
+            for name, value in layout_scores(suite, composition.fill_unknown(coarse[chosen]), own).items()
+        }
+        results |= {f"failures.{suite}.{name}": value for name, value in filled.items()}
+        pictures[f"Failures, {suite.replace('_', ' ')}"] = mannequin_suite.result_sheet(
+            cases, images, coarse, final, chosen
+        )
+    protocol = {"failures": ", ".join(f"{suite} {num_cases}" for suite in failures.SUITES) + f", seed {seed}"}
+    return results, pictures, {"protocol": protocol}
+
+
+def tables(results: dict[str, float]) -> list[str]:
+    """The report's tables, one a suite: a row a measure, a column for the layout, each arm and each landmark."""
+    parts = []
+    for suite in OVERLAPS:
+        head = f"failures.{suite}."
+        own = {name.removeprefix(head): value for name, value in results.items() if name.startswith(head)}
+        if not own:
+            continue
+        columns = list(dict.fromkeys(name.rpartition(".")[0] for name in own))
+        rows = []
+        for measure in dict.fromkeys(name.rpartition(".")[2] for name in own):
+            names = [f"{column}.{measure}".removeprefix(".") for column in columns]
+            rows.append([measure, *(f"{own[name]:.4f}" if name in own else "" for name in names)])
+        parts += [f"<h2>{suite.replace('_', ' ').capitalize()}</h2>"]
+        parts += [mannequin_suite.html_table(["", *(column or "final layout" for column in columns)], rows)]
+    return parts

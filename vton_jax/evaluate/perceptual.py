@@ -1,0 +1,52 @@
+"""A stand-in for LPIPS where VGG's and AlexNet's weights are not at hand: the same distance over ParserCNN's features.
+
+R. Zhang and others, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018: features of
+unit length a place, squared differences, a mean over places and layers; without learned weights of the channels. Its
+numbers do not compare with LPIPS, nor between different weights of ParserCNN.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax.reading.photo_parser import PhotoParser
+
+_LAYERS = tuple(f"ConvBlock_{i}" for i in range(1, 5))  # the encoder's, at strides 4, 8, 16 and 32
+_BATCH = 4
+
+
+class Surrogate:
+    """Distances between pictures, by the encoder of a parser of photos; 0 for equal ones, larger for less alike."""
+
+    def __init__(self, parser: PhotoParser):
+        self.name = f"features of {parser.name}, strides 4 to 32, unit length; not LPIPS"
+        self._features = functools.partial(
+            parser.network.apply,
+            parser.params,
+            capture_intermediates=lambda module, _: module.name in _LAYERS,
+            mutable=["intermediates"],
+        )
+
+    @functools.cached_property
+    def _distance(self):
+        def distance(a, b):
+            _, state = self._features(jnp.concatenate([a, b]))
+            total = 0.0
+            for name in _LAYERS:
+                maps = state["intermediates"][name]["__call__"][0]
+                maps = maps * jax.lax.rsqrt(jnp.sum(maps**2, -1, keepdims=True) + 1e-8)
+                one, two = jnp.split(maps, 2)
+                total += jnp.sum((one - two) ** 2, -1).mean((1, 2)) / len(_LAYERS)
+            return total
+
+        return jax.jit(distance)
+
+    def __call__(self, images: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Float pictures [T, H, W, 3] in [0, 1], sides multiples of 32 -> distances [T]."""
+        parts, batch = [], min(_BATCH, len(images))
+        for first in range(0, len(images), batch):
+            index = np.minimum(np.arange(first, first + batch), len(images) - 1)
+            parts.append(np.asarray(self._distance(jnp.asarray(images[index]), jnp.asarray(truth[index]))))
+        return np.concatenate(parts)[: len(images)]

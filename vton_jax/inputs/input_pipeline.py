@@ -1,0 +1,351 @@
+"""Batches for training, from the live mannequin, from a prepared TFDS dataset, or from memory.
+
+Alphabet: an example is a dict of the Pose-and-Dress contract: images uint8 [H, W, 3], segmentations uint8 [H, W],
+keypoints float32 [18, 2] with visible bool [18], garment_type int32 [], optionally flow float32 [H, W, 2] with
+flow_visible bool [H, W] and donor_flat bool [] (the donor is a garment laid flat). A batch has a leading axis B.
+Every source iterates over batches; `get_state()` is its position and `set_state(state)` returns there, so that
+a resumed run sees the batches it would have seen. The batch at a position depends on the seed alone, whatever the
+number of processes: `batch_size` is that of all processes together, and each draws its own rows of it.
+"""
+
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from vton_jax.core import segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.inputs import augment as augmentation
+from vton_jax.inputs import field_examples
+
+IMAGES = ("input_image", "donor_image", "output_image", "dress_image")
+PEOPLE = ("input", "donor", "output")
+REQUIRED = (
+    *IMAGES,
+    *(f"{person}_{part}" for person in PEOPLE for part in ("segmentation", "keypoints", "visible")),
+    "garment_type",
+)
+OPTIONAL = ("flow", "flow_visible", "donor_flat")
+
+
+def own_rows(batch_size: int) -> tuple[int, int]:
+    """(first row, number of rows) of a batch that this process draws. Raises UserError where they are not even."""
+    share, rest = divmod(batch_size, jax.process_count())
+    if rest:
+        raise UserError(f"--batch_size={batch_size} should be a multiple of the {jax.process_count()} processes.")
+    return jax.process_index() * share, share
+
+
+class PositionedBatches:
+    """Batches that are a function of their position, counted from 0."""
+
+    kind = "memory"  # a checkpoint notes it: a position means nothing to another kind
+
+    def __init__(self, batch_at: Callable):
+        self.batch_at = batch_at  # pure
+        self.position = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> dict:
+        batch = self.batch_at(self.position)
+        self.position += 1
+        return batch
+
+    def shapes(self) -> dict:
+        """Shapes and types of a batch."""
+        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(np.shape(a), np.asarray(a).dtype), self.batch_at(0))
+
+    def get_state(self) -> dict:
+        return {"position": self.position}
+
+    def set_state(self, state: dict) -> None:
+        self.position = int(state["position"])
+
+
+class LiveBatches(PositionedBatches):
+    """Batches drawn on the device: `batch_at` is traceable, and its shapes are known without drawing."""
+
+    kind = "mannequin"
+
+    def shapes(self) -> dict:
+        return jax.eval_shape(self.batch_at, 0)
+
+
+class FileBatches(PositionedBatches):
+    """Batches of an endless Grain dataset with random access; threads read ahead of the position."""
+
+    kind = "files"
+
+    def __init__(self, dataset, batch_size: int, options):
+        self.dataset, self.options = dataset, options
+        self.first, self.share = own_rows(batch_size)
+        self.batch_size = batch_size
+        self.reader, self.reader_at = None, -1
+        super().__init__(lambda position: next(self._open(position)))
+
+    def _open(self, position: int):
+        """An iterator over this process's rows from a position on."""
+        import grain
+
+        def place(number):
+            batch, row = divmod(number + position * self.share, self.share)
+            return self.dataset[batch * self.batch_size + self.first + row]
+
+        numbers = grain.MapDataset.range(sys.maxsize - position * self.share)
+        return iter(numbers.map(place).to_iter_dataset(self.options).batch(self.share, drop_remainder=True))
+
+    def __next__(self) -> dict:
+        if self.reader_at != self.position:
+            self.reader = self._open(self.position)
+        batch = next(self.reader)
+        self.position += 1
+        self.reader_at = self.position
+        return batch
+
+
+def mannequin_batches(
+    seed: int, batch_size: int, size: tuple[int, int], split: str = "train", draw: str = "training_batch"
+) -> LiveBatches:
+    """Batches drawn on the device by the procedural catalogue.
+
+    `draw` names the function of `mannequin.sampler` that draws them. Raises UserError for an unknown split.
+    """
+    from vton_jax.mannequin import sampler
+
+    if split not in sampler.SPLITS:
+        raise UserError(f"The mannequin has no split {split!r}; it has {', '.join(sampler.SPLITS)}.")
+    rows = own_rows(batch_size)
+
+    def batch_at(position):
+        key = jax.random.fold_in(sampler.people_key(seed, split), 0)  # 0: as the released weights were trained
+        return getattr(sampler, draw)(jax.random.fold_in(key, position), batch_size, tuple(size), rows=rows)
+
+    return LiveBatches(batch_at)
+
+
+def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) -> PositionedBatches:
+    """Shuffled batches of arrays with a leading axis of examples; for tests and debugging. Drops no example."""
+    count = len(next(iter(examples.values())))
+    first, share = own_rows(batch_size)
+
+    def batch_at(position):
+        places = range(position * batch_size + first, position * batch_size + first + share)
+        orders = {e: np.random.default_rng((seed, e)).permutation(count) for e in {p // count for p in places}}
+        index = np.array([orders[place // count][place % count] for place in places])
+        return {name: np.asarray(array)[index] for name, array in examples.items()}
+
+    return PositionedBatches(batch_at)
+
+
+def write_prepared(
+    folder: str | Path, numbers: range, chunk_of: Callable[[int], dict[str, np.ndarray]], compressed: bool = False
+) -> None:
+    """Writes `chunk_of(number)`, arrays [K, copies, ...], to a file for each number, for `prepared_batches` to read.
+
+    Files that are there are not made again, so that the same call goes on where it stopped. Raises UserError where the
+    folder cannot be written to.
+    """
+    from vton_jax.media import video_files
+    from vton_jax.media.progress import Progress
+
+    folder = Path(folder).expanduser()
+    video_files.require_writable(folder / "0000.npz")
+    folder.mkdir(parents=True, exist_ok=True)
+    progress = Progress(len(numbers), 0)
+    for done, number in enumerate(numbers, start=1):
+        path = folder / f"{number:04d}.npz"
+        if not path.exists():
+            part = path.with_suffix(".part.npz")
+            (np.savez_compressed if compressed else np.savez)(part, **chunk_of(number))
+            os.replace(part, path)
+        progress.advance(done)
+        progress.show(done, {})
+    progress.close()
+
+
+def prepared_batches(
+    folder: str | Path, batch_size: int, seed: int, split: str | None = None, unused: tuple[str, ...] = ()
+) -> PositionedBatches:
+    """Shuffled batches of what `data/latents.py` or `data/guides.py` prepared: .npz files of [K, copies, ...].
+
+    `split` 'validation' is every twentieth file, another one the rest, None all. `unused` names arrays to leave out.
+    Raises UserError where a file is damaged, or none is left.
+    """
+    files = sorted(path for path in Path(folder).glob("*.npz") if not path.name.endswith(".part.npz"))
+    if split is not None:
+        files = [path for number, path in enumerate(files) if (number % 20 == 19) == (split == "validation")]
+    if not files:
+        raise UserError(f"{folder} holds no prepared examples for the split {split!r}.")
+    parts = []
+    for path in files:
+        try:
+            with np.load(path) as file:
+                names = [name for name in file.files if name not in unused]
+                parts.append({name: (a := file[name]).reshape(-1, *a.shape[2:]) for name in names})
+        except (OSError, ValueError, zipfile.BadZipFile):
+            raise UserError(f"{path} is damaged; remove it and let the script that made it make it again.") from None
+    return memory_batches({n: np.concatenate([p[n] for p in parts]) for n in parts[0]}, batch_size, seed)
+
+
+def find_dataset(data_dir: str | Path) -> Path:
+    """The folder of the one prepared dataset in or below `data_dir`; UserError where there is none or several."""
+    folder = Path(data_dir)
+    if not folder.is_dir():
+        raise UserError(
+            f"There is no dataset folder {folder}; prepare one with python data/build.py, or leave --dataset."
+        )
+    found = sorted(path.parent for path in folder.glob("**/dataset_info.json") if ".incomplete" not in str(path))
+    if len(found) != 1:
+        listed = ", ".join(map(str, found)) or "none"
+        raise UserError(f"--dataset={folder} should lead to one prepared dataset; found: {listed}.")
+    return found[0]
+
+
+def parse_mixture(dataset: str) -> list[tuple[str, float]]:
+    """`A:0.7,B:0.3` -> [("A", 0.7), ("B", 0.3)]; one folder alone has the weight 1. UserError for what is neither."""
+    parts = [part.strip() for part in dataset.split(",")]
+    if len(parts) == 1 and not _is_number(dataset.rpartition(":")[2]):
+        return [(dataset, 1.0)]
+    mixture = []
+    for part in parts:
+        folder, _, weight = part.rpartition(":")
+        if not folder or not _is_number(weight) or not 0 < float(weight) < float("inf"):
+            raise UserError(f"--dataset={dataset}: a mixture is FOLDER:WEIGHT,FOLDER:WEIGHT with weights above 0.")
+        mixture.append((folder, float(weight)))
+    return mixture
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def file_examples(
+    dataset: str,
+    split: str,
+    seed: int,
+    size: tuple[int, int] | None = None,
+    augment: Callable[[dict, np.random.Generator], dict] | None = augmentation.at_random,
+):
+    """Examples of prepared datasets as an endless Grain dataset with random access, mixed by weight (`parse_mixture`).
+
+    The example at a place depends on the seed and the place alone. Of each dataset, all examples come once before any
+    comes again, in an order that is new every time. Raises UserError where there is no such dataset or split.
+    """
+    import grain
+    import tensorflow_datasets as tfds
+
+    def read(features: dict) -> dict:
+        return from_features(features, size)
+
+    mixture, parts = parse_mixture(dataset), []
+    for number, (data_dir, _) in enumerate(mixture):
+        folder = find_dataset(data_dir)
+        builder = tfds.builder_from_directory(str(folder))
+        if split not in builder.info.splits:
+            raise UserError(f"{folder} has no split {split!r}; it has {', '.join(builder.info.splits)}.")
+        source = builder.as_data_source(split)
+        if len(source) == 0:
+            raise UserError(f"The split {split!r} of {folder} holds no example.")
+        first = from_features(source[0])
+        if size is not None:
+            check_frames(first["output_image"].shape[:2], tuple(size), folder)
+        if (first["output_segmentation"] == segmentation.UNKNOWN).all():
+            print(f"{folder} has no labels: it teaches nothing about layouts, and garments cannot be cut out of its "
+                  "pictures.", file=sys.stderr)  # fmt: skip
+        parts.append(grain.MapDataset.source(source).seed(seed + number).shuffle().repeat().map(read))
+    examples = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, [weight for _, weight in mixture])
+    return examples if augment is None else examples.random_map(augment, seed=seed)
+
+
+def tfds_batches(
+    dataset: str | Path,
+    split: str,
+    batch_size: int,
+    seed: int,
+    size: tuple[int, int] | None = None,
+    augment: Callable[[dict, np.random.Generator], dict] | None = augmentation.at_random,
+    num_threads: int | None = None,
+) -> FileBatches:
+    """Endless batches of `file_examples`. Threads read, no worker processes."""
+    import grain
+
+    examples = file_examples(str(dataset), split, seed, size, augment)
+    threads = min(os.cpu_count() or 1, 16) if num_threads is None else num_threads
+    # Examples are read ahead, not batches: the buffer counts what stands before it.
+    ahead = max(2 * batch_size // jax.process_count(), threads, 1)
+    return FileBatches(examples, batch_size, grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
+
+
+def check_frames(frames: tuple[int, int], size: tuple[int, int], folder: str | Path) -> None:
+    """Raises UserError where frames of (height, width) would be enlarged to become `size`."""
+    if frames[0] < size[0] and frames[1] < size[1]:
+        raise UserError(
+            f"{folder} holds frames of {frames[0]}x{frames[1]}, which --size={size[0]}x{size[1]} would enlarge; give "
+            f"--size={frames[0]}x{frames[1]}, or prepare another dataset."
+        )
+
+
+def open_batches(
+    dataset: str,
+    batch_size: int,
+    seed: int,
+    size: tuple[int, int],
+    split: str = "train",
+    draw: str = "training_batch",
+) -> PositionedBatches:
+    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or folders of prepared datasets.
+
+    Files are augmented on the split `train` alone.
+    """
+    if dataset == "mannequin":
+        return mannequin_batches(seed, batch_size, size, split, draw)
+    if any(Path(dataset).glob("*.npz")):
+        if draw != "case_batch":
+            raise UserError(f"{dataset} holds what latent_prior_cnn learns from; this --model needs another --dataset.")
+        return prepared_batches(dataset, batch_size, seed)
+    return tfds_batches(dataset, split, batch_size, seed, size, augmentation.at_random if split == "train" else None)
+
+
+def check_labels(labels: np.ndarray, whose: str) -> None:
+    """Raises UserError where labels are neither ATR's nor UNKNOWN."""
+    if (wrong := (labels >= segmentation.NUM_LABELS) & (labels != segmentation.UNKNOWN)).any():
+        raise UserError(
+            f"{whose} has the label {labels[wrong].max()}, but ATR's labels end at {segmentation.NUM_LABELS - 1}; "
+            "translate it with vton_jax.segmentation before data/build.py."
+        )
+
+
+def from_features(features: dict, size: tuple[int, int] | None = None) -> dict:
+    """A contract example from what TFDS gives back: known keys, contract dtypes, brought to `size`.
+
+    The features are Pose-and-Dress's or those that the field's datasets share. Labels are ATR's, or UNKNOWN.
+    """
+    if field_examples.is_field(features):
+        features = field_examples.to_contract(features)
+    if missing := [name for name in REQUIRED if name not in features]:
+        raise UserError(f"The dataset lacks {', '.join(missing)}: it is no Pose-and-Dress dataset.")
+    example = {name: np.asarray(features[name]) for name in REQUIRED + OPTIONAL if name in features}
+    for name, value in example.items():
+        if name.endswith(("_segmentation", "flow_visible")) and value.ndim == 3:
+            value = value[..., 0]  # TFDS keeps a channel axis
+        kind = np.uint8
+        if name.endswith("visible") or name == "donor_flat":
+            kind = bool
+        elif name.endswith("keypoints") or name == "flow":
+            kind = np.float32
+        elif name == "garment_type":
+            kind = np.int32
+        example[name] = value.astype(kind, copy=False)
+    for person in PEOPLE:
+        check_labels(example[f"{person}_segmentation"], f"The dataset's {person}_segmentation")
+    return example if size is None else augmentation.fit(example, tuple(size))

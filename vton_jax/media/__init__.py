@@ -1,0 +1,1 @@
+"""Photos and clips in and out, and pictures for people."""

@@ -1,0 +1,56 @@
+"""How long work says how far it is, on stderr."""
+
+import sys
+import time
+
+
+class Progress:
+    """A progress bar on a terminal (with tqdm); elsewhere a plain line each time numbers come in."""
+
+    def __init__(self, num_steps: int, first_step: int = 0, silent: bool = False):
+        self.num_steps, self.first_step, self.started = num_steps, first_step, time.monotonic()
+        self.step = first_step
+        self.bar, self.silent = None, silent
+        if sys.stderr.isatty() and not silent:
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                return
+            self.bar = tqdm(total=num_steps, initial=first_step, unit="step", dynamic_ncols=True)
+
+    def advance(self, step: int) -> None:
+        if self.bar is not None:
+            self.bar.update(step - self.step)
+        self.step = step
+
+    def show(self, step: int, values: dict[str, float], seconds_left: float | None = None) -> None:
+        """Shows numbers; `seconds_left` bounds the estimate of the time left (a wall-clock budget)."""
+        if self.silent:
+            return
+        text = " ".join(f"{name}={value:.4g}" for name, value in values.items())
+        if self.bar is not None:
+            self.bar.set_postfix_str(text, refresh=False)
+            return
+        spent = time.monotonic() - self.started
+        left = (self.num_steps - step) * spent / max(step - self.first_step, 1)
+        if seconds_left is not None:
+            left = min(left, max(seconds_left, 0.0))
+        print(f"step {step}/{self.num_steps} {text} [{clock(left)} left]", file=sys.stderr, flush=True)
+
+    def say(self, text: str) -> None:
+        """Prints a line without breaking the bar."""
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
+        elif not self.silent:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def clock(seconds: float) -> str:
+    """90 -> '1:30', 3700 -> '1:01:40'."""
+    seconds = round(seconds)
+    hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,48 @@
+"""Losses between images, flows and maps. Images are [B, H, W, C] in [0, 1]."""
+
+import jax
+import jax.numpy as jnp
+
+from vton_jax.core import geometry
+
+
+def gradient_difference(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Mean absolute difference of the horizontal and vertical image gradients; a scalar."""
+    rows = jnp.abs((a[:, 1:] - a[:, :-1]) - (b[:, 1:] - b[:, :-1]))
+    columns = jnp.abs((a[:, :, 1:] - a[:, :, :-1]) - (b[:, :, 1:] - b[:, :, :-1]))
+    return jnp.mean(rows) + jnp.mean(columns)
+
+
+def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+    """Mean of values [B, H, W] where mask [B, H, W] is 1; 0 for an empty mask."""
+    mask = mask.astype(values.dtype)
+    return jnp.sum(values * mask) / jnp.maximum(jnp.sum(mask), 1.0)
+
+
+def total_variation(flow: jax.Array, inside: jax.Array) -> jax.Array:
+    """(|∇x| + |∇y|) · M_not-boundary of the talk's ReMap loss, a mean.
+
+    Args: flow [B, H, W, 2]; inside [B, H, W], 1 where no region boundary passes.
+    """
+    inside = inside.astype(flow.dtype)
+    rows = jnp.abs(flow[:, 1:] - flow[:, :-1]).sum(-1) * inside[:, 1:] * inside[:, :-1]
+    columns = jnp.abs(flow[:, :, 1:] - flow[:, :, :-1]).sum(-1) * inside[:, :, 1:] * inside[:, :, :-1]
+    return jnp.mean(rows) + jnp.mean(columns)
+
+
+def structural_dissimilarity(a: jax.Array, b: jax.Array) -> jax.Array:
+    """1 - SSIM per pixel and channel with a separable 11-tap Gaussian (sigma 1.5), edges included by zero padding."""
+    # One example's pictures side by side: a batch that is spread over devices stays where it is.
+    together = jnp.stack([a, b, a * a + b * b, a * b], 1)
+    blurred = geometry.blur(together.reshape(-1, *a.shape[1:]), 1.5, 5).reshape(together.shape)
+    mean_a, mean_b, squares, product = (blurred[:, i] for i in range(4))
+    variances = squares - mean_a**2 - mean_b**2
+    covariance = product - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    top = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    return 1 - top / ((mean_a**2 + mean_b**2 + c1) * (variances + c2))
+
+
+def least_squares_adversarial(scores: jax.Array, real: bool) -> jax.Array:
+    """Mean squared distance of a discriminator's scores from 1 (real) or 0."""
+    return jnp.mean(jnp.square(scores - (1.0 if real else 0.0)))

@@ -1,0 +1,1 @@
+"""Try-on systems: photo + garment + poses -> results."""

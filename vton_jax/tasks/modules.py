@@ -1,0 +1,74 @@
+"""What the tasks share about players: their weights from files, their settings, the sizes they take."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from vton_jax.core.errors import UserError
+from vton_jax.models import weights
+from vton_jax.models.multi_path_cnn import MultiPathCNN
+
+PEOPLE = ("input", "donor", "output")
+
+
+def to_float(image: jax.Array) -> jax.Array:
+    """uint8 [..., 3] -> float32 in [0, 1]."""
+    return image.astype(jnp.float32) / 255
+
+
+def total(terms: dict, weights_of: dict) -> jax.Array:
+    """The weighted sum of a loss's terms."""
+    return sum(weights_of[name] * value for name, value in terms.items())
+
+
+def check_size(size: tuple[int, int], multiple: int, network: str) -> None:
+    """Raises UserError unless both sides are multiples of the network's last stride."""
+    if any(side % multiple for side in size):
+        height, width = (max(multiple, round(side / multiple) * multiple) for side in size)
+        raise UserError(
+            f"--size={size[0]}x{size[1]} does not suit {network}: both sides should be multiples of {multiple}, "
+            f"for example {height}x{width}."
+        )
+
+
+def settings_of(module, size: tuple[int, int]) -> dict:
+    """The plain settings of a network, which rebuild it from a weights file, and the (height, width) it learned at."""
+    plain = {"size": tuple(size)}
+    for field in dataclasses.fields(module):
+        value = getattr(module, field.name)
+        if isinstance(value, int | float | str | tuple) and field.name not in ("name", "parent"):
+            plain[field.name] = value
+    return plain
+
+
+def load(path: str | Path, model: str, make) -> dict:
+    """Reads the weights of a model, to go on from them.
+
+    Args: make: () -> untrained parameters, never run, only asked for its shapes. Raises UserError where the file is
+    missing, of another model, or of a network of other widths or another size.
+    """
+    params, _, _ = weights.load(path, model)
+    wanted = jax.tree.map(lambda leaf: tuple(leaf.shape), jax.eval_shape(make))
+    if jax.tree.map(lambda leaf: tuple(leaf.shape), params) != wanted:
+        raise UserError(f"The weights {path} are of a {model} of another --size or other widths than this run's.")
+    return params
+
+
+def frozen_multi_path(
+    path: str, size: tuple[int, int], dtype=jnp.float32, otherwise: str = ""
+) -> tuple[MultiPathCNN, dict, dict]:
+    """The MultiPathCNN that reads layouts (`path`; '': the released one): network, parameters, latent statistics.
+
+    Raises UserError where it was trained at another size; `otherwise` says what else helps.
+    """
+    path = path or weights.released("multi_path_cnn")
+    params, settings, extra = weights.load(path, "multi_path_cnn")
+    theirs = tuple(settings["size"])
+    if theirs != tuple(size):
+        raise UserError(
+            f"{path} reads layouts at {theirs[0]}x{theirs[1]}, not at --size={size[0]}x{size[1]}; "
+            f"give --multi_path_weights of this size{otherwise}."
+        )
+    return MultiPathCNN(size=theirs, latent_size=settings["latent_size"], dtype=dtype), params, extra

@@ -1,0 +1,1 @@
+"""Flow from geometry, and how warped cloth and painted picture are blended."""

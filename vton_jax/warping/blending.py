@@ -1,0 +1,107 @@
+"""How ReMapCNN's flow and TripleGuidedCNN's picture come together, in training and in try-on alike.
+
+Alphabet: images [B, H, W, 3] in [0, 1]; label ids [B, H, W]; soft label maps [B, H, W, 18]; `re_map` is the dict that
+ReMapCNN returns; garment_out [B, H, W] is 1 on the donated garment in the target layout.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.models.re_map_cnn import POSE_MAP_SIGMA
+
+AROUND = 6.0  # pixels, sigma of what is around
+ENOUGH = 0.3  # of the garment around: where less is trusted, the painter's colours come in
+
+
+def garment_mask(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
+    """Mask [B, H, W] of the labels that a garment type covers; garment_type [B] indexes `GARMENT_TYPES`."""
+    table = np.zeros((len(segmentation.GARMENT_TYPES), 256), dtype=bool)
+    for index, name in enumerate(segmentation.GARMENT_TYPES):
+        table[index, list(segmentation.GARMENT_LABELS[name])] = True
+    return jnp.asarray(table)[garment_type.reshape((-1,) + (1,) * (labels.ndim - 1)), labels]
+
+
+def place_dress(re_map: dict, dress_image: jax.Array, s_dress: jax.Array, garment_out: jax.Array) -> dict:
+    """What TripleGuidedCNN gets when ReMapCNN comes before it: the dress where the target wears it.
+
+    Inside the target's garment, the warped dress where the mask trusts it and the dress's mean colour elsewhere; white
+    outside. Args: re_map, ReMapCNN's outputs; garment_out [B, H, W], the garment in the target layout.
+    """
+    worn = 1 - s_dress[..., :1]
+    mean = jnp.sum(dress_image * worn, (1, 2), keepdims=True) / jnp.maximum(jnp.sum(worn, (1, 2), keepdims=True), 1.0)
+    inside = garment_out[..., None].astype(jnp.float32)
+    mask = re_map["mask"]
+    image = inside * (mask * re_map["warped"] + (1 - mask) * mean) + (1 - inside)
+    warped_labels = geometry.warp(jax.lax.stop_gradient(s_dress), re_map["flow"])
+    return {"dress_image": image, "s_dress": warped_labels}
+
+
+def follow(coarse_flow: jax.Array, mask: jax.Array, dress_image: jax.Array, s_dress: jax.Array) -> dict:
+    """ReMapCNN's outputs along another flow [B, H/4, W/4, 2], in pixels there: {'flow', 'warped', 'mask'}.
+
+    ReMapCNN's mask [B, H, W, 1] knows its own flow alone: where this one leads off the dress, nothing is trusted.
+    """
+    flow = geometry.resize_flow(coarse_flow, dress_image.shape[1:3])
+    # The images are inputs: only the flow needs a gradient, which spares the scatter.
+    seen = jnp.concatenate([dress_image, 1 - s_dress[..., :1]], -1)
+    seen = geometry.warp(jax.lax.stop_gradient(seen), flow)
+    return {"flow": flow, "warped": seen[..., :3], "mask": mask * seen[..., 3:]}
+
+
+def blend_after(image: jax.Array, re_map: dict, garment_out: jax.Array) -> jax.Array:
+    """ReMap as post-processing: the warped dress over TripleGuidedCNN's result, by the predicted mask.
+
+    Where the mask does not trust the flow, the garment goes on in the colours of the cloth around that it does trust;
+    the result's own are left where there is none (ours, the talk does not say). The painter knows a dress by its mean
+    colour: a striped shirt's hem would be of all its stripes' colours.
+    """
+    inside = garment_out[..., None].astype(jnp.float32)
+    share = re_map["mask"] * inside
+    sure = jnp.maximum(0, 2 * share - 1)
+    near = geometry.blur(jnp.concatenate([sure * re_map["warped"], sure, inside], -1), AROUND, int(3 * AROUND))
+    cloth, trusted, covered = near[..., :3], near[..., 3:4], near[..., 4:]
+    enough = jnp.clip(trusted / (ENOUGH * jnp.maximum(covered, 1e-6)), 0, 1) * inside
+    image = image * (1 - enough) + cloth / jnp.maximum(trusted, 1e-6) * enough
+    return image * (1 - share) + re_map["warped"] * share
+
+
+def pose_map(points: jax.Array, visible: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """ReMapCNN's pose maps [..., H/4, W/4, 18] of joints [..., 18, 2] in pixels of `size` (height, width)."""
+    small = (size[0] // 4, size[1] // 4)
+    return keypoints.pose_map(keypoints.scale(points, size, small), visible, small, POSE_MAP_SIGMA)
+
+
+def refinement_inputs(
+    dress_image: jax.Array,
+    dress_labels: jax.Array,
+    donor_points: jax.Array,
+    donor_visible: jax.Array,
+    target_labels: jax.Array,
+    target_points: jax.Array,
+    target_visible: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """FlowRefinementCNN's (donor, target): what may be warped, and what the target shows.
+
+    Args: dress_image [B, H, W, 3]; dress_labels [B, H, W], 0 off the garment; joints [B, 18, 2] with visible [B, 18].
+    """
+    size = dress_labels.shape[1:]
+    shares = [segmentation.soft_maps(labels.astype(jnp.int32), 4) for labels in (dress_labels, target_labels)]
+    colours = geometry.block_means(dress_image, 4)
+    donor = jnp.concatenate([colours, shares[0], pose_map(donor_points, donor_visible, size)], -1)
+    return donor, jnp.concatenate([shares[1], pose_map(target_points, target_visible, size)], -1)
+
+
+def shares(arm: str, painted: dict, re_map: dict | None, garment_out: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """How much of each pixel [B, H, W] is copied from the photo, and how much is the dress, warped by ReMapCNN's flow.
+
+    The rest is painted. Args: arm, one of `try_on.ARMS`; painted, TripleGuidedCNN's outputs.
+    """
+    photo, dress = painted["shares"][..., 1], painted["shares"][..., 2]
+    if arm == "none":
+        return photo, dress
+    trusted = re_map["mask"][..., 0] * garment_out
+    if arm == "post":
+        return photo * (1 - trusted), trusted
+    return photo, dress * trusted
