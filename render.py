@@ -45,7 +45,7 @@ STILL_RATE = 15  # frames a second of a clip whose pose is a photo
 
 
 def sheet(
-    views: full_size.Views, donor: try_on.Donor, poses: np.ndarray, results: list[try_on.Result], clip
+    views: full_size.Views, donor: try_on.Garment, poses: np.ndarray, results: list[try_on.Result], clip
 ) -> np.ndarray:
     """The contact sheet: inputs in the first row, then a row for each of six frames at most, as the clip shows them."""
     chosen = np.unique(np.linspace(0, len(results) - 1, min(6, len(results))).round().astype(int))

@@ -16,7 +16,7 @@ from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Layout
 from vton_jax.media import video_files
 from vton_jax.systems.lab126 import try_on
-from vton_jax.systems.lab126.try_on import Donor, Dressed
+from vton_jax.systems.lab126.try_on import Dressed, Garment
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL, LARGE = (32, 24), (128, 96)
@@ -115,7 +115,7 @@ def views(place, size=LARGE):
     seen = full_size.Views(normalisation.Stage(person=place), photo, photo, SMALL, size)
     result = types.SimpleNamespace(dressed=dressed(1, 0))
     labels = np.zeros(SMALL, np.uint8)
-    donor = Donor(np.ones((*SMALL, 3), np.float32), Layout(labels, None, None), np.int32(0), np.bool_(True))
+    donor = Garment(np.ones((*SMALL, 3), np.float32), Layout(labels, None, None), np.int32(0), np.bool_(True))
     return seen, lambda frame: next(seen.show(frame[None], [result], donor)), seen.person.astype(np.float32) / 255
 
 
@@ -139,7 +139,7 @@ def test_a_photo_on_its_stage_comes_back_with_its_print(place):
 def test_the_large_garment_goes_on_around_itself():
     labels = np.zeros(SMALL, np.uint8)
     labels[4:16, 6:18] = ID["upper-clothes"]
-    donor = Donor(None, Layout(labels, np.zeros((18, 2)), np.zeros(18, bool)), np.int32(0), np.bool_(True))
+    donor = Garment(None, Layout(labels, np.zeros((18, 2)), np.zeros(18, bool)), np.int32(0), np.bool_(True))
     garment = letters() * 0.1 + [0.2, 0.7, 0.2]
     photo = np.full((*LARGE, 3), 255, np.uint8)
     photo[16:64, 24:72] = np.round(garment[16:64, 24:72] * 255)

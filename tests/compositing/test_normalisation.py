@@ -170,7 +170,7 @@ def test_the_other_garment_keeps_its_pattern(people, system):
         image = case["input_image"].astype(np.float32) / 255
         moved, final = np.roll(image, aside, 1), np.roll(user.segmentation, aside, 1)[None]
         pose = Layout(final, user.keypoints[None] + [aside, 0], user.visible[None])
-        donor = try_on.Donor(image, user, case["garment_type"], np.bool_(False))
+        donor = try_on.Garment(image, user, case["garment_type"], np.bool_(False))
         painted = system.dress(image, user, donor, final, pose)
         kept = system.keep_other_garment(painted, image, user, donor, final, pose)
         region = segmentation.region(final[0], segmentation.GARMENT_LABELS["lower"])
@@ -202,6 +202,6 @@ def test_without_another_garment_nothing_is_kept(people, system, kind):
     image = np.zeros((*SIZE, 3), np.float32)
     labels = np.full(SIZE, segmentation.ID["upper-clothes" if kind == "dress" else "dress"], np.uint8)
     user = Layout(labels, people["input_keypoints"][0], people["input_visible"][0])
-    donor = try_on.Donor(image, user, np.int32(segmentation.GARMENT_TYPES.index(kind)), np.bool_(False))
+    donor = try_on.Garment(image, user, np.int32(segmentation.GARMENT_TYPES.index(kind)), np.bool_(False))
     dressed = object()
     assert system.keep_other_garment(dressed, image, user, donor, None, None) is dressed

@@ -228,7 +228,7 @@ class Known:
 
     def read_donor(self, frame, garment_type="auto", flat=None):
         user, _ = self.read_user(frame)
-        return try_on.Donor(frame.astype(np.float32) / 255, user, np.int32(2), np.bool_(False))
+        return try_on.Garment(frame.astype(np.float32) / 255, user, np.int32(2), np.bool_(False))
 
     def targets(self, user, z_user, donor, poses, z_pose):
         for labels in poses.segmentation:

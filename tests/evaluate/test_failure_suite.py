@@ -166,7 +166,7 @@ class Oracle:
 
     def read_donor(self, frame, kind, flat):
         layout = Layout(np.zeros(SIZE, np.uint8), np.zeros((18, 2)), np.zeros(18, bool))
-        return try_on.Donor(frame / 255, layout, np.int32(0), np.bool_(flat))
+        return try_on.Garment(frame / 255, layout, np.int32(0), np.bool_(flat))
 
     def coarse_pairs(self, users, donors, poses):
         return self.cases["without_segmentation"], {}

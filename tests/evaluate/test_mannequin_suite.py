@@ -5,7 +5,7 @@ import numpy as np
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.types import Layout
 from vton_jax.evaluate import mannequin_suite
-from vton_jax.systems.lab126.try_on import Donor
+from vton_jax.systems.lab126.try_on import Garment
 
 
 def layout(shift: int = 0) -> Layout:
@@ -24,10 +24,10 @@ def layout(shift: int = 0) -> Layout:
     return Layout(labels, points, visible)
 
 
-def donor() -> Donor:
+def donor() -> Garment:
     worn = layout()
     image = np.where((worn.segmentation > 0)[..., None], 0.25, 1.0).astype(np.float32) * np.ones(3, np.float32)
-    return Donor(image=image, layout=worn, garment_type=np.int32(2), flat=np.bool_(False))
+    return Garment(image=image, layout=worn, garment_type=np.int32(2), flat=np.bool_(False))
 
 
 def test_paste_moves_the_dress_with_the_joints():

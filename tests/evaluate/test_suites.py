@@ -68,7 +68,7 @@ class Tiny:
 
     def read_donor(self, frame, garment_type="auto", flat=None):
         user, _ = self.read_user(frame)
-        return try_on.Donor(frame.astype(np.float32) / 255, user, np.int32(2), np.bool_(bool(flat)))
+        return try_on.Garment(frame.astype(np.float32) / 255, user, np.int32(2), np.bool_(bool(flat)))
 
     def read_poses(self, frames):
         # Every joint is off by 2% of the height wherever the person is: joints move in x alone over time.

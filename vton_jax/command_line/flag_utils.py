@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import app, flags
-from etils import epath
 
+from vton_jax.command_line import compilation_cache
 from vton_jax.core.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -116,24 +116,29 @@ def _fields(settings) -> list[tuple[str, object, object]]:
     ]
 
 
-def _parser(annotation, value) -> flags.ArgumentParser | None:
-    """How to read a field from text; None for what a flag cannot hold (functions, array types)."""
+def _parser(annotation, value, bounds: dict) -> flags.ArgumentParser | None:
+    """How to read a field from text; None for what a flag cannot hold (functions, array types).
+
+    Args: bounds: of numbers, `lower_bound` and `upper_bound`.
+    """
     arguments = typing.get_args(annotation)
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType) and type(None) in arguments:
         others = [argument for argument in arguments if argument is not type(None)]
-        inner = _parser(others[0], value) if len(others) == 1 else None
+        inner = _parser(others[0], value, bounds) if len(others) == 1 else None
         return OptionalParser(inner) if inner else None
     if origin is typing.Literal:
         return flags.EnumParser([str(argument) for argument in arguments])
     if isinstance(value, bool) or annotation is bool:
         return flags.BooleanParser()
     if annotation is float or isinstance(value, float):
-        return flags.FloatParser()
+        return flags.FloatParser(**bounds)
     if annotation is int or isinstance(value, int):
-        return flags.IntegerParser()
+        return flags.IntegerParser(**bounds)
     if annotation is str or isinstance(value, str):
         return TextParser()
+    if annotation == tuple[int, int]:
+        return SizeParser()
     if isinstance(value, tuple | list) and all(isinstance(item, int | float | str) for item in value):
         if len(value) == 2 and all(isinstance(item, int) for item in value) and len(arguments) == 2:
             return SizeParser() if Ellipsis not in arguments else TupleParser(int)
@@ -145,18 +150,19 @@ def _parser(annotation, value) -> flags.ArgumentParser | None:
 def define_settings(settings, prefix: str = "") -> None:
     """Defines a flag for every field of a dataclass (class or instance) and of the modules it keeps.
 
-    A field's metadata may hold its 'help'.
+    A field's metadata may hold its 'help', 'lower_bound' and 'upper_bound' (`core.options.option`).
     """
     settings = settings() if isinstance(settings, type) else settings
-    helps = {field.name: field.metadata.get("help") for field in dataclasses.fields(settings)}
+    about = {field.name: field.metadata for field in dataclasses.fields(settings)}
     for name, annotation, value in _fields(settings):
         if _is_module(value):
             define_settings(value, f"{prefix}{name}.")
             continue
-        parser = _parser(annotation, value)
+        bounds = {bound: about[name].get(bound) for bound in ("lower_bound", "upper_bound")}
+        parser = _parser(annotation, value, bounds)
         if parser is None or prefix + name in FLAGS:
             continue
-        text = helps[name] or f"setting of {type(settings).__name__}"
+        text = about[name].get("help") or f"setting of {type(settings).__name__}"
         if isinstance(parser, flags.BooleanParser):
             flags.DEFINE_boolean(prefix + name, value, text)
         else:
@@ -210,7 +216,7 @@ def expand_flagfiles(arguments: Sequence[str], beside: Path | None = None, seen:
         if not path.is_file():
             recipes = Path(__file__).resolve().parents[1] / "flagfiles"
             known = [file.name for file in recipes.glob("*.flags")]
-            raise UserError(f"There is no flagfile {value}{_did_you_mean(path.name, known, str(recipes) + os.sep)}.")
+            raise UserError(f"There is no flagfile {value}{did_you_mean(path.name, known, str(recipes) + os.sep)}.")
         path = path.resolve()
         if path in seen:
             raise UserError(f"The flagfile {path} includes itself.")
@@ -233,7 +239,8 @@ def last_value(arguments: Sequence[str], name: str) -> str | None:
     return value
 
 
-def _did_you_mean(name: str, known: Sequence[str], prefix: str = "") -> str:
+def did_you_mean(name: str, known: Sequence[str], prefix: str = "") -> str:
+    """'; did you mean PREFIXNAME?' of the known name that is most alike, or nothing."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {prefix}{close[0]}?" if close else ""
 
@@ -245,7 +252,7 @@ def choose(name: str | None, known: Sequence[str], flag: str) -> str:
     listed = ", ".join(sorted(known))
     if not name:
         raise UserError(f"Give --{flag}=NAME, one of: {listed}.")
-    raise UserError(f"--{flag}={name} is unknown{_did_you_mean(name, known) or '.'} Known are: {listed}.")
+    raise UserError(f"--{flag}={name} is unknown{did_you_mean(name, known) or '.'} Known are: {listed}.")
 
 
 def our_flags() -> list[str]:
@@ -270,6 +277,8 @@ def write_flags(path, step: int = 0, about: str = "") -> None:
             lines.append(f"--{name}={str(value).lower()}")
         elif value is not None:
             lines.append(f"--{name}={','.join(map(str, value)) if _plain_list(name) else format_value(value)}")
+    from etils import epath  # here: --help should not wait for it
+
     path = epath.Path(path)
     if path.exists():
         earlier = path.read_text()
@@ -278,7 +287,7 @@ def write_flags(path, step: int = 0, about: str = "") -> None:
     _replace(path, "".join(f"{line}\n" for line in [f"# step {step}: {about}", *lines]))
 
 
-def _replace(path: epath.Path, text: str) -> None:
+def _replace(path, text: str) -> None:
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(text)
     temporary.replace(path)
@@ -289,28 +298,31 @@ def _plain_list(name: str) -> bool:
     return isinstance(getattr(parser, "inner", parser), TupleParser)
 
 
-def parse(argv: Sequence[str], define_more: Callable[[list[str]], None] | None = None) -> None:
-    """Parses a command line; `define_more(expanded arguments)` may define flags that depend on others' values."""
+def parse(argv: Sequence[str], define_more: Callable[[list[str]], None] | None = None, about: str = "") -> None:
+    """Parses a command line; `define_more(expanded arguments)` may define flags that depend on others' values.
+
+    `about` stands above the flags where --help asks for them.
+    """
     arguments = expand_flagfiles(argv[1:])
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(arguments):
         if define_more and last_value(arguments, "model"):
             define_more(arguments)
-        _print_help()
+        _print_help(about)
         raise SystemExit(0)
     if define_more:
         define_more(arguments)
     try:
         rest = FLAGS([argv[0], *arguments])
     except flags.UnrecognizedFlagError as error:
-        raise UserError(f"There is no flag --{error.flagname}{_did_you_mean(error.flagname, list(FLAGS))}") from None
+        raise UserError(f"There is no flag --{error.flagname}{did_you_mean(error.flagname, list(FLAGS))}") from None
     except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from None
     if len(rest) > 1:
         raise UserError(f"Unexpected argument {rest[1]!r}: flags are written --name=value.")
 
 
-def _print_help() -> None:
-    print((sys.modules["__main__"].__doc__ or "").strip() + "\n")
+def _print_help(about: str) -> None:
+    print(about.strip() + "\n")
     for name in our_flags():
         flag = FLAGS[name]
         print(f"  --{name}={format_value(flag.default)}  ({flag.flag_type()}) {flag.help}")
@@ -325,12 +337,16 @@ def is_user_error(error: BaseException) -> bool:
 def run(main: Callable[[], None], define_more: Callable[[list[str]], None] | None = None, argv=None) -> None:
     """Runs an entry point: flags are parsed, then `main()` is called.
 
-    What the user can mend ends as one sentence on stderr and exit code 2, without a traceback; other errors keep
-    theirs. Ctrl-C exits with 130.
+    Compiled programs are kept (`compilation_cache`). What the user can mend ends as one sentence on stderr and exit
+    code 2, without a traceback; other errors keep theirs. Ctrl-C exits with 130.
     """
     app.define_help_flags()
+    if "compilation_cache" not in FLAGS:
+        flags.DEFINE_string("compilation_cache", None, compilation_cache.HELP)
     try:
-        parse(sys.argv if argv is None else argv, define_more)
+        about = sys.modules[getattr(main, "__module__", "__main__")].__doc__ or ""
+        parse(sys.argv if argv is None else argv, define_more, about)
+        compilation_cache.use(FLAGS.compilation_cache)
         main()
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)

@@ -15,7 +15,7 @@ import numpy as np
 
 from vton_jax.compositing import kept_parts, normalisation
 from vton_jax.core import framing, geometry, segmentation
-from vton_jax.core.types import Donor, Dressed, Result
+from vton_jax.core.types import Dressed, Garment, Result
 
 _HAIR = segmentation.ID["hair"]
 _SHARP = 4.0  # exponent, times the factor: outlines are a large pixel or two wide
@@ -37,7 +37,7 @@ def canvas_for(
     return round(network[0] * factor), round(network[1] * factor)
 
 
-def dress_picture(donor: Donor, garment: np.ndarray) -> np.ndarray:
+def dress_picture(donor: Garment, garment: np.ndarray) -> np.ndarray:
     """The garment's picture on the canvas, float [H, W, 3]; around it its own colours go on.
 
     So its outline, which the flow meets to a pixel or two, brings no white into the result.
@@ -171,7 +171,7 @@ class Views:
         # The networks see the shrunk canvas itself, so that both show the same to a fraction of a pixel.
         self.person, self.garment = (framing.resize(one, network) for one in self._canvases)
 
-    def show(self, frames: np.ndarray, results: Iterable[Result], donor: Donor) -> Iterator[np.ndarray]:
+    def show(self, frames: np.ndarray, results: Iterable[Result], donor: Garment) -> Iterator[np.ndarray]:
         """Frames [T, h, w, 3] of the networks' size -> the same at `size`, put back into the photo: float [H, W, 3].
 
         Args: frames: pictures of the results, perhaps filtered over time. donor: read from `garment`.

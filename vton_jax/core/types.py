@@ -1,4 +1,4 @@
-"""What flows between the rooms of the try-on path: small structs, leading axes free ([], [B], [B, T]).
+"""What flows between the packages of the try-on path: small structs, leading axes free ([], [B], [B, T]).
 
 Fields carry no shape annotations that a checker would enforce: `eval_shape`, `vmap` axes and PartitionSpecs put other
 things than arrays into them (design.md, fact 18).
@@ -20,7 +20,26 @@ class Layout:
 
 
 @flax.struct.dataclass
-class Donor:
+class User:
+    """The person to be dressed, as one photo shows them."""
+
+    image: Any  # float [H, W, 3] in [0, 1]
+    layout: Layout
+    latent: Any  # float [N], of the forward procedure
+    shown: Any  # bool [H, W], what of the image is the photo's own; the rest is made up
+    backdrop: Any = None  # (picture [H, W, 3] without the person, hole [H, W]); None leaves the network's background
+
+
+@flax.struct.dataclass
+class Pose:
+    """What one picture, or each frame of a clip, says of a pose."""
+
+    layout: Layout
+    latent: Any  # float [N], of the forward procedure
+
+
+@flax.struct.dataclass
+class Garment:
     """A garment to be put on: its picture with everything else white, its layout, and what it is."""
 
     image: Any  # float [H, W, 3], I'_donor

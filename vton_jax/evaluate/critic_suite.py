@@ -78,7 +78,7 @@ def read_examples(folder: str, count: int) -> tuple[dict[str, np.ndarray], np.nd
 def dress(system: try_on.TryOn, examples: dict[str, np.ndarray]) -> np.ndarray:
     """What an arm makes of examples: uint8 [N, H, W, 3], as it would be saved."""
     joints = examples["donor_keypoints"], examples["donor_visible"]
-    donors = try_on.Donor(
+    donors = try_on.Garment(
         image=examples["dress_image"].astype(np.float32) / 255,
         layout=Layout(examples["dress_segmentation"], *joints),
         garment_type=examples["garment_type"],

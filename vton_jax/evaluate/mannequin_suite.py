@@ -39,7 +39,7 @@ def at(tree, index):
     return jax.tree.map(lambda a: a[index], tree)
 
 
-def paste(pose_image: np.ndarray, pose: Layout, donor: try_on.Donor) -> np.ndarray:
+def paste(pose_image: np.ndarray, pose: Layout, donor: try_on.Garment) -> np.ndarray:
     """The baseline: the donor's dress on the pose image, moved by the similarity that best fits the common joints."""
     joints = [keypoints.ID[n] for n in ("neck", "left-shoulder", "right-shoulder", "left-hip", "right-hip")]
     both = [j for j in joints if pose.visible[j] and donor.layout.visible[j]]

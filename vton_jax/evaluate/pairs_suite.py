@@ -91,7 +91,7 @@ def dress_hidden(
     frame: np.ndarray,
     user: Layout,
     z_user: np.ndarray,
-    donor: try_on.Donor,
+    donor: try_on.Garment,
     readings: list[np.ndarray],
     background: str,
 ) -> tuple[dict[str, np.ndarray], try_on.Target]:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import geometry, segmentation
-from vton_jax.core.types import Donor, Dressed, Layout
+from vton_jax.core.types import Dressed, Garment, Layout
 from vton_jax.models import weights
 from vton_jax.models.flow_refinement_cnn import FlowRefinementCNN
 from vton_jax.models.re_map_cnn import ReMapCNN
@@ -64,12 +64,12 @@ class Painter:
         return functools.partial(network.apply, params)
 
     @staticmethod
-    def _dress_labels(donor: Donor) -> jax.Array:
+    def _dress_labels(donor: Garment) -> jax.Array:
         """The garment's labels [B, H, W], 0 elsewhere."""
         labels = donor.layout.segmentation.astype(jnp.int32)
         return jnp.where(blending.garment_mask(labels, donor.garment_type), labels, 0)
 
-    def _first_stage(self, params, donor: Donor, final, points, visible) -> dict:
+    def _first_stage(self, params, donor: Garment, final, points, visible) -> dict:
         """ReMapCNN's outputs and the geometric flow, 'first_flow' with 'first_shown'; everything has an axis B."""
         labels, dress_labels = donor.layout.segmentation.astype(jnp.int32), self._dress_labels(donor)
         joints = donor.layout.keypoints, donor.layout.visible
@@ -81,7 +81,7 @@ class Painter:
         )
         return out | {"first_flow": first, "first_shown": shown}
 
-    def _remapped(self, params, donor: Donor, final, points, visible, flows: dict | None) -> dict:
+    def _remapped(self, params, donor: Garment, final, points, visible, flows: dict | None) -> dict:
         """ReMapCNN's outputs with the flow as FlowRefinementCNN leaves it; flows: see `dress`."""
         out = self._first_stage(params, donor, final, points, visible) if flows is None else flows
         dress_labels, joints = self._dress_labels(donor), (donor.layout.keypoints, donor.layout.visible)
@@ -95,7 +95,9 @@ class Painter:
         names = ("coarse_flow", "mask", "first_flow", "first_shown")
         return jax.jit(lambda *a: {n: value for n, value in self._first_stage(*a).items() if n in names})
 
-    def flows(self, donors: Donor, final: np.ndarray, points: np.ndarray, visible: np.ndarray, batch: int = 8) -> dict:
+    def flows(
+        self, donors: Garment, final: np.ndarray, points: np.ndarray, visible: np.ndarray, batch: int = 8
+    ) -> dict:
         """What FlowRefinementCNN starts from, for donors [B] and target maps [B, H, W] with joints [B, 18, 2]:
         ReMapCNN's 'coarse_flow' and 'mask', and the geometric 'first_flow' with 'first_shown'."""
         return in_batches(lambda part: self._flows(self._re_map, *part), (donors, final, points, visible), batch)
@@ -135,7 +137,7 @@ class Painter:
         self,
         user_image: np.ndarray,
         user: Layout,
-        donor: Donor,
+        donor: Garment,
         final: np.ndarray,
         poses: Layout,
         batch: int = 4,
@@ -175,7 +177,7 @@ class Painter:
         dressed: Dressed,
         user_image: np.ndarray,
         user: Layout,
-        donor: Donor,
+        donor: Garment,
         final: np.ndarray,
         poses: Layout,
         shown: np.ndarray | None = None,
@@ -192,7 +194,7 @@ class Painter:
         worn = segmentation.region(np.asarray(user.segmentation), segmentation.GARMENT_LABELS[other])
         if worn.mean() < LEAST_GARMENT:
             return dressed
-        own = Donor(
+        own = Garment(
             image=np.where(worn[..., None], user_image, np.float32(1)),
             layout=user,
             garment_type=np.int32(segmentation.GARMENT_TYPES.index(other)),

@@ -20,7 +20,7 @@ import optax
 from vton_jax.compositing import kept_parts
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.core.types import Donor, Dressed, Layout, Result, Target
+from vton_jax.core.types import Dressed, Garment, Layout, Result, Target
 from vton_jax.layout import composition, garment_landmarks, inversion
 from vton_jax.models import latent_prior_cnn, weights
 from vton_jax.models.garment_cnn import GarmentCNN
@@ -134,7 +134,7 @@ class TryOn(Painter):
         labels, _, present = self.read_flat(frame)
         return bool((labels > 0).mean() > 0.03 and present.sum() >= 3)
 
-    def read_donor(self, frame: np.ndarray, garment_type: str = "auto", flat: bool | None = None) -> Donor:
+    def read_donor(self, frame: np.ndarray, garment_type: str = "auto", flat: bool | None = None) -> Garment:
         """Reads the garment's picture [H, W, 3]: a person wearing it, or the garment alone (`flat`; None: look).
 
         Raises: UserError where no garment is found.
@@ -165,7 +165,7 @@ class TryOn(Painter):
             )
         image = np.where(mask[..., None], frame.astype(np.float32) / 255, 1.0)
         index = np.int32(segmentation.GARMENT_TYPES.index(chosen))
-        return Donor(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
+        return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
 
     # --------------------------------------------------------------------------------------------- the target layout
 
@@ -178,11 +178,11 @@ class TryOn(Painter):
     def _compose_pairs(self):
         return jax.jit(jax.vmap(composition.coarse_target_segmentation))
 
-    def coarse(self, user: Layout, donor: Donor, poses: Layout, batch: int = 8):
+    def coarse(self, user: Layout, donor: Garment, poses: Layout, batch: int = 8):
         """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
         return in_batches(lambda p: self._compose(user, donor.layout, p, donor.garment_type), poses, batch)
 
-    def coarse_pairs(self, users: Layout, donors: Donor, poses: Layout, batch: int = 8):
+    def coarse_pairs(self, users: Layout, donors: Garment, poses: Layout, batch: int = 8):
         """The same for many users, each with a donor and a pose of their own: all have a leading axis B."""
         pairs = (users, donors.layout, poses, donors.garment_type)
         return in_batches(lambda part: self._compose_pairs(*part), pairs, batch)
@@ -275,7 +275,7 @@ class TryOn(Painter):
     def clip(
         self,
         user_frame: np.ndarray,
-        donor: Donor,
+        donor: Garment,
         pose_frames: np.ndarray,
         background: str = "inpaint",
         shown: np.ndarray | None = None,
@@ -315,7 +315,7 @@ class TryOn(Painter):
         return poses, z
 
     def targets(
-        self, user: Layout, z_user: np.ndarray, donor: Donor, poses: Layout, z_pose: np.ndarray
+        self, user: Layout, z_user: np.ndarray, donor: Garment, poses: Layout, z_pose: np.ndarray
     ) -> Iterator[Target]:
         """The target layout of every pose [T], for what `read_user` and `read_poses` have read.
 
@@ -342,7 +342,7 @@ class TryOn(Painter):
         self,
         user_image: np.ndarray,
         user: Layout,
-        donor: Donor,
+        donor: Garment,
         finals: np.ndarray,
         poses: Layout,
         behind: tuple[np.ndarray, np.ndarray] | None,
