@@ -134,7 +134,7 @@ def test_flags_that_change_are_kept(tmp_path):
 
 def test_entry_points_exit_with_2_and_one_line():
     program = (
-        "from absl import flags\nfrom vton_jax import errors, flag_utils\n"
+        "from absl import flags\nfrom vton_jax.command_line import flag_utils\nfrom vton_jax.core import errors\n"
         "flags.DEFINE_integer('number', 1, 'A number.')\n"
         "class MediaError(ValueError): pass\n"
         "def main():\n"
