@@ -10,13 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from vton_jax.systems.lab126.try_on import Dressed, Garment
 
 from vton_jax.compositing import full_size, kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Layout
 from vton_jax.media import video_files
 from vton_jax.systems.lab126 import try_on
-from vton_jax.systems.lab126.try_on import Dressed, Garment
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL, LARGE = (32, 24), (128, 96)
@@ -112,7 +112,7 @@ def test_canvases_have_the_networks_shape():
 def views(place, size=LARGE):
     """A photo of noise at its place; how it is shown where all is copied from it; and the frame that networks see."""
     photo = np.round(letters() * 255).astype(np.uint8)
-    seen = full_size.Views(normalisation.Stage(person=place), photo, photo, SMALL, size)
+    seen = full_size.Views(normalisation.Framing(person=place), photo, photo, SMALL, size)
     result = types.SimpleNamespace(dressed=dressed(1, 0))
     labels = np.zeros(SMALL, np.uint8)
     donor = Garment(np.ones((*SMALL, 3), np.float32), Layout(labels, None, None), np.int32(0), np.bool_(True))
@@ -120,13 +120,15 @@ def views(place, size=LARGE):
 
 
 def test_a_photo_that_nobody_moved_is_shown_as_it_is():
-    _, show, frame = views(normalisation.Place(), SMALL)
+    _, show, frame = views(normalisation.Normalisation(), SMALL)
     np.testing.assert_array_equal(show(frame), frame)
-    _, show, frame = views(normalisation.Place())
+    _, show, frame = views(normalisation.Normalisation())
     np.testing.assert_allclose(show(frame), letters(), atol=0.003)
 
 
-@pytest.mark.parametrize("place", [normalisation.Place(0.6, (0.2, 0.05)), normalisation.Place(1.5, (-0.3, -0.1))])
+@pytest.mark.parametrize(
+    "place", [normalisation.Normalisation(0.6, (0.2, 0.05)), normalisation.Normalisation(1.5, (-0.3, -0.1))]
+)
 def test_a_photo_on_its_stage_comes_back_with_its_print(place):
     """Shrunk to be read it is put back from a canvas of its own; enlarged, it stays the photo's beyond the frame."""
     seen, show, frame = views(place)

@@ -24,13 +24,15 @@ def smooth(size=SIZE):
 
 def test_the_default_place_is_where_fit_has_it():
     photo = smooth((300, 150))
-    place = normalisation.Place()
+    place = normalisation.Normalisation()
     np.testing.assert_array_equal(place.bring(photo, SIZE), framing.fit(photo, SIZE)[0])
     result = np.float32(np.random.default_rng(0).random((*SIZE, 3)))
     np.testing.assert_allclose(place.put_back(result, np.zeros((*SIZE, 3), np.float32)), result, atol=1e-6)
 
 
-@pytest.mark.parametrize("place", [normalisation.Place(0.7, (0.15, 0.06)), normalisation.Place(1.6, (-0.4, -0.2))])
+@pytest.mark.parametrize(
+    "place", [normalisation.Normalisation(0.7, (0.15, 0.06)), normalisation.Normalisation(1.6, (-0.4, -0.2))]
+)
 @pytest.mark.parametrize("size", [SIZE, (427, 320)])
 def test_what_is_brought_and_put_back_is_the_picture_again(place, size):
     fitted = smooth(size).astype(np.float32) / 255
@@ -50,12 +52,12 @@ def test_what_is_brought_and_put_back_is_the_picture_again(place, size):
 
 def test_what_is_made_up_is_known():
     """A white photo in its frame: `shown` is where it is brought to, not where its edges go on."""
-    place = normalisation.Place(0.5, (0.25, 0.125))
+    place = normalisation.Normalisation(0.5, (0.25, 0.125))
     shown = place.shown(SIZE)
     rows, columns = np.nonzero(shown)
     assert (rows.min(), rows.max() + 1) == (SIZE[0] // 8, SIZE[0] // 8 + SIZE[0] // 2)
     assert (columns.min(), columns.max() + 1) == (SIZE[1] // 4, SIZE[1] // 4 + SIZE[1] // 2)
-    assert normalisation.Place().shown(SIZE).all()
+    assert normalisation.Normalisation().shown(SIZE).all()
     gradient = np.repeat(np.arange(SIZE[0], dtype=np.uint8)[:, None, None] // 2, SIZE[1], 1).repeat(3, 2)
     below = place.bring(gradient, SIZE)[rows.max() + 1 :]
     assert (below == below[0]).all()  # the last row goes on
@@ -65,7 +67,7 @@ def test_nothing_grows_above_a_head_that_touches_the_edge():
     """Beside it lies white: so does what is made up above, while the trousers below go on."""
     photo = np.full((*SIZE, 3), 255, np.uint8)
     photo[:, 80:110] = 0
-    frame = normalisation.Place(0.6, (0.2, 0.1)).bring(photo, SIZE)
+    frame = normalisation.Normalisation(0.6, (0.2, 0.1)).bring(photo, SIZE)
     assert frame[: round(0.1 * SIZE[0])].min() == 255
     assert (frame[-1] == 0).all(-1).sum() == pytest.approx(0.6 * 30, abs=1)
 
@@ -92,18 +94,21 @@ def test_whole_people_are_brought_to_the_size_that_the_networks_know():
     for box in ((100, 180, 20, 50), (4, 250, 90, 180)):
         photo = standing(*box)
         photo[5:8, 185:188] = 0
-        place, cut = normalisation.place_of(reader(), [photo])
+        place, cut = normalisation.normalisation_of(reader(), [photo])
         rows, columns = np.nonzero((place.bring(photo, SIZE).mean(-1) < 100)[:, 40:150])
         assert not cut
         assert rows.min() / SIZE[0] == pytest.approx(0.06, abs=0.01)
         assert rows.max() / SIZE[0] == pytest.approx(0.93, abs=0.01)
         assert columns.mean() + 40 == pytest.approx(96, abs=2)
     walk = [standing(100, 180, left, left + 30) for left in (10, 20, 30)]
-    place, _ = normalisation.place_of(reader(), walk)
+    place, _ = normalisation.normalisation_of(reader(), walk)
     middles = [np.nonzero(place.bring(frame, SIZE).mean(-1) < 100)[1].mean() for frame in walk]
     assert middles[1] == pytest.approx(96, abs=2) and middles[2] - middles[1] == pytest.approx(10 * place.scale, abs=2)
-    assert normalisation.place_of(reader(), [np.full((*SIZE, 3), 255, np.uint8)]) == (normalisation.Place(), False)
-    assert normalisation.place_of(reader(), [standing(100, 140, 20, 50)])[0].scale == 3  # and no more
+    assert normalisation.normalisation_of(reader(), [np.full((*SIZE, 3), 255, np.uint8)]) == (
+        normalisation.Normalisation(),
+        False,
+    )
+    assert normalisation.normalisation_of(reader(), [standing(100, 140, 20, 50)])[0].scale == 3  # and no more
 
 
 def test_a_photo_that_ends_early_takes_the_share_at_which_both_readings_agree():
@@ -120,17 +125,17 @@ def test_a_photo_that_ends_early_takes_the_share_at_which_both_readings_agree():
             one[rows.min() :, max(middle - half, 0) : middle + half] = SHIRT
         return out
 
-    place, cut = normalisation.place_of(reader(read), [standing(0, 256, 60, 120)])
+    place, cut = normalisation.normalisation_of(reader(read), [standing(0, 256, 60, 120)])
     assert cut and place.scale == pytest.approx(0.6 * 0.94, abs=0.01)
 
 
 def test_where_nobody_looks_everything_stays():
     system = reader()
     system.looks_flat = lambda frame: True
-    stage = normalisation.set_stage(
+    stage = normalisation.find_framing(
         system, standing(100, 180, 20, 50), standing(10, 90, 20, 50), None, [standing(*4 * [0])]
     )
-    assert stage.flat and stage.garment == normalisation.Place() == stage.poses and stage.person.scale > 1.5
+    assert stage.flat and stage.garment == normalisation.Normalisation() == stage.poses and stage.person.scale > 1.5
 
 
 @pytest.fixture(scope="module")
@@ -150,10 +155,10 @@ def test_joints_of_somebody_cut_off_at_the_hips_are_read_where_they_are(people):
     for photo, points in zip(people["input_image"][:4], people["input_keypoints"][:4], strict=True):
         rows = int(points[joints, 1].max()) + 12
         half = np.asarray(photo)[:rows]
-        place, cut = normalisation.place_of(system, [half])
+        place, cut = normalisation.normalisation_of(system, [half])
         assert cut
         true = framing.fit(half, SIZE)[1].points(points[joints])
-        for at in (normalisation.Place(), place):
+        for at in (normalisation.Normalisation(), place):
             read = system.read_people(at.bring(half, SIZE)[None])[0].keypoints[0, joints]
             there = (read - np.array(at.shift) * SIZE[::-1]) / at.scale
             faults.append(np.linalg.norm(there - true, axis=-1).mean())

@@ -142,7 +142,10 @@ def test_when_all_checkpoints_are_damaged_the_run_says_so_and_does_not_begin_ane
 
 # --- two runs, a full disk -------------------------------------------------------------------------------------------
 
-HOLD = "import sys, time; from vton_jax.training import run_guard; lock = run_guard.WorkdirLock(sys.argv[1]); {}time.sleep(600)"
+HOLD = (
+    "import sys, time; from vton_jax.training import run_guard; "
+    "lock = run_guard.WorkdirLock(sys.argv[1]); {}time.sleep(600)"
+)
 
 
 @pytest.mark.parametrize("locks", ["with locks", "without locks"])

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import os
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from vton_jax.command_line import compilation_cache
+from vton_jax.command_line import compilation_cache, mends
 from vton_jax.core.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -125,6 +126,8 @@ def _parser(annotation, value, bounds: dict) -> flags.ArgumentParser | None:
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType) and type(None) in arguments:
         others = [argument for argument in arguments if argument is not type(None)]
+        if others == [str]:  # not given is None; "none" is a word like others
+            return TextParser()
         inner = _parser(others[0], value, bounds) if len(others) == 1 else None
         return OptionalParser(inner) if inner else None
     if origin is typing.Literal:
@@ -325,7 +328,11 @@ def _print_help(about: str) -> None:
     print(about.strip() + "\n")
     for name in our_flags():
         flag = FLAGS[name]
-        print(f"  --{name}={format_value(flag.default)}  ({flag.flag_type()}) {flag.help}")
+        choices = getattr(flag.parser, "enum_values", None)
+        kind = "|".join(choices) if choices else flag.flag_type()
+        default = "" if flag.default is None else f" (default: {format_value(flag.default)})"
+        text = textwrap.fill(flag.help + default, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        print(f"  --{name}={kind}\n{text}")
 
 
 def is_user_error(error: BaseException) -> bool:
@@ -354,5 +361,5 @@ def run(main: Callable[[], None], define_more: Callable[[list[str]], None] | Non
     except (ValueError, flags.Error) as error:
         if not is_user_error(error) and not isinstance(error, flags.Error):
             raise
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(mends.sentence(error), file=sys.stderr)
         raise SystemExit(2) from None

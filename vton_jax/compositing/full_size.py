@@ -37,18 +37,18 @@ def canvas_for(
     return round(network[0] * factor), round(network[1] * factor)
 
 
-def dress_picture(donor: Garment, garment: np.ndarray) -> np.ndarray:
-    """The garment's picture on the canvas, float [H, W, 3]; around it its own colours go on.
+def dress_picture(garment: Garment, picture: np.ndarray) -> np.ndarray:
+    """The garment's picture uint8 [H, W, 3] on the canvas, float [H, W, 3]; around it its own colours go on.
 
     So its outline, which the flow meets to a pixel or two, brings no white into the result.
     """
-    kind = segmentation.GARMENT_TYPES[int(donor.garment_type)]
-    mask = segmentation.region(np.asarray(donor.layout.segmentation), segmentation.GARMENT_LABELS[kind])
-    mask = framing.resize(mask.astype(np.float32), garment.shape[:2])
-    factor = garment.shape[0] / donor.layout.segmentation.shape[0]
+    kind = segmentation.GARMENT_TYPES[int(garment.garment_type)]
+    mask = segmentation.region(np.asarray(garment.layout.segmentation), segmentation.GARMENT_LABELS[kind])
+    mask = framing.resize(mask.astype(np.float32), picture.shape[:2])
+    factor = picture.shape[0] / garment.layout.segmentation.shape[0]
     inner = cv2.erode((mask > 0.5).astype(np.float32), np.ones((2 * round(factor) + 1,) * 2, np.uint8))
     known = inner if inner.any() else mask
-    return kept_parts.fill(garment.astype(np.float32) / 255, known)
+    return kept_parts.fill(picture.astype(np.float32) / 255, known)
 
 
 def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -150,7 +150,7 @@ def enlarge(
 
 
 class Views:
-    """A photo and a garment's picture, uint8, on their stage at the networks' size and at the canvas's.
+    """A photo and a garment's picture, uint8, normalised at the networks' size and at the canvas's.
 
     Args: network: the networks' size. size: of the fitted photo, as which results are shown; a multiple of `network`.
     Attributes: `person` and `garment`, uint8 [H, W, 3] of the networks' size.
@@ -158,32 +158,32 @@ class Views:
 
     def __init__(
         self,
-        stage: normalisation.Stage,
+        where: normalisation.Framing,
         photo: np.ndarray,
         garment: np.ndarray,
         network: tuple[int, int],
         size: tuple[int, int],
     ):
-        self.place, self.photo, self.size = stage.person, photo, size
+        self.normalisation, self.photo, self.size = where.person, photo, size
         # What is shrunk to be read is put back enlarged: then it is worth a canvas of its own.
-        canvas = canvas_for(network, size, size, min(stage.person.scale, 1.0))
-        self._canvases = stage.person.bring(photo, canvas), stage.garment.bring(garment, canvas)
+        canvas = canvas_for(network, size, size, min(where.person.scale, 1.0))
+        self._canvases = where.person.bring(photo, canvas), where.garment.bring(garment, canvas)
         # The networks see the shrunk canvas itself, so that both show the same to a fraction of a pixel.
         self.person, self.garment = (framing.resize(one, network) for one in self._canvases)
 
-    def show(self, frames: np.ndarray, results: Iterable[Result], donor: Garment) -> Iterator[np.ndarray]:
+    def show(self, frames: np.ndarray, results: Iterable[Result], garment: Garment) -> Iterator[np.ndarray]:
         """Frames [T, h, w, 3] of the networks' size -> the same at `size`, put back into the photo: float [H, W, 3].
 
-        Args: frames: pictures of the results, perhaps filtered over time. donor: read from `garment`.
+        Args: frames: pictures of the results, perhaps filtered over time. garment: read from `self.garment`.
         """
         canvas = self._canvases[0].shape[:2]
         photos = self.person.astype(np.float32) / 255, self._canvases[0].astype(np.float32) / 255
-        dress = dress_picture(donor, self._canvases[1])
+        dress = dress_picture(garment, self._canvases[1])
         dresses = framing.resize(dress, self.garment.shape[:2]), dress
         fitted = framing.fit(self.photo, canvas)[0].astype(np.float32) / 255
         for frame, result in zip(frames, results, strict=True):
             if canvas != self.person.shape[:2]:
                 frame = enlarge(frame, result.dressed, photos, dresses)
-            if self.place != normalisation.Place():
-                frame = framing.resize(self.place.put_back(frame, fitted), self.size)
+            if self.normalisation != normalisation.Normalisation():
+                frame = framing.resize(self.normalisation.put_back(frame, fitted), self.size)
             yield frame

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from vton_jax.core import keypoints, segmentation
-from vton_jax.core.types import Layout
+from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout import alignment
 
 BACKGROUNDS = ("inpaint", "network")
@@ -109,13 +109,10 @@ class Head:
     trust: float  # 1 where the heads look the same way to `SAME_TURN` degrees, falling to 0 at `OTHER_TURN`
 
 
-def carried_head(photo: np.ndarray, user: Layout, pose: Layout, shown: np.ndarray | None = None) -> Head | None:
-    """The user's head at the target's place; None where neither the two heads nor the two trunks look the same way.
-
-    shown: bool [H, W], what of the photo is not made up (`normalisation.Place.shown`); None: all.
-    """
-    size = photo.shape[:2]
-    own, there = (jax.device_get(_body(one.keypoints, one.visible, size)) for one in (user, pose))
+def carried_head(user: User, pose: Layout) -> Head | None:
+    """The user's head at the target's place; None where neither the two heads nor the two trunks look the same way."""
+    size = user.image.shape[:2]
+    own, there = (jax.device_get(_body(one.keypoints, one.visible, size)) for one in (user.layout, pose))
     # Of two measures, the smaller: heads are small, and turn with the trunk more often than their joints are read well.
     cosine = max(np.dot(own.head_turn, there.head_turn), np.dot(own.turn, there.turn))
     angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
@@ -125,14 +122,14 @@ def carried_head(photo: np.ndarray, user: Layout, pose: Layout, shown: np.ndarra
     x, y = np.meshgrid(np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32))
     ratio = own.height / there.height
     place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
-    picture = cv2.remap(photo.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    shown = np.ones(size, np.uint8) if shown is None else shown.astype(np.uint8)
+    picture = cv2.remap(user.image.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    shown = np.asarray(user.shown, np.uint8)
     half = alignment.PROPORTIONS["head_half_height"]
     near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
     return Head(
         picture=np.clip(picture, 0, 1),
         flow=np.stack([place[0] - x, place[1] - y], -1),
-        labels=cv2.remap(_one_head(np.asarray(user.segmentation), near), *place, cv2.INTER_NEAREST),
+        labels=cv2.remap(_one_head(np.asarray(user.layout.segmentation), near), *place, cv2.INTER_NEAREST),
         inside=cv2.remap(shown, *place, cv2.INTER_NEAREST) > 0,
         chin=float(there.head[1] + half * there.height),
         trust=float(trust),
@@ -180,18 +177,17 @@ def head_share(final: np.ndarray, head: Head) -> np.ndarray:
     return np.float32(head.trust) * np.minimum(share, cv2.GaussianBlur(share, (0, 0), _SOFT))
 
 
-def compose(
-    dressed, photo: np.ndarray, behind: tuple | None, final: np.ndarray, keep: np.ndarray, head: Head | None = None
-):
+def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None) -> Dressed:
     """One frame: the result over the background, the user's head over it, and what is kept of the photo over all.
 
-    Args: dressed: `types.Dressed` of one frame. behind: `backdrop` of the photo; None leaves the networks' background.
-    head: see `carried_head`.
+    Args: dressed: one frame, without a leading axis. user: with the photo and its backdrop. keep: float [H, W], how
+    much stays as it is in the photo, see `kept`. head: see `carried_head`.
     """
+    photo, final = user.image, np.asarray(dressed.labels)
     image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
     in_place, moved, donated = (np.asarray(a) for a in (dressed.photo_share, dressed.moved_share, dressed.dress_share))
-    if behind is not None:
-        picture, hole = behind
+    if user.backdrop is not None:
+        picture, hole = user.backdrop
         person = cv2.GaussianBlur((final > 0).astype(np.float32), (0, 0), _SOFT)
         image = picture + (image - picture) * person[..., None]
         # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
@@ -214,8 +210,7 @@ def compose(
     )
 
 
-def restore(dressed, photo, behind, user: Layout, pose: Layout, head: Head | None, garment_type: int):
+def restore(dressed: Dressed, user: User, pose: Layout, head: Head | None, garment_type: int) -> Dressed:
     """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, and the head."""
-    final = np.asarray(dressed.labels)
-    keep = kept(np.asarray(user.segmentation), final, stillness(user, pose), garment_type)
-    return compose(dressed, photo, behind, final, keep, head)
+    labels, final = np.asarray(user.layout.segmentation), np.asarray(dressed.labels)
+    return compose(dressed, user, kept(labels, final, stillness(user.layout, pose), garment_type), head)

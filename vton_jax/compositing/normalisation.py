@@ -1,7 +1,7 @@
 """Where people stand in the networks' frame: as large and in the middle as the networks know them, cut off or not.
 
-Alphabet: photos and frames are uint8 [H, W, 3] of any size; `system` is a `try_on.TryOn` whose parser is `photo`. A
-place is relative to `framing.fit`.
+Conventions: photos and frames are uint8 [H, W, 3] of any size; `reader` is a `systems.protocol.PeopleReader`. A
+normalisation is relative to `framing.fit`.
 
 The networks have learned whole bodies of one size. They read joints of somebody a tenth larger twice as badly, and
 squeeze a whole body into a photo that ends at the hips, with knees where the hips are. So everybody is brought to the
@@ -16,22 +16,17 @@ import numpy as np
 
 from vton_jax.core import framing
 
-FRAMING_HELP = (
-    "Where the person stands in the clip: photo (where the photo shows them; people are brought to the size that the "
-    "networks know and put back) or pose (photo and poses fill the frame as they are); auto: photo for a --person of "
-    "one's own."
-)
 # Of the frame's height, in the middle of the mannequins' range: where people begin and end, and how tall they then are.
 _TOP, _BOTTOM = 0.06, 0.93
 _LARGEST = 3.0  # scale: whoever is smaller is too coarse to be read, and the whole picture grows with them
 _CUT = 0.1  # of the lowest pixels: where the person covers more, it goes on below
 _SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # tried for a photo that ends early: how much of a body's height it shows
 _USUAL, _UNUSUAL = 0.7, 0.5  # the share that decides where labels do not: an endless dress agrees with none
-_LOOKED_AT = 8  # frames of a clip at most, from which its place is read
+_LOOKED_AT = 8  # frames of a clip at most, from which it is read
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Normalisation:
     """Pictures `scale` times as large as `framing.fit` makes them, shifted by `shift` (x, y), shares of the frame."""
 
     scale: float = 1.0
@@ -52,7 +47,7 @@ class Place:
         return rows[:, None] & columns
 
     def bring(self, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """The picture [H, W, 3] at its place in a frame of `size`.
+        """The picture [H, W, 3], normalised, in a frame of `size`.
 
         Its edges go on, but for the upper one, above which lie its two corners' colours: hair would grow there.
         """
@@ -87,45 +82,47 @@ class Place:
         return cv2.warpAffine(picture, matrix, size[::-1], flags=method | cv2.WARP_INVERSE_MAP, borderMode=border)
 
 
-def place_of(system, frames: list[np.ndarray]) -> tuple[Place, bool]:
-    """The place of a photo's or a clip's person, and whether the frames cut their legs off.
+def normalisation_of(reader, frames: list[np.ndarray]) -> tuple[Normalisation, bool]:
+    """How a photo's or a clip's person is normalised, and whether the frames cut their legs off.
 
-    One place for a whole clip, from the median over some of its frames, so that people who walk still walk. Where
-    nobody is found, frames stay as they are.
+    One normalisation for a whole clip, from the median over some of its frames, so that people who walk still walk.
+    Where nobody is found, frames stay as they are.
     """
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(_LOOKED_AT, len(frames))).round().astype(int))
-    fitted = np.stack([framing.fit(frames[index], system.size)[0] for index in chosen])
-    labels = system.read_layouts(fitted)[0].segmentation
+    fitted = np.stack([framing.fit(frames[index], reader.size)[0] for index in chosen])
+    labels = reader.read_layouts(fitted)[0].segmentation
     boxes = np.array([box for box in map(_extent, labels) if box is not None])
     if not len(boxes):
-        return Place(), False
+        return Normalisation(), False
     top, bottom, middle = np.median(boxes, 0)
     if np.median((labels[:, -3:] > 0).mean((1, 2))) <= _CUT:
-        return _placed(top, middle, min((_BOTTOM - _TOP) / (bottom - top), _LARGEST)), False
+        return _normalised(top, middle, min((_BOTTOM - _TOP) / (bottom - top), _LARGEST)), False
     # Best is where MultiPathCNN's layout, always a whole body's, agrees most with what ParserCNN sees in the frames.
-    tried = [_placed(top, middle, share * (1 - _TOP) / (1 - top)) for share in _SHARES]
-    agreement = np.array([_agreement(system, place, fitted, labels) for place in tried])
+    tried = [_normalised(top, middle, share * (1 - _TOP) / (1 - top)) for share in _SHARES]
+    agreement = np.array([_agreement(reader, one, fitted, labels) for one in tried])
     return tried[int(np.argmax(agreement - _UNUSUAL * np.log(np.array(_SHARES) / _USUAL) ** 2))], True
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
+class Framing:
     """Where photo, garment and poses stand; by default as `framing.fit` has them."""
 
-    person: Place = Place()
-    garment: Place = Place()
-    poses: Place = Place()
+    person: Normalisation = Normalisation()
+    garment: Normalisation = Normalisation()
+    poses: Normalisation = Normalisation()
     cut: bool = False  # whether the photo ends above the person's feet
     flat: bool | None = None  # whether the garment is laid flat, and stays where it is; None: nobody has looked
 
 
-def set_stage(system, photo: np.ndarray, garment: np.ndarray, flat: bool | None, frames: list[np.ndarray]) -> Stage:
-    """Finds everybody's place: in the photo, in the garment's picture where it is worn, and in the pose frames."""
+def find_framing(
+    reader, photo: np.ndarray, garment: np.ndarray, flat: bool | None, frames: list[np.ndarray]
+) -> Framing:
+    """How everybody is normalised: in the photo, in the garment's picture where it is worn, and in the pose frames."""
     if flat is None:
-        flat = system.looks_flat(framing.fit(garment, system.size)[0])
-    person, cut = place_of(system, [photo])
-    worn = Place() if flat else place_of(system, [garment])[0]
-    return Stage(person, worn, place_of(system, frames)[0], cut, flat)
+        flat = reader.looks_flat(framing.fit(garment, reader.size)[0])
+    person, cut = normalisation_of(reader, [photo])
+    worn = Normalisation() if flat else normalisation_of(reader, [garment])[0]
+    return Framing(person, worn, normalisation_of(reader, frames)[0], cut, flat)
 
 
 def _extent(labels: np.ndarray) -> tuple[float, float, float] | None:
@@ -140,16 +137,16 @@ def _extent(labels: np.ndarray) -> tuple[float, float, float] | None:
     return top / len(person), (top + height) / len(person), (left + width / 2) / person.shape[1]
 
 
-def _placed(top: float, middle: float, scale: float) -> Place:
-    return Place(float(scale), (float(0.5 - middle * scale), float(_TOP - top * scale)))
+def _normalised(top: float, middle: float, scale: float) -> Normalisation:
+    return Normalisation(float(scale), (float(0.5 - middle * scale), float(_TOP - top * scale)))
 
 
-def _agreement(system, place: Place, fitted: np.ndarray, seen: np.ndarray) -> float:
-    """How well MultiPathCNN reads the frames at a place: overlap of outline and of labels with what ParserCNN saw."""
-    read = system.read_people(np.stack([place.bring(frame, system.size) for frame in fitted]))[0].segmentation
+def _agreement(reader, normalisation: Normalisation, fitted: np.ndarray, seen: np.ndarray) -> float:
+    """How well MultiPathCNN reads the normalised frames: overlap of outline and of labels with what ParserCNN saw."""
+    read = reader.read_people(np.stack([normalisation.bring(frame, reader.size) for frame in fitted]))[0].segmentation
     found = []
     for labels, truth in zip(read, seen, strict=True):
-        labels = place.back(labels, cv2.INTER_NEAREST)
+        labels = normalisation.back(labels, cv2.INTER_NEAREST)
         either = max(((labels > 0) | (truth > 0)).sum(), 1)
         found.append((((labels > 0) & (truth > 0)).sum() + ((labels == truth) & (truth > 0)).sum()) / either)
     return float(np.mean(found))

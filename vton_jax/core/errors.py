@@ -1,5 +1,53 @@
-"""Errors that a user can mend: one clear sentence, shown without a traceback."""
+"""Errors that a user can mend: one clear sentence, shown without a traceback.
+
+The library raises facts. What a flag can do about one stands with the flags: an entry point's `MENDS` maps a type of
+error to the sentence that is said after it.
+"""
 
 
 class UserError(ValueError):
-    """A wrong input, flag, file or run, said in one sentence together with its mend."""
+    """A wrong input, option, file or run, said in one sentence together with its mend."""
+
+
+class WrongOption(UserError):
+    """An option that cannot be, by its name; the command line shows it as a flag."""
+
+    def __init__(self, name: str, value: object, why: str):
+        super().__init__(f"{name}={value} {why}")
+        self.name, self.value = name, value
+
+
+class EmptyPicture(UserError):
+    """A picture of one colour. `where` says which: "the photo", "frame 3 of the pose clip"."""
+
+    def __init__(self, where: str):
+        super().__init__(f"There is nothing in {where}: all its pixels have one colour.")
+        self.where = where
+
+
+class NoPersonFound(UserError):
+    """A picture in which nobody is seen. `where`: see `EmptyPicture`."""
+
+    def __init__(self, where: str):
+        super().__init__(f"No person was found in {where}; use a picture that shows one person from head to foot.")
+        self.where = where
+
+
+class NoGarmentFound(UserError):
+    """A picture without a garment of the type `kind`, read as a garment laid `flat` or as a person."""
+
+    def __init__(self, kind: str, flat: bool, where: str = "the garment picture"):
+        what = "garment laid flat" if flat else "person"
+        super().__init__(f"No garment of type '{kind}' was found in {where}, read as a {what}.")
+        self.kind, self.flat, self.where = kind, flat, where
+
+
+class SeveralGarments(UserError):
+    """A system was given several garments, and dresses people in one at a time."""
+
+    def __init__(self, system: str):
+        super().__init__(f"The system {system} puts on one garment at a time; give one.")
+
+
+class Cancelled(Exception):
+    """Somebody cancelled the job."""

@@ -67,6 +67,14 @@ def fit(
     return padded, Placement((height, width), tuple(size), inner, (top, left), scale)
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """`256x192` -> (256, 192). Raises: ValueError."""
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise ValueError("a size is HEIGHTxWIDTH in pixels, for example 256x192")
+    return int(parts[0]), int(parts[1])
+
+
 def resize(image: np.ndarray, size: tuple[int, int], nearest: bool = False) -> np.ndarray:
     """Area averages when shrinking, bilinear when enlarging; both keep pixel centres aligned."""
     if image.shape[:2] == tuple(size):

@@ -49,6 +49,38 @@ class Progress:
             self.bar.close()
 
 
+class StageBars:
+    """Bars for work in stages, as a callback (stage, done, total); a context manager."""
+
+    def __init__(self):
+        self._bar, self._stage = None, None
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        if stage != self._stage:
+            self.close()
+            self._stage, self._bar = stage, tqdm(total=total, desc=stage, file=sys.stderr)
+        self._bar.update(done - self._bar.n)
+
+    def say(self, *lines: str) -> None:
+        """Prints lines without breaking a bar."""
+        self.close()
+        for line in lines:
+            print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = self._stage = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 def clock(seconds: float) -> str:
     """90 -> '1:30', 3700 -> '1:01:40'."""
     seconds = round(seconds)

@@ -1,1 +1,12 @@
 """The system of the Lab126 talk on joint dress and pose transfer."""
+
+from vton_jax.systems.options import SystemOptions
+
+
+def create(options: SystemOptions):
+    """Makes the system (`Lab126`); `auto` means the released networks' common choice."""
+    from vton_jax.systems.lab126.system import Lab126  # here: whoever asks for names alone should not load JAX
+
+    arm = "joint" if options.remap == "auto" else options.remap
+    parser = "multi_path" if options.parser == "auto" else options.parser
+    return Lab126(arm, parser, options.weights)

@@ -1,0 +1,94 @@
+"""The backward procedure, watched: pictures and a clip of a segmentation that settles, with its error curve."""
+
+import csv
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import jax
+import numpy as np
+
+from vton_jax.core.errors import WrongOption
+from vton_jax.core.types import Pose
+from vton_jax.layout import composition
+from vton_jax.media import video_files, visualize
+from vton_jax.systems.job import Reading, TryOnJob
+from vton_jax.systems.lab126.system import Lab126
+from vton_jax.systems.options import InvertOptions, JobOptions
+
+_SLOW, _SLOW_FRAMES = 8, 4  # the first iterations move the most: so many are shown so many times as long
+_RATE = 12  # frames a second
+
+
+def invert(options: InvertOptions, output: Path, watch: Callable[[int, float], None]) -> list[float]:
+    """The whole way, from files to the pictures in the folder `output`; returns Err before every iteration.
+
+    Args: watch: called with (iteration, Err). Raises: UserError for files, frames or folders that cannot be used.
+    """
+    shared = {field.name for field in dataclasses.fields(JobOptions)}
+    given = {name: value for name, value in vars(options).items() if name in shared}
+    last = sys.maxsize if options.frame is None else options.frame + 1
+    job = TryOnJob(JobOptions(**given, remap="none", num_frames=last))
+    pictures = job.pictures()
+    count = len(pictures.poses)
+    index = options.frame if options.frame is not None and pictures.rate else count // 3
+    if index >= count:
+        raise WrongOption("frame", index, f"is past the end: the pose clip has {count} frames.")
+    video_files.require_writable(output / "error.csv")
+    reading = job.read(dataclasses.replace(pictures, poses=[pictures.poses[index]]))
+    try:
+        return write(job.system, reading, output, options.num_iterations, watch)
+    except OSError as error:
+        raise WrongOption("output", output, f"cannot be written to: {error.strerror}.") from None
+
+
+def write(system: Lab126, reading: Reading, output: Path, num_iterations: int, watch: Callable) -> list[float]:
+    """Inverts the first pose of a reading; writes coarse.png, final.png, steps.png, iterations.mp4 and error.csv."""
+    garment, pose = reading.shown_garment, jax.tree.map(lambda a: a[:1], reading.poses)
+    user = composition.split_dress(reading.user.layout, garment.garment_type)
+    coarse, steps = system.layouts.coarse(user, garment, pose.layout)
+    layouts, errors = [], []
+    for layout, error in system.layouts.iterations(coarse, pose, reading.user.latent[None], num_iterations):
+        layouts.append(layout)
+        errors.append(error)
+        watch(len(errors) - 1, error)
+    colour = visualize.colour_segmentation
+    output.mkdir(parents=True, exist_ok=True)
+    video_files.write_image(output / "coarse.png", colour(coarse[0]))
+    video_files.write_image(output / "final.png", colour(layouts[-1]))
+    video_files.write_image(output / "steps.png", _steps_sheet(reading, pose, steps))
+    video_files.write_video(output / "iterations.mp4", _film(coarse[0], layouts, errors), _RATE)
+    _write_errors(output / "error.csv", errors)
+    return errors
+
+
+def _steps_sheet(reading: Reading, pose: Pose, steps: dict[str, np.ndarray]) -> np.ndarray:
+    frame = reading.pose_frames[0]
+    inputs = [reading.views.person, visualize.to_uint8(reading.shown_garment.image), frame]
+    joints = pose.layout.keypoints[0], pose.layout.visible[0]
+    inputs.append(visualize.draw_skeleton(np.full_like(frame, 255), *joints))
+    eight = [visualize.colour_segmentation(steps[name][0]) for name in composition.STEPS]
+    titles = ["user", "dress", "pose", "pose image"]
+    return visualize.contact_sheet([inputs, eight[:4], eight[4:]], column_titles=titles)
+
+
+def _film(coarse: np.ndarray, layouts: list[np.ndarray], errors: list[float]) -> Iterator[np.ndarray]:
+    height, width = coarse.shape
+    for index, layout in enumerate(layouts):
+        curve = visualize.error_curve(errors[: index + 1], (height, 2 * width), len(errors), max(errors))
+        maps = (visualize.colour_segmentation(one) for one in (coarse, layout))
+        frame = np.concatenate([*maps, curve], axis=1)
+        for _ in range(_SLOW_FRAMES if index < _SLOW else 1):
+            yield cv2.resize(frame, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+
+
+def _write_errors(path: Path, errors: list[float]) -> None:
+    temporary = path.with_name(path.name + ".part")
+    with open(temporary, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["iteration", "error"])
+        writer.writerows([index, f"{error:.6f}"] for index, error in enumerate(errors))
+    os.replace(temporary, path)

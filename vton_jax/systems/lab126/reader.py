@@ -1,0 +1,182 @@
+"""What the networks read in pictures: people's layouts and latents, and garments laid flat or worn.
+
+Conventions: frames are uint8 [H, W, 3] or [T, H, W, 3] of the networks' size (`Reader.size`, bring photos there with
+`compositing.normalisation` or `framing.fit`); layouts are `types.Layout` at that size. RGB alone enters.
+"""
+
+import functools
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core.errors import EmptyPicture, NoGarmentFound, NoPersonFound, UserError
+from vton_jax.core.types import Garment, Layout, Pose, User
+from vton_jax.layout import composition, garment_landmarks, inversion
+from vton_jax.models.garment_cnn import GarmentCNN
+from vton_jax.models.multi_path_cnn import MultiPathCNN
+from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.systems.garments import LEAST_GARMENT
+from vton_jax.systems.lab126.networks import in_batches, load_network, weights_path
+from vton_jax.systems.options import PARSERS
+
+LEAST_PERSON = 0.02  # of a picture: less is no person
+LEAST_JOINTS = 4  # fewer are no person
+_LEAST_FLAT = 0.03  # of a picture that a garment laid flat covers
+_LEAST_LANDMARKS = 3  # of a garment laid flat
+_LEAST_CONTRAST = 3  # standard deviation of the strongest channel, 0 to 255: less is one colour
+
+
+class Reader:
+    """Reads people by MultiPathCNN's forward procedure, and garments laid flat by GarmentCNN.
+
+    Args: parser: what labels people, one of `options.PARSERS`: `multi_path` (MultiPathCNN) or `photo` (ParserCNN);
+    joints are MultiPathCNN's. folder: where the weights lie, by default the released ones. Programs are compiled on
+    first use. Raises: UserError for another parser, or weights that are missing.
+    """
+
+    def __init__(self, parser: str = "multi_path", folder: str | Path | None = None):
+        if parser not in PARSERS:
+            raise UserError(f"The parser {parser} is none of {', '.join(PARSERS)}.")
+        at = functools.partial(weights_path, folder=folder)
+        self.multi_path, self.multi_path_params, extra, settings = load_network(MultiPathCNN, at("multi_path_cnn"))
+        self.size: tuple[int, int] = tuple(settings["size"])
+        self.garment_cnn, self._garment, _, settings = load_network(GarmentCNN, at("garment_cnn"))
+        self._garment_size = tuple(settings["size"])
+        self.whiten, self.colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
+        self.photo_parser = PhotoParser(at("parser_cnn")) if parser == "photo" else None
+        self.small = (self.size[0] // 2, self.size[1] // 2)  # of the decoder's maps
+
+    def decode(self, z: jax.Array, paths: tuple[str, ...] = ("segmentation", "pose")) -> dict[str, jax.Array]:
+        """MultiPathCNN's decoders on latents [B, N]: {path: maps [B, h, w, C]}."""
+        return self.multi_path.apply(self.multi_path_params, z, paths, method="decode")
+
+    @functools.cached_property
+    def _forward(self):
+        def forward(params, images):
+            z = self.multi_path.apply(params, images.astype(jnp.float32) / 255, method="encode")
+            out = self.multi_path.apply(params, z, ("segmentation", "pose"), method="decode")
+            labels = geometry.resize(out["segmentation"], self.size).argmax(-1).astype(jnp.uint8)
+            points, visible, _ = keypoints.read_pose_map(out["pose"])
+            points = keypoints.scale(points, self.small, self.size)
+            layout = Layout(labels, jnp.where(visible[..., None], points, 0.0), visible)
+            return layout, z
+
+        return jax.jit(forward)
+
+    def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray]:
+        """The forward procedure on frames [T, H, W, 3]: layouts [T] and latents [T, N]; `smoothed` shows these."""
+        return in_batches(lambda part: self._forward(self.multi_path_params, part), np.asarray(frames), batch)
+
+    def read_layouts(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
+        """`read_people`, with the labels of the parser that was asked for: what is visible is read sharply."""
+        layouts, z = self.read_people(frames)
+        if self.photo_parser is not None:
+            layouts = layouts.replace(segmentation=self.photo_parser.parse(np.asarray(frames))[0])
+        return layouts, z
+
+    @functools.cached_property
+    def _encode(self):
+        encode = functools.partial(self.multi_path.apply, method="encode")
+        return jax.jit(lambda params, images: encode(params, images.astype(jnp.float32) / 255))
+
+    def latents(self, frames: np.ndarray, batch: int = 8) -> np.ndarray:
+        """The latents [T, N] alone of frames [T, H, W, 3]."""
+        return in_batches(lambda part: self._encode(self.multi_path_params, part), np.asarray(frames), batch)
+
+    @functools.cached_property
+    def smoothed(self):
+        """Latents [T, N] -> the smoothed pictures of the forward procedure, float [T, H, W, 3]."""
+        return jax.jit(lambda z: self.decode(z, ("image",))["image"])
+
+    # ------------------------------------------------------------------------------------------------- users and poses
+
+    def read_user(self, frame: np.ndarray, shown: np.ndarray | None = None) -> User:
+        """The user in a photo [H, W, 3]; the backdrop is left open.
+
+        Args: shown: bool [H, W], what of the frame is the photo's own, by default all.
+        Raises: EmptyPicture, NoPersonFound.
+        """
+        require_content(frame, "the photo")
+        layouts, z = self.read_layouts(frame[None])
+        layout = jax.tree.map(lambda a: a[0], layouts)
+        require_person(layout, "the photo")
+        shown = np.ones(frame.shape[:2], bool) if shown is None else shown
+        return User(image=frame.astype(np.float32) / 255, layout=layout, latent=z[0], shown=shown)
+
+    def read_poses(self, frames: np.ndarray) -> Pose:
+        """All that leaves the pose frames [T, H, W, 3]. Raises: EmptyPicture, NoPersonFound."""
+        layouts, z = self.read_layouts(frames)
+        for index in range(len(frames)):
+            require_content(frames[index], f"frame {index} of the pose clip")
+            require_person(jax.tree.map(lambda a, i=index: a[i], layouts), f"frame {index} of the pose clip")
+        return Pose(layout=layouts, latent=z)
+
+    # --------------------------------------------------------------------------------------------------------- garments
+
+    @functools.cached_property
+    def _read_flat(self):
+        def read(params, image):
+            small = geometry.resize(image.astype(jnp.float32) / 255, self._garment_size)
+            out = self.garment_cnn.apply(params, small[None])
+            labels = geometry.resize(out["segmentation"], self.size)[0].argmax(-1).astype(jnp.uint8)
+            points, present, _ = keypoints.read_pose_map(out["landmarks"][0], radius=2)
+            points = keypoints.scale(points, out["landmarks"].shape[1:3], self.size)
+            return labels, jnp.where(present[:, None], points, 0.0), present
+
+        return jax.jit(read)
+
+    def read_flat(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """GarmentCNN on a picture [H, W, 3]: labels [H, W], landmarks [12, 2], and which are present [12]."""
+        return jax.device_get(self._read_flat(self._garment, frame))
+
+    def looks_flat(self, frame: np.ndarray) -> bool:
+        """Whether a picture shows a garment laid flat rather than a person, as GarmentCNN sees it."""
+        labels, _, present = self.read_flat(frame)
+        return bool((labels > 0).mean() > _LEAST_FLAT and present.sum() >= _LEAST_LANDMARKS)
+
+    def read_garment(self, frame: np.ndarray, garment_type: str | None = None, flat: bool | None = None) -> Garment:
+        """Reads the garment's picture [H, W, 3]: a person wearing it, or the garment alone.
+
+        Args: garment_type: one of `segmentation.GARMENT_TYPES`; None: what the picture offers. flat: whether the
+        garment lies alone; None: look. Raises: EmptyPicture, NoGarmentFound.
+        """
+        require_content(frame, "the garment picture")
+        flat = self.looks_flat(frame) if flat is None else flat
+        if flat:
+            layout, kind = self._flat_layout(frame, garment_type)
+        else:
+            layout = jax.tree.map(lambda a: a[0], self.read_layouts(frame[None])[0])
+            kind = garment_type or composition.garment_type_of(layout.segmentation, False)
+        mask = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[kind])
+        if mask.mean() < LEAST_GARMENT:
+            raise NoGarmentFound(kind, flat)
+        image = np.where(mask[..., None], frame.astype(np.float32) / 255, 1.0)
+        index = np.int32(segmentation.GARMENT_TYPES.index(kind))
+        return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
+
+    def _flat_layout(self, frame: np.ndarray, garment_type: str | None) -> tuple[Layout, str]:
+        labels, landmarks, present = self.read_flat(frame)
+        kind = garment_type or composition.garment_type_of(labels, True)
+        points, visible = garment_landmarks.keypoints_from_landmarks(landmarks, present, kind)
+        # One garment lies there: stray labels of another kind are its own.
+        own = {"upper": "upper-clothes", "dress": "dress"}.get(kind)
+        if own is None:
+            own = max(("skirt", "pants"), key=lambda name: int((labels == segmentation.ID[name]).sum()))
+        labels = np.where(labels > 0, segmentation.ID[own], 0).astype(np.uint8)
+        return Layout(labels, np.asarray(points), np.asarray(visible)), kind
+
+
+def require_content(frame: np.ndarray, where: str) -> None:
+    """Raises EmptyPicture where a picture [H, W, 3] is one colour throughout: networks see people in emptiness too."""
+    if np.asarray(frame, np.float32).std((0, 1)).max() < _LEAST_CONTRAST:
+        raise EmptyPicture(where)
+
+
+def require_person(layout: Layout, where: str) -> None:
+    """Raises NoPersonFound where a layout shows no person: hardly any body, or fewer than four joints."""
+    covered = float((np.asarray(layout.segmentation) > 0).mean())
+    if covered < LEAST_PERSON or int(np.asarray(layout.visible).sum()) < LEAST_JOINTS:
+        raise NoPersonFound(where)

@@ -1,0 +1,169 @@
+"""Target layouts: the coarse map in eight steps, and the backward procedure that makes it consistent.
+
+Conventions: layouts are `types.Layout` of the networks' size; latents [.., N] are those of the forward procedure; maps
+are uint8 [.., H, W] in ATR's labels, coarse ones with `UNKNOWN`.
+"""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core.types import Garment, Layout, Pose, Target, User
+from vton_jax.layout import composition, inversion
+from vton_jax.models import latent_prior_cnn
+from vton_jax.models.latent_prior_cnn import LatentPriorCNN
+from vton_jax.models.multi_path_cnn import POSE_SIGMA
+from vton_jax.systems.lab126.networks import in_batches, load_network, weights_path
+from vton_jax.systems.lab126.reader import Reader
+
+LEARNING_RATE = 0.1
+PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
+LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
+CHUNK = 4  # frames of a clip whose coarse maps are made, and that are painted, in one batch
+FIRST_ITERATIONS, NEXT_ITERATIONS = 60, 10  # for a first frame, and for one that starts from the frame before
+
+
+class TargetLayouts:
+    """Finds the layout that a picture is painted into.
+
+    Args: reader: whose decoder is inverted; where it has a ParserCNN, target layouts keep what the coarse maps know
+    (`composition.reconcile`). folder: where the weights lie, by default the released ones.
+    """
+
+    def __init__(self, reader: Reader, folder: str | Path | None = None):
+        self._reader, self.size = reader, reader.size
+        self._prior_file = weights_path("latent_prior_cnn", folder)
+        self._optimizer = optax.adam(LEARNING_RATE, b1=0.8, b2=0.95)
+        loss = inversion.layout_loss(reader.decode, reader.whiten, PRIOR_WEIGHT, POSE_WEIGHT)
+        self._steps = inversion.make_steps(loss, self._optimizer)
+
+    @functools.cached_property
+    def _compose(self):
+        one = composition.coarse_target_segmentation
+        return jax.jit(jax.vmap(one, in_axes=(None, None, 0, None)))
+
+    @functools.cached_property
+    def _compose_pairs(self):
+        return jax.jit(jax.vmap(composition.coarse_target_segmentation))
+
+    def coarse(self, user: Layout, garment: Garment, poses: Layout, batch: int = 8):
+        """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
+        return in_batches(lambda p: self._compose(user, garment.layout, p, garment.garment_type), poses, batch)
+
+    def coarse_pairs(self, users: Layout, garments: Garment, poses: Layout, batch: int = 8):
+        """The same for many users, each with a garment and a pose of their own: all have a leading axis B."""
+        pairs = (users, garments.layout, poses, garments.garment_type)
+        return in_batches(lambda part: self._compose_pairs(*part), pairs, batch)
+
+    @functools.cached_property
+    def _prior(self):
+        # Read on first use: the examples that it learns from come before it.
+        network, params, _, _ = load_network(LatentPriorCNN, self._prior_file)
+        return functools.partial(network.apply, params)
+
+    @functools.cached_property
+    def _target(self):
+        small, whiten = self._reader.small, self._reader.whiten
+
+        def target(coarse, points, visible, z_user, z_pose):
+            maps = keypoints.pose_map(keypoints.scale(points, self.size, small), visible, small, POSE_SIGMA)
+            labels = coarse.astype(jnp.int32)
+            shares = segmentation.soft_maps(labels, latent_prior_cnn.BLOCK)
+            z_user = jnp.broadcast_to(z_user, z_pose.shape)
+            expected = self._prior(shares, whiten(z_user), whiten(z_pose))
+            return {
+                "segmentation": segmentation.soft_maps(labels, 2),
+                "pose": maps,
+                "visible": visible.astype(jnp.float32),
+                "mean": expected["mean"],
+                "scale": jnp.maximum(jnp.exp(expected["log_scale"]), LEAST_SCALE),
+            }
+
+        return jax.jit(target)
+
+    def _target_of(self, coarse, poses: Pose, z_user) -> dict:
+        return self._target(coarse, poses.layout.keypoints, poses.layout.visible, z_user, poses.latent)
+
+    @functools.cached_property
+    def _layout_of(self):
+        def layout(z):
+            logits = self._reader.decode(z, ("segmentation",))["segmentation"]
+            return geometry.resize(logits, self.size).argmax(-1).astype(jnp.uint8)
+
+        return jax.jit(layout)
+
+    @functools.cached_property
+    def probabilities(self):
+        """Latents [B, N] -> how likely the decoder takes each label to be, float [B, H, W, 18]."""
+
+        def probabilities(z):
+            logits = self._reader.decode(z, ("segmentation",))["segmentation"]
+            return jax.nn.softmax(geometry.resize(logits, self.size))
+
+        return jax.jit(probabilities)
+
+    def expected(self, coarse: np.ndarray, poses: Pose, z_user: np.ndarray) -> np.ndarray:
+        """The layouts uint8 [B, H, W] that LatentPriorCNN expects, before any iteration. Arguments as in `backward`."""
+        return np.asarray(self._layout_of(self._reader.colour(self._target_of(coarse, poses, z_user)["mean"])))
+
+    def backward(
+        self,
+        coarse: np.ndarray,
+        poses: Pose,
+        z_user: np.ndarray,
+        start: np.ndarray | None = None,
+        max_iterations: int = FIRST_ITERATIONS,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The backward procedure for coarse maps [B, H, W] of poses [B].
+
+        Args: z_user: latents [B, N] or [1, N] of the user's photo. start: where to begin, by default the pose images'
+        latents. Returns: latents [B, N], final maps uint8 [B, H, W], Err [iterations, B].
+        """
+        z, errors = inversion.invert(
+            None,
+            self._target_of(coarse, poses, z_user),
+            poses.latent if start is None else start,
+            optimizer=self._optimizer,
+            max_iterations=max_iterations,
+            steps=self._steps,
+        )
+        return np.asarray(z), np.asarray(self._layout_of(z)), errors
+
+    def iterations(
+        self, coarse: np.ndarray, poses: Pose, z_user: np.ndarray, max_iterations: int
+    ) -> Iterator[tuple[np.ndarray, float]]:
+        """The backward procedure on one frame (leading axis 1), watched: (map uint8 [H, W], Err) before every step."""
+        target = self._target_of(coarse, poses, z_user)
+        state = inversion.start(jnp.array(poses.latent), self._optimizer)
+        layout = np.asarray(self._layout_of(state.z))[0]
+        for current, errors in inversion.iterate(self._steps, state, target, max_iterations):
+            yield layout, float(errors[-1, 0])
+            layout = np.asarray(self._layout_of(current.z))[0]
+
+    def targets(self, user: User, garment: Garment, poses: Pose) -> Iterator[Target]:
+        """The target layout of every pose [T].
+
+        Frame by frame z starts from the frame before, moved by what the pose image's latent moved.
+        """
+        z, before, z_user = None, None, user.latent[None]
+        for first in range(0, len(poses.latent), CHUNK):
+            part = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], poses)
+            coarse, steps = self.coarse(user.layout, garment, part.layout)
+            for index in range(len(coarse)):
+                pose = jax.tree.map(lambda a, i=index: a[i : i + 1], part)
+                now = pose.latent
+                begin = now if z is None else z + now - before
+                number = FIRST_ITERATIONS if z is None else NEXT_ITERATIONS
+                z, final, error = self.backward(coarse[index][None], pose, z_user, begin, number)
+                if self._reader.photo_parser is not None:
+                    # What was read sharply stays; the decoder says what was never photographed.
+                    final = composition.reconcile(coarse[index], np.asarray(self.probabilities(z))[0])[None]
+                before = now
+                here = {name: maps[index] for name, maps in steps.items()}
+                yield Target(coarse=coarse[index], final=final[0], errors=error[:, 0], steps=here)

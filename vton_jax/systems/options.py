@@ -1,0 +1,77 @@
+"""What a user can ask of a try-on, with its defaults: one description for flags, a page and Python. Imports no JAX."""
+
+import dataclasses
+from typing import Literal
+
+from vton_jax.core.options import option
+
+Arm = Literal["none", "post", "pre", "joint"]
+ARM_NAMES: tuple[str, ...] = ("none", "post", "pre", "joint")
+PARSERS = ("multi_path", "photo")
+
+
+@dataclasses.dataclass(frozen=True)
+class ReaderOptions:
+    """How pictures are read."""
+
+    parser: Literal["auto", "multi_path", "photo"] = option(
+        "auto",
+        "What labels people: photo (ParserCNN, which has learned from photos of real people) or multi_path "
+        "(MultiPathCNN, which knows mannequins alone); auto: photo for a --person of one's own.",
+    )
+    weights: str | None = option(None, "Folder of other weights than the released ones.")
+
+
+@dataclasses.dataclass(frozen=True)
+class SystemOptions(ReaderOptions):
+    """Which system, and how it is set up."""
+
+    system: str = option("lab126", "The try-on system: a name in vton_jax.systems.SYSTEMS.")
+    remap: Literal["auto", "none", "post", "pre", "joint"] = option(
+        "auto",
+        "The arm: ReMapCNN not at all, after TripleGuidedCNN, before it, or trained jointly; auto: after for a "
+        "--person of one's own, where it keeps patterns best, and jointly for the sample.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureOptions:
+    """Whose pictures, and how they are read."""
+
+    person: str | None = option(None, "Photo of the person to dress, from head to foot. Default: the packaged sample.")
+    garment: str | None = option(
+        None, "Picture of the garment, laid flat or worn; none: the person's own clothes. Default: the packaged sample."
+    )
+    pose: str | None = option(None, "Photo or clip of the poses. Default: the sample's clip, or the person's own pose.")
+    garment_type: Literal["auto", "upper", "lower", "dress", "outfit"] = option(
+        "auto",
+        "What is exchanged: dress is a one-piece dress, outfit all that is worn; auto: a flat garment's own kind, a "
+        "worn one's whole outfit.",
+    )
+    garment_is: Literal["auto", "flat", "person"] = option("auto", "How the garment is shown; auto: look.")
+    framing: Literal["auto", "photo", "pose"] = option(
+        "auto",
+        "Where the person stands in the clip: photo (where the photo shows them; people are brought to the size that "
+        "the networks know and put back) or pose (photo and poses fill the frame as they are); auto: photo for a "
+        "--person of one's own.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class JobOptions(PictureOptions, SystemOptions):
+    """Everything that a try-on clip depends on."""
+
+    num_frames: int = option(48, "Frames at most.", lower_bound=1)
+    background: Literal["inpaint", "network"] = option(
+        "inpaint", "Behind the person: the photo's background, filled in, or what the networks leave."
+    )
+    temporal_filter: Literal["motion", "gaussian", "none"] = option("motion", "How the clip is smoothed over time.")
+    output_size: str | None = option(None, "HEIGHTxWIDTH of the clip, or photo: as the photo. Default: the networks'.")
+
+
+@dataclasses.dataclass(frozen=True)
+class InvertOptions(PictureOptions, ReaderOptions):
+    """What is asked of the backward procedure on one frame."""
+
+    frame: int | None = option(None, "Frame of a pose clip. Default: a third of the way in.", lower_bound=0)
+    num_iterations: int = option(80, "Iterations at most.", lower_bound=1)

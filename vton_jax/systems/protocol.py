@@ -1,0 +1,50 @@
+"""What a try-on system is: a contract that commands, pages and suites rely on."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from vton_jax.core.types import Garment, Layout, Pose, Result, User
+
+
+@runtime_checkable
+class PeopleReader(Protocol):
+    """What brings people to the size that a system knows (`compositing.normalisation`) asks of its reader.
+
+    Frames are uint8 [T, H, W, 3] of `size`; layouts and latents have the same leading axis.
+    """
+
+    size: tuple[int, int]
+
+    def read_layouts(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
+        """Layouts as sharp as the reader can, and latents."""
+
+    def read_people(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
+        """Layouts of whole bodies, guessed where the frame cuts them, and latents."""
+
+    def looks_flat(self, frame: np.ndarray) -> bool:
+        """Whether a picture [H, W, 3] shows a garment alone rather than a person."""
+
+
+@runtime_checkable
+class TryOnSystem(Protocol):
+    """Photo + garments + poses -> results. Pictures are uint8 [H, W, 3] of `size`, (height, width); RGB alone enters.
+
+    Errors are facts of `core.errors` (`NoPersonFound`, `NoGarmentFound`, `EmptyPicture`, `SeveralGarments`).
+    """
+
+    size: tuple[int, int]
+    reader: PeopleReader
+
+    def read_user(self, frame: np.ndarray, shown: np.ndarray | None = None) -> User:
+        """The person to dress. `shown`, bool [H, W], marks what of the frame is the photo's own; by default all."""
+
+    def read_garment(self, frame: np.ndarray, garment_type: str | None = None, flat: bool | None = None) -> Garment:
+        """A garment, laid flat or worn. `garment_type` of `segmentation.GARMENT_TYPES`, `flat`; None: look."""
+
+    def read_poses(self, frames: np.ndarray) -> Pose:
+        """The poses of frames [T, H, W, 3]."""
+
+    def dress(self, user: User, garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
+        """A result for every pose [T]: the user in the garments, worn together; without one, in their own clothes."""
