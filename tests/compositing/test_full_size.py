@@ -10,13 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from vton_jax.systems.lab126.try_on import Dressed, Garment
 
 from vton_jax.compositing import full_size, kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
-from vton_jax.core.types import Layout
+from vton_jax.core.types import Dressed, Garment, Layout, User
 from vton_jax.media import video_files
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.lab126.reader import Reader
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL, LARGE = (32, 24), (128, 96)
@@ -126,12 +125,10 @@ def test_a_photo_that_nobody_moved_is_shown_as_it_is():
     np.testing.assert_allclose(show(frame), letters(), atol=0.003)
 
 
-@pytest.mark.parametrize(
-    "place", [normalisation.Normalisation(0.6, (0.2, 0.05)), normalisation.Normalisation(1.5, (-0.3, -0.1))]
-)
-def test_a_photo_on_its_stage_comes_back_with_its_print(place):
+@pytest.mark.parametrize("scale, shift", [(0.6, (0.2, 0.05)), (1.5, (-0.3, -0.1))])
+def test_a_normalised_photo_comes_back_with_its_print(scale, shift):
     """Shrunk to be read it is put back from a canvas of its own; enlarged, it stays the photo's beyond the frame."""
-    seen, show, frame = views(place)
+    seen, show, frame = views(normalisation.Normalisation(scale, shift))
     assert seen.person.shape == (*SMALL, 3)
     inner = np.abs(show(frame) - letters())[4:-4, 4:-4]
     naive = np.abs(framing.resize(frame, LARGE) - letters())[4:-4, 4:-4]
@@ -167,6 +164,11 @@ def person(shift=0, arm_shift=0):
     return Layout(labels, points, visible)
 
 
+def user_of(photo, layout, backdrop=None, shown=None):
+    shown = np.ones(layout.segmentation.shape, bool) if shown is None else shown
+    return User(photo, layout, None, shown, backdrop)
+
+
 def photo_of(layout):
     rng = np.random.default_rng(1)
     return rng.uniform(0, 1, (*layout.segmentation.shape, 3)).astype(np.float32)
@@ -178,7 +180,7 @@ def test_a_user_who_stands_still_keeps_all_but_the_garment():
     still = kept_parts.stillness(user, user)
     assert (still == 1).all()
     keep = kept_parts.kept(labels, labels, still, segmentation.GARMENT_TYPES.index("upper"))
-    out = kept_parts.compose(dressed(size=labels.shape), photo, None, labels, keep)
+    out = kept_parts.compose(dressed(size=labels.shape).replace(labels=labels), user_of(photo, user), keep)
     for rows, columns in ((slice(5, 10), slice(18, 28)), (slice(40, 58), slice(18, 28)), (slice(0, 64), slice(0, 10))):
         np.testing.assert_allclose(out.image[rows, columns], photo[rows, columns], atol=0.02)
         assert out.photo_share[rows, columns].min() > 0.95
@@ -216,10 +218,11 @@ def test_behind_a_person_who_left_lies_the_background():
     result = dressed(1.0, size=final.shape).replace(image=photo)
     still = kept_parts.stillness(user, person(shift=14))
     keep = kept_parts.kept(user.segmentation, final, still, 0)
-    out = kept_parts.compose(result, photo, (picture, hole), final, keep)
+    result = result.replace(labels=final)
+    out = kept_parts.compose(result, user_of(photo, user, (picture, hole)), keep)
     assert np.abs(out.image - truth)[:, 16:24].mean() < 0.1 < np.abs(photo - truth)[:, 16:24].mean()
     assert out.photo_share[20:50, 18:22].max() < 0.05  # at full size nothing of the old person returns
-    without = kept_parts.compose(result, photo, None, final, keep)
+    without = kept_parts.compose(result, user_of(photo, user), keep)
     np.testing.assert_allclose(without.image, photo, atol=1e-6)
 
 
@@ -227,7 +230,7 @@ def test_behind_a_person_who_left_lies_the_background():
 def read():
     """The packaged person as the networks read it: (photo, layout)."""
     photo = video_files.read_photo(ROOT / "vton_jax" / "samples" / "person.png")
-    layouts, _ = try_on.TryOn("none").read_people(photo[None])
+    layouts, _ = Reader().read_people(photo[None])
     return photo.astype(np.float32) / 255, Layout(
         *(a[0] for a in (layouts.segmentation, layouts.keypoints, layouts.visible))
     )
@@ -240,14 +243,14 @@ def moved(layout, x, y):
 def test_a_head_that_moves_without_turning_is_the_photos_own(read):
     photo, user = read
     pose = moved(user, 9, -4)
-    carried = kept_parts.carried_head(photo, user, pose)
+    carried = kept_parts.carried_head(user_of(photo, user), pose)
     head = segmentation.region(pose.segmentation, (ID["face"], ID["hair"]))
     share = kept_parts.head_share(pose.segmentation, carried)
     assert share[head].mean() > 0.7 and share[~head].max() == 0
     truth = np.roll(photo, (-4, 9), (0, 1))
     assert np.abs(carried.picture - truth)[share > 0.5].mean() < 0.02 < np.abs(photo - truth)[share > 0.5].mean()
     result = dressed(size=head.shape).replace(labels=pose.segmentation)
-    out = kept_parts.restore(result, photo, None, user, pose, carried, 0)
+    out = kept_parts.restore(result, user_of(photo, user), pose, carried, 0)
     assert np.abs(out.image - truth)[share > 0.9].mean() < 0.03
     # At full size its detail comes from where it was in the photo.
     assert out.moved_share[share > 0.9].min() > 0.9
@@ -263,7 +266,7 @@ def test_a_carried_head_brings_its_own_outline(read):
     wide = cv2.dilate(own.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
     final = np.where(wide & ~own, ID["hair"], pose.segmentation).astype(np.uint8)
     assert (final != pose.segmentation).sum() > 0.4 * own.sum()
-    carried = kept_parts.carried_head(photo, user, pose)
+    carried = kept_parts.carried_head(user_of(photo, user), pose)
     mended = kept_parts.with_head(final, carried)
     above, wrong = np.arange(len(final)) < carried.chin, final != pose.segmentation
     assert (mended != pose.segmentation)[above].sum() < 0.15 * wrong[above].sum()
@@ -300,7 +303,8 @@ def test_only_the_users_head_is_carried(read):
     crowded[:20, :14] = ID["hair"]
     pose = moved(user, 9, -4)
     plain, other = (
-        kept_parts.carried_head(photo, user.replace(segmentation=s), pose) for s in (user.segmentation, crowded)
+        kept_parts.carried_head(user_of(photo, user.replace(segmentation=s)), pose)
+        for s in (user.segmentation, crowded)
     )
     np.testing.assert_array_equal(plain.labels, other.labels)
     assert (plain.labels == ID["face"]).any()
@@ -313,7 +317,8 @@ def test_a_head_that_the_photo_cuts_is_not_cut_in_the_result(read):
     shown = np.broadcast_to(np.arange(len(photo))[:, None] > np.median(np.nonzero(head)[0]), head.shape)
     seen = user.replace(segmentation=np.where(shown, user.segmentation, 0).astype(np.uint8))
     whole, cut = (
-        kept_parts.with_head(user.segmentation, kept_parts.carried_head(photo, seen, user, s)) for s in (None, shown)
+        kept_parts.with_head(user.segmentation, kept_parts.carried_head(user_of(photo, seen, shown=s), user))
+        for s in (None, shown)
     )
     assert (whole[head & ~shown] == 0).mean() > 0.5
     np.testing.assert_array_equal(cut[head], user.segmentation[head])
@@ -324,7 +329,8 @@ def test_a_head_that_hardly_moved_is_not_shown_twice():
     labels, photo = person().segmentation, np.zeros((64, 48, 3), np.float32)
     head = head_at(labels, chin=14)
     share = kept_parts.head_share(labels, head)
-    out = kept_parts.compose(dressed(size=(64, 48)), photo, None, labels, np.full((64, 48), 0.5, np.float32), head)
+    result = dressed(size=(64, 48)).replace(labels=labels)
+    out = kept_parts.compose(result, user_of(photo, person()), np.full((64, 48), 0.5, np.float32), head)
     # The carried head is grey as the result is; the photo, black, comes in as far as there is no head.
     np.testing.assert_allclose(out.image[..., 0], 0.5 - 0.25 * (1 - share), atol=1e-6)
     np.testing.assert_allclose(out.photo_share, 0.5 * (1 - share), atol=1e-6)
@@ -346,7 +352,7 @@ def test_a_head_and_a_moved_garment_keep_to_their_own_flows():
     pictures = photo, framing.resize(photo, large)
     bad = []
     for head in (None, head_at(labels, chin=14)):
-        out = kept_parts.compose(result, photo, None, labels, np.zeros(size, np.float32), head)
+        out = kept_parts.compose(result, user_of(photo, person()), np.zeros(size, np.float32), head)
         shown = full_size.enlarge(out.image, out, pictures, pictures)
         inner = cv2.resize(region.astype(np.uint8), large[::-1], interpolation=cv2.INTER_NEAREST) > 0
         bad.append((np.abs(shown - [0.1, 0.2, 0.8]).max(-1)[inner] > 0.25).sum())
@@ -358,7 +364,7 @@ def test_a_head_that_looks_elsewhere_is_not_carried(read):
     points, visible = keypoints.mirror(user.keypoints, user.visible, photo.shape[1])
     behind = Layout(user.segmentation, np.where(points > 0, points, 0) * [-1, 1] + [photo.shape[1] - 1, 0], visible)
     seen_from_behind = behind.replace(visible=behind.visible & ~np.isin(np.arange(18), [0, 14, 15]))
-    assert kept_parts.carried_head(photo, user, seen_from_behind) is None
+    assert kept_parts.carried_head(user_of(photo, user), seen_from_behind) is None
 
 
 # --- render.py -------------------------------------------------------------------------------------------------------

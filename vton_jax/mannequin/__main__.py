@@ -10,7 +10,6 @@ from absl import flags
 
 from vton_jax.command_line import flag_utils
 from vton_jax.core.errors import UserError
-from vton_jax.mannequin import catalogue
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", None, "Folder of the catalogue; created, or continued.")
@@ -24,6 +23,8 @@ flags.DEFINE_integer("samples", 1, "Colour samples a pixel and axis; 2 smooths e
 
 
 def main() -> None:
+    from vton_jax.mannequin import catalogue  # here: --help should not wait for JAX
+
     if not FLAGS.output:
         raise UserError("Give --output=DIR, the folder of the catalogue.")
     settings = catalogue.Settings(FLAGS.seed, FLAGS.seconds, FLAGS.frame_rate, FLAGS.size, FLAGS.samples)

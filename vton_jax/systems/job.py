@@ -209,9 +209,9 @@ class TryOnJob:
         results = list(self.results(reading))
         filtered = temporal_filters.apply(self.options.temporal_filter, np.stack([result.image for result in results]))
         sheet = contact_sheet(reading, results, filtered)
-        video_files.write_image(output.with_suffix(".png"), sheet)
         frames = self._counted(self.clip(reading, filtered, results), len(results))
         video_files.write_video(output, (visualize.to_uint8(frame) for frame in frames), pictures.rate or STILL_RATE)
+        video_files.write_image(output.with_suffix(".png"), sheet)
         return results
 
     def _counted(self, frames: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:

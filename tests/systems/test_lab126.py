@@ -7,16 +7,20 @@ import sys
 from pathlib import Path
 
 import cv2
-import jax
 import numpy as np
 import pytest
 
+from vton_jax.compositing import kept_parts
 from vton_jax.core import segmentation
-from vton_jax.core.errors import UserError
+from vton_jax.core.errors import EmptyPicture, NoGarmentFound, NoPersonFound, SeveralGarments, UserError
 from vton_jax.core.types import Layout
 from vton_jax.media import video_files
 from vton_jax.reading.photo_parser import PhotoParser
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.lab126 import reader as reader_lib
+from vton_jax.systems.lab126.painter import Painter
+from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.lab126.system import Lab126
+from vton_jax.systems.protocol import PeopleReader, TryOnSystem
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "vton_jax" / "samples"
@@ -24,7 +28,7 @@ SAMPLES = ROOT / "vton_jax" / "samples"
 
 @pytest.fixture(scope="module")
 def system():
-    return try_on.TryOn("joint")
+    return Lab126("joint")
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +42,8 @@ def garment():
 
 
 def test_the_forward_procedure_reads_a_person(system, user):
-    layout, z = system.read_people(user[None])
-    image = system.smoothed(z)
+    layout, z = system.reader.read_people(user[None])
+    image = system.reader.smoothed(z)
     assert z.shape[1] <= 128
     assert layout.visible[0].sum() >= 12
     assert 0.05 < (layout.segmentation > 0).mean() < 0.4
@@ -50,56 +54,68 @@ def test_the_forward_procedure_reads_a_person(system, user):
 
 def test_a_batch_is_read_as_its_frames_one_by_one(system, user):
     mirrored = user[:, ::-1]
-    both, z = system.read_people(np.stack([user, mirrored]))
-    alone, own = system.read_people(mirrored[None])
+    both, z = system.reader.read_people(np.stack([user, mirrored]))
+    alone, own = system.reader.read_people(mirrored[None])
     np.testing.assert_allclose(z[1], own[0], atol=1e-3)
     assert (both.segmentation[1] == alone.segmentation[0]).mean() > 0.999
 
 
 def test_another_parser_changes_the_labels_alone(system, user):
-    other = try_on.TryOn("none", parser="photo")
-    (sharp, z), (plain, own) = other.read_layouts(user[None]), system.read_layouts(user[None])
+    other = Reader("photo")
+    (sharp, z), (plain, own) = other.read_layouts(user[None]), system.reader.read_layouts(user[None])
     np.testing.assert_array_equal(sharp.keypoints, plain.keypoints)
     np.testing.assert_array_equal(z, own)
     labels = PhotoParser().parse(user[None])[0]
     np.testing.assert_array_equal(sharp.segmentation, labels)
     assert (labels != plain.segmentation).any()
-    with pytest.raises(UserError, match="--parser=best is none of multi_path, photo"):
-        try_on.TryOn(parser="best")
+    with pytest.raises(UserError, match="parser best is none of multi_path, photo"):
+        Reader("best")
+    with pytest.raises(UserError, match="arm best is none of none, post, pre, joint"):
+        Painter("best", (256, 192))
 
 
 def test_flat_and_worn_garments_are_told_apart(system, user, garment):
-    assert system.looks_flat(garment)
-    assert not system.looks_flat(user)
-    donor = system.read_donor(garment)
+    assert system.reader.looks_flat(garment)
+    assert not system.reader.looks_flat(user)
+    donor = system.read_garment(garment)
     assert segmentation.GARMENT_TYPES[int(donor.garment_type)] == "upper"
-    worn = system.read_donor(user)
-    assert segmentation.GARMENT_TYPES[int(worn.garment_type)] == "dress"
+    worn = system.read_garment(user)
+    assert segmentation.GARMENT_TYPES[int(worn.garment_type)] == "outfit"
     background = ~segmentation.region(np.asarray(worn.layout.segmentation), segmentation.GARMENTS)
     assert (worn.image[background] == 1).all()
 
 
+def test_it_keeps_the_contracts(system):
+    assert isinstance(system, TryOnSystem) and isinstance(system.reader, PeopleReader)
+
+
 def test_a_picture_without_a_garment_or_person_is_refused(system):
     blank = np.full((*system.size, 3), 255, np.uint8)
-    with pytest.raises(UserError, match="nothing in the garment picture"):
-        system.read_donor(blank)
-    with pytest.raises(UserError, match="nothing in the photo"):
-        next(system.clip(blank, None, blank[None]))
+    with pytest.raises(EmptyPicture, match="nothing in the garment picture"):
+        system.read_garment(blank)
+    with pytest.raises(EmptyPicture, match="nothing in the photo"):
+        system.read_user(blank)
+    with pytest.raises(EmptyPicture, match="nothing in frame 0 of the pose clip"):
+        system.read_poses(blank[None])
     noise = np.random.default_rng(0).integers(0, 255, blank.shape).astype(np.uint8)
-    with pytest.raises(UserError, match="No garment"):
-        system.read_donor(noise, flat=True)
+    with pytest.raises(NoGarmentFound, match="No garment") as found:
+        system.read_garment(noise, flat=True)
+    assert found.value.flat and "--" not in str(found.value)  # flags are the command line's
 
 
 def test_no_person_is_refused():
     empty = Layout(np.zeros((256, 192), np.uint8), np.zeros((18, 2)), np.zeros(18, bool))
-    with pytest.raises(UserError, match="No person was found in the photo"):
-        try_on.require_person(empty, "the photo")
+    with pytest.raises(NoPersonFound, match="No person was found in the photo"):
+        reader_lib.require_person(empty, "the photo")
 
 
 def test_the_clip_dresses_the_user(system, user, garment):
     frames, _ = video_files.read_frames(SAMPLES / "pose.mp4", 2)
-    donor = system.read_donor(garment)
-    results = list(system.clip(user, donor, np.stack(frames)))
+    worn, donor, poses = system.read_user(user), system.read_garment(garment), system.read_poses(np.stack(frames))
+    worn = worn.replace(backdrop=kept_parts.backdrop(worn.image, worn.layout.segmentation))
+    results = list(system.dress(worn, [donor], poses))
+    with pytest.raises(SeveralGarments):
+        next(system.dress(worn, [donor, donor], poses))
     assert len(results) == 2
     for result in results:
         assert result.image.shape == (*system.size, 3)
@@ -119,16 +135,15 @@ def test_the_clip_dresses_the_user(system, user, garment):
 @pytest.mark.parametrize("arm", ["none", "post", "pre"])
 def test_every_arm_paints(arm, system, user, garment):
     """Each arm has its own weights or way; where the garment is, `post` and `none` differ, elsewhere they agree."""
-    poses, _ = system.read_people(user[None])
-    user_layout = jax.tree.map(lambda a: a[0], poses)
-    donor, image = system.read_donor(garment), user.astype(np.float32) / 255
-    dressed = try_on.TryOn(arm).dress(image, user_layout, donor, poses.segmentation, poses)
+    poses = system.read_poses(user[None]).layout
+    worn, donor = system.read_user(user), system.read_garment(garment)
+    dressed = Painter(arm, system.size).dress(worn, donor, poses)
     painted = dressed.image
     assert painted.shape == (1, *system.size, 3) and np.isfinite(painted).all()
     assert (np.abs(dressed.flow).max() > 1) == (arm != "none")
     assert (dressed.photo_share + dressed.dress_share <= 1 + 1e-5).all() and dressed.photo_share.min() >= 0
     if arm == "post":
-        before = try_on.TryOn("none").dress(image, user_layout, donor, poses.segmentation, poses).image
+        before = Painter("none", system.size).dress(worn, donor, poses).image
         types = segmentation.GARMENT_TYPES[int(donor.garment_type)]
         inside = segmentation.region(poses.segmentation[0], segmentation.GARMENT_LABELS[types])
         np.testing.assert_allclose(painted[0][~inside], before[0][~inside], atol=1e-5)
