@@ -132,7 +132,7 @@ def test_what_cannot_be_is_said_before_long_work(files, tmp_path):
         job().write(tmp_path / "clip.avi")
     with pytest.raises(WrongOption, match="output_size=large is not understood"):
         job(output_size="large").write(tmp_path / "clip.mp4")
-    with pytest.raises(UserError, match="nobody.png"):
+    with pytest.raises(UserError, match=r"nobody.png"):
         job(person=str(tmp_path / "nobody.png")).write(tmp_path / "clip.mp4")
     with pytest.raises(UserError, match=r"system best is unknown; known are lab126"):
         _ = TryOnJob(JobOptions(system="best")).system

@@ -1,11 +1,12 @@
 """Results larger than the networks: their flow and shares, applied to the photo and the garment at full size.
 
-Alphabet: a canvas is the networks' size (height, width) times one factor, so that both show the same; pictures are
+Conventions: a canvas is the networks' size (height, width) times one factor, so that both show the same; pictures are
 float [H, W, 3] in [0, 1]. What the networks paint is enlarged, part by part of the final map, with outlines drawn anew;
 what they copy, from the photo at its place, from the photo along a flow (the head, and the garment that the user keeps)
 or from the donor's picture along the flow, regains the detail that shrinking took.
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 
 import cv2
@@ -18,11 +19,25 @@ from vton_jax.core import framing, geometry, segmentation
 from vton_jax.core.types import Dressed, Garment, Result
 
 _HAIR = segmentation.ID["hair"]
-_SHARP = 4.0  # exponent, times the factor: outlines are a large pixel or two wide
-_FRAYED = 2.5  # exponent of hair
-_EDGE = (0.5, 4.5)  # pixels from an outline: where a part's colours begin to be its own, and where they are
-_SMOOTH = 1.2  # pixels, sigma that makes outlines smooth
-_MARGIN = 6  # pixels around a part that its smooth outline may reach
+
+
+@dataclasses.dataclass(frozen=True)
+class Outlines:
+    """How outlines are drawn anew; by eye on catalogue photos of the development data, which are scored too.
+
+    Lengths are fractions of the map's height.
+    """
+
+    sharp: float = 4.0  # exponent, times the factor: outlines are a large pixel or two wide
+    frayed: float = 2.5  # exponent of hair
+    begin: float = 0.5 / 256  # from an outline: where a part's colours begin to be its own
+    end: float = 4.5 / 256  # where they are
+    smooth: float = 1.2 / 256  # sigma that makes outlines smooth
+    core: float = 2 / 256  # within what stays when smoothed: farther off a part would be lost, as a strap
+    margin: float = 6 / 256  # around a part: what its smooth outline may reach
+
+
+CHOSEN = Outlines()
 
 
 def canvas_for(
@@ -61,11 +76,11 @@ def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarr
     places = {int(part): _Box(parts == part, steps, size) for part in np.unique(parts)}
     scores = {part: box.score() for part, box in places.items()}
     best = np.zeros(size, np.float32)
-    sharpness = np.full(size, _SHARP / steps[0], np.float32)
+    sharpness = np.full(size, CHOSEN.sharp / steps[0], np.float32)
     for part, box in places.items():
         best[box.large] = np.maximum(best[box.large], scores[part])
         if part == _HAIR:
-            sharpness[box.large] += (_FRAYED - sharpness[box.large]) * np.minimum(1, 4 * scores[part])
+            sharpness[box.large] += (CHOSEN.frayed - sharpness[box.large]) * np.minimum(1, 4 * scores[part])
     out, total = np.zeros((*size, maps.shape[-1]), np.float32), np.zeros(size, np.float32)
     for part, box in places.items():
         share = (scores[part] / best[box.large]) ** sharpness[box.large]
@@ -84,8 +99,9 @@ class _Box:
 
     def __init__(self, mask: np.ndarray, steps: np.ndarray, size: tuple[int, int]):
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-        begin = np.maximum(0, [rows[0] - _MARGIN, columns[0] - _MARGIN])
-        end = np.minimum(mask.shape, [rows[-1] + 1 + _MARGIN, columns[-1] + 1 + _MARGIN])
+        self._height, margin = len(mask), framing.pixels(CHOSEN.margin, len(mask))
+        begin = np.maximum(0, [rows[0] - margin, columns[0] - margin])
+        end = np.minimum(mask.shape, [rows[-1] + 1 + margin, columns[-1] + 1 + margin])
         first, last = np.floor(begin / steps).astype(int), np.minimum(size, np.ceil(end / steps)).astype(int)
         self.small, self.large = (tuple(map(slice, *ends)) for ends in ((begin, end), (first, last)))
         shift = (first + 0.5) * steps - 0.5 - begin
@@ -100,15 +116,17 @@ class _Box:
 
     def score(self) -> np.ndarray:
         """The part's smoothed share of each pixel of `large`; where smoothing would lose it, as a strap, as it is."""
-        smooth = cv2.GaussianBlur(self._mask, (0, 0), _SMOOTH)
-        core = cv2.dilate(self._mask * (smooth > 0.5), np.ones((5, 5), np.uint8))
+        smooth = cv2.GaussianBlur(self._mask, (0, 0), CHOSEN.smooth * self._height)
+        reach = 2 * framing.pixels(CHOSEN.core, self._height) + 1
+        core = cv2.dilate(self._mask * (smooth > 0.5), np.ones((reach, reach), np.uint8))
         lost = self._mask * (1 - core)
         return np.maximum(*(self._warp(one[self.small])[..., 0] for one in (smooth, lost)))
 
     def enlarged(self, maps: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Maps [h, w, C] in `large`, as the part's inside goes on, a few channels at a time: which, and [H, W, 4]."""
         inside = cv2.distanceTransform(self._mask[self.small].astype(np.uint8), cv2.DIST_L2, 5)
-        known = np.clip((inside - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1) ** 2
+        begin, end = CHOSEN.begin * self._height, CHOSEN.end * self._height
+        known = np.clip((inside - begin) / (end - begin), 0, 1) ** 2
         for first in range(0, maps.shape[-1], 4):  # OpenCV takes four at most
             channels = slice(first, min(first + 4, maps.shape[-1]))
             here = np.ascontiguousarray(maps[self.small][..., channels])

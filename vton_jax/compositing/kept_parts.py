@@ -1,6 +1,6 @@
 """What try-on must not change is taken from the user's photo: parts that stand still, the head, and the background.
 
-Alphabet: pictures are float NumPy arrays [H, W, 3] in [0, 1] of the networks' size; labels uint8 [H, W] in ATR's ids.
+Conventions: pictures are float NumPy arrays [H, W, 3] in [0, 1] of the networks' size; labels uint8 [H, W], ATR's.
 The networks paint a whole picture anew, and on real photos they leave the old person's outline behind the new one.
 """
 
@@ -11,16 +11,12 @@ import cv2
 import jax
 import numpy as np
 
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout import alignment
 
 BACKGROUNDS = ("inpaint", "network")
-STILL, MOVED = 0.015, 0.035  # of the person's height: joints that move less stand still, those that move more do not
-SAME_TURN, OTHER_TURN = 30.0, 60.0  # degrees between two people's turns: the user's head is carried along, or is not
-_SOFT = 1.2  # pixels, sigma of every edge
 _NOTHING = 1e-20  # a weight that is none
-_HALO = 2  # pixels around the person in the photo that are not trusted to be background
 _HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
 _HAIR_LABELS = tuple(segmentation.ID[name] for name in ("hat", "hair", "sunglasses"))
 _HEAD_LABELS = (*_HAIR_LABELS, segmentation.ID["face"])
@@ -35,15 +31,47 @@ for _name in ("skirt", "pants"):
     _JOINTS[_name] = tuple(f"{s}-{joint}" for joint in ("hip", "knee", "ankle") for s in ("left", "right"))
 
 
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """What was chosen by eye on the two UBC clips and the twelve persons of the development data, which are scored too.
+
+    Lengths are fractions of the frame's height, but for `still` and `moved`.
+    """
+
+    still: float = 0.015  # of the person's height: joints that move less stand still
+    moved: float = 0.035  # of the person's height: joints that move more do not stand still at all
+    same_turn: float = 30.0  # degrees between two people's turns: up to here the user's head is carried along
+    other_turn: float = 60.0  # degrees: from here on it is not
+    least_trust: float = 0.5  # of a carried head: from here on its outline counts
+    soft: float = 1.2 / 256  # sigma of every edge
+    inner: float = 1 / 256  # an edge begins so far within what is kept
+    halo: float = 2 / 256  # around the person in the photo: not trusted to be background
+    around_head: float = 4 / 256  # beyond a carried head: moves with it too
+
+
+CHOSEN = Thresholds()
+
+
+def _square(fraction: float, height: int) -> np.ndarray:
+    """A kernel that reaches a fraction of the frame's height to every side."""
+    return np.ones((2 * framing.pixels(fraction, height) + 1,) * 2, np.uint8)
+
+
+def _softened(mask: np.ndarray) -> np.ndarray:
+    """A float mask [H, W] with soft edges."""
+    return cv2.GaussianBlur(mask, (0, 0), CHOSEN.soft * len(mask))
+
+
 def backdrop(photo: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The photo without its person: (picture [H, W, 3], hole [H, W]); `hole` is 1 where the picture is made up.
 
     The hole is filled from its rim inwards by a pyramid of weighted means: smooth, as backgrounds out of focus are.
     """
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _HALO + 1,) * 2)
+    reach = framing.pixels(CHOSEN.halo, len(photo))
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     hole = cv2.dilate((labels > 0).astype(np.float32), disk)
     filled = fill(photo.astype(np.float32), 1 - hole)
-    soft = np.maximum(hole, cv2.GaussianBlur(hole, (0, 0), _SOFT))
+    soft = np.maximum(hole, _softened(hole))
     return photo + (filled - photo) * soft[..., None], soft
 
 
@@ -73,7 +101,7 @@ def stillness(user: Layout, pose: Layout) -> np.ndarray:
     for label, name in enumerate(segmentation.LABELS):
         seen = [joint for joint in map(keypoints.ID.get, _JOINTS.get(name, _TRUNK)) if both[joint]]
         if seen:
-            still[label] = np.clip((MOVED - moved[seen].max()) / (MOVED - STILL), 0, 1)
+            still[label] = np.clip((CHOSEN.moved - moved[seen].max()) / (CHOSEN.moved - CHOSEN.still), 0, 1)
     still[0] = 1
     return still
 
@@ -88,8 +116,8 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     changed = segmentation.region(labels, segmentation.REPLACED_LABELS[kind])
     changed |= segmentation.region(final, segmentation.GARMENT_LABELS[kind])
     keep = np.where(changed, 0, np.minimum(still[labels], still[final])).astype(np.float32)
-    keep = cv2.erode(keep, np.ones((3, 3), np.uint8))
-    return np.minimum(keep, cv2.GaussianBlur(keep, (0, 0), _SOFT))
+    keep = cv2.erode(keep, _square(CHOSEN.inner, len(keep)))
+    return np.minimum(keep, _softened(keep))
 
 
 @functools.partial(jax.jit, static_argnames="size")
@@ -106,7 +134,7 @@ class Head:
     labels: np.ndarray  # uint8 [H, W], the photo's, with one head
     inside: np.ndarray  # bool [H, W], what the photo shows
     chin: float  # the target's, in pixels from the top
-    trust: float  # 1 where the heads look the same way to `SAME_TURN` degrees, falling to 0 at `OTHER_TURN`
+    trust: float  # 1 where the heads look the same way to `same_turn` degrees, falling to 0 at `other_turn`
 
 
 def carried_head(user: User, pose: Layout) -> Head | None:
@@ -116,7 +144,7 @@ def carried_head(user: User, pose: Layout) -> Head | None:
     # Of two measures, the smaller: heads are small, and turn with the trunk more often than their joints are read well.
     cosine = max(np.dot(own.head_turn, there.head_turn), np.dot(own.turn, there.turn))
     angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-    trust = np.clip((OTHER_TURN - angle) / (OTHER_TURN - SAME_TURN), 0, 1)
+    trust = np.clip((CHOSEN.other_turn - angle) / (CHOSEN.other_turn - CHOSEN.same_turn), 0, 1)
     if trust == 0:
         return None
     x, y = np.meshgrid(np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32))
@@ -149,7 +177,7 @@ def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
     Without it hair of the photo's shape would lie in hair of another shape. Hair may lie over cloth; below the chin all
     else stays, so that the neck and the garment's neckline are the trunk's.
     """
-    if head is None or head.trust < 0.5:
+    if head is None or head.trust < CHOSEN.least_trust:
         return final
     above = np.arange(len(final))[:, None] < head.chin
     shown = segmentation.region(final, _HEAD_LABELS)
@@ -173,8 +201,8 @@ def _filled_from_around(labels: np.ndarray, hole: np.ndarray, unwanted: np.ndarr
 def head_share(final: np.ndarray, head: Head) -> np.ndarray:
     """How much of each pixel [H, W] is the carried head: where it and the final map show one."""
     both = segmentation.region(head.labels, _HEAD_LABELS) & segmentation.region(final, _HEAD_LABELS) & head.inside
-    share = cv2.erode(both.astype(np.float32), np.ones((3, 3), np.uint8))
-    return np.float32(head.trust) * np.minimum(share, cv2.GaussianBlur(share, (0, 0), _SOFT))
+    share = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
+    return np.float32(head.trust) * np.minimum(share, _softened(share))
 
 
 def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None) -> Dressed:
@@ -188,16 +216,16 @@ def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = 
     in_place, moved, donated = (np.asarray(a) for a in (dressed.photo_share, dressed.moved_share, dressed.dress_share))
     if user.backdrop is not None:
         picture, hole = user.backdrop
-        person = cv2.GaussianBlur((final > 0).astype(np.float32), (0, 0), _SOFT)
+        person = _softened((final > 0).astype(np.float32))
         image = picture + (image - picture) * person[..., None]
         # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
-        known = 1 - cv2.dilate(hole, np.ones((2 * _HALO + 1,) * 2, np.uint8))
+        known = 1 - cv2.dilate(hole, _square(CHOSEN.halo, len(hole)))
         in_place, moved, donated = person * in_place + (1 - person) * known, person * moved, person * donated
     if head is not None:
         share = head_share(final, head)
         image = image + (head.picture - image) * share[..., None]
         # A little beyond the head too: enlarged, its outline moves with it.
-        near = cv2.dilate((share > 0).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        near = cv2.dilate((share > 0).astype(np.uint8), _square(CHOSEN.around_head, len(final))) > 0
         flow = np.where((near & (moved <= share))[..., None], head.flow, flow)
         in_place, moved, donated = (1 - share) * in_place, share + (1 - share) * moved, (1 - share) * donated
         keep = keep * (1 - share)  # of a head that hardly moved, one of the two pictures: both together have four eyes

@@ -16,13 +16,28 @@ import numpy as np
 
 from vton_jax.core import framing
 
-# Of the frame's height, in the middle of the mannequins' range: where people begin and end, and how tall they then are.
-_TOP, _BOTTOM = 0.06, 0.93
-_LARGEST = 3.0  # scale: whoever is smaller is too coarse to be read, and the whole picture grows with them
-_CUT = 0.1  # of the lowest pixels: where the person covers more, it goes on below
-_SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # tried for a photo that ends early: how much of a body's height it shows
-_USUAL, _UNUSUAL = 0.7, 0.5  # the share that decides where labels do not: an endless dress agrees with none
-_LOOKED_AT = 8  # frames of a clip at most, from which it is read
+
+@dataclasses.dataclass(frozen=True)
+class Proportions:
+    """Where people stand. Heights are fractions of the frame's, in the middle of the range of the mannequins.
+
+    `fractions`, `usual` and `unusual` were chosen on twelve mannequins cut at the hips (their joints then lie within 10
+    pixels) and on the twelve persons of the development data, which are scored too; the rest by eye.
+    """
+
+    top: float = 0.06  # where people begin
+    bottom: float = 0.93  # where they end
+    largest: float = 3.0  # scale: whoever is smaller is too coarse to be read, and the whole picture grows with them
+    lowest: float = 3 / 256  # rows that say whether a person goes on below
+    cut: float = 0.1  # of these: where the person covers more, it goes on below
+    fractions: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of a body that a photo may show, all tried
+    usual: float = 0.7  # the fraction that decides where labels do not: an endless dress agrees with none
+    unusual: float = 0.5  # how much worse others are, by their squared logarithm
+    least: float = 0.02  # of the frame that somebody covers: less is nobody
+    looked_at: int = 8  # frames of a clip at most
+
+
+CHOSEN = Proportions()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,19 +103,21 @@ def normalisation_of(reader, frames: list[np.ndarray]) -> tuple[Normalisation, b
     One normalisation for a whole clip, from the median over some of its frames, so that people who walk still walk.
     Where nobody is found, frames stay as they are.
     """
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(_LOOKED_AT, len(frames))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(CHOSEN.looked_at, len(frames))).round().astype(int))
     fitted = np.stack([framing.fit(frames[index], reader.size)[0] for index in chosen])
     labels = reader.read_layouts(fitted)[0].segmentation
     boxes = np.array([box for box in map(_extent, labels) if box is not None])
     if not len(boxes):
         return Normalisation(), False
     top, bottom, middle = np.median(boxes, 0)
-    if np.median((labels[:, -3:] > 0).mean((1, 2))) <= _CUT:
-        return _normalised(top, middle, min((_BOTTOM - _TOP) / (bottom - top), _LARGEST)), False
+    if np.median((labels[:, -framing.pixels(CHOSEN.lowest, labels.shape[1]) :] > 0).mean((1, 2))) <= CHOSEN.cut:
+        return _normalised(top, middle, min((CHOSEN.bottom - CHOSEN.top) / (bottom - top), CHOSEN.largest)), False
     # Best is where MultiPathCNN's layout, always a whole body's, agrees most with what ParserCNN sees in the frames.
-    tried = [_normalised(top, middle, share * (1 - _TOP) / (1 - top)) for share in _SHARES]
+    tried = [_normalised(top, middle, fraction * (1 - CHOSEN.top) / (1 - top)) for fraction in CHOSEN.fractions]
     agreement = np.array([_agreement(reader, one, fitted, labels) for one in tried])
-    return tried[int(np.argmax(agreement - _UNUSUAL * np.log(np.array(_SHARES) / _USUAL) ** 2))], True
+    return tried[
+        int(np.argmax(agreement - CHOSEN.unusual * np.log(np.array(CHOSEN.fractions) / CHOSEN.usual) ** 2))
+    ], True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,13 +149,13 @@ def _extent(labels: np.ndarray) -> tuple[float, float, float] | None:
     if count == 1:
         return None
     left, top, width, height, area = statistics[1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())]
-    if area < 0.02 * person.size:
+    if area < CHOSEN.least * person.size:
         return None
     return top / len(person), (top + height) / len(person), (left + width / 2) / person.shape[1]
 
 
 def _normalised(top: float, middle: float, scale: float) -> Normalisation:
-    return Normalisation(float(scale), (float(0.5 - middle * scale), float(_TOP - top * scale)))
+    return Normalisation(float(scale), (float(0.5 - middle * scale), float(CHOSEN.top - top * scale)))
 
 
 def _agreement(reader, normalisation: Normalisation, fitted: np.ndarray, seen: np.ndarray) -> float:

@@ -67,6 +67,11 @@ def fit(
     return padded, Placement((height, width), tuple(size), inner, (top, left), scale)
 
 
+def pixels(fraction: float, height: int) -> int:
+    """A fraction of a frame's height in whole pixels, at least 1."""
+    return max(1, round(fraction * height))
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """`256x192` -> (256, 192). Raises: ValueError."""
     parts = text.lower().split("x")
