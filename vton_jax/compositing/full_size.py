@@ -25,16 +25,16 @@ _HAIR = segmentation.ID["hair"]
 class Outlines:
     """How outlines are drawn anew; by eye on catalogue photos of the development data, which are scored too.
 
-    Lengths are fractions of the map's height.
+    Lengths are pixels of the map: what networks paint is soft over a pixel or two at any size.
     """
 
     sharp: float = 4.0  # exponent, times the factor: outlines are a large pixel or two wide
     frayed: float = 2.5  # exponent of hair
-    begin: float = 0.5 / 256  # from an outline: where a part's colours begin to be its own
-    end: float = 4.5 / 256  # where they are
-    smooth: float = 1.2 / 256  # sigma that makes outlines smooth
-    core: float = 2 / 256  # within what stays when smoothed: farther off a part would be lost, as a strap
-    margin: float = 6 / 256  # around a part: what its smooth outline may reach
+    begin: float = 0.5  # from an outline: where a part's colours begin to be its own
+    end: float = 4.5  # where they are
+    smooth: float = 1.2  # sigma that makes outlines smooth
+    core: int = 2  # within what stays when smoothed: farther off a part would be lost, as a strap
+    margin: int = 6  # around a part: what its smooth outline may reach
 
 
 CHOSEN = Outlines()
@@ -99,9 +99,8 @@ class _Box:
 
     def __init__(self, mask: np.ndarray, steps: np.ndarray, size: tuple[int, int]):
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-        self._height, margin = len(mask), framing.pixels(CHOSEN.margin, len(mask))
-        begin = np.maximum(0, [rows[0] - margin, columns[0] - margin])
-        end = np.minimum(mask.shape, [rows[-1] + 1 + margin, columns[-1] + 1 + margin])
+        begin = np.maximum(0, np.array([rows[0], columns[0]]) - CHOSEN.margin)
+        end = np.minimum(mask.shape, np.array([rows[-1], columns[-1]]) + 1 + CHOSEN.margin)
         first, last = np.floor(begin / steps).astype(int), np.minimum(size, np.ceil(end / steps)).astype(int)
         self.small, self.large = (tuple(map(slice, *ends)) for ends in ((begin, end), (first, last)))
         shift = (first + 0.5) * steps - 0.5 - begin
@@ -116,17 +115,15 @@ class _Box:
 
     def score(self) -> np.ndarray:
         """The part's smoothed share of each pixel of `large`; where smoothing would lose it, as a strap, as it is."""
-        smooth = cv2.GaussianBlur(self._mask, (0, 0), CHOSEN.smooth * self._height)
-        reach = 2 * framing.pixels(CHOSEN.core, self._height) + 1
-        core = cv2.dilate(self._mask * (smooth > 0.5), np.ones((reach, reach), np.uint8))
+        smooth = cv2.GaussianBlur(self._mask, (0, 0), CHOSEN.smooth)
+        core = cv2.dilate(self._mask * (smooth > 0.5), np.ones((2 * CHOSEN.core + 1,) * 2, np.uint8))
         lost = self._mask * (1 - core)
         return np.maximum(*(self._warp(one[self.small])[..., 0] for one in (smooth, lost)))
 
     def enlarged(self, maps: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Maps [h, w, C] in `large`, as the part's inside goes on, a few channels at a time: which, and [H, W, 4]."""
         inside = cv2.distanceTransform(self._mask[self.small].astype(np.uint8), cv2.DIST_L2, 5)
-        begin, end = CHOSEN.begin * self._height, CHOSEN.end * self._height
-        known = np.clip((inside - begin) / (end - begin), 0, 1) ** 2
+        known = np.clip((inside - CHOSEN.begin) / (CHOSEN.end - CHOSEN.begin), 0, 1) ** 2
         for first in range(0, maps.shape[-1], 4):  # OpenCV takes four at most
             channels = slice(first, min(first + 4, maps.shape[-1]))
             here = np.ascontiguousarray(maps[self.small][..., channels])
