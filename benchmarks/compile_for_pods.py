@@ -22,10 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
-from vton_jax.vton_jax import tasks
 
-import train
 from benchmarks import program_costs
+from vton_jax import tasks, train
 from vton_jax.command_line import flag_utils
 from vton_jax.core import keypoints, segmentation
 from vton_jax.inputs import input_pipeline
@@ -89,8 +88,7 @@ def batch_shapes(task, batch_size: int) -> dict:
         return prepared_guides(batch_size, FLAGS.size)
     if FLAGS.dataset != "mannequin" and FLAGS.model == "latent_prior_cnn":
         return prepared_latents(batch_size, FLAGS.size, task.latent_prior_cnn.latent_size)
-    draw = getattr(task, "live_batch", "training_batch")
-    return input_pipeline.mannequin_batches(0, batch_size, FLAGS.size, draw=draw).shapes()
+    return input_pipeline.mannequin_batches(0, batch_size, FLAGS.size, draw=task.live_batch).shapes()
 
 
 def megabytes(tree) -> float:
@@ -136,10 +134,11 @@ def main() -> None:
         shapes_of(frozen, copied),
         shapes_of(batch, sharding.batch_sharding(mesh)),
         shapes_of(key, copied),
-        *(jax.ShapeDtypeStruct((), jnp.float32, sharding=copied) for _ in range(2)),
     )
+    scalar = jax.ShapeDtypeStruct((), jnp.float32, sharding=copied)
+    scalars = {"learning_rate_scale": scalar, "healthy": scalar}
     started = time.perf_counter()
-    lowered = jax.jit(step, donate_argnums=0, out_shardings=(shardings, copied)).lower(*arguments)
+    lowered = jax.jit(step, donate_argnums=0, out_shardings=(shardings, copied)).lower(*arguments, **scalars)
     lower_seconds = time.perf_counter() - started
     # Nothing will run: LLVM need not try hard.
     options = {} if FLAGS.topology else {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -172,4 +171,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flag_utils.run(main, train.define_model_flags)
+    flag_utils.run(main, train.define_more_flags)

@@ -376,7 +376,7 @@ class MultiPathTwin(nn.Module):
 
 
 class TripleGuidedTwin(nn.Module):
-    """`forward(batch)` is the loss of `tasks.try_on_networks.TripleGuidedTask`, arm `joint`, layouts of the truth."""
+    """`forward(batch)` is the loss of `tasks.triple_guided.TripleGuidedTask`, arm `joint`, layouts of the truth."""
 
     def __init__(self, size, device):
         super().__init__()
@@ -455,8 +455,8 @@ class Trainer:
     def __init__(self, model, params, size, device, dtype, compile_, learning_rate, ema_decay):
         self.device, self.dtype = device, dtype
         self.twin = TWINS[model](size, device).to(device, memory_format=torch.channels_last)
-        for player, tree in params.items():
-            load_flax(getattr(self.twin, player), tree["params"])
+        for name, tree in params.items():
+            load_flax(getattr(self.twin, name), tree["params"])
         self.weights = list(self.twin.parameters())
         self.average = [weight.detach().clone() for weight in self.weights]
         self.optimizer = torch.optim.Adam(self.weights, learning_rate, fused=True)

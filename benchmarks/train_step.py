@@ -35,9 +35,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import jax
 import jax.numpy as jnp
 import numpy as np
-from vton_jax.vton_jax import tasks
 
 from benchmarks import program_costs
+from vton_jax import tasks
 from vton_jax.inputs import input_pipeline
 from vton_jax.training import compiler, train_state
 
@@ -74,11 +74,12 @@ class JaxTrainer:
         options = compiler.training_options() if tuned else {}
         jitted = jax.jit(step, donate_argnums=0, compiler_options=options)
         started = time.perf_counter()
-        self.program = jitted.lower(self.state, {}, self.batch, self.seed_key, np.float32(1)).compile()
+        self.rate = {"learning_rate_scale": np.float32(1)}
+        self.program = jitted.lower(self.state, {}, self.batch, self.seed_key, **self.rate).compile()
         self.compile_seconds = time.perf_counter() - started
 
     def step(self, batch: dict) -> dict:
-        self.state, metrics = self.program(self.state, {}, batch, self.seed_key, np.float32(1))
+        self.state, metrics = self.program(self.state, {}, batch, self.seed_key, **self.rate)
         return metrics
 
     def forward_flops(self) -> int:

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import sys
-import types
 from pathlib import Path
 
 import pytest
@@ -36,20 +34,21 @@ def train(monkeypatch, tmp_path):
     from absl import flags
     from absl.testing import flagsaver
 
+    from vton_jax import train as script
     from vton_jax.command_line import flag_utils
     from vton_jax.inputs import input_pipeline
+    from vton_jax.tasks import TASKS
 
     with contextlib.suppress(ImportError):
         import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
-    monkeypatch.setitem(sys.modules, "vton_jax.tasks", types.SimpleNamespace(TASKS={"tiny": tiny_training.TinyTask}))
-    import train as script
+    monkeypatch.setitem(TASKS, "tiny", tiny_training.TinyTask)
 
     def run(*arguments, source=tiny_training.memory_source, name="run"):
         if source:  # None: as --dataset says
             monkeypatch.setattr(input_pipeline, "open_batches", lambda _, size, seed, *rest: source(size, seed))
         argv = ["train.py", "--model=tiny", *tiny_training.command(tmp_path / name, *arguments)[2:]]
         with flagsaver.flagsaver():
-            flag_utils.run(script.main, script.define_model_flags, argv)
+            flag_utils.run(script.main, script.define_more_flags, argv)
         return tmp_path / name
 
     yield run

@@ -8,7 +8,6 @@ import dataclasses
 import json
 import os
 import sys
-import types
 from pathlib import Path
 
 import flax.linen as nn
@@ -21,6 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from vton_jax.command_line import flag_utils
 from vton_jax.inputs import input_pipeline
+from vton_jax.tasks import TASKS
+from vton_jax.tasks.modules import TaskDefaults
 
 EXAMPLES = 24
 
@@ -36,11 +37,12 @@ class TinyNetwork(nn.Module):
 
 
 @dataclasses.dataclass
-class TinyTask:
+class TinyTask(TaskDefaults):
     tiny_network: TinyNetwork = dataclasses.field(default_factory=TinyNetwork)
     noise: float = 0.1
     poison_at: int = -1  # the position in the data that turns a term into NaN
-    players = ("tiny_network",)
+    size: tuple[int, int] = (8, 6)  # its pictures are of one size, whatever --size says
+    modules = ("tiny_network",)
 
     def init(self, key, batch):
         return {"tiny_network": self.tiny_network.init(key, batch["image"])["params"]}
@@ -57,7 +59,7 @@ class TinyTask:
             seen = (2.0 ** batch["index"]).sum()  # which examples: exact in float32, as long as no example is met twice
             return l2 + 0.1 * shade, {"l2": l2, "shade": shade, "seen": seen}
 
-        return {self.players: loss_fn}
+        return {self.modules: loss_fn}
 
     def pictures(self, params, frozen, batch):
         return {"tiny/input": np.asarray(batch["image"][0])}
@@ -126,21 +128,18 @@ def environment(devices: int = 1) -> dict[str, str]:
 
 @contextlib.contextmanager
 def tiny_tasks(open_batches=lambda dataset, batch_size, seed, *_: memory_source(batch_size, seed)):
-    """Lets train.py find the tiny task alone, and its data."""
-    before = sys.modules.get("vton_jax.tasks"), input_pipeline.open_batches
-    sys.modules["vton_jax.tasks"] = types.SimpleNamespace(TASKS={"tiny": TinyTask})
-    input_pipeline.open_batches = open_batches
+    """Lets train.py find the tiny task, and its data."""
+    before = input_pipeline.open_batches
+    TASKS["tiny"], input_pipeline.open_batches = TinyTask, open_batches
     try:
         yield
     finally:
-        input_pipeline.open_batches = before[1]
-        del sys.modules["vton_jax.tasks"]
-        if before[0]:
-            sys.modules["vton_jax.tasks"] = before[0]
+        input_pipeline.open_batches = before
+        del TASKS["tiny"]
 
 
 if __name__ == "__main__":
-    import train
+    from vton_jax import train
 
     with tiny_tasks():
-        flag_utils.run(train.main, train.define_model_flags, ["train.py", "--model=tiny", *sys.argv[1:]])
+        flag_utils.run(train.main, train.define_more_flags, ["train.py", "--model=tiny", *sys.argv[1:]])

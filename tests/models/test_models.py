@@ -311,7 +311,7 @@ class TinyPaths(nn.Module):
         return {"z": nn.Dense(4)(x.mean((1, 2))), "image": nn.Dense(3)(image), "segmentation": labels, "pose": pose}
 
 
-def test_the_adversarial_option_gives_both_players_their_gradient():
+def test_the_adversarial_option_gives_both_modules_their_gradient():
     task = MultiPathTask(TinyPaths(), SMALL, adversarial_weight=0.1)
     batch = {"garment_type": GARMENT_TYPE, "donor_flat": jnp.array([True, False])}
     for seed, person in enumerate(("input", "donor", "output")):
@@ -321,16 +321,16 @@ def test_the_adversarial_option_gives_both_players_their_gradient():
             f"{person}_keypoints": points(SMALL, 18),
             f"{person}_visible": jnp.ones((2, 18), bool),
         }
-    assert task.players == ("multi_path_cnn", "discriminator") and MultiPathTask().players == ("multi_path_cnn",)
+    assert task.modules == ("multi_path_cnn", "discriminator") and MultiPathTask().modules == ("multi_path_cnn",)
     params = task.init(jax.random.PRNGKey(0), batch)
     optimizer = optax.sgd(0.1)
     step = jax.jit(train_state.make_train_step(task, optimizer), compiler_options=QUICK)
     state, found = step(train_state.create(params, optimizer), {}, batch, jax.random.PRNGKey(1))
     assert found["finite"] == 1
-    assert {"adversarial", "judge_real", "judge_fake"} <= set(found)
-    for player in task.players:
-        assert found[f"gradient_norm/{player}"] > 0
-        moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), params[player], state.params[player])
+    assert {"adversarial", "discriminator_real", "discriminator_fake"} <= set(found)
+    for name in task.modules:
+        assert found[f"gradient_norm/{name}"] > 0
+        moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), params[name], state.params[name])
         assert max(jax.tree.leaves(moved)) > 0
     # A flat donor shows no person: its place is the output's.
     people = task._people(batch)

@@ -17,7 +17,7 @@ from tiny_training import memory_source, metrics, saved_state
 
 from vton_jax.core.errors import UserError
 from vton_jax.inputs import input_pipeline
-from vton_jax.training import checkpoints, distributed, run_guard
+from vton_jax.training import checkpoints, distributed, monitor, run_guard
 
 
 def assert_same_state(one, two):
@@ -276,9 +276,7 @@ def test_skipped_nan_changes_nothing_and_training_goes_on(train, capsys):
 
 
 def test_a_run_that_only_skips_ends(train, capsys, monkeypatch):
-    import train as script
-
-    monkeypatch.setattr(script, "SKIPPED_IN_A_ROW", 3)
+    monkeypatch.setattr(monitor, "SKIPPED_IN_A_ROW", 3)
     with pytest.raises(SystemExit):
         train("--num_steps=50", "--noise=nan", "--on_nan=skip")
     assert "Training stopped at step 3" in capsys.readouterr().err

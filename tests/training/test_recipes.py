@@ -28,9 +28,8 @@ RECIPES = sorted(path.stem for path in FOLDER.glob("*.flags") if path.stem not i
 
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    import train
+def script():
+    from vton_jax import train
 
     yield train
     flags.FLAGS.unparse_flags()
@@ -39,10 +38,10 @@ def script(monkeypatch):
 @contextlib.contextmanager
 def parsed(script, *arguments):
     """The task that train.py would build, with the flags readable inside the block."""
-    from vton_jax.vton_jax import tasks
+    from vton_jax import tasks
 
     with flagsaver.flagsaver():
-        flag_utils.parse(["train.py", *arguments], script.define_model_flags)
+        flag_utils.parse(["train.py", *arguments], script.define_more_flags)
         model = flags.FLAGS.model
         yield flag_utils.build_settings(tasks.TASKS[model], {"size": flags.FLAGS.size})
 
@@ -107,7 +106,7 @@ def test_mistakes_die_in_a_sentence(script, tmp_path, capsys, arguments, said):
     name, *rest = arguments
     with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
         argv = ["train.py", f"--flagfile={FOLDER / name}.flags", f"--workdir={tmp_path / 'run'}", *rest]
-        flag_utils.run(script.main, script.define_model_flags, argv)
+        flag_utils.run(script.main, script.define_more_flags, argv)
     message = capsys.readouterr().err
     assert stopped.value.code == 2 and said in message and len(message.strip().splitlines()) == 1
 
@@ -168,7 +167,7 @@ def test_from_a_catalogue_of_files_to_a_trained_network(tmp_path):
 
 def test_released_weights_keep_their_settings():
     """A recipe's task rebuilds the network of the released file: no default has moved since."""
-    from vton_jax.vton_jax import tasks
+    from vton_jax import tasks
 
     for path in weights.FOLDER.glob("*.safetensors"):
         _, settings, _ = weights.load(path)

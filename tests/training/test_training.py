@@ -137,9 +137,9 @@ def test_unwritable_workdir(train, capsys, tmp_path):
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_each_loss_moves_its_own_players_only():
+def test_each_loss_moves_its_own_modules_only():
     class Duel:
-        players = ("generator", "discriminator")
+        modules = ("generator", "discriminator")
 
         def losses(self):
             def first(params, frozen, batch, rng):
@@ -148,7 +148,7 @@ def test_each_loss_moves_its_own_players_only():
 
             def second(params, frozen, batch, rng):
                 value = params["generator"] * params["discriminator"] * -7.0
-                return value, {"judge": value}
+                return value, {"tell_apart": value}
 
             return {"generator": first, ("discriminator",): second}
 
@@ -157,9 +157,9 @@ def test_each_loss_moves_its_own_players_only():
     optimizer = optax.sgd(1.0)
     state = train_state.create({"generator": jnp.float32(1), "discriminator": jnp.float32(2)}, optimizer)
     step = jax.jit(train_state.make_train_step(Duel(), optimizer))
-    new, measured = step(state, {}, {}, jax.random.PRNGKey(0), 0.5)
+    new, measured = step(state, {}, {}, jax.random.PRNGKey(0), learning_rate_scale=0.5)
     assert float(new.params["generator"]) == 1 - 0.5 * 6 and float(new.params["discriminator"]) == 2 + 0.5 * 7
-    assert measured["fool"] == 6 and measured["judge"] == -14 and measured["finite"] == 1
+    assert measured["fool"] == 6 and measured["tell_apart"] == -14 and measured["finite"] == 1
     assert measured["gradient_norm/discriminator"] == 7
 
 
@@ -227,7 +227,7 @@ def test_parts_of_a_batch_draw_their_own_noise():
 
 def test_remat_keeps_only_convolutions_for_the_gradient():
     """On the real network, in shapes alone: the bytes that wait between the forward and the backward pass."""
-    from vton_jax.vton_jax import tasks
+    from vton_jax import tasks
 
     task = tasks.GarmentTask(size=(64, 64))
     batch = input_pipeline.mannequin_batches(0, 8, (64, 64), draw="garment_batch").shapes()
@@ -253,7 +253,7 @@ def test_a_step_that_is_not_finite_changes_nothing_nor_do_those_after_it():
     key = jax.random.PRNGKey(0)
     first, measured = step(start, task.frozen(), bad, key)
     assert measured["finite"] == 0
-    second, later = step(first, task.frozen(), good, key, 1.0, measured["finite"])
+    second, later = step(first, task.frozen(), good, key, healthy=measured["finite"])
     assert later["finite"] == 0 and np.isfinite(later["loss"])
     for a, b in zip(jax.tree.leaves(start), jax.tree.leaves(second), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -292,7 +292,7 @@ def test_profile_cache_and_the_overview_of_parameters(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "run" / "profile").rglob("*.xplane.pb"))
-    assert any("step" in path.name for path in (tmp_path / "cache").iterdir())
+    assert any("step" in path.name for path in (tmp_path / "cache").rglob("*"))
     table = {line.split()[0]: line.split()[1:] for line in done.stderr.splitlines() if len(line.split()) == 4}
     assert table["Conv_0"][:2] == ["2", "112"] and table["tiny_network"][:2] == ["4", "223"]
 

@@ -168,6 +168,8 @@ def define_settings(settings, prefix: str = "") -> None:
         text = about[name].get("help") or f"setting of {type(settings).__name__}"
         if isinstance(parser, flags.BooleanParser):
             flags.DEFINE_boolean(prefix + name, value, text)
+        elif isinstance(parser, flags.EnumParser):
+            flags.DEFINE_enum(prefix + name, value, parser.enum_values, text)  # whose help lists the values
         else:
             flags.DEFINE(parser, prefix + name, value, text, serializer=_Serializer())
 

@@ -1,17 +1,20 @@
-"""What is trained, and how: a task ties networks, losses and pictures together for `train.py`.
+"""What is trained, and how: a task ties networks, losses and pictures together, as `protocol.Task` says.
 
-Alphabet: `params` is {player: {'params': ...}}; batches as in `input_pipeline`; a loss is
+Alphabet: `params` is {module: {'params': ...}}; batches as in `input_pipeline`; a loss is
 `loss_fn(params, frozen, batch, rng) -> (scalar, {'name': term})`. Images enter as uint8 and become floats here. Every
-field of a task is a flag; `size` and `dtype` are those of `train.py`.
+field of a task is a flag; `size`, `dtype` and `export` are those of the training.
 """
 
+from vton_jax.tasks.flow_refinement import FlowRefinementTask
 from vton_jax.tasks.garment import GarmentTask
 from vton_jax.tasks.latent_prior import LatentPriorTask
 from vton_jax.tasks.multi_path import MultiPathTask
 from vton_jax.tasks.parser import ParserTask
-from vton_jax.tasks.try_on_networks import FlowRefinementTask, ReMapTask, TripleGuidedTask
+from vton_jax.tasks.protocol import Task
+from vton_jax.tasks.re_map import ReMapTask
+from vton_jax.tasks.triple_guided import TripleGuidedTask
 
-TASKS = {
+TASKS: dict[str, type[Task]] = {
     "multi_path_cnn": MultiPathTask,
     "garment_cnn": GarmentTask,
     "latent_prior_cnn": LatentPriorTask,

@@ -14,19 +14,18 @@ from vton_jax.core.errors import UserError
 from vton_jax.inputs import garment_batches, input_pipeline
 from vton_jax.media import visualize
 from vton_jax.models import garment_cnn as garment
-from vton_jax.models import weights
-from vton_jax.tasks.modules import check_size, load, settings_of, to_float, total
+from vton_jax.tasks.modules import TaskDefaults, check_size, load, to_float, total
 
 
 @dataclasses.dataclass
-class GarmentTask:
+class GarmentTask(TaskDefaults):
     """GarmentCNN on garments laid flat; --dataset is `mannequin`, or photos with labels to be mixed with it."""
 
     garment_cnn: garment.GarmentCNN = dataclasses.field(default_factory=garment.GarmentCNN)
     size: tuple[int, int] = (256, 192)
     init_from: str = ""
     export: str = ""
-    players = ("garment_cnn",)
+    modules = ("garment_cnn",)
     live_batch = "garment_batch"
 
     def __post_init__(self):
@@ -41,10 +40,7 @@ class GarmentTask:
         if "landmarks" not in batch:
             raise UserError("garment_cnn learns from --dataset=mannequin, or from photos with labels beside it.")
         make = jax.jit(lambda: self.garment_cnn.init(key, jnp.zeros((1, *self.size, 3))))
-        return {"garment_cnn": load(self.init_from, "garment_cnn", make) if self.init_from else make()}
-
-    def frozen(self):
-        return {}
+        return {"garment_cnn": load(self.init_from, "garment_cnn", make)}
 
     def _loss(self, params, frozen, batch, rng):
         del frozen, rng
@@ -76,9 +72,3 @@ class GarmentTask:
             rows.append([image, marked, true, visualize.colour_segmentation(labels[i])])
         titles = ["garment", "landmarks", "true labels", "labels"]
         return {"garments": visualize.contact_sheet(rows, column_titles=titles)}
-
-    def finish(self, params, frozen, batches, workdir):
-        del frozen, batches, workdir
-        if self.export:
-            settings = {"model": "garment_cnn", "size": self.size} | settings_of(self.garment_cnn, self.size)
-            weights.save(self.export, params["garment_cnn"], settings)

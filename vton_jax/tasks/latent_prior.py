@@ -17,12 +17,11 @@ from vton_jax.core.types import Layout
 from vton_jax.layout import composition, inversion
 from vton_jax.media import visualize
 from vton_jax.models import latent_prior_cnn as latent_prior
-from vton_jax.models import weights
-from vton_jax.tasks.modules import check_size, frozen_multi_path, load, settings_of, to_float
+from vton_jax.tasks.modules import TaskDefaults, check_size, frozen_multi_path, load, to_float
 
 
 @dataclasses.dataclass
-class LatentPriorTask:
+class LatentPriorTask(TaskDefaults):
     """LatentPriorCNN, with the released MultiPathCNN (`multi_path_weights` names another)."""
 
     latent_prior_cnn: latent_prior.LatentPriorCNN = dataclasses.field(default_factory=latent_prior.LatentPriorCNN)
@@ -30,7 +29,7 @@ class LatentPriorTask:
     multi_path_weights: str = ""
     init_from: str = ""
     export: str = ""
-    players = ("latent_prior_cnn",)
+    modules = ("latent_prior_cnn",)
     live_batch = "case_batch"
 
     def __post_init__(self):
@@ -46,7 +45,7 @@ class LatentPriorTask:
         maps = jnp.zeros((1, *blocks, segmentation.NUM_LABELS))
         w = jnp.zeros((1, self.latent_prior_cnn.latent_size))
         make = jax.jit(lambda: self.latent_prior_cnn.init(key, maps, w, w))
-        return {"latent_prior_cnn": load(self.init_from, "latent_prior_cnn", make) if self.init_from else make()}
+        return {"latent_prior_cnn": load(self.init_from, "latent_prior_cnn", make)}
 
     def frozen(self):
         self._reader, params, extra = frozen_multi_path(self.multi_path_weights, self.size)
@@ -111,9 +110,3 @@ class LatentPriorTask:
         rows = [[colour(np.asarray(a)) for a in row]
                 for row in zip(labels, batch["output_segmentation"], strict=True)]  # fmt: skip
         return {"latent_prior": visualize.contact_sheet(rows, column_titles=["expected", "truth"])}
-
-    def finish(self, params, frozen, batches, workdir):
-        del frozen, batches, workdir
-        if self.export:
-            settings = {"model": "latent_prior_cnn"} | settings_of(self.latent_prior_cnn, self.size)
-            weights.save(self.export, params["latent_prior_cnn"], settings)

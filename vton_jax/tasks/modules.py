@@ -1,4 +1,4 @@
-"""What the tasks share about players: their weights from files, their settings, the sizes they take."""
+"""What the tasks share: what most do alike, weights from files, settings of networks, the sizes they take."""
 
 import dataclasses
 from pathlib import Path
@@ -7,10 +7,33 @@ import jax
 import jax.numpy as jnp
 
 from vton_jax.core.errors import UserError
+from vton_jax.inputs import input_pipeline
 from vton_jax.models import weights
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 
 PEOPLE = ("input", "donor", "output")
+
+
+class TaskDefaults:
+    """What most tasks do alike: nothing frozen, batches of try-on examples, one module that `finish` exports.
+
+    `live_batch` names the function of `mannequin.sampler` that draws batches; `export` is a field of the task.
+    """
+
+    live_batch = "training_batch"
+
+    def open_batches(self, dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str):
+        return input_pipeline.open_batches(dataset, batch_size, seed, size, split, self.live_batch)
+
+    def frozen(self) -> dict:
+        return {}
+
+    def finish(self, params: dict, frozen: dict, batches, workdir) -> None:
+        del frozen, batches, workdir
+        if self.export:
+            (name,) = self.modules
+            settings = {"model": name} | settings_of(getattr(self, name), self.size)
+            weights.save(self.export, params[name], settings)
 
 
 def to_float(image: jax.Array) -> jax.Array:
@@ -44,11 +67,12 @@ def settings_of(module, size: tuple[int, int]) -> dict:
 
 
 def load(path: str | Path, model: str, make) -> dict:
-    """Reads the weights of a model, to go on from them.
+    """The weights of a model from a file, to go on from them; untrained ones, `make()`, where `path` is empty.
 
-    Args: make: () -> untrained parameters, never run, only asked for its shapes. Raises UserError where the file is
-    missing, of another model, or of a network of other widths or another size.
+    Raises UserError where the file is missing, of another model, or of a network of other widths or another size.
     """
+    if not path:
+        return make()
     params, _, _ = weights.load(path, model)
     wanted = jax.tree.map(lambda leaf: tuple(leaf.shape), jax.eval_shape(make))
     if jax.tree.map(lambda leaf: tuple(leaf.shape), params) != wanted:

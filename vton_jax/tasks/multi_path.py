@@ -14,11 +14,11 @@ from vton_jax.core.errors import UserError
 from vton_jax.media import visualize
 from vton_jax.models import losses, weights
 from vton_jax.models import multi_path_cnn as multi_path
-from vton_jax.tasks.modules import PEOPLE, check_size, load, settings_of, to_float, total
+from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, load, settings_of, to_float, total
 
 
 @dataclasses.dataclass
-class MultiPathTask:
+class MultiPathTask(TaskDefaults):
     """MultiPathCNN on every frame that shows a person; the adversarial term is off by default."""
 
     multi_path_cnn: multi_path.MultiPathCNN = dataclasses.field(default_factory=multi_path.MultiPathCNN)
@@ -26,7 +26,6 @@ class MultiPathTask:
     adversarial_weight: float = 0.0
     init_from: str = ""
     export: str = ""
-    live_batch = "training_batch"
 
     def __post_init__(self):
         check_size(self.size, 32, "MultiPathCNN")
@@ -34,20 +33,17 @@ class MultiPathTask:
             raise UserError("--multi_path_cnn.size follows --size; give --size alone.")
 
     @property
-    def players(self) -> tuple[str, ...]:
+    def modules(self) -> tuple[str, ...]:
         return ("multi_path_cnn", "discriminator") if self.adversarial_weight else ("multi_path_cnn",)
 
     def init(self, key: jax.Array, batch: dict) -> dict:
         del batch  # the size says it all
         keys, image = jax.random.split(key), jnp.zeros((1, *self.size, 3))
         make = jax.jit(lambda: self.multi_path_cnn.init(keys[0], image))
-        params = {"multi_path_cnn": load(self.init_from, "multi_path_cnn", make) if self.init_from else make()}
+        params = {"multi_path_cnn": load(self.init_from, "multi_path_cnn", make)}
         if self.adversarial_weight:
             params["discriminator"] = jax.jit(multi_path.Discriminator().init)(keys[1], image)
         return params
-
-    def frozen(self) -> dict:
-        return {}
 
     @staticmethod
     def _people(batch: dict) -> dict:
@@ -72,27 +68,27 @@ class MultiPathTask:
         terms = multi_path.loss(outputs, image, people["segmentation"], people["keypoints"], people["visible"])
         value = total(terms, multi_path.LOSS_WEIGHTS)
         if self.adversarial_weight:
-            frozen_judge = jax.lax.stop_gradient(params["discriminator"])
-            scores = multi_path.Discriminator().apply(frozen_judge, outputs["image"])
+            frozen_discriminator = jax.lax.stop_gradient(params["discriminator"])
+            scores = multi_path.Discriminator().apply(frozen_discriminator, outputs["image"])
             terms["adversarial"] = losses.least_squares_adversarial(scores, real=True)
             value = value + self.adversarial_weight * terms["adversarial"]
         return value, terms
 
-    def _judge_loss(self, params, frozen, batch, rng):
+    def _discriminator_loss(self, params, frozen, batch, rng):
         del frozen, rng
         image = to_float(self._people(batch)["image"])
         fake = jax.lax.stop_gradient(self.multi_path_cnn.apply(params["multi_path_cnn"], image)["image"])
-        judge = lambda x: multi_path.Discriminator().apply(params["discriminator"], x)  # noqa: E731
+        discriminator = lambda x: multi_path.Discriminator().apply(params["discriminator"], x)  # noqa: E731
         terms = {
-            "judge_real": losses.least_squares_adversarial(judge(image), real=True),
-            "judge_fake": losses.least_squares_adversarial(judge(fake), real=False),
+            "discriminator_real": losses.least_squares_adversarial(discriminator(image), real=True),
+            "discriminator_fake": losses.least_squares_adversarial(discriminator(fake), real=False),
         }
         return sum(terms.values()), terms
 
     def losses(self) -> dict:
         table = {("multi_path_cnn",): self._loss}
         if self.adversarial_weight:
-            table[("discriminator",)] = self._judge_loss
+            table[("discriminator",)] = self._discriminator_loss
         return table
 
     def pictures(self, params, frozen, batch) -> dict[str, np.ndarray]:

@@ -12,19 +12,18 @@ import numpy as np
 from vton_jax.inputs import input_pipeline, parsing_batches
 from vton_jax.media import visualize
 from vton_jax.models import parser_cnn as parser
-from vton_jax.models import weights
-from vton_jax.tasks.modules import check_size, load, settings_of, to_float, total
+from vton_jax.tasks.modules import TaskDefaults, check_size, load, to_float, total
 
 
 @dataclasses.dataclass
-class ParserTask:
+class ParserTask(TaskDefaults):
     """ParserCNN on photos with labels; from `--dataset=mannequin` on the users' photos alone."""
 
     parser_cnn: parser.ParserCNN = dataclasses.field(default_factory=parser.ParserCNN)
     size: tuple[int, int] = (256, 192)
     init_from: str = ""
     export: str = ""
-    players = ("parser_cnn",)
+    modules = ("parser_cnn",)
 
     def __post_init__(self):
         check_size(self.size, 32, "ParserCNN")
@@ -39,10 +38,7 @@ class ParserTask:
     def init(self, key, batch):
         del batch  # the size says it all
         make = jax.jit(lambda: self.parser_cnn.init(key, jnp.zeros((1, *self.size, 3))))
-        return {"parser_cnn": load(self.init_from, "parser_cnn", make) if self.init_from else make()}
-
-    def frozen(self):
-        return {}
+        return {"parser_cnn": load(self.init_from, "parser_cnn", make)}
 
     @staticmethod
     def _frames(batch: dict) -> tuple[jax.Array, jax.Array]:
@@ -67,9 +63,3 @@ class ParserTask:
         true = visualize.colour_segmentation(np.asarray(labels))
         rows = list(zip(np.asarray(image), true, read, strict=True))
         return {"parsing": visualize.contact_sheet(rows, column_titles=["photo", "true labels", "labels"])}
-
-    def finish(self, params, frozen, batches, workdir):
-        del frozen, batches, workdir
-        if self.export:
-            settings = {"model": "parser_cnn"} | settings_of(self.parser_cnn, self.size)
-            weights.save(self.export, params["parser_cnn"], settings)

@@ -1,9 +1,9 @@
 """The state of a training and its pure step.
 
-Alphabet: `params` is {player: tree} for the players of a task; a frozen part is no player, its parameters travel as
+Alphabet: `params` is {module: tree} for the modules of a task; a frozen part is none of them, its parameters travel as
 the argument `frozen`. `step` counts finished steps. A batch is a dict of arrays with a leading axis B, spread over the
 mesh as `sharding` says. A loss is `loss_fn(params, frozen, batch, rng) -> (scalar, {'name': term})` and its gradient
-goes to the players it is filed under, to nobody else. Metrics are float32 scalars.
+goes to the modules it is filed under, to no other. Metrics are float32 scalars.
 """
 
 import math
@@ -65,12 +65,12 @@ def count_params(tree) -> int:
 
 
 def parameter_table(params, frozen=None) -> str:
-    """Players and their modules with the number of arrays, of parameters and of megabytes, as lines of text."""
+    """Modules and their parts with the number of arrays, of parameters and of megabytes, as lines of text."""
     rows = []
-    for player, tree in params.items():
-        modules = tree.get("params", tree) if isinstance(tree, dict) else {}
-        rows.append((player, tree))
-        rows += [(f"  {name}", part) for name, part in modules.items()]
+    for module, tree in params.items():
+        parts = tree.get("params", tree) if isinstance(tree, dict) else {}
+        rows.append((module, tree))
+        rows += [(f"  {name}", part) for name, part in parts.items()]
     if frozen:
         rows.append(("frozen", frozen))
     cells = [("module", "arrays", "parameters", "MB")]
@@ -87,49 +87,28 @@ def parameter_table(params, frozen=None) -> str:
 
 def _listed_losses(task) -> list[tuple[tuple[str, ...], Callable]]:
     losses = [((who,) if isinstance(who, str) else tuple(who), loss) for who, loss in task.losses().items()]
-    named = {player for players, _ in losses for player in players}
-    if named != set(task.players):
-        raise ValueError(f"the players are {sorted(task.players)}, but the losses are filed under {sorted(named)}")
+    named = {module for modules, _ in losses for module in modules}
+    if named != set(task.modules):
+        raise ValueError(f"the modules are {sorted(task.modules)}, but the losses are filed under {sorted(named)}")
     return losses
+
+
+def _total_name(modules: tuple[str, ...], losses: list) -> str:
+    """What the total of a loss is called among the metrics."""
+    return "loss" if len(losses) == 1 else "+".join(modules) + "/loss"
 
 
 def _save_convolutions(primitive, *_, **__) -> bool:
     return primitive.name in ("conv_general_dilated", "dot_general")
 
 
-def make_train_step(
-    task,
-    optimizer: optax.GradientTransformation,
-    ema_decay: float = 0.0,
-    *,
-    accumulate: int = 1,
-    remat: bool = False,
-    skip_nan: bool = False,
-    mesh: Mesh | None = None,
-) -> Callable:
-    """Builds the pure step `(state, frozen, batch, seed_key, learning_rate_scale=1, healthy=1) -> (state, metrics)`.
-
-    All gradients are taken at the state's parameters, then applied at once. Randomness comes from
-    `fold_in(seed_key, state.step)`. `metrics` holds the total (`loss`, or `PLAYERS/loss` if there are several losses),
-    every term by its name, `gradient_norm` (before clipping; a player's own as `gradient_norm/PLAYER` if there are
-    several) and `finite`: 1.0 while all of these are finite.
-
-    A step that is not finite changes nothing: the state stays as it was before it (with `skip_nan` its number still
-    counts). Hand the last `finite` on as `healthy` and the steps after it change nothing either, so that the state
-    can be looked at although steps were already under way.
-
-    Args:
-      accumulate: the batch is worked off in so many parts, one after the other, and the gradient is their mean.
-      remat: keep only the results of convolutions and matrix products for the backward pass, compute the rest again.
-      mesh: with an axis `fsdp` above 1, parameters are gathered for the losses and gradients spread again.
-    """
-    losses = _listed_losses(task)
-    spread = mesh is not None and mesh.shape["fsdp"] > 1
+def _gradients(losses: list, remat: bool) -> Callable:
+    """Builds `(params, frozen, batch, step_key) -> (gradients, metrics)` of a batch; `remat` as in make_train_step."""
 
     def gradients_of(params, frozen, batch, step_key):
         gradients = jax.tree.map(jnp.zeros_like, params)
         metrics = {}
-        for index, (players, loss_fn) in enumerate(losses):
+        for index, (modules, loss_fn) in enumerate(losses):
             rng = jax.random.fold_in(step_key, index)
 
             def own_loss(own, loss_fn=loss_fn, rng=rng):
@@ -137,17 +116,23 @@ def make_train_step(
 
             if remat:
                 own_loss = jax.checkpoint(own_loss, policy=_save_convolutions)
-            own = {player: params[player] for player in players}
+            own = {module: params[module] for module in modules}
             (total, terms), own_gradients = jax.value_and_grad(own_loss, has_aux=True)(own)
-            for player in players:
-                gradients[player] = jax.tree.map(jnp.add, gradients[player], own_gradients[player])
-            named = {"loss" if len(losses) == 1 else "+".join(players) + "/loss": total, **terms}
+            for module in modules:
+                gradients[module] = jax.tree.map(jnp.add, gradients[module], own_gradients[module])
+            named = {_total_name(modules, losses): total, **terms}
             if clash := (named.keys() & metrics.keys()) | (terms.keys() & {"loss", "gradient_norm", "finite"}):
                 raise ValueError(f"two terms have one name: {sorted(clash)}")
             metrics.update(named)
         return gradients, {name: jnp.asarray(value, jnp.float32).mean() for name, value in metrics.items()}
 
-    def in_parts(params, frozen, batch, step_key):
+    return gradients_of
+
+
+def _in_parts(gradients_of: Callable, accumulate: int) -> Callable:
+    """`gradients_of` for a batch worked off in `accumulate` parts, one after the other: the means over them."""
+
+    def mean_of_parts(params, frozen, batch, step_key):
         # Every accumulate-th row: a part lies on the devices as the whole batch does, nothing is sent around.
         parts = jax.tree.map(lambda a: jnp.moveaxis(a.reshape(-1, accumulate, *a.shape[1:]), 1, 0), batch)
 
@@ -164,32 +149,89 @@ def make_train_step(
         sums, _ = jax.lax.scan(body, zeros, (jnp.arange(accumulate), parts), unroll=unroll)
         return jax.tree.map(lambda a: a / accumulate, sums)
 
-    def step(state: TrainState, frozen, batch, seed_key, learning_rate_scale=1.0, healthy=1.0):
-        step_key = jax.random.fold_in(seed_key, state.step)
-        params = state.params
-        if spread:
-            params = jax.lax.with_sharding_constraint(params, sharding.replicated(mesh))
-        gradients, metrics = (in_parts if accumulate > 1 else gradients_of)(params, frozen, batch, step_key)
-        if spread:
-            # In two steps: asked for parts at once, XLA splits the backward convolutions by channels and sends all
-            # activations around.
-            gradients = jax.lax.with_sharding_constraint(gradients, sharding.replicated(mesh))
-            gradients = jax.lax.with_sharding_constraint(gradients, sharding.state_shardings(gradients, mesh))
-        metrics["gradient_norm"] = optax.global_norm(gradients)
-        if len(gradients) > 1:
-            metrics.update({f"gradient_norm/{who}": optax.global_norm(tree) for who, tree in gradients.items()})
-        finite = jnp.isfinite(jnp.stack(list(metrics.values()))).all() & (healthy > 0)
-        metrics["finite"] = finite.astype(jnp.float32)
+    return mean_of_parts
 
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        updates = jax.tree.map(lambda update: update * learning_rate_scale, updates)
-        params = optax.apply_updates(state.params, updates)
-        ema_params = state.ema_params
-        if ema_params is not None:
-            # A short memory at first, so that the untrained parameters are soon forgotten.
-            decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
-            ema_params = jax.tree.map(lambda old, new: old + (1.0 - decay) * (new - old), ema_params, params)
-        new = TrainState(state.step + 1, params, opt_state, ema_params)
+
+def _spread_out(gradients_of: Callable, mesh: Mesh) -> Callable:
+    """`gradients_of` with whole parameters gathered before it, and gradients spread as the state is behind it."""
+
+    def spread(params, frozen, batch, step_key):
+        params = jax.lax.with_sharding_constraint(params, sharding.replicated(mesh))
+        gradients, metrics = gradients_of(params, frozen, batch, step_key)
+        # In two steps: asked for parts at once, XLA splits the backward convolutions by channels and sends all
+        # activations around.
+        gradients = jax.lax.with_sharding_constraint(gradients, sharding.replicated(mesh))
+        return jax.lax.with_sharding_constraint(gradients, sharding.state_shardings(gradients, mesh)), metrics
+
+    return spread
+
+
+def _with_norms(metrics: dict, gradients: dict, healthy) -> tuple[dict, jax.Array]:
+    """The metrics with the norms of the gradients, and whether all of it is finite, as it was before."""
+    metrics["gradient_norm"] = optax.global_norm(gradients)
+    if len(gradients) > 1:
+        metrics.update({f"gradient_norm/{who}": optax.global_norm(tree) for who, tree in gradients.items()})
+    finite = jnp.isfinite(jnp.stack(list(metrics.values()))).all() & (healthy > 0)
+    metrics["finite"] = finite.astype(jnp.float32)
+    return metrics, finite
+
+
+def _updated(state: TrainState, gradients, optimizer, ema_decay: float, learning_rate_scale) -> TrainState:
+    """The state after a step."""
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    updates = jax.tree.map(lambda update: update * learning_rate_scale, updates)
+    params = optax.apply_updates(state.params, updates)
+    ema_params = state.ema_params
+    if ema_params is not None:
+        # A short memory at first, so that the untrained parameters are soon forgotten.
+        decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
+        ema_params = jax.tree.map(lambda old, new: old + (1.0 - decay) * (new - old), ema_params, params)
+    return TrainState(state.step + 1, params, opt_state, ema_params)
+
+
+def make_train_step(
+    task,
+    optimizer: optax.GradientTransformation,
+    ema_decay: float = 0.0,
+    *,
+    accumulate: int = 1,
+    remat: bool = False,
+    skip_nan: bool = False,
+    mesh: Mesh | None = None,
+) -> Callable:
+    """Builds the pure step `(state, frozen, batch, seed_key, *, learning_rate_scale=1, healthy=1) -> (state, metrics)`.
+
+    All gradients are taken at the state's parameters, then applied at once. Randomness comes from
+    `fold_in(seed_key, state.step)`. `metrics` holds the total (`loss`, or `MODULES/loss` if there are several losses),
+    every term by its name, `gradient_norm` (before clipping; a module's own as `gradient_norm/MODULE` if there are
+    several) and `finite`: 1.0 while all of these are finite.
+
+    A step that is not finite changes nothing: the state stays as it was before it (with `skip_nan` its number still
+    counts). Hand the last `finite` on as `healthy` and the steps after it change nothing either, so that the state
+    can be looked at although steps were already under way.
+
+    Args:
+      task: a `Task`: its `losses` and `modules` count here.
+      optimizer: what makes updates of gradients.
+      ema_decay: of the moving average, where the state keeps one.
+      accumulate: the batch is worked off in so many parts, one after the other, and the gradient is their mean.
+      remat: keep only the results of convolutions and matrix products for the backward pass, compute the rest again.
+      skip_nan: see above.
+      mesh: with an axis `fsdp` above 1, parameters are gathered for the losses and gradients spread again.
+
+    Returns: the step, to be compiled. Raises ValueError where losses and modules do not fit.
+    """
+    gradients_of = _gradients(_listed_losses(task), remat)
+    if accumulate > 1:
+        gradients_of = _in_parts(gradients_of, accumulate)
+    if mesh is not None and mesh.shape["fsdp"] > 1:
+        gradients_of = _spread_out(gradients_of, mesh)
+
+    def step(state: TrainState, frozen, batch, seed_key, *, learning_rate_scale=1.0, healthy=1.0):
+        step_key = jax.random.fold_in(seed_key, state.step)
+        gradients, metrics = gradients_of(state.params, frozen, batch, step_key)
+        metrics, finite = _with_norms(metrics, gradients, healthy)
+        new = _updated(state, gradients, optimizer, ema_decay, learning_rate_scale)
         kept = jax.tree.map(lambda yes, no: jnp.where(finite, yes, no), new, state)
         return (kept.replace(step=new.step) if skip_nan else kept), metrics
 
@@ -202,9 +244,9 @@ def make_evaluation(task) -> Callable:
 
     def evaluate(params, frozen, batch, key):
         metrics = {}
-        for index, (players, loss_fn) in enumerate(losses):
+        for index, (modules, loss_fn) in enumerate(losses):
             total, terms = loss_fn(params, frozen, batch, jax.random.fold_in(key, index))
-            metrics |= {"loss" if len(losses) == 1 else "+".join(players) + "/loss": total, **terms}
+            metrics |= {_total_name(modules, losses): total, **terms}
         return {name: jnp.asarray(value, jnp.float32).mean() for name, value in metrics.items()}
 
     return evaluate
@@ -213,17 +255,18 @@ def make_evaluation(task) -> Callable:
 def make_live_steps(
     step: Callable, batch_at: Callable, count: int, rows: NamedSharding, skip_nan: bool = False
 ) -> Callable:
-    """`count` steps in one program: `(state, frozen, position, seed_key, scale, healthy) -> (state, metrics [count])`.
+    """`count` steps in one program: as `make_train_step`'s, but of a position in the data: metrics are [count].
 
     `batch_at(position)` draws a batch on the device, spread as `rows` says. For accelerators only: XLA's CPU
     convolutions are 7-10 times slower inside a scan.
     """
 
-    def steps(state, frozen, position, seed_key, learning_rate_scale=1.0, healthy=1.0):
+    def steps(state, frozen, position, seed_key, *, learning_rate_scale=1.0, healthy=1.0):
         def body(carry, offset):
             state, healthy = carry
             batch = jax.lax.with_sharding_constraint(batch_at(position + offset), rows)
-            state, metrics = step(state, frozen, batch, seed_key, learning_rate_scale, healthy)
+            scale = learning_rate_scale
+            state, metrics = step(state, frozen, batch, seed_key, learning_rate_scale=scale, healthy=healthy)
             return (state, healthy if skip_nan else metrics["finite"]), metrics
 
         (state, _), metrics = jax.lax.scan(body, (state, jnp.float32(healthy)), jnp.arange(count))

@@ -1,0 +1,87 @@
+"""What the tasks of the try-on picture share: layouts as the try-on path will see them.
+
+Alphabet: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], pose maps [B, H/4, W/4, 18].
+"""
+
+import jax
+import jax.numpy as jnp
+
+from vton_jax.core import geometry, segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.models import multi_path_cnn as multi_path
+from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, frozen_multi_path, to_float
+from vton_jax.warping import blending
+
+LAYOUTS = {"truth": 0.0, "mixed": 0.6, "predicted": 1.0}  # how often a layout is MultiPathCNN's and not the truth
+
+
+def read_layouts(params, network: multi_path.MultiPathCNN, image: jax.Array) -> jax.Array:
+    """MultiPathCNN's forward layouts at full size: label ids [B, H, W]."""
+    z = network.apply(params, image, method="encode")
+    logits = network.apply(params, z, ("segmentation",), method="decode")["segmentation"]
+    return geometry.resize(logits, image.shape[1:3]).argmax(-1).astype(jnp.int32)
+
+
+class Guided(TaskDefaults):
+    """What the try-on tasks share: layouts as the try-on path will see them, and ReMapCNN's inputs."""
+
+    def __post_init__(self):
+        check_size(self.size, 16, f"{type(self).__name__.removesuffix('Task')}CNN")
+        if self.layouts not in LAYOUTS:
+            raise UserError(f"--layouts is one of {', '.join(LAYOUTS)}, not '{self.layouts}'.")
+
+    def frozen(self) -> dict:
+        frozen = {}
+        if self.layouts != "truth":
+            dtype = getattr(self, self.modules[0]).dtype
+            self._reader, frozen["multi_path_cnn"], _ = frozen_multi_path(
+                self.multi_path_weights, self.size, dtype, ", or --layouts=truth"
+            )
+        return frozen
+
+    def prepare(self, frozen: dict, batch: dict, key: jax.Array) -> dict:
+        """Images as floats, layouts from the truth or from MultiPathCNN's forward procedure, pose maps with noise."""
+        images = {p: to_float(batch[f"{p}_image"]) for p in PEOPLE}
+        labels = {p: batch[f"{p}_segmentation"].astype(jnp.int32) for p in PEOPLE}
+        count = batch["garment_type"].shape[0]
+        keys = jax.random.split(key, 4)
+        truth = labels["output"]
+        flat = batch.get("donor_flat", jnp.zeros(count, bool))
+        if "multi_path_cnn" in frozen:
+            # One example's pictures side by side: a batch that is spread over devices stays where it is.
+            together = jnp.stack([images[p] for p in PEOPLE], 1)
+            read = read_layouts(frozen["multi_path_cnn"], self._reader, together.reshape(-1, *together.shape[2:]))
+            read = jax.lax.stop_gradient(read).reshape(count, len(PEOPLE), *read.shape[1:])
+            read = {p: read[:, i] for i, p in enumerate(PEOPLE)}
+            take = jax.random.bernoulli(keys[0], LAYOUTS[self.layouts], (3, count))
+            take = take & jnp.stack([jnp.ones(count, bool), ~flat, jnp.ones(count, bool)])
+            labels = {p: jnp.where(take[i][:, None, None], read[p], labels[p]) for i, p in enumerate(PEOPLE)}
+        donated = blending.garment_mask(labels["donor"], batch["garment_type"])
+        size = images["input"].shape[1:3]
+
+        def joints(name, key):
+            key_a, key_b = jax.random.split(key)
+            # As exact as the pose path reads people; the joints of a flat garment's wearer are inferred more roughly.
+            spread = jnp.where(flat & (name == "donor"), 0.02, 0.006)[:, None, None] * size[0]
+            points = batch[f"{name}_keypoints"] + spread * jax.random.normal(key_a, (count, 18, 2))
+            return points, batch[f"{name}_visible"] & jax.random.bernoulli(key_b, 0.95, (count, 18))
+
+        donor_joints, target_joints = joints("donor", keys[1]), joints("output", keys[2])
+        return {
+            "input_image": images["input"],
+            "dress_image": jnp.where(donated[..., None], images["donor"], 1.0),
+            "s_input": segmentation.one_hot(labels["input"]),
+            "s_output": segmentation.one_hot(labels["output"]),
+            "s_dress": segmentation.one_hot(jnp.where(donated, labels["donor"], 0)),
+            "flat": flat,
+            "garment_out": blending.garment_mask(labels["output"], batch["garment_type"]),
+            "dress_labels": jnp.where(donated, labels["donor"], 0),
+            "output_labels": labels["output"],
+            "donor_joints": donor_joints,
+            "target_joints": target_joints,
+            "donor_pose": blending.pose_map(*donor_joints, size),
+            "target_pose": blending.pose_map(*target_joints, size),
+            "truth": images["output"],
+            "truth_labels": truth,
+            "garment_truth": blending.garment_mask(truth, batch["garment_type"]),
+        }

@@ -1,0 +1,87 @@
+"""The task of ReMapCNN, and what the tasks behind it need of it.
+
+Alphabet: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], pose maps [B, H/4, W/4, 18].
+"""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax.core import keypoints, segmentation
+from vton_jax.media import visualize
+from vton_jax.models import re_map_cnn as re_map
+from vton_jax.models import weights
+from vton_jax.tasks.guided import Guided
+from vton_jax.tasks.modules import load, total
+
+
+def re_map_params(network: re_map.ReMapCNN, key: jax.Array, size: tuple[int, int], path: str | Path = "") -> dict:
+    """ReMapCNN's parameters from a file, or untrained where `path` is empty."""
+    height, width = size
+    image, maps = jnp.zeros((1, height, width, 3)), jnp.zeros((1, height, width, segmentation.NUM_LABELS))
+    pose = jnp.zeros((1, height // 4, width // 4, keypoints.NUM_JOINTS))
+    make = jax.jit(lambda: network.init(key, image, maps, maps, pose, pose))
+    return load(path, "re_map_cnn", make)
+
+
+def frozen_re_map(task, key: jax.Array | None = None) -> dict:
+    """The ReMapCNN that a task's `re_map_weights` name: '' the released one, 'none' an untrained one."""
+    path = "" if task.re_map_weights == "none" else task.re_map_weights or weights.released("re_map_cnn")
+    return re_map_params(task.re_map_cnn, jax.random.PRNGKey(0) if key is None else key, task.size, path)
+
+
+def re_map_outputs(network: re_map.ReMapCNN, params: dict, x: dict) -> dict:
+    """ReMapCNN's outputs for what `Guided.prepare` gives."""
+    return network.apply(params, x["dress_image"], x["s_dress"], x["s_output"], x["donor_pose"], x["target_pose"])
+
+
+def re_map_terms(out: dict, x: dict, batch: dict, flow_weight: float) -> tuple[jax.Array, dict]:
+    """ReMapCNN's loss and its terms; the true flow counts where the batch knows it."""
+    known = {n: batch[n].astype(jnp.float32) for n in ("flow", "flow_visible") if n in batch and flow_weight > 0}
+    terms = re_map.loss(out, x["truth"], x["truth_labels"], known, x["garment_truth"].astype(jnp.float32))
+    return total(terms, re_map.LOSS_WEIGHTS | {"flow": flow_weight}), terms
+
+
+@dataclasses.dataclass
+class ReMapTask(Guided):
+    """ReMapCNN alone. `flow_weight` 0 leaves the talk's loss; mannequins know the true flow, and it helps."""
+
+    re_map_cnn: re_map.ReMapCNN = dataclasses.field(default_factory=re_map.ReMapCNN)
+    size: tuple[int, int] = (256, 192)
+    layouts: str = "mixed"
+    multi_path_weights: str = ""
+    flow_weight: float = 0.05
+    init_from: str = ""
+    export: str = ""
+    modules = ("re_map_cnn",)
+
+    def init(self, key, batch):
+        del batch  # the size says it all
+        return {"re_map_cnn": re_map_params(self.re_map_cnn, key, self.size, self.init_from)}
+
+    def _loss(self, params, frozen, batch, rng):
+        x = self.prepare(frozen, batch, rng)
+        out = re_map_outputs(self.re_map_cnn, params["re_map_cnn"], x)
+        return re_map_terms(out, x, batch, self.flow_weight)
+
+    def losses(self):
+        return {"re_map_cnn": self._loss}
+
+    def pictures(self, params, frozen, batch):
+        def show(params, frozen, batch):
+            x = self.prepare(frozen, batch, jax.random.PRNGKey(0))
+            return x, re_map_outputs(self.re_map_cnn, params["re_map_cnn"], x)
+
+        x, out = jax.device_get(jax.jit(show)(params, frozen, jax.tree.map(lambda a: a[:6], batch)))
+        rows = [
+            [
+                visualize.to_uint8(x["dress_image"][i]), visualize.colour_flow(out["flow"][i]),
+                visualize.to_uint8(np.repeat(out["mask"][i], 3, -1)), visualize.to_uint8(out["warped"][i]),
+                visualize.to_uint8(x["truth"][i]),
+            ]
+            for i in range(len(out["flow"]))
+        ]  # fmt: skip
+        return {"re_map": visualize.contact_sheet(rows, column_titles=["dress", "flow", "mask", "warped", "truth"])}

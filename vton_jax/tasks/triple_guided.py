@@ -1,0 +1,180 @@
+"""The task of TripleGuidedCNN, which paints the try-on picture, in the arms of Table 1.
+
+Alphabet: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], pose maps [B, H/4, W/4, 18].
+"""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from vton_jax.core import segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.inputs import cached_examples
+from vton_jax.media import visualize
+from vton_jax.models import flow_refinement_cnn as flow_refinement
+from vton_jax.models import re_map_cnn as re_map
+from vton_jax.models import triple_guided_cnn as triple_guided
+from vton_jax.models import weights
+from vton_jax.tasks.flow_refinement import refine, refinement_params, refinement_terms
+from vton_jax.tasks.guided import Guided
+from vton_jax.tasks.modules import load, settings_of, to_float, total
+from vton_jax.tasks.re_map import frozen_re_map, re_map_outputs, re_map_terms
+from vton_jax.warping import blending
+
+ARMS = ("none", "pre", "joint")
+
+
+@dataclasses.dataclass
+class TripleGuidedTask(Guided):
+    """TripleGuidedCNN in the arms of the talk's Table 1: `none`, `pre` (ReMapCNN frozen before it) or `joint`.
+
+    The arm `post` needs no training of its own: it is `none` with ReMapCNN after it. `re_map_weights` empty takes the
+    released ReMapCNN, `none` an untrained one. `refined`: --dataset is a folder of data/guides.py, whose flows of
+    ReMapCNN are refined by FlowRefinementCNN (`flow_refinement_weights`); the arm `joint` then trains that one.
+    """
+
+    triple_guided_cnn: triple_guided.TripleGuidedCNN = dataclasses.field(default_factory=triple_guided.TripleGuidedCNN)
+    re_map_cnn: re_map.ReMapCNN = dataclasses.field(default_factory=re_map.ReMapCNN)
+    size: tuple[int, int] = (256, 192)
+    arm: str = "none"
+    layouts: str = "mixed"
+    multi_path_weights: str = ""
+    re_map_weights: str = ""
+    flow_weight: float = 0.05
+    re_map_weight: float = 0.3
+    refined: bool = False
+    flow_refinement_cnn: flow_refinement.FlowRefinementCNN = dataclasses.field(
+        default_factory=flow_refinement.FlowRefinementCNN
+    )
+    flow_refinement_weights: str = ""
+    init_from: str = ""
+    export: str = ""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.arm not in ARMS:
+            raise UserError(f"--arm is one of {', '.join(ARMS)}, not '{self.arm}'.")
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return ("triple_guided_cnn", self._flow_module) if self.arm == "joint" else ("triple_guided_cnn",)
+
+    @property
+    def _flow_module(self) -> str:
+        return "flow_refinement_cnn" if self.refined else "re_map_cnn"
+
+    def open_batches(self, dataset, batch_size, seed, size, split):
+        if not self.refined:
+            return super().open_batches(dataset, batch_size, seed, size, split)
+        return cached_examples.open_batches(dataset, batch_size, seed, size, split)
+
+    def _flow_params(self, key):
+        if not self.refined:
+            return frozen_re_map(self, key)
+        path = self.flow_refinement_weights or weights.released("flow_refinement_cnn")
+        return refinement_params(self.flow_refinement_cnn, key, self.size, path)
+
+    def init(self, key, batch):
+        del batch  # the size says it all
+        image, maps = jnp.zeros((1, *self.size, 3)), jnp.zeros((1, *self.size, segmentation.NUM_LABELS))
+        make = jax.jit(lambda: self.triple_guided_cnn.init(key, image, image, maps, maps, maps))
+        params = {"triple_guided_cnn": load(self.init_from, "triple_guided_cnn", make)}
+        if self.arm == "joint":
+            params[self._flow_module] = self._flow_params(jax.random.fold_in(key, 1))
+        return params
+
+    def frozen(self):
+        frozen = {} if self.refined else super().frozen()
+        if self.arm == "pre":
+            frozen[self._flow_module] = self._flow_params(jax.random.PRNGKey(0))
+        return frozen
+
+    def _prepared(self, batch: dict) -> dict:
+        """What `prepare` gives, from a batch of `cached_examples.open_batches`."""
+        labels = {n: batch[n].astype(jnp.int32) for n in ("guide", "dress_segmentation", "input_segmentation")}
+        return {
+            "input_image": to_float(batch["input_image"]),
+            "dress_image": to_float(batch["dress_image"]),
+            "s_input": segmentation.one_hot(labels["input_segmentation"]),
+            "s_output": segmentation.one_hot(labels["guide"]),
+            "s_dress": segmentation.one_hot(labels["dress_segmentation"]),
+            "garment_out": blending.garment_mask(labels["guide"], batch["garment_type"]),
+            "truth": to_float(batch["output_image"]),
+            "garment_truth": blending.garment_mask(
+                batch["output_segmentation"].astype(jnp.int32), batch["garment_type"]
+            ),
+        }
+
+    def _refined(self, params, batch: dict, x: dict) -> dict:
+        """ReMapCNN's outputs with the refined flow."""
+        out = refine(self.flow_refinement_cnn, params, batch)
+        mask = batch["mask"][..., None].astype(jnp.float32) / 255
+        return out | blending.follow(out["coarse_flow"], mask, x["dress_image"], x["s_dress"])
+
+    def _run(self, params, frozen, batch, rng):
+        x = self._prepared(batch) if self.refined else self.prepare(frozen, batch, rng)
+        dress, re_map = {"dress_image": x["dress_image"], "s_dress": x["s_dress"]}, None
+        if self.arm != "none":
+            flow_params = (params if self.arm == "joint" else frozen)[self._flow_module]
+            if self.refined:
+                re_map = self._refined(flow_params, batch, x)
+            else:
+                re_map = re_map_outputs(self.re_map_cnn, flow_params, x)
+            dress = blending.place_dress(re_map, x["dress_image"], x["s_dress"], x["garment_out"])
+        out = self.triple_guided_cnn.apply(
+            params["triple_guided_cnn"],
+            x["input_image"],
+            dress["dress_image"],
+            x["s_output"],
+            x["s_input"],
+            dress["s_dress"],
+        )
+        return x, out | {"given": dress["dress_image"]}, re_map
+
+    def _loss(self, params, frozen, batch, rng):
+        x, out, re_map = self._run(params, frozen, batch, rng)
+        terms = triple_guided.loss(out, x["truth"], x["garment_truth"])
+        value = total(terms, triple_guided.LOSS_WEIGHTS)
+        if self.arm == "joint":
+            if self.refined:
+                flow_value, flow_terms = refinement_terms(re_map, batch)
+                value = value + self.flow_weight * self.re_map_weight * flow_value
+            else:
+                flow_value, flow_terms = re_map_terms(re_map, x, batch, self.flow_weight)
+                value = value + self.re_map_weight * flow_value
+            terms |= {f"re_map_{name}": term for name, term in flow_terms.items()}
+        return value, terms
+
+    def losses(self):
+        return {self.modules: self._loss}
+
+    def pictures(self, params, frozen, batch):
+        def show(params, frozen, batch):
+            return self._run(params, frozen, batch, jax.random.PRNGKey(0))[:2]
+
+        x, out = jax.device_get(jax.jit(show)(params, frozen, jax.tree.map(lambda a: a[:6], batch)))
+        rows = [
+            [
+                visualize.to_uint8(x["input_image"][i]), visualize.to_uint8(x["dress_image"][i]),
+                visualize.colour_segmentation(x["s_output"][i].argmax(-1)), visualize.to_uint8(out["given"][i]),
+                visualize.to_uint8(out["shares"][i]), visualize.to_uint8(out["image"][i]),
+                visualize.to_uint8(x["truth"][i]),
+            ]
+            for i in range(len(out["image"]))
+        ]  # fmt: skip
+        titles = ["input", "dress", "S output", "dress given", "shares", "result", "truth"]
+        return {self.arm: visualize.contact_sheet(rows, column_titles=titles)}
+
+    def finish(self, params, frozen, batches, workdir):
+        del frozen, batches, workdir
+        if not self.export:
+            return
+        settings = {"model": "triple_guided_cnn", "arm": self.arm} | settings_of(self.triple_guided_cnn, self.size)
+        weights.save(self.export, params["triple_guided_cnn"], settings)
+        if self.arm == "joint":
+            path = Path(self.export)
+            name = self._flow_module
+            settings = {"model": name, "arm": "joint"} | settings_of(getattr(self, name), self.size)
+            weights.save(path.with_name(f"{name}_joint.safetensors"), params[name], settings)
