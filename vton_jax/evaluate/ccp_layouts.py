@@ -88,9 +88,10 @@ def garment_parts(labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -
 def similarities(
     points: np.ndarray, visible: np.ndarray, size: tuple[int, int], disturbance: Disturbance, seed
 ) -> np.ndarray:
-    """A random forward similarity for each of `PARTS`, [5, 2, 3]: about shoulders and hips, the trunk about its middle.
+    """Draws how parts are moved: about shoulders and hips, the trunk about its middle.
 
-    Args: seed: what `np.random.default_rng` takes.
+    Args: points [18, 2], visible [18]: the person's joints. size: of the layout. seed: what `np.random.default_rng`
+    takes. Returns: a forward similarity for each of `PARTS`, [5, 2, 3].
     """
     body, *_ = _places(points, visible, size)
     joints, generator = body.joints, np.random.default_rng(seed)

@@ -71,10 +71,10 @@ def train(
     steps: int = STEPS,
     batch: int = BATCH,
 ):
-    """A critic of one level of detail: the function pictures [N, H, W, 3] -> logits [N].
+    """Trains a critic of one level of detail. Each step draws examples and for each an arm, half of them mirrored.
 
-    Args: pictures: uint8 [N, H, W, 3] of each kind, of the same N examples: 'real', and one or more arms. Each step
-    draws examples and for each an arm, half of them mirrored; seed decides all that is drawn.
+    Args: pictures: uint8 [N, H, W, 3] of each kind, of the same N examples: 'real', and one or more arms. seed: decides
+    all that is drawn. Returns: the function pictures [N, H, W, 3] -> logits [N].
     """
     init, step, discriminate = _programs(network or critic_cnn.CriticCNN(), steps)
     arms = [kind for kind in pictures if kind != "real"]
@@ -103,7 +103,11 @@ def train(
 def logits_of(
     pictures: dict[str, np.ndarray], held_out: np.ndarray, seeds: range, steps: int = STEPS
 ) -> dict[str, np.ndarray]:
-    """The critics' logits [seeds, held out] of each kind, for pictures of one level of detail."""
+    """Trains a critic for each seed, and tries it.
+
+    Args: pictures: of one level of detail, as in `train`. held_out: bool [N], on which examples the critics are tried;
+    from the others they learn. Returns: logits [seeds, held out] of each kind.
+    """
     learnt = {kind: images[~held_out] for kind, images in pictures.items()}
     logits = {kind: [] for kind in pictures}
     for seed in seeds:

@@ -40,10 +40,10 @@ class Compared:
     def dress(
         self, user: User, garment: Garment, poses: Pose, seen: User | None = None
     ) -> tuple[dict[str, np.ndarray], list[Target]]:
-        """The user in the garment in every pose [T]: ({system: float [T, H, W, 3]}, target layouts [T] of the first).
+        """Dresses the user in the garment in every pose [T].
 
         Args: seen: what is painted from, by default the user. Where it differs, arms have the user's target layouts;
-        another system sees nothing else.
+        another system sees nothing else. Returns: {system: float [T, H, W, 3]}, and the first one's target layouts [T].
         """
         seen = user if seen is None else seen
         if not self.arms:

@@ -83,7 +83,11 @@ def regions(suite: str, cases: dict) -> tuple[np.ndarray, np.ndarray]:
 
 
 def overlap(predicted: np.ndarray, truth: np.ndarray, labels: tuple[int, ...], within: np.ndarray) -> float:
-    """Intersection over union of `labels` among the pixels `within`, summed over the cases; NaN for nothing."""
+    """How far layouts overlap.
+
+    Args: labels: which are taken together. within: the pixels that count, bool [B, H, W].
+    Returns: intersection over union, summed over the cases; NaN for nothing.
+    """
     a, b = (segmentation.region(layouts, labels) & within for layouts in (predicted, truth))
     union = (a | b).sum()
     return float((a & b).sum() / union) if union else float("nan")
@@ -132,9 +136,10 @@ def right_fraction(images: np.ndarray, cases: dict, region: np.ndarray) -> np.nd
 
 
 def correlation(image: np.ndarray, truth: np.ndarray, box: np.ndarray, shift: int) -> float:
-    """Normalised cross-correlation of the brightness inside `box` [H, W], the best over shifts of up to `shift` pixels.
+    """How legible the truth's pattern is in a picture [H, W, 3].
 
-    1 for the truth, 0 for an even colour.
+    Args: box: where, bool [H, W]. shift: by how many pixels it may be misplaced. Returns: the best normalised
+    cross-correlation of the brightness; 1 for the truth, 0 for an even colour.
     """
     rows, columns = np.flatnonzero(box.any(1)), np.flatnonzero(box.any(0))
     grey = lambda a: np.asarray(a, np.float32).mean(-1)  # noqa: E731
@@ -192,7 +197,11 @@ def landmarks(suite: str, cases: dict) -> dict[str, float]:
 
 
 def suite_scores(suite: str, final: np.ndarray, images: dict[str, np.ndarray], cases: dict) -> dict[str, float]:
-    """All numbers of one suite's cases, named without 'failures.SUITE.': layouts, every arm's pictures, landmarks."""
+    """All numbers of one suite's cases.
+
+    Args: final: target layouts. images: every arm's pictures. Returns: scores of layouts, of every arm and of the
+    landmarks, named without 'failures.SUITE.'.
+    """
     found = layout_scores(suite, final, cases)
     for arm, pictures in images.items():
         found |= {f"{arm}.{name}": value for name, value in picture_scores(suite, pictures, cases).items()}
@@ -200,7 +209,10 @@ def suite_scores(suite: str, final: np.ndarray, images: dict[str, np.ndarray], c
 
 
 def finals(layouts: TargetLayouts, coarse: np.ndarray, poses: Pose, z_user: np.ndarray) -> np.ndarray:
-    """The final layouts of all cases, in equal batches: the last one is padded."""
+    """The backward procedure in equal batches, of which the last is padded.
+
+    Args: coarse: maps of all cases, with their poses, and the latents z_user [B, N]. Returns: the final layouts.
+    """
     found = []
     for first in range(0, len(coarse), _BATCH):
         part = np.minimum(np.arange(first, first + _BATCH), len(coarse) - 1)

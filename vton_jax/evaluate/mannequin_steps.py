@@ -173,10 +173,11 @@ def target_scores(maps: Maps, poses: Pose, cases: dict) -> dict[str, float]:
 def arm_scores(
     systems: dict[str, Lab126], read: Readings, final: np.ndarray, cases: dict, seed: int
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Scores of every arm and of the baselines, and their pictures {arm: float [B, H, W, 3]}.
+    """Lets every arm paint the cases, and scores it beside the baselines.
 
     `paired` has the output frame itself as the pose image, read from its pixels as ever: what the arm does when the
     target layout is not another body's. Args: final: target layouts uint8 [B, H, W]. seed: of the bootstrap.
+    Returns: scores, and pictures {arm or baseline: float [B, H, W, 3]}.
     """
     results, images, scores = {}, {}, {"try_on": {}, "paired": {}}
     goal = read.poses.layout.replace(segmentation=final)
@@ -225,10 +226,10 @@ def _flow_scores(name: str, unpaired: np.ndarray, paired: np.ndarray, cases: dic
 
 
 def clip_scores(systems: dict[str, Lab126], draw_walk, num_frames: int, seed: int) -> dict[str, float]:
-    """Two clips: flicker of every arm and of the truth, motion compensated, and each temporal filter on `joint`: its
-    closeness to the true clip, sharpness and flicker.
+    """Lets every arm make two clips.
 
-    Args: draw_walk: `mannequin.cases.draw_walk`.
+    Args: draw_walk: `mannequin.cases.draw_walk`. Returns: flicker of every arm and of the truth, motion compensated;
+    closeness to the true clip, sharpness and flicker of each temporal filter on `joint`.
     """
     compared, system = Compared(systems), systems["joint"]
     found: dict[str, list] = {}
@@ -275,7 +276,11 @@ def sheets(cases: dict, images: dict[str, np.ndarray], maps: Maps) -> dict[str, 
 
 
 def result_sheet(cases: dict, images: dict, coarse: np.ndarray, final: np.ndarray, indices) -> np.ndarray:
-    """A row a case: what goes in, the layouts, the four arms, the truth."""
+    """Shows cases.
+
+    Args: images: every arm's, float [B, H, W, 3]. indices: which cases. Returns: uint8 [H, W, 3], a row a case: what
+    goes in, the layouts, the four arms, the truth.
+    """
     colour, byte = visualize.colour_segmentation, visualize.to_uint8
     rows = [
         [

@@ -101,9 +101,10 @@ class SegmentationScore:
 
 
 def pck(predicted_xy, predicted_visible, true_xy, true_visible, heights, *, fraction: float = 0.05) -> float:
-    """The fraction of the truly visible joints, over all people given, that are predicted visible and close.
+    """How many joints are found.
 
-    Close is within `fraction` of the person's height; `heights` [...] in pixels has one axis less than `visible`.
+    Args: heights: of the people, in pixels; one axis less than `visible`. fraction: of the height, what is close.
+    Returns: of the truly visible joints, over all people given, the fraction that is predicted visible and close.
     """
     true_visible = np.asarray(true_visible, bool)
     distance = np.linalg.norm(np.asarray(predicted_xy, np.float64) - np.asarray(true_xy, np.float64), axis=-1)

@@ -51,10 +51,11 @@ class Reenactment:
 
 
 def read_clips(folder: str, size: tuple[int, int], stride: int, run: int) -> list[Clip]:
-    """The clips DIR/*.mp4, each with NAME_dwpose.npz where it is there.
+    """Reads the clips FOLDER/*.mp4, each with NAME_dwpose.npz where it is there.
 
-    The garment's frame is the one a quarter into the clip; every `stride`-th frame is a pose, but for user and garment;
-    the run of `run` frames lies amid the clip. Raises: UserError where there is no clip, or none of three frames.
+    Args: stride: every so many frames is a pose, but for user and garment, which is a quarter into the clip. run: how
+    many frames amid the clip are its run. Returns: the clips by their names. Raises: UserError where there is none, or
+    one of too few frames.
     """
     paths = sorted(Path(folder).glob("*.mp4")) if Path(folder).is_dir() else []
     if not paths:
@@ -94,7 +95,10 @@ def _read_dwpose(path: Path, places: list[framing.Placement]) -> tuple[np.ndarra
 
 
 def reenact(compared: Compared, clip: Clip, indices: np.ndarray, background: str) -> Reenactment:
-    """The first frame's person, in the clothes of the garment's frame, in the poses of the frames `indices`."""
+    """Dresses the first frame's person in the clothes of the garment's frame.
+
+    Args: indices: of the frames that are posed after. background: `inpaint` or `network`. Returns: what became of it.
+    """
     system = compared.first
     user = system.read_user(clip.frames[0])
     garment = system.read_garment(clip.frames[clip.donor], flat=False)
@@ -106,7 +110,10 @@ def reenact(compared: Compared, clip: Clip, indices: np.ndarray, background: str
 
 
 def spread_scores(clip: Clip, images: np.ndarray, garment: np.ndarray, distance) -> dict[str, np.ndarray]:
-    """The scores of each pose [N]. Args: garment: its regions bool [N, H, W]. distance: a `perceptual.Surrogate`."""
+    """Compares pictures of a clip's poses [N] with their frames.
+
+    Args: garment: its regions bool [N, H, W]. distance: a `perceptual.Surrogate`. Returns: scores by name, [N] each.
+    """
     truth = clip.floats(clip.poses)
     return scores.frame_scores(images, truth, garment) | {"lpips_surrogate": distance(images, truth)}
 
@@ -122,7 +129,11 @@ def run_scores(clip: Clip, run: Reenactment) -> dict[str, float]:
 
 
 def keypoint_errors(xy, visible, true_xy, true_visible) -> np.ndarray:
-    """Distances of the joints that both show, over the person's true height; all frames [T, 18] together."""
+    """How far joints [T, 18, 2] lie from the true ones.
+
+    Args: visible, true_visible: bool [T, 18]. Returns: distances over the person's true height, of all joints that both
+    show, in all frames together.
+    """
     height = keypoints.person_height(true_xy, true_visible)
     distance = np.linalg.norm(xy - true_xy, axis=-1) / height[:, None]
     return distance[np.asarray(visible, bool) & true_visible]
