@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import cv2
 
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.options import ARM_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 LEVELS = ("1s", "2s", "5s")
@@ -52,17 +52,17 @@ def number(name: str, value: float) -> str:
     return f"{value:.2f}" if "psnr" in name else f"{value:.4f}"
 
 
-def share(results: dict, name: str) -> str:
-    """A share with its 95% interval, in percent."""
+def rate(results: dict, name: str) -> str:
+    """A rate with its 95% interval, in percent."""
     value, low, high = (100 * results[key] for key in (name, f"{name}.low", f"{name}.high"))
     return f"{value:.1f} ({low:.1f} to {high:.1f})"
 
 
 def arms_table(results: dict, group: str) -> str:
     rows = [
-        [{**dict.fromkeys(try_on.ARMS), **BASELINES}[name] or name]
+        [{**dict.fromkeys(ARM_NAMES), **BASELINES}[name] or name]
         + [number(score, results[f"{group}.{name}.{score}"]) for score in SCORES]
-        for name in (*try_on.ARMS, *BASELINES)
+        for name in (*ARM_NAMES, *BASELINES)
         if f"{group}.{name}.ssim" in results
     ]
     return table(["arm", *SCORES.values()], rows)
@@ -71,11 +71,11 @@ def arms_table(results: dict, group: str) -> str:
 def critic_table(results: dict, what: str) -> str:
     seconds = [f"{level[:-1]} s" for level in LEVELS]
     rows = [
-        [arm, *(share(results, f"critic.{arm}.{what}_{level}") for level in LEVELS), *(f"{v:.1f}" for v in TALK[arm])]
-        for arm in try_on.ARMS
+        [arm, *(rate(results, f"critic.{arm}.{what}_{level}") for level in LEVELS), *(f"{v:.1f}" for v in TALK[arm])]
+        for arm in ARM_NAMES
     ]
     if what == "fooling":
-        real = (share(results, f"critic.real_accuracy_{level}") for level in LEVELS)
+        real = (rate(results, f"critic.real_accuracy_{level}") for level in LEVELS)
         rows.append(["*real frames taken for real*", *real, *[""] * len(LEVELS)])
     return table(["arm", *(f"critic, {s}" for s in seconds), *(f"the talk's people, {s}" for s in seconds)], rows)
 
@@ -115,7 +115,7 @@ def verdict(results: dict, one: str, other: str) -> str:
 
 def differences_table(results: dict) -> str:
     """`joint` minus the other arms with 95% intervals, of all suites that have them."""
-    others = [arm for arm in try_on.ARMS if arm != "joint"]
+    others = [arm for arm in ARM_NAMES if arm != "joint"]
     wheres = {"try_on": "", "paired": ", the true body's layout"}
     kinds = [
         (f"{name}{where}", f"{group}.joint_minus_ARM.{score}", 1)

@@ -1,6 +1,7 @@
 """Shared fixtures. The tests run on the CPU whatever accelerators there are: they check meaning, not speed."""
 
 import contextlib
+import importlib.util
 import os
 from pathlib import Path
 
@@ -53,3 +54,29 @@ def train(monkeypatch, tmp_path):
 
     yield run
     flags.FLAGS.unparse_flags()
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Runs an entry point in this process, with flags of its own: command('vton_jax.render', '--flag', ...)."""
+    from absl import flags
+
+    from vton_jax.command_line import flag_utils
+
+    known = dict(vars(flags.FLAGS))
+
+    def only(flag_values):
+        vars(flags.FLAGS).clear()
+        vars(flags.FLAGS).update(flag_values)
+
+    def run(name, *arguments):
+        only(vars(flags.FlagValues()))
+        spec = importlib.util.find_spec(name)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        more = getattr(module, "define_more_flags", None)
+        flag_utils.run(module.main, more, [name, *map(str, arguments)])
+
+    yield run
+    only(known)

@@ -1,4 +1,4 @@
-"""The suite `ccp`, parts `backward` and `self`: disturbed layouts, reconciled maps, shares, hidden clothes."""
+"""The suite `ccp`, parts `backward` and `self`: disturbed layouts, reconciled maps, fractions, hidden clothes."""
 
 import json
 import types
@@ -7,13 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
+from vton_jax import systems
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.core.types import Layout
-from vton_jax.evaluate import ccp_layouts, ccp_self, ccp_suite, perceptual
+from vton_jax.core.types import Garment, Layout, Pose, Target, User
+from vton_jax.evaluate import ccp_layouts, perceptual, report, scores
 from vton_jax.evaluate.ccp_layouts import PARTS, Disturbance
+from vton_jax.evaluate.ccp_suite import CcpSuite
 from vton_jax.layout import composition
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.options import ARM_NAMES
 
 ID, UNKNOWN = segmentation.ID, segmentation.UNKNOWN
 SIZE = (192, 128)
@@ -132,9 +134,9 @@ def test_similarities_are_a_function_of_the_seed_and_stay_in_bounds():
 
 
 def certain(labels, confidence=0.9):
-    shares = np.full((*labels.shape, segmentation.NUM_LABELS), (1 - confidence) / (segmentation.NUM_LABELS - 1))
-    np.put_along_axis(shares, labels[..., None].astype(int), confidence, -1)
-    return shares.astype(np.float32)
+    known = np.full((*labels.shape, segmentation.NUM_LABELS), (1 - confidence) / (segmentation.NUM_LABELS - 1))
+    np.put_along_axis(known, labels[..., None].astype(int), confidence, -1)
+    return known.astype(np.float32)
 
 
 def holed():
@@ -176,18 +178,18 @@ def test_where_nothing_is_known_the_decoder_decides():
     np.testing.assert_array_equal(composition.reconcile(np.full(SIZE, UNKNOWN, np.uint8), certain(truth)), truth)
 
 
-# --- shares ----------------------------------------------------------------------------------------------------------
+# --- fractions -------------------------------------------------------------------------------------------------------
 
 
-def test_shares_and_their_intervals():
-    scores = np.linspace(0.4, 0.8, 100)
-    others = np.where(np.arange(100) < 80, scores - 0.1, scores)  # 20 are as good: not better
-    found = ccp_layouts.shares_improved("share", scores, others)
-    assert found["share"] == 0.8
+def test_fractions_and_their_intervals():
+    values = np.linspace(0.4, 0.8, 100)
+    others = np.where(np.arange(100) < 80, values - 0.1, values)  # 20 are as good: not better
+    found = scores.fraction_improved("improved", values, others)
+    assert found["improved"] == 0.8
     # Wilson's interval of 80 of 100, as in any table.
-    assert found["share_low"] == pytest.approx(0.7112, abs=1e-3)
-    assert found["share_high"] == pytest.approx(0.8666, abs=1e-3)
-    low, high = ccp_layouts.wilson(20, 20)
+    assert found["improved_low"] == pytest.approx(0.7112, abs=1e-3)
+    assert found["improved_high"] == pytest.approx(0.8666, abs=1e-3)
+    low, high = scores.wilson(20, 20)
     assert 0.8 < low < 0.85 and high == pytest.approx(1)
 
 
@@ -195,13 +197,14 @@ def test_shares_and_their_intervals():
 
 
 class Known:
-    """Stands in for TryOn: sees STANDING in every photo; its decoder knows the truth, or says background."""
+    """Stands in for lab126 and its parts: sees STANDING everywhere; its decoder knows the truth, or says background."""
 
     size = SIZE
     right = True
+    reader = layouts = painter = property(lambda self: self)
 
-    def __init__(self, arm, folder=None, parser="multi_path"):
-        self.arm = arm
+    def __init__(self, options):
+        self.arm = options.remap
 
     def read_people(self, frames):
         points, visible = standing()
@@ -209,34 +212,34 @@ class Known:
         layout = Layout(np.stack([dressed()] * count), np.stack([points] * count), np.stack([visible] * count))
         return layout, np.zeros((count, 2), np.float32)
 
-    def backward(self, coarse, poses, z_user, z_pose):
-        assert len(coarse) == len(poses.keypoints) == len(z_user)
+    def backward(self, coarse, poses, z_user):
+        assert len(coarse) == len(poses.layout.keypoints) == len(z_user)
         final = np.stack([dressed() if self.right else np.zeros(SIZE, np.uint8)] * len(coarse))
-        return z_pose, final, np.ones((1, len(coarse)))
+        return poses.latent, final, np.ones((1, len(coarse)))
 
-    def expected(self, coarse, poses, z_user, z_pose):
+    def expected(self, coarse, poses, z_user):
         return np.zeros_like(coarse)
 
-    def shares(self, z):
+    def probabilities(self, z):
         return np.stack([certain(dressed())] * len(z))
 
     def read_user(self, frame):
         if frame.std() < 3:
             raise UserError("There is nothing in the photo: all its pixels have one colour.")
-        layout, z = self.read_people(frame[None])
-        return Layout(layout.segmentation[0], layout.keypoints[0], layout.visible[0]), z
+        seen = scores.at(Pose(*self.read_people(frame[None])), 0)
+        return User(frame.astype(np.float32) / 255, seen.layout, seen.latent, np.ones(SIZE, bool))
 
-    def read_donor(self, frame, garment_type="auto", flat=None):
-        user, _ = self.read_user(frame)
-        return try_on.Garment(frame.astype(np.float32) / 255, user, np.int32(2), np.bool_(False))
+    def read_garment(self, frame, garment_type=None, flat=None):
+        user = self.read_user(frame)
+        return Garment(user.image, user.layout, np.int32(2), np.bool_(False))
 
-    def targets(self, user, z_user, donor, poses, z_pose):
-        for labels in poses.segmentation:
-            yield try_on.Target(labels, labels, np.ones(3), {})
+    def targets(self, user, garment, poses):
+        for labels in poses.layout.segmentation:
+            yield Target(labels, labels, np.ones(3), {})
 
-    def paint(self, user_image, user, donor, finals, poses, behind):
-        for _ in finals:
-            yield types.SimpleNamespace(image=user_image)
+    def paint(self, user, garment, targets):
+        for _ in targets.segmentation:
+            yield types.SimpleNamespace(image=user.image)
 
 
 @pytest.fixture
@@ -254,26 +257,32 @@ def folder(tmp_path, monkeypatch):
     for number, picture in (("0003", photo), ("0013", photo), ("0023", np.full_like(photo, 128))):
         cv2.imwrite(str(tmp_path / "photos" / f"{number}.jpg"), picture)
         cv2.imwrite(str(tmp_path / "labels" / f"{number}.png"), ids)
-    monkeypatch.setattr(try_on, "TryOn", Known)
+    monkeypatch.setitem(systems.SYSTEMS, "lab126", Known)
     return tmp_path
+
+
+def backward(folder, chosen, seed=0):
+    """The part: (results, pictures, texts)."""
+    part = ccp_layouts.Backward(CcpSuite.Options(data=str(folder)), chosen, seed)
+    return dict(part.run()), part.pictures, part.texts
 
 
 def test_a_decoder_that_knows_the_truth_improves_every_case(folder):
     chosen = ["0003", "0013"]
-    results, pictures, texts = ccp_layouts.evaluate_layouts(folder, chosen)
+    results, pictures, texts = backward(folder, chosen)
     assert results["ccp.backward.num_cases"] == 2
     assert results["ccp.backward.coarse_miou"] < 0.95 < results["ccp.backward.final_miou"]
     assert results["ccp.backward.share_improved"] == results["ccp.backward.share_improved_filled"] == 1
     assert results["ccp.backward.reconciled_miou"] > results["ccp.backward.filled_miou"]
     assert results["ccp.backward.unknown"] > 0.005 and pictures
     assert {"backward.cases", "backward.disturbance", "backward.score"} <= texts["protocol"].keys()
-    assert results == ccp_layouts.evaluate_layouts(folder, chosen)[0]
-    assert results != ccp_layouts.evaluate_layouts(folder, chosen, seed=1)[0]
+    assert results == backward(folder, chosen)[0]
+    assert results != backward(folder, chosen, seed=1)[0]
 
 
 def test_a_decoder_that_sees_nobody_improves_none(folder, monkeypatch):
     monkeypatch.setattr(Known, "right", False)
-    results, _, _ = ccp_layouts.evaluate_layouts(folder, ["0003", "0013"])
+    results, _, _ = backward(folder, ["0003", "0013"])
     assert results["ccp.backward.share_improved"] == 0
     assert results["ccp.backward.final_miou"] < 0.2 < results["ccp.backward.coarse_miou"]
 
@@ -289,25 +298,26 @@ def test_own_clothes_are_hidden_and_photos_without_a_person_counted(folder, monk
             return np.abs(images - truth).mean((1, 2, 3))
 
     monkeypatch.setattr(perceptual, "Surrogate", Distance)
-    monkeypatch.setattr(ccp_self, "PhotoParser", lambda path: None)
+    monkeypatch.setattr(perceptual, "PhotoParser", lambda path: None)
     shown = []
     paint = Known.paint
-    monkeypatch.setattr(Known, "paint", lambda self, image, *rest: (shown.append(image), paint(self, image, *rest))[1])
-    found = ccp_suite.evaluate_ccp(folder, parts=("self",), stride=1)
-    results, _, texts = found
+    watched = lambda self, user, *rest: (shown.append(user.image), paint(self, user, *rest))[1]  # noqa: E731
+    monkeypatch.setattr(Known, "paint", watched)
+    suite = CcpSuite(CcpSuite.Options(data=str(folder), ccp_parts=("self",), stride=1))
+    results, texts = dict(suite.run()), suite.texts
     assert results["ccp.self.num_photos"] == 2 and results["ccp.self.left_out"] == 1
     assert texts["about"]["self.left_out"] == "0023" and texts["protocol"]["parts"] == "self"
-    assert len(shown) == 2 * len(try_on.ARMS)
+    assert len(shown) == 2 * len(ARM_NAMES)
     for image in shown:
         assert (image[segmentation.region(dressed(), segmentation.GARMENTS)] == 0.5).all()
     # Known returns what it is shown, which is the baseline; it is far from the photo there, and equal elsewhere.
     for score in ("ssim", "psnr", "ssim_garment", "psnr_garment", "lpips_surrogate"):
         assert results[f"ccp.self.joint.{score}"] == pytest.approx(results[f"ccp.self.hidden.{score}"])
     assert results["ccp.self.hidden.ssim_garment"] < 0.6 < results["ccp.self.hidden.ssim"] < 1
-    ccp_suite.write_report(tmp_path / "report.html", *found)
+    report.write(tmp_path, suite, results)
     assert f"{results['ccp.self.none.psnr_garment']:.4f}" in (tmp_path / "report.html").read_text()
 
 
 def test_unknown_parts_are_named(folder):
-    with pytest.raises(UserError, match="--ccp_parts=parsing,all should name some of parsing, backward, self"):
-        ccp_suite.evaluate_ccp(folder, parts=("parsing", "all"))
+    with pytest.raises(UserError, match="ccp_parts=parsing,all should name some of parsing, backward, self"):
+        CcpSuite(CcpSuite.Options(data=str(folder), ccp_parts=("parsing", "all")))

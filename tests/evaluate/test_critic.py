@@ -1,4 +1,4 @@
-"""The critic, a stand-in for the talk's user study: what it tells apart, what it cannot, and who is judged."""
+"""The critic, a stand-in for the talk's user study: what it tells apart, what it cannot, and on whom it is tried."""
 
 import os
 import subprocess
@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from cached_example import example
 
+from vton_jax import systems
 from vton_jax.core.errors import UserError
-from vton_jax.evaluate import critic, critic_suite
+from vton_jax.core.types import Dressed
+from vton_jax.evaluate import critic, critic_examples, critic_suite, report
 from vton_jax.models.critic_cnn import CriticCNN
-from vton_jax.systems.lab126 import try_on
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORK = CriticCNN(widths=(16, 16))
@@ -30,30 +31,30 @@ def blurred(images: np.ndarray) -> np.ndarray:
     return np.mean([wide[:, y : y + 32, x : x + 32] for y in range(5) for x in range(5)], 0).round().astype(np.uint8)
 
 
-def judged(pictures: dict[str, np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
+def logits_of(pictures: dict[str, np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
     """Logits of the second half, of a critic that has learnt from the first."""
     half = COUNT // 2
-    judge = critic.train({kind: a[:half] for kind, a in pictures.items()}, seed, NETWORK, STEPS, BATCH)
-    return {kind: judge(a[half:]) for kind, a in pictures.items()}
+    discriminate = critic.train({kind: a[:half] for kind, a in pictures.items()}, seed, NETWORK, STEPS, BATCH)
+    return {kind: discriminate(a[half:]) for kind, a in pictures.items()}
 
 
 def test_plainly_different_pictures_are_told_apart_on_unseen_ones():
-    logits = judged({"real": scenes(0), "none": blurred(scenes(0)), "post": blurred(scenes(1))})
+    logits = logits_of({"real": scenes(0), "none": blurred(scenes(0)), "post": blurred(scenes(1))})
     assert (logits["none"] > 0).mean() < 0.05 and (logits["post"] > 0).mean() < 0.05
     assert (logits["real"] > 0).mean() > 0.95
 
 
 def test_what_is_alike_cannot_be_told_apart():
-    logits = judged({"real": scenes(0), "none": scenes(1)})
+    logits = logits_of({"real": scenes(0), "none": scenes(1)})
     fooled, accurate = (logits["none"] > 0).mean(), (logits["real"] > 0).mean()
     assert abs(fooled - 0.5) < 0.25 and abs(fooled - accurate) < 0.15
     assert abs((accurate + 1 - fooled) / 2 - 0.5) < 0.08
     assert abs((logits["none"] > logits["real"]).mean() - 0.5) < 0.12
 
 
-def test_an_arm_that_is_real_fools_the_judge_of_all_arms_more_than_one_that_is_not():
-    logits = judged({"real": scenes(0), "none": blurred(scenes(0)), "joint": scenes(1)})
-    results = critic_suite.rates("1s", {kind: value[None] for kind, value in logits.items()})
+def test_an_arm_that_is_real_fools_the_critic_of_all_arms_more_than_one_that_is_not():
+    logits = logits_of({"real": scenes(0), "none": blurred(scenes(0)), "joint": scenes(1)})
+    results = critic.rates("1s", {kind: value[None] for kind, value in logits.items()})
     assert results["critic.none.fooling_1s"] < 0.1 < 0.25 < results["critic.joint.fooling_1s"]
     assert results["critic.joint_minus_none_1s.low"] > 0.1
 
@@ -79,7 +80,7 @@ def test_rates_and_intervals_are_those_of_known_logits():
     sign = lambda chosen: np.where(chosen, 1.0, -1.0)[None].repeat(3, 0)  # noqa: E731
     logits = {"real": sign(np.ones(people, bool)) * 2, "none": sign(np.zeros(people, bool)), "joint": sign(fooled)}
     logits["joint"][2] = -1  # one critic of three is never fooled
-    results = critic_suite.rates("5s", logits)
+    results = critic.rates("5s", logits)
     assert results["critic.joint.fooling_5s"] == pytest.approx(0.25 * 2 / 3)
     assert results["critic.real_accuracy_5s"] == 1 and results["critic.none.fooling_5s.high"] == 0
     assert results["critic.joint.preferred_5s"] == 0  # each real frame looks more real yet
@@ -99,30 +100,32 @@ def folder(tmp_path):
 
 
 def test_nobody_stands_on_both_sides(folder):
-    examples, held_out = critic_suite.read_examples(folder, 1000)
+    examples, held_out = critic_examples.read_examples(folder, 1000)
     assert len(held_out) == 20 and held_out.sum() == 4
     digests = [[image.tobytes() for image in examples["input_image"][held_out == side]] for side in (False, True)]
     assert len(set(digests[0]) | set(digests[1])) == 20 and not set(digests[0]) & set(digests[1])
     for number in range(10):  # a file's people stay together
         assert len(set(held_out[2 * number : 2 * number + 2])) == 1
         np.testing.assert_array_equal(examples["guides"][2 * number], example(2, number)["guides"][0, 0, 1])
-    fewer, held_out = critic_suite.read_examples(folder, 9)
+    fewer, held_out = critic_examples.read_examples(folder, 9)
     assert len(held_out) == 10 == len(fewer["guides"]) and held_out.sum() == 2
 
 
 class Tiny:
-    """Stands in for TryOn: `joint` returns the photo of the user as it is, the others grey."""
+    """Stands in for an arm of lab126: `joint` returns the photo of the user as it is, the others grey."""
 
-    def __init__(self, arm, folder=None):
-        self.arm = arm
+    painter = property(lambda self: self)
 
-    def dress(self, photos, users, donors, final, poses, flows):
-        assert flows["mask"].shape == (*final.shape, 1) and flows["mask"].max() <= 1
-        assert (
-            (poses.segmentation == final).all() and donors.image.max() <= 1 and users.segmentation.shape == final.shape
-        )
-        image = photos if self.arm == "joint" else np.full_like(photos, 0.5)
-        return try_on.Dressed(image, *[None] * 6)
+    def __init__(self, options):
+        self.arm = options.remap
+
+    def dress(self, users, garments, targets, flows):
+        shape = targets.segmentation.shape
+        assert flows["mask"].shape == (*shape, 1) and flows["mask"].max() <= 1
+        assert garments.image.max() <= 1 and users.layout.segmentation.shape == shape
+        assert targets.keypoints.shape == (*shape[:1], 18, 2) and users.layout.keypoints.max() == 0
+        image = users.image if self.arm == "joint" else np.full_like(users.image, 0.5)
+        return Dressed(image, *[None] * 6)
 
 
 def test_the_suite_end_to_end(tmp_path, monkeypatch):
@@ -131,36 +134,38 @@ def test_the_suite_end_to_end(tmp_path, monkeypatch):
         made["output_image"] = made["input_image"]  # so that `joint` is as real as can be
         made = {n: a.repeat(2, -3).repeat(2, -2) if n.endswith("_image") else a for n, a in made.items()}
         np.savez(tmp_path / f"{number:04d}.npz", **made)
-    monkeypatch.setattr(try_on, "TryOn", Tiny)
+    monkeypatch.setitem(systems.SYSTEMS, "lab126", Tiny)
     monkeypatch.setattr(critic_suite, "LEVELS", {"1s": 2, "5s": 1})
     monkeypatch.setattr(critic_suite, "digest_of", lambda path: path.name)
-    results, sheets, texts = critic_suite.evaluate_critic(tmp_path, 1000, steps=40)
+    options = critic_suite.CriticSuite.Options(data=str(tmp_path), num_examples=1000)
+    suite = critic_suite.CriticSuite(options, steps=40)
+    results, sheets, texts = dict(suite.run()), suite.pictures, suite.texts
     assert results["num_examples"] == 40 and results["num_held_out"] == 8
     for level in ("1s", "5s"):
         assert results[f"critic.none.fooling_{level}"] == 0 == results[f"critic.pre.fooling_{level}.high"]
         assert results[f"critic.joint.fooling_{level}"] == results[f"critic.real_accuracy_{level}"] > 0.5
         assert results[f"critic.joint.preferred_{level}"] == 0  # equal is not preferred
     assert len(sheets) == 2 and "stand-in" in texts["protocol"]["suite"] and texts["protocol"]["split_hash"]
-    critic_suite.write_report(tmp_path / "report.html", results, sheets, texts)
+    report.write(tmp_path, suite, results)
     text = (tmp_path / "report.html").read_text()
     assert "stand-in for the talk" in text and all(name in text for name in results)
 
 
 def test_bad_folders_die_in_a_sentence(folder, tmp_path):
     with pytest.raises(UserError, match=r"python data/guides\.py"):
-        critic_suite.read_examples(tmp_path / "nothing", 10)
+        critic_examples.read_examples(tmp_path / "nothing", 10)
     with pytest.raises(UserError, match="has 2 files for the examples asked for; every 4th is held out"):
-        critic_suite.read_examples(folder, 4)
+        critic_examples.read_examples(folder, 4)
     twice = {"output_image": example(2, 0)["output_image"]}
     np.savez(folder / "0003.npz", **example(2, 3) | twice)
     with pytest.raises(UserError, match="shows the same photos in several files"):
-        critic_suite.read_examples(folder, 10)
+        critic_examples.read_examples(folder, 10)
     (folder / "0001.npz").write_bytes(b"cut off")
     with pytest.raises(UserError, match=r"0001\.npz is damaged"):
-        critic_suite.read_examples(folder, 10)
+        critic_examples.read_examples(folder, 10)
     np.savez(folder / "0001.npz", z_user=np.zeros((2, 2, 3)))
     with pytest.raises(UserError, match=r"0001\.npz lacks input_image"):
-        critic_suite.read_examples(folder, 10)
+        critic_examples.read_examples(folder, 10)
 
 
 def test_the_command_dies_in_a_sentence_and_leaves_nothing(tmp_path):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from vton_jax.core import keypoints, segmentation
-from vton_jax.core.types import Layout
-from vton_jax.evaluate import failure_suite, mannequin_suite
+from vton_jax.core.types import Garment, Layout, Pose, User
+from vton_jax.evaluate import failure_suite, mannequin_steps, scores
 from vton_jax.mannequin import failures
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.options import ARM_NAMES
 
 SIZE, COUNT = (128, 96), 4
 PICTURED = ("sleeve_swap", "hem_swap", "arm_over_body", "back_view", "hair_over_garment")
@@ -152,9 +152,10 @@ def test_overlap_counts_within():
 
 
 class Oracle:
-    """Stands in for `try_on.TryOn`: knows the truth's layouts, and paints the frame `shows`."""
+    """Stands in for `Lab126` and its parts: knows the truth's layouts, and paints the frame `shows`."""
 
     size = SIZE
+    reader = layouts = painter = property(lambda self: self)
 
     def __init__(self, cases, shows):
         self.cases, self.shows = cases, shows
@@ -164,25 +165,26 @@ class Oracle:
         layout = Layout(np.zeros((count, *SIZE), np.uint8), np.zeros((count, 18, 2)), np.zeros((count, 18), bool))
         return layout, np.arange(count)[:, None]
 
-    def read_donor(self, frame, kind, flat):
+    def read_garment(self, frame, garment_type=None, flat=None):
         layout = Layout(np.zeros(SIZE, np.uint8), np.zeros((18, 2)), np.zeros(18, bool))
-        return try_on.Garment(frame / 255, layout, np.int32(0), np.bool_(flat))
+        return Garment(frame / 255, layout, np.int32(0), np.bool_(flat))
 
     def coarse_pairs(self, users, donors, poses):
         return self.cases["without_segmentation"], {}
 
-    def backward(self, coarse, poses, z_user, z_pose):
+    def backward(self, coarse, poses, z_user):
         assert len(coarse) == 10  # one compiled program for all batches
-        return z_pose, self.cases["output_segmentation"][z_pose[:, 0]], np.zeros((1, 10))
+        return poses.latent, self.cases["output_segmentation"][poses.latent[:, 0]], np.zeros((1, 10))
 
-    def dress(self, images, users, donors, final, poses):
+    def dress(self, users, garments, targets):
         return types.SimpleNamespace(image=pictures(self.cases, self.shows))
 
 
 def test_the_suites_are_scored_arm_by_arm(all_cases, monkeypatch):
     monkeypatch.setattr(failures, "draw_failures", lambda count, size, seed: all_cases)
-    systems = {arm: Oracle(all_cases, "output" if arm == "joint" else "without") for arm in try_on.ARMS}
-    results, sheets, texts = failure_suite.evaluate_failures(systems, COUNT, 0)
+    systems = {arm: Oracle(all_cases, "output" if arm == "joint" else "without") for arm in ARM_NAMES}
+    suite = failure_suite.FailureSuite(types.SimpleNamespace(num_failure_cases=COUNT, seed=0), systems)
+    results, sheets, texts = dict(suite.run()), suite.pictures, suite.texts
     for suite in PICTURED:
         assert results[f"failures.{suite}.layout_right"] == 1 > results[f"failures.{suite}.coarse.layout_right"]
         assert results[f"failures.{suite}.joint.right"] > 0.999 > 0.7 > results[f"failures.{suite}.none.right"]
@@ -197,8 +199,8 @@ def test_the_suites_are_scored_arm_by_arm(all_cases, monkeypatch):
 def test_differences_of_arms_are_paired_by_case():
     rng = np.random.default_rng(0)
     base = rng.normal(20, 5, 50)
-    scores = {arm: {"psnr": base + (0.5 if arm == "joint" else 0) + rng.normal(0, 0.1, 50)} for arm in try_on.ARMS}
-    found = mannequin_suite.arm_differences("try_on", scores, 0)
+    of_arms = {arm: {"psnr": base + (0.5 if arm == "joint" else 0) + rng.normal(0, 0.1, 50)} for arm in ARM_NAMES}
+    found = scores.arm_differences("try_on", of_arms, 0)
     name = "try_on.joint_minus_none.psnr"
     assert found[name] == pytest.approx(0.5, abs=0.06)
     assert 0.4 < found[f"{name}.low"] < found[name] < found[f"{name}.high"] < 0.6
@@ -212,17 +214,19 @@ class Walker(Oracle):
         self.truth, self.noise = truth, noise
 
     def read_user(self, frame):
-        return Layout(np.zeros(SIZE, np.uint8), np.zeros((18, 2)), np.zeros(18, bool)), None
+        layout = Layout(np.zeros(SIZE, np.uint8), np.zeros((18, 2)), np.zeros(18, bool))
+        return User(frame.astype(np.float32) / 255, layout, None, np.ones(SIZE, bool))
 
     def read_poses(self, frames):
-        return self.read_people(frames)
+        return Pose(*self.read_people(frames))
 
-    def targets(self, user, z_user, donor, poses, z_pose):
-        return [types.SimpleNamespace(final=np.full(SIZE, i, np.uint8)) for i in range(len(z_pose))]
+    def targets(self, user, garment, poses):
+        return [types.SimpleNamespace(final=np.full(SIZE, i, np.uint8)) for i in range(len(poses.latent))]
 
-    def paint(self, image, user, donor, finals, poses, behind):
+    def paint(self, user, garment, targets):
+        assert user.backdrop is not None
         rng = np.random.default_rng(0)
-        for final in finals:
+        for final in targets.segmentation:
             frame = self.truth[final[0, 0]] + self.noise * rng.random((*SIZE, 3), np.float32)
             yield types.SimpleNamespace(image=np.clip(frame, 0, 1).astype(np.float32))
 
@@ -231,10 +235,10 @@ def test_every_arm_flickers_against_the_truth():
     rng = np.random.default_rng(3)
     picture = (255 * rng.random((16, 12, 3))).astype(np.uint8).repeat(8, 0).repeat(8, 1)
     truth = np.stack([np.roll(picture, step, 1) for step in range(4)])
-    walks = types.SimpleNamespace(draw_walk=lambda index, count, size, seed: (picture, picture, truth, truth))
-    systems = {arm: Walker(truth / np.float32(255), 0.001 if arm == "joint" else 0.3) for arm in try_on.ARMS}
-    found = mannequin_suite.clip_scores(systems, walks, 4, 0)
+    draw_walk = lambda index, count, size, seed: (picture, picture, truth, truth)  # noqa: E731
+    systems = {arm: Walker(truth / np.float32(255), 0.001 if arm == "joint" else 0.3) for arm in ARM_NAMES}
+    found = mannequin_steps.clip_scores(systems, draw_walk, 4, 0)
     own = {name.removeprefix("failures.flicker."): value for name, value in found.items() if "failures" in name}
-    assert set(own) == {f"{name}.flicker" for name in ("truth", *try_on.ARMS)}
+    assert set(own) == {f"{name}.flicker" for name in ("truth", *ARM_NAMES)}
     assert own["joint.flicker"] < own["truth.flicker"] + 0.01 < 0.05 + own["truth.flicker"] < own["none.flicker"]
     assert found["clip.none.flicker"] == own["joint.flicker"] and found["clip.none.psnr"] > 50

@@ -3,9 +3,9 @@
 import numpy as np
 
 from vton_jax.core import keypoints, segmentation
-from vton_jax.core.types import Layout
-from vton_jax.evaluate import mannequin_suite
-from vton_jax.systems.lab126.try_on import Garment
+from vton_jax.core.types import Garment, Layout
+from vton_jax.evaluate import report, scores
+from vton_jax.evaluate.mannequin_suite import MannequinSuite
 
 
 def layout(shift: int = 0) -> Layout:
@@ -32,7 +32,7 @@ def donor() -> Garment:
 
 def test_paste_moves_the_dress_with_the_joints():
     target = layout(10)
-    pasted = mannequin_suite.paste(np.full((64, 48, 3), 255, np.uint8), target, donor())
+    pasted = scores.paste(np.full((64, 48, 3), 255, np.uint8), target, donor())
     np.testing.assert_allclose(pasted[25:35, 25:31], 0.25, atol=0.02)
     assert (pasted[25:35, :20] > 0.98).all()
 
@@ -40,7 +40,7 @@ def test_paste_moves_the_dress_with_the_joints():
 def test_paste_without_common_joints_is_the_pose_image():
     image = np.random.default_rng(0).integers(0, 255, (64, 48, 3)).astype(np.uint8)
     blind = layout().replace(visible=np.zeros(18, bool))
-    np.testing.assert_allclose(mannequin_suite.paste(image, blind, donor()), image / 255, atol=1e-6)
+    np.testing.assert_allclose(scores.paste(image, blind, donor()), image / 255, atol=1e-6)
 
 
 def test_the_truth_itself_scores_best():
@@ -49,11 +49,11 @@ def test_the_truth_itself_scores_best():
     mask = np.zeros((2, 64, 48), bool)
     mask[:, 20:40, 10:30] = True
     cases = {"output_image": truth, "garment_mask": mask}
-    exact = mannequin_suite.picture_scores("x", truth.astype(np.float32) / 255, cases)
+    exact = scores.picture_scores("x", truth.astype(np.float32) / 255, cases)
     assert exact["x.ssim"] > 0.9999 and exact["x.ssim_garment"] > 0.9999
     spoiled = truth.astype(np.float32) / 255
     spoiled[:, 20:40, 10:30] = 0.5
-    worse = mannequin_suite.picture_scores("x", spoiled, cases)
+    worse = scores.picture_scores("x", spoiled, cases)
     assert worse["x.ssim"] < 0.95 and worse["x.psnr_garment"] < worse["x.psnr"]
 
 
@@ -65,8 +65,8 @@ def test_flow_errors_are_given_at_128x96_and_where_visible():
     truth[0, :10] += (6, 8)
     truth[:, 100:] = 99  # not visible
     cases = {"flow": truth, "flow_visible": visible}
-    assert mannequin_suite.flow_error(flow, cases) == 2.5
-    assert mannequin_suite.flow_error(flow, cases, np.array([True, False])) == 5
+    assert scores.flow_error(flow, cases) == 2.5
+    assert scores.flow_error(flow, cases, np.array([True, False])) == 5
 
 
 def test_the_report_names_every_number(tmp_path):
@@ -74,9 +74,10 @@ def test_the_report_names_every_number(tmp_path):
     results = {f"try_on.{a}.{m}": 0.5 for a in arms for m in ("ssim", "psnr", "ssim_garment", "psnr_garment")}
     results["remap.epe"] = 1.25
     sheet = np.zeros((8, 8, 3), np.uint8)
-    mannequin_suite.write_report(
-        tmp_path / "report.html", results, {"A sheet": sheet}, {"cases": {"yaw": {"front": 3}}}
-    )
+    suite = MannequinSuite(MannequinSuite.Options())
+    suite.texts["cases"], suite.pictures["A sheet"] = {"yaw": "front 3"}, sheet
+    report.write(tmp_path, suite, results)
     text = (tmp_path / "report.html").read_text()
-    assert all(name in text for name in results) and "front: 3" in text and "data:image/png" in text
+    assert all(name in text for name in results) and "front 3" in text and "data:image/png" in text
+    assert text.count("<td>joint<td>0.5000") == 1 and (tmp_path / "a_sheet.png").exists()
     assert not list(tmp_path.glob("*.part"))

@@ -102,7 +102,7 @@ def test_pck():
     predicted_visible = np.array([[True, True, True], [True, True, False]])
     heights = np.array([100, 100])
     assert metrics.pck(predicted, predicted_visible, true, true_visible, heights) == pytest.approx(3 / 5)
-    assert metrics.pck(predicted, predicted_visible, true, true_visible, heights, 0.06) == pytest.approx(4 / 5)
+    assert metrics.pck(predicted, predicted_visible, true, true_visible, heights, fraction=0.06) == pytest.approx(4 / 5)
     assert np.isnan(metrics.pck(predicted, predicted_visible, true, true_visible & False, heights))
 
 

@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vton_jax import systems
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.core.types import Layout
-from vton_jax.evaluate import mannequin_suite, pairs_suite, perceptual, ubc_suite
+from vton_jax.core.types import Garment, Layout, Pose, Target, User
+from vton_jax.evaluate import pairs_suite, perceptual, reenactment, report, ubc_suite
+from vton_jax.evaluate.dressing import Compared
+from vton_jax.evaluate.pairs_suite import PairsSuite
+from vton_jax.evaluate.ubc_suite import UbcSuite
 from vton_jax.media import video_files
 from vton_jax.reading.photo_parser import PhotoParser
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.lab126.system import Lab126
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "vton_jax" / "samples"
@@ -24,7 +28,7 @@ SHIFT = 0.02  # of the height, by which the tiny system misplaces every joint
 
 
 def body(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """DWPose's form: joints [T, 18, 2] in shares of the frame, a person who walks to the right; one joint unseen."""
+    """DWPose's form: joints [T, 18, 2] relative to the frame, a person who walks to the right; one joint unseen."""
     points = np.stack([np.linspace(0.3, 0.6, 18), np.linspace(0.1, 0.9, 18)], -1)[None].repeat(count, 0)
     points[..., 0] += np.linspace(0, 0.2, count)[:, None]
     valid = np.ones((count, 18), bool)
@@ -46,14 +50,15 @@ def clips(tmp_path_factory):
 
 
 class Tiny:
-    """Stands in for TryOn: sees the true joints a little off, and returns the user's photo whatever the pose."""
+    """Stands in for lab126: sees the true joints a little off, and returns the user's photo whatever the pose."""
 
     size = SIZE
+    layouts = painter = property(lambda self: self)
 
-    def __init__(self, arm, folder=None, parser="multi_path"):
-        self.arm = arm
+    def __init__(self, options):
+        self.arm = options.remap
 
-    def layout(self, count, offset=0.0):
+    def people(self, count, offset=0.0):
         points, _ = body(41)
         points = points[:count] * (SIZE[1], SIZE[0]) - 0.5
         height = keypoints.person_height(points, np.ones((count, 18), bool))
@@ -63,26 +68,27 @@ class Tiny:
         return Layout(labels, points, np.ones((count, 18), bool))
 
     def read_user(self, frame):
-        layout = self.layout(1)
-        return Layout(layout.segmentation[0], layout.keypoints[0], layout.visible[0]), np.zeros((1, 2))
+        layout = self.people(1)
+        layout = Layout(layout.segmentation[0], layout.keypoints[0], layout.visible[0])
+        return User(frame.astype(np.float32) / 255, layout, np.zeros(2), np.ones(SIZE, bool))
 
-    def read_donor(self, frame, garment_type="auto", flat=None):
-        user, _ = self.read_user(frame)
-        return try_on.Garment(frame.astype(np.float32) / 255, user, np.int32(2), np.bool_(bool(flat)))
+    def read_garment(self, frame, garment_type=None, flat=None):
+        user = self.read_user(frame)
+        return Garment(user.image, user.layout, np.int32(2), np.bool_(bool(flat)))
 
     def read_poses(self, frames):
         # Every joint is off by 2% of the height wherever the person is: joints move in x alone over time.
         count = len(frames)
         self.seen = frames
-        return self.layout(count, SHIFT), np.zeros((count, 2))
+        return Pose(self.people(count, SHIFT), np.zeros((count, 2)))
 
-    def targets(self, user, z_user, donor, poses, z_pose):
-        for labels in poses.segmentation:
-            yield try_on.Target(labels, labels, np.ones(3), {})
+    def targets(self, user, garment, poses):
+        for labels in poses.layout.segmentation:
+            yield Target(labels, labels, np.ones(3), {})
 
-    def paint(self, user_image, user, donor, finals, poses, behind):
-        for _ in finals:
-            yield types.SimpleNamespace(image=user_image)
+    def paint(self, user, garment, targets):
+        for _ in targets.segmentation:
+            yield types.SimpleNamespace(image=user.image)
 
 
 @pytest.fixture
@@ -109,23 +115,33 @@ def tiny(monkeypatch):
         def __call__(self, images, truth):
             return np.abs(images - truth).mean((1, 2, 3))
 
-    monkeypatch.setattr(try_on, "TryOn", Tiny)
+    monkeypatch.setitem(systems.SYSTEMS, "lab126", Tiny)
     monkeypatch.setattr(perceptual, "Surrogate", Surrogate)
-    for suite in (ubc_suite, pairs_suite):
-        monkeypatch.setattr(suite, "PhotoParser", Parser)
+    monkeypatch.setattr(perceptual, "PhotoParser", Parser)
+
+
+def ubc(clips, run, arms, **options):
+    """The suite, and what it yields."""
+    suite = UbcSuite(UbcSuite.Options(data=str(clips), stride=8, num_clip_frames=run, **options), arms)
+    return suite, dict(suite.run())
+
+
+def pairs(people, arms, **options):
+    suite = PairsSuite(PairsSuite.Options(data=str(people), **options), arms)
+    return suite, dict(suite.run())
 
 
 def test_a_clip_is_parted_into_user_donor_and_poses(clips):
-    (clip,) = ubc_suite.read_clips(clips, SIZE, stride=5, run=6)
+    (clip,) = reenactment.read_clips(clips, SIZE, stride=5, run=6)
     assert clip.donor == 10 and clip.poses.tolist() == [5, 15, 20, 25, 30, 35, 40]
     assert clip.run.tolist() == list(range(17, 23)) and clip.frames.shape == (41, *SIZE, 3)
-    every = ubc_suite.read_clips(clips, SIZE, stride=1, run=0)[0].poses
+    every = reenactment.read_clips(clips, SIZE, stride=1, run=0)[0].poses
     assert every.tolist() == [i for i in range(1, 41) if i != 10]
 
 
 def test_dwpose_lies_where_the_person_is(clips):
-    """Shares of the frame become pixels of the fitted one: DWPose's 0.5 is the middle, whatever the padding."""
-    (clip,) = ubc_suite.read_clips(clips, (64, 96), stride=8, run=0)
+    """What is relative to the frame becomes pixels of the fitted one: 0.5 is the middle, whatever the padding."""
+    (clip,) = reenactment.read_clips(clips, (64, 96), stride=8, run=0)
     points, valid = body(41)
     nose = clip.true_keypoints[0, 0]
     np.testing.assert_allclose(nose, (24 + points[0, 0, 0] * 48 - 0.5, points[0, 0, 1] * 64 - 0.5), atol=0.6)
@@ -133,7 +149,8 @@ def test_dwpose_lies_where_the_person_is(clips):
 
 
 def test_the_first_frame_unchanged_scores_as_the_baseline(tiny, clips):
-    results, _, texts, curves = ubc_suite.evaluate_ubc(clips, stride=8, run=4, arms=("none", "joint"))
+    suite, results = ubc(clips, run=4, arms=("none", "joint"))
+    texts, curves = suite.texts, suite.curves
     assert results["num_frames"] == 5
     for score in ubc_suite.SCORES:
         assert results[f"ubc.joint.{score}"] == pytest.approx(results[f"ubc.first_frame.{score}"])
@@ -146,7 +163,7 @@ def test_the_first_frame_unchanged_scores_as_the_baseline(tiny, clips):
     assert texts["protocol"]["split_hash"] and "every 8th" in texts["protocol"]["frames"]
 
 
-def test_the_keypoint_error_is_a_share_of_the_height():
+def test_the_keypoint_error_is_relative_to_the_height():
     points, valid = body(7)
     points = points * 100
     height = keypoints.person_height(points, valid)
@@ -154,28 +171,28 @@ def test_the_keypoint_error_is_a_share_of_the_height():
     moved[:, 3] += 50  # a joint that one of them does not see counts for nothing
     seen = np.ones((7, 18), bool)
     seen[:, 3] = False
-    errors = ubc_suite.keypoint_errors(moved, seen, points, valid)
+    errors = reenactment.keypoint_errors(moved, seen, points, valid)
     assert errors.shape == (7 * 16,)
     np.testing.assert_allclose(errors, SHIFT, rtol=1e-4)
 
 
 def test_the_report_holds_curves_and_protocol(tiny, clips, tmp_path):
-    found = ubc_suite.evaluate_ubc(clips, stride=8, run=0, arms=("joint",))
-    ubc_suite.write_report(tmp_path / "report.html", *found)
+    suite, results = ubc(clips, run=0, arms=("joint",))
+    report.write(tmp_path, suite, results)
     text = (tmp_path / "report.html").read_text()
-    assert "<polyline" in text and found[2]["protocol"]["split_hash"] in text and "ubc.joint.ssim" in text
+    assert "<polyline" in text and suite.texts["protocol"]["split_hash"] in text and "ubc.joint.ssim" in text
 
 
 @pytest.fixture(scope="module")
 def system():
-    return try_on.TryOn("none")
+    return Lab126("none")
 
 
 def test_only_layout_and_keypoints_leave_a_pose_frame(system, clips):
     """Colours shuffled after the frames are annotated change no bit of the result."""
     pictures = []
     for shuffle in (False, True):
-        (clip,) = ubc_suite.read_clips(clips, system.size, stride=30, run=0)
+        (clip,) = reenactment.read_clips(clips, system.size, stride=30, run=0)
 
         class Shuffling:
             """The system, but the pose frames' colours are shuffled once they have been read."""
@@ -191,8 +208,8 @@ def test_only_layout_and_keypoints_leave_a_pose_frame(system, clips):
                 return found
 
         wrapped = Shuffling()
-        made = ubc_suite.Reenactment(wrapped, clip, clip.poses, "inpaint")
-        pictures.append(made.pictures(system))
+        made = reenactment.reenact(Compared({"none": wrapped}), clip, clip.poses, "inpaint")
+        pictures.append(made.images["none"])
     assert pictures[0].shape == (1, *system.size, 3)
     np.testing.assert_array_equal(pictures[0], pictures[1])
 
@@ -227,7 +244,7 @@ def people(tmp_path):
 
 
 def test_pairs_are_found_by_name_or_listed(people):
-    names = lambda pairs: [(person.name, garment.name) for person, garment in pairs]  # noqa: E731
+    names = lambda found: [(person.name, garment.name) for person, garment in found]  # noqa: E731
     assert names(pairs_suite.find_pairs(people)) == [("7_0.png", "7_1.png"), ("a.png", "a.png")]
     listed = people / "pairs.txt"
     listed.write_text("alone.png other.png\n\n")
@@ -244,14 +261,16 @@ def test_the_worn_garment_is_hidden_before_the_networks_see_it(tiny, people, mon
     shown = []
     paint = Tiny.paint
 
-    def watched(self, user_image, user, *rest):
-        shown.append(user_image)
-        grey = (user_image == 0.5).all(-1)
-        assert segmentation.region(user.segmentation, segmentation.GARMENTS)[grey].all()  # not kept, not background
-        return paint(self, user_image, user, *rest)
+    def watched(self, user, *rest):
+        shown.append(user.image)
+        grey = (user.image == 0.5).all(-1)
+        labels = user.layout.segmentation
+        assert segmentation.region(labels, segmentation.GARMENTS)[grey].all()  # not kept, not background
+        return paint(self, user, *rest)
 
     monkeypatch.setattr(Tiny, "paint", watched)
-    results, _, texts = pairs_suite.evaluate_pairs(people, arms=("none",))
+    suite, results = pairs(people, arms=("none",))
+    texts = suite.texts
     assert len(shown) == 2 == results["num_pairs"]
     for image in shown:
         assert (image[10:50, 10:34] == 0.5).all()  # Tiny's reading, and the parser's
@@ -272,7 +291,7 @@ def evaluate(*arguments):
 
 def test_other_protocols_do_not_compare():
     here = {"ubc.joint.ssim": 0.9, "seconds": 3.0, "ubc.protocol.size": "256x192", "ubc.about.weights": "b"}
-    said = mannequin_suite.comparison(here, here | {"ubc.joint.ssim": 0.85, "ubc.about.weights": "a"}, "old")
+    said = report.comparison(here, here | {"ubc.joint.ssim": 0.85, "ubc.about.weights": "a"}, "old")
     assert "0.8500 -> 0.9000  +0.0500" in said and "seconds" not in said
     for other, what in (
         (here | {"ubc.protocol.size": "512x384"}, "512x384"),
@@ -280,9 +299,9 @@ def test_other_protocols_do_not_compare():
         (here | {"ubc.protocol.split_hash": "123"}, "split_hash"),
     ):
         with pytest.raises(UserError, match=what):
-            mannequin_suite.comparison(here, other, "old")
+            report.comparison(here, other, "old")
     with pytest.raises(UserError, match="states no protocol"):
-        mannequin_suite.comparison({"a": 0.5}, {"a": 0.5}, "old")
+        report.comparison({"a": 0.5}, {"a": 0.5}, "old")
 
 
 def test_what_cannot_be_read_dies_in_a_sentence_before_the_networks_load(tmp_path):
@@ -293,10 +312,8 @@ def test_what_cannot_be_read_dies_in_a_sentence_before_the_networks_load(tmp_pat
 
 
 def test_every_protocol_is_stated(tiny, clips, people):
-    for texts in (
-        ubc_suite.evaluate_ubc(clips, stride=8, run=0, arms=("none",))[2],
-        pairs_suite.evaluate_pairs(people, arms=("none",))[2],
-    ):
+    for suite, _ in (ubc(clips, run=0, arms=("none",)), pairs(people, arms=("none",))):
+        texts = suite.texts
         assert {"suite", "split_hash", "size", "garment_region", "lpips_surrogate"} <= texts["protocol"].keys()
         assert all(isinstance(value, str) for group in texts.values() for value in group.values())
-        assert mannequin_suite.html_table([], list(texts["protocol"].items()))
+        assert report.html_table([], list(texts["protocol"].items()))

@@ -13,7 +13,7 @@ import pytest
 
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.evaluate import ccp_suite
+from vton_jax.evaluate import ccp_parsing
 from vton_jax.inputs import ccp, parsing_batches, splits
 from vton_jax.models import weights
 from vton_jax.reading import photo_parser, skin
@@ -228,9 +228,9 @@ def test_merged_scores_against_counting():
     read = np.where(generator.random(5000) < 0.6, truth, read)
     matrix = np.zeros((10, 11), np.int64)
     np.add.at(matrix, (truth, read), 1)
-    scores = ccp_suite.merged_scores(matrix)
+    scores = ccp_parsing.merged_scores(matrix)
     names = segmentation.CCP_MERGED_LABELS
-    for region, members in ccp_suite.REGIONS.items():
+    for region, members in ccp_parsing.REGIONS.items():
         there, found = (np.isin(a, [names.index(n) for n in members]) for a in (truth, read))
         assert scores[f"iou_{region}"] == pytest.approx((there & found).sum() / (there | found).sum())
     each = [((truth == i) & (read == i)).sum() / ((truth == i) | (read == i)).sum() for i in range(10)]
@@ -315,7 +315,7 @@ def test_the_released_parser_reads_real_photos(test_data):
         photo, ids = ccp.read(folder, number)
         read = segmentation.CCP_MERGED_FROM_LABEL[parser.parse(photo[None])[0][0]]
         np.add.at(matrix, (segmentation.CCP_MERGED_FROM_CCP[ids].ravel(), read.ravel()), 1)
-    scores = ccp_suite.merged_scores(matrix)
+    scores = ccp_parsing.merged_scores(matrix)
     assert scores["iou_person"] > 0.88 and scores["iou_clothes"] > 0.8
 
 

@@ -244,6 +244,11 @@ def last_value(arguments: Sequence[str], name: str) -> str | None:
     return value
 
 
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether a command line wants its flags explained."""
+    return bool({"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(arguments))
+
+
 def did_you_mean(name: str, known: Sequence[str], prefix: str = "") -> str:
     """'; did you mean PREFIXNAME?' of the known name that is most alike, or nothing."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
@@ -309,8 +314,8 @@ def parse(argv: Sequence[str], define_more: Callable[[list[str]], None] | None =
     `about` stands above the flags where --help asks for them.
     """
     arguments = expand_flagfiles(argv[1:])
-    if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(arguments):
-        if define_more and last_value(arguments, "model"):
+    if asks_for_help(arguments):
+        if define_more and ("model" not in FLAGS or last_value(arguments, "model")):  # no model: no flags of its own
             define_more(arguments)
         _print_help(about)
         raise SystemExit(0)

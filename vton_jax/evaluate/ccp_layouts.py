@@ -1,6 +1,6 @@
 """The suite `ccp`, part `backward`: the backward procedure on real photos' layouts, their garments disturbed.
 
-Alphabet: a case is one photo at the networks' size; it is user and pose image at once. Its truth is the data set's own
+Conventions: a case is one photo at the networks' size, user and pose image at once. Its truth is the data set's own
 labels in ATR's table. The coarse map is the truth whose garment region was cut into parts (`PARTS`), each moved by a
 small random similarity about its joint and pasted back; what nothing covers is `segmentation.UNKNOWN`. What the names
 mean: docs/evaluation.md.
@@ -15,13 +15,16 @@ import numpy as np
 
 from vton_jax.core import framing, geometry, segmentation
 from vton_jax.core.keypoints import ID as JOINTS
-from vton_jax.core.types import Layout
-from vton_jax.evaluate import mannequin_suite
+from vton_jax.core.types import Pose
+from vton_jax.evaluate import dressing, protocol
+from vton_jax.evaluate.scores import at, fraction_improved, layout_score, stack
 from vton_jax.inputs import ccp, splits
 from vton_jax.layout import alignment, composition
-from vton_jax.media import visualize
+from vton_jax.media import progress, visualize
 from vton_jax.reading import skin
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.lab126.system import Lab126
+from vton_jax.systems.lab126.target_layouts import TargetLayouts
 
 PARTS = ("right-leg", "left-leg", "trunk", "right-arm", "left-arm")  # in the order in which they are pasted
 _TOGETHER = 10  # cases of one batch
@@ -38,19 +41,16 @@ class Disturbance:
     shift: float = 0.02  # of the person's height, to either side along x and y
 
 
-def truth_of(
-    folder: str, number: str, size: tuple[int, int], reader
-) -> tuple[np.ndarray, np.ndarray, Layout, np.ndarray]:
-    """(photo uint8 [H, W, 3], true labels uint8 [H, W], pose layout, latent [1, N]) of one photo, fitted to `size`.
+def truth_of(folder: str, number: str, reader: Reader) -> tuple[np.ndarray, np.ndarray, Pose]:
+    """(photo uint8 [H, W, 3], true labels uint8 [H, W], pose) of one photo, fitted to the reader's size.
 
-    Skin and footwear are told apart by the joints that `reader.read_people` finds, as `reading.skin` does.
+    Skin and footwear are told apart by the joints that the reader finds, as `reading.skin` does.
     """
     photo, ids = ccp.read(folder, number)
-    frame = framing.fit(photo, size)[0]
-    ids = framing.fit(ids, size, fill=0, nearest=True)[0]
-    layouts, z = reader.read_people(frame[None])
-    pose = jax.tree.map(lambda a: np.asarray(a[0]), layouts)
-    return frame, skin.split(ids, pose.keypoints, pose.visible), pose, z
+    frame = framing.fit(photo, reader.size)[0]
+    ids = framing.fit(ids, reader.size, fill=0, nearest=True)[0]
+    pose = at(Pose(*reader.read_people(frame[None])), 0)
+    return frame, skin.split(ids, pose.layout.keypoints, pose.layout.visible), pose
 
 
 @functools.partial(jax.jit, static_argnames="size")
@@ -70,12 +70,12 @@ def garment_parts(labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -
     The nearest part, distances in its own thickness. Skirts and the skirts of dresses hang from the trunk and are not
     torn apart by the legs; what is worn below the hips goes with no arm.
     """
-    _, share, across, near = _places(points, visible, labels.shape)
+    _, along, across, near = _places(points, visible, labels.shape)
     # LIMBS: right upper arm, forearm, thigh, shin, and the same of the left side.
-    arms, legs = ([near[i : i + 2].min(0) for i in at] for at in ((0, 4), (2, 6)))
+    arms, legs = ([near[i : i + 2].min(0) for i in pair] for pair in ((0, 4), (2, 6)))
     hangs = segmentation.region(labels, (segmentation.ID["skirt"], *segmentation.DRESS))
     lower = segmentation.region(labels, segmentation.LOWER)
-    beyond = np.maximum(-share, np.where(hangs, 0, share - 1)) * alignment.PROPORTIONS["torso"]
+    beyond = np.maximum(-along, np.where(hangs, 0, along - 1)) * alignment.PROPORTIONS["torso"]
     trunk = np.abs(across) + np.maximum(beyond, 0) / _BEYOND
     distances = {"trunk": trunk}
     for side, arm, leg in zip(("right", "left"), arms, legs, strict=True):
@@ -88,9 +88,10 @@ def garment_parts(labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -
 def similarities(
     points: np.ndarray, visible: np.ndarray, size: tuple[int, int], disturbance: Disturbance, seed
 ) -> np.ndarray:
-    """A random forward similarity for each of `PARTS`, [5, 2, 3]: about shoulders and hips, the trunk about its middle.
+    """Draws how parts are moved: about shoulders and hips, the trunk about its middle.
 
-    Args: seed: what `np.random.default_rng` takes.
+    Args: points [18, 2], visible [18]: the person's joints. size: of the layout. seed: what `np.random.default_rng`
+    takes. Returns: a forward similarity for each of `PARTS`, [5, 2, 3].
     """
     body, *_ = _places(points, visible, size)
     joints, generator = body.joints, np.random.default_rng(seed)
@@ -123,84 +124,86 @@ def disturb(labels: np.ndarray, parts: np.ndarray, matrices: np.ndarray) -> np.n
     return coarse
 
 
-def wilson(successes: int, count: int) -> tuple[float, float]:
-    """The 95% interval of a share, by E. B. Wilson (1927): (low, high); NaN for a count of 0."""
-    if not count:
-        return float("nan"), float("nan")
-    z, share = 1.959964, successes / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return float(middle - half), float(middle + half)
+class Backward(protocol.Suite):
+    """Disturbs the garments' layouts, and lets the backward procedure mend them.
 
+    Args: options: those of the suite `ccp`. chosen: the photos' numbers. seed: of the disturbances.
+    """
 
-def shares_improved(name: str, scores: np.ndarray, others: np.ndarray) -> dict[str, float]:
-    """The share of cases whose score is above the other's, as `name`, and its 95% interval `name_low`, `name_high`."""
-    better = int(np.sum(np.asarray(scores) > np.asarray(others)))
-    low, high = wilson(better, len(scores))
-    return {name: better / len(scores) if len(scores) else float("nan"), f"{name}_low": low, f"{name}_high": high}
+    name = "ccp.backward"
 
+    def __init__(self, options, chosen: list[str], seed: int = 0, disturbance: Disturbance = Disturbance()):
+        super().__init__(options)
+        self.chosen, self.seed, self.disturbance = chosen, seed, disturbance
 
-def evaluate_layouts(
-    folder: str,
-    chosen: list[str],
-    weights_folder: str | None = None,
-    seed: int = 0,
-    disturbance: Disturbance = Disturbance(),
-) -> tuple[dict, dict, dict]:
-    """Returns (results, pictures, texts) for the photos `chosen`: name to number, to uint8 sheet, the protocol."""
-    system = try_on.TryOn("none", weights_folder)
-    cases = []
-    for number in mannequin_suite.progress(chosen, "photo"):
-        frame, truth, pose, z = truth_of(folder, number, system.size, system)
-        parts = garment_parts(truth, pose.keypoints, pose.visible)
+    def run(self):
+        (system,) = dressing.open_arms(self.options, ("none",)).values()
+        cases = [self._case(system, number) for number in progress.each(self.chosen, "photo")]
+        cases = [case for case in cases if case is not None]
+        yield "ccp.backward.num_cases", len(cases)
+        if not cases:
+            return
+        frames, truths, coarse, poses = stack(cases)
+        maps = {"coarse": coarse, "filled": composition.fill_unknown(coarse)} | mend(system.layouts, coarse, poses)
+        scores = {
+            name: np.array([layout_score(*one).miou for one in zip(values, truths, strict=True)])
+            for name, values in maps.items()
+        }
+        yield from ((f"ccp.backward.{name}_miou", float(values.mean())) for name, values in scores.items())
+        yield "ccp.backward.unknown", float((coarse == segmentation.UNKNOWN).mean())
+        for prefix, name in (("", "final"), ("reconciled.", "reconciled")):
+            for suffix, other in (("", "coarse"), ("_filled", "filled")):
+                name_of = f"ccp.backward.{prefix}share_improved{suffix}"
+                yield from fraction_improved(name_of, scores[name], scores[other]).items()
+        columns = ("coarse", "filled", "final", "reconciled")
+        rows, titles = [], []
+        for i in np.unique(np.linspace(0, len(cases) - 1, _EXAMPLES).round().astype(int)):
+            shown = truths[i], *(maps[name][i] for name in columns)
+            rows.append([frames[i], *map(visualize.colour_segmentation, shown)])
+            titles.append(" ".join(f"{scores[name][i]:.2f}" for name in columns))
+        sheet = visualize.contact_sheet(rows, titles, ["photo", "true labels", *columns])
+        self.pictures["Layouts, mIoU of " + ", ".join(columns)] = sheet
+        self._state_protocol(len(cases), system.size)
+
+    def _case(self, system: Lab126, number: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, Pose] | None:
+        """(photo, true labels, coarse map, pose); None for a photo without a garment."""
+        frame, truth, pose = truth_of(self.options.data, number, system.reader)
+        joints = pose.layout.keypoints, pose.layout.visible
+        parts = garment_parts(truth, *joints)
         if (parts < 0).all():
-            continue
-        matrices = similarities(pose.keypoints, pose.visible, system.size, disturbance, [seed, int(number)])
-        cases.append((frame, truth, disturb(truth, parts, matrices), pose, z))
-    if not cases:
-        return {"ccp.backward.num_cases": 0}, {}, {}
-    frames, truths, coarse, poses, z = mannequin_suite.stack(cases)
-    z = z[:, 0]
-    layouts = {name: [] for name in ("final", "expected", "reconciled")}
-    for first in mannequin_suite.progress(range(0, len(cases), _TOGETHER), f"x {_TOGETHER} layouts"):
+            return None
+        matrices = similarities(*joints, system.size, self.disturbance, [self.seed, int(number)])
+        return frame, truth, disturb(truth, parts, matrices), pose
+
+    def _state_protocol(self, count: int, size: tuple[int, int]) -> None:
+        most = self.disturbance
+        self.texts["protocol"] = {
+            "backward.cases": f"{count} photos with a garment, user and pose image at once; seed {self.seed}; "
+            f"split_hash {splits.split_hash(self.chosen)}",
+            "backward.size": f"{size[0]}x{size[1]}, labels by nearest pixel",
+            "backward.disturbance": f"each part turned by up to {most.angle:g} degrees, scaled by up to "
+            f"{most.scale:g} or through, shifted by up to {most.shift:g} of the height along x and y",
+            "backward.score": "mIoU of each case over the merged classes its truth shows, unknown counts as wrong; "
+            "mean of the cases; intervals of shares: 95%, Wilson",
+            "backward.skin_and_shoes": "told apart by the joints that MultiPathCNN reads",
+        }
+
+
+def mend(layouts: TargetLayouts, coarse: np.ndarray, poses: Pose) -> dict[str, np.ndarray]:
+    """What the backward procedure makes of coarse maps [B, H, W] of people who are user and pose image at once.
+
+    Returns uint8 [B, H, W]: `final`, the decoder's layouts; `expected`, LatentPriorCNN's; `reconciled`, with what the
+    coarse maps know.
+    """
+    found = {name: [] for name in ("final", "expected", "reconciled")}
+    for first in progress.each(range(0, len(coarse), _TOGETHER), f"x {_TOGETHER} layouts"):
         # The last batch is filled up, so that one compiled program serves all.
-        index = np.minimum(np.arange(first, first + _TOGETHER), len(cases) - 1)
-        given = coarse[index], mannequin_suite.at(poses, index), z[index], z[index]
-        found, final, _ = system.backward(*given)
-        shares = np.asarray(system.shares(found))
-        layouts["final"].append(final)
-        layouts["expected"].append(system.expected(*given))
-        layouts["reconciled"].append(
-            np.stack([composition.reconcile(*one) for one in zip(given[0], shares, strict=True)])
-        )
-    maps = {"coarse": coarse, "filled": composition.fill_unknown(coarse)}
-    maps |= {name: np.concatenate(parts)[: len(cases)] for name, parts in layouts.items()}
-    scores = {
-        name: np.array([mannequin_suite.score(*one).miou for one in zip(values, truths, strict=True)])
-        for name, values in maps.items()
-    }
-    results = {"ccp.backward.num_cases": len(cases)}
-    results |= {f"ccp.backward.{name}_miou": float(values.mean()) for name, values in scores.items()}
-    results["ccp.backward.unknown"] = float((coarse == segmentation.UNKNOWN).mean())
-    for prefix, name in (("", "final"), ("reconciled.", "reconciled")):
-        for suffix, other in (("", "coarse"), ("_filled", "filled")):
-            name_of = f"ccp.backward.{prefix}share_improved{suffix}"
-            results |= shares_improved(name_of, scores[name], scores[other])
-    shown = np.unique(np.linspace(0, len(cases) - 1, _EXAMPLES).round().astype(int))
-    columns = ("coarse", "filled", "final", "reconciled")
-    rows, titles = [], []
-    for i in shown:
-        rows.append([frames[i], *map(visualize.colour_segmentation, (truths[i], *(maps[name][i] for name in columns)))])
-        titles.append(" ".join(f"{scores[name][i]:.2f}" for name in columns))
-    sheet = visualize.contact_sheet(rows, titles, ["photo", "true labels", *columns])
-    protocol = {
-        "backward.cases": f"{len(cases)} photos with a garment, user and pose image at once; seed {seed}; "
-        f"split_hash {splits.split_hash(chosen)}",
-        "backward.size": f"{system.size[0]}x{system.size[1]}, labels by nearest pixel",
-        "backward.disturbance": f"each part turned by up to {disturbance.angle:g} degrees, scaled by up to "
-        f"{disturbance.scale:g} or through, shifted by up to {disturbance.shift:g} of the height along x and y",
-        "backward.score": "mIoU of each case over the merged classes its truth shows, unknown counts as wrong; mean of "
-        "the cases; intervals of shares: 95%, Wilson",
-        "backward.skin_and_shoes": "told apart by the joints that MultiPathCNN reads",
-    }
-    return results, {"Layouts, mIoU of " + ", ".join(columns): sheet}, {"protocol": protocol}
+        index = np.minimum(np.arange(first, first + _TOGETHER), len(coarse) - 1)
+        given = coarse[index], at(poses, index), poses.latent[index]
+        z, final, _ = layouts.backward(*given)
+        found["final"].append(final)
+        found["expected"].append(layouts.expected(*given))
+        probabilities = np.asarray(layouts.probabilities(z))
+        each = [composition.reconcile(*one) for one in zip(coarse[index], probabilities, strict=True)]
+        found["reconciled"].append(np.stack(each))
+    return {name: np.concatenate(parts)[: len(coarse)] for name, parts in found.items()}

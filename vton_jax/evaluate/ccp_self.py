@@ -1,78 +1,86 @@
 """The suite `ccp`, part `self`: people on the street get back the clothes that they wear in the photo.
 
-Alphabet: pictures are at the networks' size. User, donor and pose image are one photo: the donor is read from it whole,
-the user's own clothes lie under grey before the networks see them, and the photo is the truth. What the names mean:
+Conventions: pictures are at the networks' size. User, garment and pose image are one photo: the garment is read from it
+whole, the user's own clothes are hidden (`hidden_garments.py`), and the photo is the truth. What the names mean:
 docs/evaluation.md.
 """
 
-from pathlib import Path
+import collections
 
 import numpy as np
 
 from vton_jax.core import framing, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.evaluate import mannequin_suite, pairs_suite, perceptual, ubc_suite
+from vton_jax.evaluate import dressing, perceptual, protocol, scores
+from vton_jax.evaluate.hidden_garments import dress_hidden
 from vton_jax.inputs import ccp, splits
-from vton_jax.media import visualize
-from vton_jax.reading.photo_parser import PhotoParser
-from vton_jax.systems.lab126 import try_on
+from vton_jax.media import progress, visualize
 
 _EXAMPLES = 12  # photos on the sheet, evenly over the set
 
 
-def evaluate_self(
-    folder: str,
-    chosen: list[str],
-    weights_folder: str | None = None,
-    arms: tuple[str, ...] = try_on.ARMS,
-    background: str = "inpaint",
-    reader: str = "photo",
-) -> tuple[dict, dict, dict]:
-    """Returns (results, pictures, texts) for the photos `chosen`: name to number, to uint8 sheet, the protocol.
+class SelfReconstruction(protocol.Suite):
+    """Photos in which no person or no garment is found are left out and counted.
 
-    Photos in which no person or no garment is found are left out and counted.
+    Args: options: those of the suite `ccp`. chosen: the photos' numbers.
     """
-    systems = {arm: try_on.TryOn(arm, weights_folder, reader) for arm in arms}
-    system = systems[arms[0]]
-    distance = perceptual.Surrogate(
-        PhotoParser(Path(weights_folder) / "parser_cnn.safetensors" if weights_folder else None)
-    )
-    scores: dict[str, list] = {}
-    rows, left_out = [], []
-    for number in mannequin_suite.progress(chosen, "photo"):
-        photo, ids = ccp.read(folder, number)
-        frame = framing.fit(photo, system.size)[0]
-        labels = segmentation.LABEL_FROM_CCP[framing.fit(ids, system.size, fill=0, nearest=True)[0]]
-        try:
-            user, z_user = system.read_user(frame)
-            donor = system.read_donor(frame, flat=False)
-        except UserError:
-            left_out.append(number)
-            continue
-        readings = [np.asarray(user.segmentation), labels]
-        images, target = pairs_suite.dress_hidden(systems, frame, user, z_user, donor, readings, background)
-        truth, region = frame.astype(np.float32) / 255, segmentation.region(labels, segmentation.GARMENTS)
-        for name, image in images.items():
-            values = ubc_suite.frame_scores(image[None], truth[None], region[None])
-            values["lpips_surrogate"] = distance(image[None], truth[None])
-            for score, (value,) in values.items():
-                scores.setdefault(f"ccp.self.{name}.{score}", []).append(value)
-        colour = visualize.colour_segmentation
-        rows.append([frame, images["hidden"], colour(target.coarse), colour(target.final), *(images[a] for a in arms)])
-    results = {"ccp.self.num_photos": len(rows), "ccp.self.left_out": len(left_out)}
-    results |= {name: float(np.nanmean(values)) for name, values in scores.items()}
-    protocol = {
-        "self.photos": f"{len(chosen)}, split_hash {splits.split_hash(chosen)}",
-        "self.size": f"{system.size[0]}x{system.size[1]}, padded with the photo's edge; SSIM with an 11-tap Gaussian",
-        "self.user": "garments of the data set's labels and of the reading, and a rim, under grey; "
-        "user, donor and pose are one photo",
-        "self.garment_region": "garments of the data set's labels",
-        "self.lpips_surrogate": distance.name,
-    }
-    about = {"self.background": background, "self.reader": reader, "self.left_out": ", ".join(left_out) or "none"}
-    if not rows:
-        return results, {}, {"protocol": protocol, "about": about}
+
+    name = "ccp.self"
+
+    def __init__(self, options, chosen: list[str]):
+        super().__init__(options)
+        self.chosen = chosen
+
+    def run(self):
+        options, colour = self.options, visualize.colour_segmentation
+        compared = dressing.open_systems(options)
+        _, distance = perceptual.open_surrogate(options.weights)
+        found, rows, left_out = collections.defaultdict(list), [], []
+        for number in progress.each(self.chosen, "photo"):
+            photo, ids = ccp.read(options.data, number)
+            frame = framing.fit(photo, compared.size)[0]
+            labels = segmentation.LABEL_FROM_CCP[framing.fit(ids, compared.size, fill=0, nearest=True)[0]]
+            try:
+                user = compared.first.read_user(frame)
+                garment = compared.first.read_garment(frame, flat=False)
+            except UserError:
+                left_out.append(number)
+                continue
+            readings = [np.asarray(user.layout.segmentation), labels]
+            images, target = dress_hidden(compared, user, garment, readings, options.background)
+            truth = frame[None].astype(np.float32) / 255
+            region = segmentation.region(labels, segmentation.GARMENTS)[None]
+            for name, image in images.items():
+                values = scores.frame_scores(image[None], truth, region)
+                values["lpips_surrogate"] = distance(image[None], truth)
+                for score, (value,) in values.items():
+                    found[f"ccp.self.{name}.{score}"].append(value)
+            rows.append([frame, images["hidden"], colour(target.coarse), colour(target.final)])
+            rows[-1] += [images[name] for name in compared.names]
+        yield "ccp.self.num_photos", len(rows)
+        yield "ccp.self.left_out", len(left_out)
+        yield from ((name, float(np.nanmean(values))) for name, values in found.items())
+        if rows:
+            self.pictures["Self-reconstruction"] = _sheet(rows, compared.names)
+        self._state_protocol(compared.size, distance.name, left_out)
+
+    def _state_protocol(self, size: tuple[int, int], distance: str, left_out: list[str]) -> None:
+        options, chosen = self.options, self.chosen
+        self.texts["protocol"] = {
+            "self.photos": f"{len(chosen)}, split_hash {splits.split_hash(chosen)}",
+            "self.size": f"{size[0]}x{size[1]}, padded with the photo's edge; SSIM with an 11-tap Gaussian",
+            "self.user": "garments of the data set's labels and of the reading, and a rim, under grey; "
+            "user, donor and pose are one photo",
+            "self.garment_region": "garments of the data set's labels",
+            "self.lpips_surrogate": distance,
+        }
+        about = {"self.background": options.background, "self.reader": options.parser}
+        if options.system != protocol.LAB126:
+            about["self.system"] = options.system
+        self.texts["about"] = about | {"self.left_out": ", ".join(left_out) or "none"}
+
+
+def _sheet(rows: list[list[np.ndarray]], systems: tuple[str, ...]) -> np.ndarray:
     shown = np.unique(np.linspace(0, len(rows) - 1, _EXAMPLES).round().astype(int))
-    titles = ["photo and truth", "user as shown", "coarse", "final", *arms]
-    sheet = {"Self-reconstruction": visualize.contact_sheet([rows[i] for i in shown], column_titles=titles)}
-    return results, sheet, {"protocol": protocol, "about": about}
+    titles = ["photo and truth", "user as shown", "coarse", "final", *systems]
+    return visualize.contact_sheet([rows[i] for i in shown], column_titles=titles)

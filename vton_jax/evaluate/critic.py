@@ -1,11 +1,13 @@
 """Training a critic (`models/critic_cnn.py`), and how often it is fooled: a stand-in for the people of a user study.
 
-One critic a level of detail judges all arms. It learns from real frames and from results of every arm in equal shares,
-half and half, so that its threshold of one half favours neither, and the arms are compared by the same judge. A critic
-for each arm would be another judge each time: a rate could be higher because an arm's own judge had learnt worse.
+One critic a level of detail tells the results of all arms from real frames. It learns from real frames and from results
+of every arm equally often, half and half, so that its threshold of one half favours neither, and the arms are compared
+by the same discriminator. A critic for each arm would be another one each time: a rate could be higher because an arm's
+own had learnt worse.
 Of every example it sees the real frame and a result, the same person in the same clothes: what is shown tells nothing.
 
-Alphabet: pictures are uint8 [N, H, W, 3], logits [N], above 0 for what is taken for real; `kinds` are 'real' and arms.
+Conventions: pictures are uint8 [N, H, W, 3]; logits [N] are above 0 for what is taken for real; `kinds` are 'real' and
+arms.
 """
 
 import functools
@@ -16,17 +18,20 @@ import numpy as np
 import optax
 
 from vton_jax.core import geometry
+from vton_jax.evaluate import metrics
+from vton_jax.media import visualize
 from vton_jax.models import critic_cnn
 from vton_jax.training import compiler
 
 LEARNING_RATE = 3e-3
+_SHOWN = 5  # pictures at either end of the sheet
 STEPS, BATCH = 250, 32  # BATCH examples a step: as many real frames, and as many results
-_SEEN = 64  # pictures that are judged at once
+_SEEN = 64  # pictures at once
 
 
 @functools.cache
 def _programs(network: critic_cnn.CriticCNN, steps: int):
-    """(init, step, judge), compiled; `step` takes and returns (params, optimizer state)."""
+    """(init, step, discriminate), compiled; `step` takes and returns (params, optimizer state)."""
     optimizer = optax.adamw(optax.warmup_cosine_decay_schedule(0, LEARNING_RATE, steps // 10, steps), weight_decay=1e-3)
 
     def init(key, images):
@@ -42,9 +47,9 @@ def _programs(network: critic_cnn.CriticCNN, steps: int):
         updates, optimizer_state = optimizer.update(gradients, optimizer_state, params)
         return (optax.apply_updates(params, updates), optimizer_state), value
 
-    judge = lambda params, images: network.apply(params, images.astype(jnp.float32) / 255)  # noqa: E731
+    discriminate = lambda params, images: network.apply(params, images.astype(jnp.float32) / 255)  # noqa: E731
     compiled = jax.jit(step, donate_argnums=0, compiler_options=compiler.training_options())
-    return jax.jit(init), compiled, jax.jit(judge)
+    return jax.jit(init), compiled, jax.jit(discriminate)
 
 
 def reduce_detail(pictures: np.ndarray, factor: int) -> np.ndarray:
@@ -66,12 +71,12 @@ def train(
     steps: int = STEPS,
     batch: int = BATCH,
 ):
-    """A critic of one level of detail: the function pictures [N, H, W, 3] -> logits [N].
+    """Trains a critic of one level of detail. Each step draws examples and for each an arm, half of them mirrored.
 
-    Args: pictures: uint8 [N, H, W, 3] of each kind, of the same N examples: 'real', and one or more arms. Each step
-    draws examples and for each an arm, half of them mirrored; seed decides all that is drawn.
+    Args: pictures: uint8 [N, H, W, 3] of each kind, of the same N examples: 'real', and one or more arms. seed: decides
+    all that is drawn. Returns: the function pictures [N, H, W, 3] -> logits [N].
     """
-    init, step, judge = _programs(network or critic_cnn.CriticCNN(), steps)
+    init, step, discriminate = _programs(network or critic_cnn.CriticCNN(), steps)
     arms = [kind for kind in pictures if kind != "real"]
     rng = np.random.default_rng(seed)
     real = np.repeat(np.float32([1, 0]), batch)
@@ -89,7 +94,56 @@ def train(
         parts = []
         for first in range(0, len(images), _SEEN):
             index = np.minimum(np.arange(first, first + _SEEN), len(images) - 1)
-            parts.append(np.asarray(judge(params, images[index])))
+            parts.append(np.asarray(discriminate(params, images[index])))
         return np.concatenate(parts)[: len(images)]
 
     return logits
+
+
+def logits_of(
+    pictures: dict[str, np.ndarray], held_out: np.ndarray, seeds: range, steps: int = STEPS
+) -> dict[str, np.ndarray]:
+    """Trains a critic for each seed, and tries it.
+
+    Args: pictures: of one level of detail, as in `train`. held_out: bool [N], on which examples the critics are tried;
+    from the others they learn. Returns: logits [seeds, held out] of each kind.
+    """
+    learnt = {kind: images[~held_out] for kind, images in pictures.items()}
+    logits = {kind: [] for kind in pictures}
+    for seed in seeds:
+        discriminate = train(learnt, seed, steps=steps)
+        for kind, images in pictures.items():
+            logits[kind].append(discriminate(images[held_out]))
+    return {kind: np.stack(values) for kind, values in logits.items()}
+
+
+def rates(level: str, logits: dict[str, np.ndarray]) -> dict[str, float]:
+    """The numbers of one level from logits [seeds, people] of each kind; intervals are over people."""
+    taken = {kind: (values > 0).astype(np.float64) for kind, values in logits.items()}
+    results = {}
+
+    def add(name, values):  # [seeds, people]
+        found = metrics.bootstrap_interval(values.mean(0))
+        results.update(zip((name, f"{name}.low", f"{name}.high"), found, strict=True))
+
+    add(f"critic.real_accuracy_{level}", taken["real"])
+    arms = [kind for kind in taken if kind != "real"]
+    for arm in arms:
+        add(f"critic.{arm}.fooling_{level}", taken[arm])
+        results[f"critic.{arm}.fooling_{level}.over_seeds"] = float(taken[arm].mean(1).std())
+        # The talk asked which of two is real: there 0.5 is the most.
+        add(f"critic.{arm}.preferred_{level}", (logits[arm] > logits["real"]).astype(np.float64))
+    for arm in arms:
+        if arm != "joint" and "joint" in arms:
+            add(f"critic.joint_minus_{arm}_{level}", taken["joint"] - taken[arm])
+    return results
+
+
+def sheet(pictures: dict[str, np.ndarray], logits: dict[str, np.ndarray]) -> np.ndarray:
+    """Of each kind the held-out pictures that the critics took for real most and least surely, on average."""
+    rows = []
+    for kind, images in pictures.items():
+        order = np.argsort(-logits[kind].mean(0), kind="stable")
+        rows.append([images[i] for i in (*order[:_SHOWN], *order[-_SHOWN:])])
+    titles = [f"real {n}" for n in range(1, _SHOWN + 1)] + [f"unreal {n}" for n in range(_SHOWN, 0, -1)]
+    return visualize.contact_sheet(rows, list(pictures), titles)

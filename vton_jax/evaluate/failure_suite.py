@@ -1,8 +1,8 @@
-"""The failure suites of the mannequin suite: known difficulties of try-on, one at a time, scored where they are met.
+"""The failure suites, a part of `mannequin`: known difficulties of try-on, one at a time, scored where they are met.
 
-Alphabet: `cases` are the stacked NumPy arrays of `mannequin.failures.draw_failures`, one suite or several; pictures are
-floats [B, H, W, 3] in [0, 1], layouts label ids [B, H, W], regions masks [B, H, W]. What the names of the results mean:
-docs/evaluation.md.
+Conventions: `cases` are the stacked NumPy arrays of `mannequin.failures.draw_failures`, one suite or several; pictures
+are floats [B, H, W, 3] in [0, 1], layouts label ids [B, H, W], regions masks [B, H, W]. What the names of the results
+mean: docs/evaluation.md.
 """
 
 import cv2
@@ -10,9 +10,12 @@ import numpy as np
 
 from vton_jax.compositing import temporal_filters
 from vton_jax.core import keypoints, segmentation
-from vton_jax.evaluate import mannequin_suite, metrics
+from vton_jax.core.types import Pose
+from vton_jax.evaluate import mannequin_steps, metrics, protocol, report
+from vton_jax.evaluate.scores import at
 from vton_jax.layout import composition
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.lab126.system import Lab126
+from vton_jax.systems.lab126.target_layouts import TargetLayouts
 
 # Which classes of the layout are compared, in the words of the results.
 OVERLAPS = {
@@ -80,7 +83,11 @@ def regions(suite: str, cases: dict) -> tuple[np.ndarray, np.ndarray]:
 
 
 def overlap(predicted: np.ndarray, truth: np.ndarray, labels: tuple[int, ...], within: np.ndarray) -> float:
-    """Intersection over union of `labels` among the pixels `within`, summed over the cases; NaN for nothing."""
+    """How far layouts overlap.
+
+    Args: labels: which are taken together. within: the pixels that count, bool [B, H, W].
+    Returns: intersection over union, summed over the cases; NaN for nothing.
+    """
     a, b = (segmentation.region(layouts, labels) & within for layouts in (predicted, truth))
     union = (a | b).sum()
     return float((a & b).sum() / union) if union else float("nan")
@@ -111,27 +118,28 @@ def _things(cases: dict, index: int) -> np.ndarray:
     return np.stack([picture[mask].mean(0) for picture, mask in masks if mask.any()])
 
 
-def right_share(images: np.ndarray, cases: dict, region: np.ndarray) -> np.ndarray:
-    """The share of the region's pixels that show what the truth shows, judged by colour [B]; NaN where it is empty.
+def right_fraction(images: np.ndarray, cases: dict, region: np.ndarray) -> np.ndarray:
+    """The fraction of the region's pixels whose colour shows what the truth shows [B]; NaN where it is empty.
 
     A pixel shows the one of the background, hair, skin, the garments, and the replaced garment whose mean colour is
     nearest to its own.
     """
-    shares = np.full(len(images), np.nan)
+    fractions = np.full(len(images), np.nan)
     for i in np.flatnonzero(region.any((1, 2))):
         things = _things(cases, i)
         seen, true = (
             np.linalg.norm(picture[region[i]][:, None] - things, axis=-1).argmin(1)
             for picture in (images[i], cases["output_image"][i] / 255.0)
         )
-        shares[i] = (seen == true).mean()
-    return shares
+        fractions[i] = (seen == true).mean()
+    return fractions
 
 
 def correlation(image: np.ndarray, truth: np.ndarray, box: np.ndarray, shift: int) -> float:
-    """Normalised cross-correlation of the brightness inside `box` [H, W], the best over shifts of up to `shift` pixels.
+    """How legible the truth's pattern is in a picture [H, W, 3].
 
-    1 for the truth, 0 for an even colour.
+    Args: box: where, bool [H, W]. shift: by how many pixels it may be misplaced. Returns: the best normalised
+    cross-correlation of the brightness; 1 for the truth, 0 for an even colour.
     """
     rows, columns = np.flatnonzero(box.any(1)), np.flatnonzero(box.any(0))
     grey = lambda a: np.asarray(a, np.float32).mean(-1)  # noqa: E731
@@ -164,7 +172,7 @@ def picture_scores(suite: str, images: np.ndarray, cases: dict) -> dict[str, flo
     if suite == "lettering":
         scores["correlation"] = correlations(images, cases)
     else:
-        scores["right"] = right_share(images, cases, region)
+        scores["right"] = right_fraction(images, cases, region)
     return {name: float(np.nanmean(values)) for name, values in scores.items()}
 
 
@@ -189,58 +197,68 @@ def landmarks(suite: str, cases: dict) -> dict[str, float]:
 
 
 def suite_scores(suite: str, final: np.ndarray, images: dict[str, np.ndarray], cases: dict) -> dict[str, float]:
-    """All numbers of one suite's cases, named without 'failures.SUITE.': layouts, every arm's pictures, landmarks."""
+    """All numbers of one suite's cases.
+
+    Args: final: target layouts. images: every arm's pictures. Returns: scores of layouts, of every arm and of the
+    landmarks, named without 'failures.SUITE.'.
+    """
     found = layout_scores(suite, final, cases)
     for arm, pictures in images.items():
         found |= {f"{arm}.{name}": value for name, value in picture_scores(suite, pictures, cases).items()}
     return found | landmarks(suite, cases)
 
 
-def finals(system: try_on.TryOn, coarse: np.ndarray, poses, z_user: np.ndarray, z_pose: np.ndarray) -> np.ndarray:
-    """The final layouts of all cases, in equal batches: the last one is padded."""
+def finals(layouts: TargetLayouts, coarse: np.ndarray, poses: Pose, z_user: np.ndarray) -> np.ndarray:
+    """The backward procedure in equal batches, of which the last is padded.
+
+    Args: coarse: maps of all cases, with their poses, and the latents z_user [B, N]. Returns: the final layouts.
+    """
     found = []
     for first in range(0, len(coarse), _BATCH):
         part = np.minimum(np.arange(first, first + _BATCH), len(coarse) - 1)
-        found.append(system.backward(coarse[part], mannequin_suite.at(poses, part), z_user[part], z_pose[part])[1])
+        found.append(layouts.backward(coarse[part], at(poses, part), z_user[part])[1])
     return np.concatenate(found)[: len(coarse)]
 
 
-def evaluate_failures(systems: dict[str, try_on.TryOn], num_cases: int, seed: int) -> tuple[dict, dict, dict]:
-    """Returns (results, pictures, texts) of `num_cases` cases of every failure suite, as `evaluate_mannequin` does.
+class FailureSuite(protocol.Suite):
+    """`num_failure_cases` cases of every failure suite.
 
-    Args: systems: every arm of `try_on.ARMS`.
+    Args: options: those of the suite `mannequin`. systems: the arms of lab126.
     """
-    from vton_jax.mannequin import failures
 
-    system = systems["none"]
-    mannequin_suite.say(f"failure suites: {num_cases} cases of each")
-    cases = failures.draw_failures(num_cases, system.size, seed)
-    users, z_user = system.read_people(cases["input_image"])
-    poses, z_pose = system.read_people(cases["pose_image"])
-    kinds = [segmentation.GARMENT_TYPES[int(kind)] for kind in cases["garment_type"]]
-    read = zip(cases["donor_image"], kinds, cases["flat"], strict=True)
-    donors = mannequin_suite.stack([system.read_donor(frame, kind, bool(flat)) for frame, kind, flat in read])
-    coarse, _ = system.coarse_pairs(users, donors, poses)
-    final = finals(system, coarse, poses, z_user, z_pose)
-    user_images = cases["input_image"].astype(np.float32) / 255
-    images = {arm: one.dress(user_images, users, donors, final, poses).image for arm, one in systems.items()}
-    results, pictures = {}, {}
-    for suite in failures.SUITES:
-        chosen = np.flatnonzero(cases["suite"] == suite)
-        part = {arm: shown[chosen] for arm, shown in images.items()}
-        own = {name: values[chosen] for name, values in cases.items()}
-        for name, value in suite_scores(suite, final[chosen], part, own).items():
-            results[f"failures.{suite}.{name}"] = value
-        filled = {
-            f"coarse.{name}": value
-            for name, value in layout_scores(suite, composition.fill_unknown(coarse[chosen]), own).items()
-        }
-        results |= {f"failures.{suite}.{name}": value for name, value in filled.items()}
-        pictures[f"Failures, {suite.replace('_', ' ')}"] = mannequin_suite.result_sheet(
-            cases, images, coarse, final, chosen
-        )
-    protocol = {"failures": ", ".join(f"{suite} {num_cases}" for suite in failures.SUITES) + f", seed {seed}"}
-    return results, pictures, {"protocol": protocol}
+    name = "failures"
+
+    def __init__(self, options, systems: dict[str, Lab126]):
+        super().__init__(options)
+        self.systems = systems
+
+    def run(self):
+        from vton_jax.mannequin import failures
+
+        count, system = self.options.num_failure_cases, self.systems["none"]
+        report.say(f"failure suites: {count} cases of each")
+        cases = failures.draw_failures(count, system.size, self.options.seed)
+        users = mannequin_steps.read_users(system.reader, cases["input_image"])
+        poses = mannequin_steps.read_poses(system.reader, cases["pose_image"])
+        garments = mannequin_steps.read_garments(system.reader, cases)
+        coarse, _ = system.layouts.coarse_pairs(users.layout, garments, poses.layout)
+        final = finals(system.layouts, coarse, poses, users.latent)
+        goal = poses.layout.replace(segmentation=final)
+        images = {arm: one.painter.dress(users, garments, goal).image for arm, one in self.systems.items()}
+        for suite in failures.SUITES:
+            chosen = np.flatnonzero(cases["suite"] == suite)
+            own = {name: values[chosen] for name, values in cases.items()}
+            found = suite_scores(suite, final[chosen], {arm: shown[chosen] for arm, shown in images.items()}, own)
+            filled = layout_scores(suite, composition.fill_unknown(coarse[chosen]), own)
+            for name, value in (found | {f"coarse.{name}": value for name, value in filled.items()}).items():
+                yield f"failures.{suite}.{name}", value
+            sheet = mannequin_steps.result_sheet(cases, images, coarse, final, chosen)
+            self.pictures[f"Failures, {suite.replace('_', ' ')}"] = sheet
+        drawn = ", ".join(f"{suite} {count}" for suite in failures.SUITES)
+        self.texts["protocol"]["failures"] = f"{drawn}, seed {self.options.seed}"
+
+    def sections(self, results):
+        return tables(results)
 
 
 def tables(results: dict[str, float]) -> list[str]:
@@ -257,5 +275,5 @@ def tables(results: dict[str, float]) -> list[str]:
             names = [f"{column}.{measure}".removeprefix(".") for column in columns]
             rows.append([measure, *(f"{own[name]:.4f}" if name in own else "" for name in names)])
         parts += [f"<h2>{suite.replace('_', ' ').capitalize()}</h2>"]
-        parts += [mannequin_suite.html_table(["", *(column or "final layout" for column in columns)], rows)]
+        parts += [report.html_table(["", *(column or "final layout" for column in columns)], rows)]
     return parts

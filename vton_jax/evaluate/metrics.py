@@ -1,6 +1,6 @@
 """Scores: how alike two pictures, label maps, poses or flows are. NumPy in (or JAX arrays), NumPy out.
 
-Alphabet: images are floats [..., H, W, C] in [0, 1], masks bool [..., H, W], label maps integer [..., H, W], points
+Conventions: images are floats [..., H, W, C] in [0, 1], masks bool [..., H, W], label maps integer [..., H, W], points
 [..., J, 2] as `(x, y)` in pixels with `visible` bool [..., J], flows [..., H, W, 2] in pixels. Leading axes are free;
 `ssim` and `psnr` return one number an image [...], the others say what they sum over. A score over nothing is NaN.
 """
@@ -100,10 +100,11 @@ class SegmentationScore:
         return dict(zip(segmentation_lib.MERGED_LABELS, miou_from_confusion(self.matrix)[1], strict=True))
 
 
-def pck(predicted_xy, predicted_visible, true_xy, true_visible, heights, fraction: float = 0.05) -> float:
-    """Share of the truly visible joints, over all people given, that are predicted visible and close.
+def pck(predicted_xy, predicted_visible, true_xy, true_visible, heights, *, fraction: float = 0.05) -> float:
+    """How many joints are found.
 
-    Close is within `fraction` of the person's height; `heights` [...] in pixels has one axis less than `visible`.
+    Args: heights: of the people, in pixels; one axis less than `visible`. fraction: of the height, what is close.
+    Returns: of the truly visible joints, over all people given, the fraction that is predicted visible and close.
     """
     true_visible = np.asarray(true_visible, bool)
     distance = np.linalg.norm(np.asarray(predicted_xy, np.float64) - np.asarray(true_xy, np.float64), axis=-1)

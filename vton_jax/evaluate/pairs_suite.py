@@ -1,35 +1,111 @@
 """The suite `pairs`: photos of people beside the very garment that they wear, laid flat; the photo is the truth.
 
-Alphabet: pictures are at the networks' size. The garment that the user wears is hidden under grey before the networks
-see it, so that none of it can be copied; the pose is the user's own. What the names mean: docs/evaluation.md.
+What the user wears is hidden (`hidden_garments.py`); the pose is the user's own. What the names of the results mean:
+docs/evaluation.md. Imports no JAX.
 """
 
+import collections
+import dataclasses
 from pathlib import Path
 
-import cv2
-import jax
 import numpy as np
 
-from vton_jax.compositing import kept_parts
-from vton_jax.core import framing, segmentation
-from vton_jax.core.errors import UserError
-from vton_jax.core.types import Layout
-from vton_jax.evaluate import mannequin_suite, metrics, perceptual
+from vton_jax.core.errors import WrongOption
+from vton_jax.core.options import option
+from vton_jax.evaluate import protocol, report
 from vton_jax.inputs import splits
-from vton_jax.media import video_files, visualize
-from vton_jax.models import weights
-from vton_jax.reading import digest_of
-from vton_jax.reading.photo_parser import PhotoParser
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.options import ARM_NAMES
 
 # Folders of people and of garments, as the field lays them out.
 LAYOUTS = (("person", "garment"), ("image", "cloth"), ("test_img", "test_clothes"))
 SCORES = ("ssim", "psnr", "ssim_garment", "lpips_surrogate")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
-_HIDE = 4  # pixels around the user's own garment that are hidden too
+_SHOWN = 40  # pairs on the sheet at most
 
 
-def find_pairs(folder: str, listed: str | None = None) -> list[tuple[Path, Path]]:
+class PairsSuite(protocol.Suite):
+    """A list may pair halves with whole people: the garment's own kind says what is exchanged."""
+
+    name = "pairs"
+
+    @dataclasses.dataclass(frozen=True)
+    class Options(protocol.WholeSystemOptions):
+        data: str | None = option(None, "The folder with person/ and garment/, or image/ and cloth/.")
+        pairs: str | None = option(None, 'A file that lists "person garment" names, a pair a line. Default: by name.')
+
+    def __init__(self, options, arms: tuple[str, ...] = ARM_NAMES):
+        protocol.require_data(type(self), options, "with people and garments")
+        super().__init__(options)
+        self.arms = arms
+
+    def run(self):
+        from vton_jax.core import segmentation
+        from vton_jax.evaluate import dressing, hidden_garments, perceptual, scores
+        from vton_jax.media import progress, visualize
+
+        options = self.options
+        pairs = find_pairs(options.data, options.pairs)
+        compared = dressing.open_systems(options, self.arms)
+        parser, distance = perceptual.open_surrogate(options.weights)
+        found, rows, colour = collections.defaultdict(list), [], visualize.colour_segmentation
+        for pair in progress.each(pairs, "pair"):
+            frame, flat = (_read(path, compared.size) for path in pair)
+            user = compared.first.read_user(frame)
+            garment = compared.first.read_garment(flat, flat=True)
+            truth, labels = frame.astype(np.float32) / 255, parser.parse(frame[None])[0][0]
+            readings = [np.asarray(user.layout.segmentation), labels]
+            images, target = hidden_garments.dress_hidden(compared, user, garment, readings, options.background)
+            images["paste"] = scores.paste(visualize.to_uint8(images["hidden"]), user.layout, garment)
+            kind = segmentation.GARMENT_TYPES[int(garment.garment_type)]
+            region = segmentation.region(labels, segmentation.REPLACED_LABELS[kind])
+            for name, image in images.items():
+                for score, value in _scores(image, truth, region, distance).items():
+                    found[f"pairs.{name}.{score}"].append(value)
+            rows.append([truth, flat, images["hidden"], colour(target.coarse), colour(target.final)])
+            rows[-1] += [images[name] for name in ("paste", *compared.names)]
+        titles = ["person and truth", "garment", "user as shown", "coarse", "final", "paste", *compared.names]
+        self.pictures["Pairs"] = visualize.contact_sheet(rows[:_SHOWN], column_titles=titles)
+        height, width = compared.size
+        self.texts["protocol"] = {
+            "suite": "pairs",
+            "split_hash": splits.split_hash(f"{person.name} {garment.name}" for person, garment in pairs),
+            "size": f"{height}x{width}, padded with the photo's edge; SSIM with an 11-tap Gaussian",
+            "user": f"the worn garment and {hidden_garments.HIDE} pixels around it under grey; "
+            "the pose is the user's own",
+            "garment_region": f"ParserCNN's reading of the photo ({parser.name})",
+            "lpips_surrogate": distance.name,
+        }
+        self.texts["about"] = dressing.about(options)
+        yield "num_pairs", len(pairs)
+        yield from ((name, float(np.nanmean(values))) for name, values in found.items())
+
+    def sections(self, results):
+        rows = [*ARM_NAMES, self.options.system, "hidden", "paste"]
+        return [report.score_table(results, "pairs", rows, {score: score for score in SCORES})]
+
+
+def _read(path: Path, size: tuple[int, int]) -> np.ndarray:
+    from vton_jax.core import framing
+    from vton_jax.media import video_files
+
+    return framing.fit(video_files.read_photo(path), size)[0]
+
+
+def _scores(image: np.ndarray, truth: np.ndarray, region: np.ndarray, distance) -> dict[str, float]:
+    from vton_jax.evaluate import metrics
+
+    return {
+        "ssim": metrics.ssim(image, truth),
+        "psnr": metrics.psnr(image, truth),
+        "ssim_garment": metrics.ssim(image, truth, region),
+        "lpips_surrogate": distance(image[None], truth[None])[0],
+    }
+
+
+# --------------------------------------------------------------------------------------------------- finding the pairs
+
+
+def find_pairs(folder: str | Path, listed: str | Path | None = None) -> list[tuple[Path, Path]]:
     """(person, garment) files of the true pairs.
 
     Args: folder: with person/ and garment/ (or image/ and cloth/, test_img/ and test_clothes/), or with test/ that
@@ -39,142 +115,37 @@ def find_pairs(folder: str, listed: str | None = None) -> list[tuple[Path, Path]
     roots = [root for root in (Path(folder), Path(folder) / "test") if root.is_dir()]
     found = [(root / a, root / b) for root in roots for a, b in LAYOUTS if (root / a).is_dir() and (root / b).is_dir()]
     if not found:
-        raise UserError(f"--data={folder} holds no people and garments: person/ and garment/, or image/ and cloth/.")
+        raise WrongOption("data", folder, "holds no people and garments: person/ and garment/, or image/ and cloth/.")
     people, garments = found[0]
-    if listed is None:
-        pairs = []
-        for person in sorted(path for path in people.iterdir() if path.suffix.lower() in _SUFFIXES):
-            stem = person.stem
-            names = [stem[:-2] + "_1"] if stem.endswith("_0") else [stem]
-            files = [garments / (name + suffix) for name in names for suffix in _SUFFIXES]
-            pairs += [(person, file) for file in files if file.exists()][:1]
-        if not pairs:
-            raise UserError(f"No person in {people} has the garment worn in {garments}; --pairs=FILE can list them.")
-        return pairs
-    try:
-        lines = [line.split() for line in Path(listed).read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError):
-        raise UserError(
-            f'--pairs={listed} cannot be read; it should list "person garment" names, a pair a line.'
-        ) from None
+    if listed is not None:
+        return _listed_pairs(listed, people, garments)
     pairs = []
-    for line in lines:
-        if len(line) != 2:
-            raise UserError(f'--pairs={listed} has the line "{" ".join(line)}"; it should name a person and a garment.')
-        pair = people / line[0], garments / line[1]
-        for path in pair:
-            if not path.is_file():
-                raise UserError(f"--pairs={listed} lists {path.name}, which is not in {path.parent}.")
-        pairs.append(pair)
+    for person in sorted(path for path in people.iterdir() if path.suffix.lower() in _SUFFIXES):
+        name = person.stem[:-2] + "_1" if person.stem.endswith("_0") else person.stem
+        files = [garments / (name + suffix) for suffix in _SUFFIXES]
+        pairs += [(person, file) for file in files if file.exists()][:1]
     if not pairs:
-        raise UserError(f"--pairs={listed} lists no pair.")
+        why = f"has nobody in {people.name}/ whose garment lies in {garments.name}/; a file of pairs can list them."
+        raise WrongOption("data", folder, why)
     return pairs
 
 
-def hide(image: np.ndarray, readings: list[np.ndarray], user: Layout, garment_type: int) -> tuple[np.ndarray, Layout]:
-    """The photo [H, W, 3] with what the user wears in the garment's place under grey, and the layout that says so.
-
-    Args: readings: labels [H, W] of several networks; what any of them takes for the garment is hidden, since what is
-    overlooked could be copied. user: the photo's layout; in the one returned all that is hidden is the garment, so that
-    neither is it kept, nor taken for background.
-    """
-    labels = segmentation.REPLACED_LABELS[segmentation.GARMENT_TYPES[garment_type]]
-    mask = np.any([segmentation.region(reading, labels) for reading in readings], 0)
-    mask = cv2.dilate(mask.astype(np.uint8), np.ones((2 * _HIDE + 1,) * 2, np.uint8)) > 0
-    known = segmentation.region(np.asarray(user.segmentation), labels)
-    layout = user.replace(segmentation=np.where(mask & ~known, np.uint8(labels[0]), user.segmentation))
-    return np.where(mask[..., None], np.float32(0.5), image), layout
-
-
-def dress_hidden(
-    systems: dict[str, try_on.TryOn],
-    frame: np.ndarray,
-    user: Layout,
-    z_user: np.ndarray,
-    donor: try_on.Garment,
-    readings: list[np.ndarray],
-    background: str,
-) -> tuple[dict[str, np.ndarray], try_on.Target]:
-    """What each arm makes of the user [H, W, 3] in the donor's garment and their own pose, what they wear under grey.
-
-    Args: user, z_user: what `read_user` has read of the frame. readings: see `hide`.
-    Returns ({arm: float picture [H, W, 3], 'hidden': what the networks are shown}, the target layout).
-    """
-    poses = jax.tree.map(lambda a: np.asarray(a)[None], user)
-    target = next(next(iter(systems.values())).targets(user, z_user, donor, poses, z_user))
-    shown, seen = hide(frame.astype(np.float32) / 255, readings, user, int(donor.garment_type))
-    behind = kept_parts.backdrop(shown, np.asarray(seen.segmentation)) if background == "inpaint" else None
-    images = {
-        arm: next(one.paint(shown, seen, donor, target.final[None], poses, behind)).image
-        for arm, one in systems.items()
-    }
-    return images | {"hidden": shown}, target
-
-
-def evaluate_pairs(
-    folder: str,
-    listed: str | None = None,
-    weights_folder: str | None = None,
-    arms: tuple[str, ...] = try_on.ARMS,
-    background: str = "inpaint",
-    reader: str = "photo",
-) -> tuple[dict, dict, dict]:
-    """Returns (results, pictures, texts): name to number, to uint8 sheet, and the protocol with what was evaluated.
-
-    reader: what labels people, one of `try_on.PARSERS`.
-    """
-    pairs = find_pairs(folder, listed)
-    systems = {arm: try_on.TryOn(arm, weights_folder, reader) for arm in arms}
-    system = systems[arms[0]]
-    parser = PhotoParser(Path(weights_folder) / "parser_cnn.safetensors" if weights_folder else None)
-    distance = perceptual.Surrogate(parser)
-    scores: dict[str, list] = {}
-    rows = []
-    for person, garment in mannequin_suite.progress(pairs, "pair"):
-        frame, flat = (framing.fit(video_files.read_photo(path), system.size)[0] for path in (person, garment))
-        truth = frame.astype(np.float32) / 255
-        user, z_user = system.read_user(frame)
-        # A list may pair halves with whole people: the garment's own kind says what is exchanged.
-        donor = system.read_donor(flat, flat=True)
-        read = parser.parse(frame[None])[0][0]
-        readings = [np.asarray(user.segmentation), read]
-        images, target = dress_hidden(systems, frame, user, z_user, donor, readings, background)
-        shown, kind = images["hidden"], int(donor.garment_type)
-        images["paste"] = mannequin_suite.paste(visualize.to_uint8(shown), user, donor)
-        region = segmentation.region(read, segmentation.REPLACED_LABELS[segmentation.GARMENT_TYPES[kind]])
-        for name, image in images.items():
-            values = {
-                "ssim": metrics.ssim(image, truth),
-                "psnr": metrics.psnr(image, truth),
-                "ssim_garment": metrics.ssim(image, truth, region),
-                "lpips_surrogate": distance(image[None], truth[None])[0],
-            }
-            for score, value in values.items():
-                scores.setdefault(f"pairs.{name}.{score}", []).append(value)
-        colour = visualize.colour_segmentation
-        rows.append([truth, flat, shown, colour(target.coarse), colour(target.final), images["paste"]])
-        rows[-1] += [images[arm] for arm in arms]
-    results = {"num_pairs": len(pairs)} | {name: float(np.nanmean(values)) for name, values in scores.items()}
-    protocol = {
-        "suite": "pairs",
-        "split_hash": splits.split_hash(f"{person.name} {garment.name}" for person, garment in pairs),
-        "size": f"{system.size[0]}x{system.size[1]}, padded with the photo's edge; SSIM with an 11-tap Gaussian",
-        "user": f"the worn garment and {_HIDE} pixels around it under grey; the pose is the user's own",
-        "garment_region": f"ParserCNN's reading of the photo ({parser.name})",
-        "lpips_surrogate": distance.name,
-    }
-    multi_path = Path(weights_folder or weights.released("multi_path_cnn").parent) / "multi_path_cnn.safetensors"
-    about = {"background": background, "reader": reader, "multi_path": digest_of(multi_path)}
-    titles = ["person and truth", "garment", "user as shown", "coarse", "final", "paste", *arms]
-    sheet = {"Pairs": visualize.contact_sheet(rows[:40], column_titles=titles)}
-    return results, sheet, {"protocol": protocol, "about": about}
-
-
-def write_report(path: Path, results: dict, pictures: dict, texts: dict) -> None:
-    """One page: the protocol, the arms beside the baselines, the sheet."""
-    names = [name for name in (*try_on.ARMS, "hidden", "paste") if f"pairs.{name}.ssim" in results]
-    rows = [[name, *(f"{results[f'pairs.{name}.{score}']:.4f}" for score in SCORES)] for name in names]
-    parts = [mannequin_suite.html_table([], [row for group in texts.values() for row in group.items()])]
-    mannequin_suite.write_page(
-        path, "pairs suite", [*parts, mannequin_suite.html_table(["arm", *SCORES], rows)], pictures
-    )
+def _listed_pairs(listed: str | Path, people: Path, garments: Path) -> list[tuple[Path, Path]]:
+    try:
+        lines = [line.split() for line in Path(listed).read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError):
+        why = 'cannot be read; it should list "person garment" names, a pair a line.'
+        raise WrongOption("pairs", listed, why) from None
+    pairs = []
+    for line in lines:
+        if len(line) != 2:
+            why = f'has the line "{" ".join(line)}"; it should name a person and a garment.'
+            raise WrongOption("pairs", listed, why)
+        pair = people / line[0], garments / line[1]
+        for path in pair:
+            if not path.is_file():
+                raise WrongOption("pairs", listed, f"lists {path.name}, which is not in {path.parent}.")
+        pairs.append(pair)
+    if not pairs:
+        raise WrongOption("pairs", listed, "lists no pair.")
+    return pairs

@@ -6,12 +6,14 @@ numbers do not compare with LPIPS, nor between different weights of ParserCNN.
 """
 
 import functools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.systems.lab126.networks import weights_path
 
 _LAYERS = tuple(f"ConvBlock_{i}" for i in range(1, 5))  # the encoder's, at strides 4, 8, 16 and 32
 _BATCH = 4
@@ -50,3 +52,9 @@ class Surrogate:
             index = np.minimum(np.arange(first, first + batch), len(images) - 1)
             parts.append(np.asarray(self._distance(jnp.asarray(images[index]), jnp.asarray(truth[index]))))
         return np.concatenate(parts)[: len(images)]
+
+
+def open_surrogate(folder: str | Path | None = None) -> tuple[PhotoParser, Surrogate]:
+    """The parser of photos with the weights in `folder`, by default the released ones, and the distance over it."""
+    parser = PhotoParser(weights_path("parser_cnn", folder))
+    return parser, Surrogate(parser)

@@ -1,203 +1,103 @@
-"""The suite `ubc`: real clips, of which the first frame is dressed in the others' poses.
+"""The suite `ubc`: real clips, of which the first frame is dressed in the others' poses (`reenactment.py`).
 
-Alphabet: of each clip the user is the first frame, the donor another one (worn), the poses are the rest; the truth of a
-pose is its own frame. Pictures are at the networks' size. Only layouts, keypoints and the latents they are decoded from
-leave a pose frame. What the names mean: docs/evaluation.md.
+What the names of the results mean: docs/evaluation.md. Imports no JAX.
 """
 
+import collections
 import dataclasses
 import html
 import math
-from pathlib import Path
 
 import numpy as np
 
-from vton_jax.compositing import kept_parts, temporal_filters
-from vton_jax.core import framing, keypoints, segmentation
-from vton_jax.core.errors import UserError
-from vton_jax.evaluate import mannequin_suite, metrics, perceptual
+from vton_jax.core.options import option
+from vton_jax.evaluate import protocol, report
 from vton_jax.inputs import splits
-from vton_jax.media import video_files, visualize
-from vton_jax.models import weights
-from vton_jax.reading import digest_of
-from vton_jax.reading.photo_parser import PhotoParser
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.options import ARM_NAMES
 
 SCORES = ("ssim", "psnr", "ssim_garment", "psnr_garment", "lpips_surrogate")
-_SHOWN = 5  # frames of each clip on the sheet
 
 
-@dataclasses.dataclass
-class Clip:
-    """One real clip and which of its frames are what."""
+class UbcSuite(protocol.Suite):
+    """No weight has seen the clips."""
 
-    name: str
-    frames: np.ndarray  # uint8 [T, H, W, 3] of the networks' size
-    donor: int  # the frame that donates
-    poses: np.ndarray  # int [N], the frames that are posed after and scored
-    run: np.ndarray  # int [M], consecutive frames, on which flicker is measured
-    true_keypoints: np.ndarray | None = None  # float [T, 18, 2], DWPose's, in pixels of `frames`
-    true_visible: np.ndarray | None = None  # bool [T, 18]
+    name = "ubc"
 
+    @dataclasses.dataclass(frozen=True)
+    class Options(protocol.WholeSystemOptions):
+        data: str | None = option(None, "The folder of clips NAME.mp4, with NAME_dwpose.npz where there is one.")
+        stride: int = option(8, "Every so many frames is scored; 1 for all.", lower_bound=1)
+        num_clip_frames: int = option(24, "Frames of the runs for flicker (0: none).", lower_bound=0)
 
-def read_clips(folder: str, size: tuple[int, int], stride: int, run: int) -> list[Clip]:
-    """The clips DIR/*.mp4, each with NAME_dwpose.npz where it is there.
+    def __init__(self, options, arms: tuple[str, ...] = ARM_NAMES):
+        protocol.require_data(type(self), options, "of clips")
+        super().__init__(options)
+        self.arms = arms
+        self.curves: dict[str, dict[str, list]] = {}  # clip, line: [(frame, SSIM), ...]
 
-    The donor is the frame a quarter into the clip; every `stride`-th frame is a pose, but for user and donor; the run
-    of `run` frames lies amid the clip. Raises: UserError where there is no clip, or none of three frames.
-    """
-    paths = sorted(Path(folder).glob("*.mp4")) if Path(folder).is_dir() else []
-    if not paths:
-        raise UserError(f"--data={folder} is no folder of clips: it should hold NAME.mp4 (and NAME_dwpose.npz).")
-    clips = []
-    for path in paths:
-        fitted, places = zip(*(framing.fit(frame, size) for frame in video_files.iterate_video(path)), strict=True)
-        frames = np.stack(fitted)
-        donor = len(frames) // 4
-        poses = np.array([i for i in range(stride, len(frames), stride) if i != donor])
-        if donor == 0 or not len(poses):
-            raise UserError(f"{path} has {len(frames)} frames, too few for a user, a donor and poses at this stride.")
-        middle = max(1, (len(frames) - run) // 2)
-        clip = Clip(path.stem, frames, donor, poses, np.arange(middle, min(middle + run, len(frames))))
-        annotated = path.with_name(f"{path.stem}_dwpose.npz")
-        if annotated.exists():
-            clip.true_keypoints, clip.true_visible = _read_dwpose(annotated, places)
-        clips.append(clip)
-    return clips
+    def run(self):
+        from vton_jax.evaluate import dressing, perceptual, reenactment
+        from vton_jax.media import visualize
 
+        options = self.options
+        compared = dressing.open_systems(options, self.arms)
+        clips = reenactment.read_clips(options.data, compared.size, options.stride, options.num_clip_frames)
+        parser, distance = perceptual.open_surrogate(options.weights)
+        found, rows, errors, seen = collections.defaultdict(list), [], [], []
+        for clip in clips:
+            report.say(f"{clip.name}: {len(clip.poses)} poses")
+            spread = reenactment.reenact(compared, clip, clip.poses, options.background)
+            rows += reenactment.sheet_rows(clip, spread)
+            for values, part in zip((errors, seen), reenactment.pose_errors(clip, spread.poses), strict=True):
+                values.append(part)
+            if options.num_clip_frames > 1:
+                report.say(f"{clip.name}: {len(clip.run)} consecutive frames")
+                run = reenactment.reenact(compared, clip, clip.run, options.background)
+                for name, value in reenactment.run_scores(clip, run).items():
+                    found[f"ubc.{name}"].append(value)
+            first = np.broadcast_to(clip.floats(0), (len(clip.poses), *clip.frames.shape[1:]))
+            garment, self.curves[clip.name] = reenactment.garment_regions(clip, parser), {}
+            for name, images in {"first_frame": first, **spread.images}.items():
+                values = reenactment.spread_scores(clip, images, garment, distance)
+                for score, value in values.items():
+                    found[f"ubc.{name}.{score}"].extend(value)
+                line = zip(clip.poses.tolist(), values["ssim"].tolist(), strict=True)
+                self.curves[clip.name][name] = list(line)
+        titles = ["user", "donor", "pose and truth", "coarse", "final", *compared.names]
+        self.pictures["Results, five frames of each clip"] = visualize.contact_sheet(rows, column_titles=titles)
+        self._state_protocol(clips, compared, parser.name, distance.name)
+        yield "num_clips", len(clips)
+        yield "num_frames", sum(len(clip.poses) for clip in clips)
+        yield from ((name, float(np.nanmean(values))) for name, values in found.items())
+        if any(map(len, seen)):
+            yield "ubc.keypoint_error", float(np.median(np.concatenate(errors)))
+            yield "ubc.keypoints_found", float(np.mean(np.concatenate(seen)))
 
-def _read_dwpose(path: Path, places: list[framing.Placement]) -> tuple[np.ndarray, np.ndarray]:
-    """DWPose's body in pixels of the fitted frames: `body` [T, 18, 2] in shares of the frame, `valid` [T, 18]."""
-    try:
-        with np.load(path) as file:
-            body, valid = file["body"], file["valid"].astype(bool)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} cannot be read as DWPose's keypoints ({error}).") from None
-    if body.shape != (len(places), 18, 2) or valid.shape != body.shape[:2]:
-        raise UserError(f"{path} holds {body.shape} keypoints for a clip of {len(places)} frames.")
-    extent = np.array(places[0].source_size[::-1], np.float32)
-    return np.stack([place.points(p * extent - 0.5) for place, p in zip(places, body, strict=True)]), valid
+    def _state_protocol(self, clips: list, compared, parser: str, distance: str) -> None:
+        from vton_jax.evaluate import dressing
 
+        options, (height, width) = self.options, compared.size
+        examples = (f"{clip.name}:{i}" for clip in clips for i in (0, clip.donor, *clip.poses))
+        self.texts["protocol"] = {
+            "suite": "ubc",
+            "split_hash": splits.split_hash(examples),
+            "size": f"{height}x{width}, padded with the frame's own edge; SSIM with an 11-tap Gaussian over all pixels",
+            "frames": f"every {options.stride}th; user: the first, donor: the one a quarter into the clip; "
+            "the rest are poses",
+            "flicker": f"{options.num_clip_frames} consecutive frames amid each clip, after motion compensation "
+            "(DIS flow)",
+            "garment_region": f"ParserCNN's garments in the true frame ({parser})",
+            "lpips_surrogate": distance,
+            "keypoints": "median distance to DWPose where both see the joint, in heights of the person",
+        }
+        self.texts["about"] = dressing.about(options) | {"clips": ", ".join(clip.name for clip in clips)}
 
-def keypoint_errors(xy, visible, true_xy, true_visible) -> np.ndarray:
-    """Distances of the joints that both show, as shares of the person's true height; all frames [T, 18] together."""
-    height = keypoints.person_height(true_xy, true_visible)
-    distance = np.linalg.norm(xy - true_xy, axis=-1) / height[:, None]
-    return distance[np.asarray(visible, bool) & true_visible]
-
-
-class Reenactment:
-    """The first frame's person, dressed by the donor frame, in the poses of the frames `indices`, arm by arm.
-
-    The target layouts are the same in every arm, and made once.
-    """
-
-    def __init__(self, system: try_on.TryOn, clip: Clip, indices: np.ndarray, background: str):
-        self.image = clip.frames[0].astype(np.float32) / 255
-        self.user, z_user = system.read_user(clip.frames[0])
-        self.donor = system.read_donor(clip.frames[clip.donor], flat=False)
-        self.poses, z_pose = system.read_poses(clip.frames[indices])
-        labels = np.asarray(self.user.segmentation)
-        self.behind = kept_parts.backdrop(self.image, labels) if background == "inpaint" else None
-        self.targets = list(system.targets(self.user, z_user, self.donor, self.poses, z_pose))
-
-    def pictures(self, system: try_on.TryOn) -> np.ndarray:
-        """The arm's results, float [N, H, W, 3]."""
-        finals = np.stack([target.final for target in self.targets])
-        painted = system.paint(self.image, self.user, self.donor, finals, self.poses, self.behind)
-        return np.stack([dressed.image for dressed in painted])
-
-
-def evaluate_ubc(
-    folder: str,
-    stride: int = 8,
-    run: int = 24,
-    weights_folder: str | None = None,
-    arms: tuple[str, ...] = try_on.ARMS,
-    background: str = "inpaint",
-    reader: str = "photo",
-) -> tuple[dict, dict, dict, dict]:
-    """Returns (results, pictures, protocol, curves): name to number, to uint8 sheet, to text; and per-frame scores.
-
-    Args: folder: of clips. stride: every so many frames is a pose. run: consecutive frames for flicker (0: none).
-    reader: what labels people, one of `try_on.PARSERS`. `curves` is {clip: {line: [(frame, SSIM), ...]}}.
-    """
-    systems = {arm: try_on.TryOn(arm, weights_folder, reader) for arm in arms}
-    size = systems[arms[0]].size
-    clips = read_clips(folder, size, stride, run)
-    parser = PhotoParser(Path(weights_folder) / "parser_cnn.safetensors" if weights_folder else None)
-    distance = perceptual.Surrogate(parser)
-    scores: dict[str, list] = {}
-    curves, rows, errors, found = {}, [], [], []
-    for clip in clips:
-        truth = clip.frames[clip.poses].astype(np.float32) / 255
-        garment = segmentation.region(parser.parse(clip.frames[clip.poses])[0], segmentation.GARMENTS)
-        mannequin_suite.say(f"{clip.name}: target layouts of {len(clip.poses)} poses")
-        spread = Reenactment(systems[arms[0]], clip, clip.poses, background)
-        following = Reenactment(systems[arms[0]], clip, clip.run, background) if run > 1 else None
-        if clip.true_keypoints is not None:
-            poses = spread.poses
-            true_xy, true_visible = clip.true_keypoints[clip.poses], clip.true_visible[clip.poses]
-            errors.append(keypoint_errors(poses.keypoints, poses.visible, true_xy, true_visible))
-            found.append(np.asarray(poses.visible)[true_visible])
-        images = {"first_frame": np.broadcast_to(clip.frames[0].astype(np.float32) / 255, truth.shape)}
-        for arm, system in systems.items():
-            mannequin_suite.say(f"{clip.name}: the arm {arm}")
-            images[arm] = spread.pictures(system)
-            if following:
-                moving = following.pictures(system)
-                running = clip.frames[clip.run].astype(np.float32) / 255
-                for name, frames in {"": moving, ".filtered": temporal_filters.apply("motion", moving)}.items():
-                    scores.setdefault(f"ubc.{arm}{name}.flicker", []).append(temporal_filters.flicker(frames))
-                    scores.setdefault(f"ubc.{arm}{name}.run_ssim", []).append(metrics.ssim(frames, running).mean())
-        if following:
-            scores.setdefault("ubc.truth.flicker", []).append(temporal_filters.flicker(running))
-        curves[clip.name] = {}
-        for name, pictures in images.items():
-            values = frame_scores(pictures, truth, garment) | {"lpips_surrogate": distance(pictures, truth)}
-            for score, value in values.items():
-                scores.setdefault(f"ubc.{name}.{score}", []).extend(value)
-            curves[clip.name][name] = list(zip(clip.poses.tolist(), values["ssim"].tolist(), strict=True))
-        for i in np.unique(np.linspace(0, len(clip.poses) - 1, _SHOWN).round().astype(int)):
-            colour = visualize.colour_segmentation
-            target = spread.targets[i]
-            rows.append([clip.frames[0], clip.frames[clip.donor], truth[i], colour(target.coarse)])
-            rows[-1] += [colour(target.final), *(images[arm][i] for arm in arms)]
-    results = {"num_clips": len(clips), "num_frames": sum(len(clip.poses) for clip in clips)}
-    results |= {name: float(np.nanmean(values)) for name, values in scores.items()}
-    if errors:
-        results["ubc.keypoint_error"] = float(np.median(np.concatenate(errors)))
-        results["ubc.keypoints_found"] = float(np.mean(np.concatenate(found)))
-    titles = ["user", "donor", "pose and truth", "coarse", "final", *arms]
-    multi_path = Path(weights_folder or weights.released("multi_path_cnn").parent) / "multi_path_cnn.safetensors"
-    protocol = {
-        "suite": "ubc",
-        "split_hash": splits.split_hash(f"{clip.name}:{i}" for clip in clips for i in (0, clip.donor, *clip.poses)),
-        "size": f"{size[0]}x{size[1]}, padded with the frame's own edge; SSIM with an 11-tap Gaussian over all pixels",
-        "frames": f"every {stride}th; user: the first, donor: the one a quarter into the clip; the rest are poses",
-        "flicker": f"{run} consecutive frames amid each clip, after motion compensation (DIS flow)",
-        "garment_region": f"ParserCNN's garments in the true frame ({parser.name})",
-        "lpips_surrogate": distance.name,
-        "keypoints": "median distance to DWPose where both see the joint, in heights of the person",
-    }
-    about = {
-        "background": background,
-        "reader": reader,
-        "multi_path": digest_of(multi_path),
-        "clips": ", ".join(c.name for c in clips),
-    }
-    sheet = {"Results, five frames of each clip": visualize.contact_sheet(rows, column_titles=titles)}
-    return results, sheet, {"protocol": protocol, "about": about}, curves
-
-
-def frame_scores(images: np.ndarray, truth: np.ndarray, garment: np.ndarray) -> dict[str, np.ndarray]:
-    """SSIM and PSNR of each frame [T], over the picture and over the garment's region [T, H, W]."""
-    return {
-        "ssim": metrics.ssim(images, truth),
-        "psnr": metrics.psnr(images, truth),
-        "ssim_garment": metrics.ssim(images, truth, garment),
-        "psnr_garment": metrics.psnr(images, truth, garment),
-    }
+    def sections(self, results):
+        lines = [name for name in (*ARM_NAMES, self.options.system, "first_frame")]
+        parts = ["<p>Real clips; no weight has seen them.</p>"]
+        parts.append(report.score_table(results, "ubc", lines, {score: score for score in SCORES}))
+        curves = [f"<h3>{html.escape(name)}</h3>{curve_svg(lines)}" for name, lines in self.curves.items()]
+        return [*parts, "<h2>SSIM of each frame</h2>", *curves]
 
 
 def curve_svg(curves: dict[str, list], size: tuple[int, int] = (220, 760)) -> str:
@@ -217,15 +117,3 @@ def curve_svg(curves: dict[str, list], size: tuple[int, int] = (220, 760)) -> st
         parts.append(f"<polyline points='{places}' fill=none stroke='{colour}' stroke-width=2 />")
         parts.append(f"<text x={50 + 110 * index} y=14 fill='{colour}'>{html.escape(name)}</text>")
     return "".join(parts) + "</svg>"
-
-
-def write_report(path: Path, results: dict, pictures: dict, texts: dict, curves: dict) -> None:
-    """One page: protocol, the arms side by side, every number, SSIM over the frames of each clip, the sheet."""
-    arms = [name for name in (*try_on.ARMS, "first_frame") if f"ubc.{name}.ssim" in results]
-    rows = [[arm, *(f"{results[f'ubc.{arm}.{score}']:.4f}" for score in SCORES)] for arm in arms]
-    parts = ["<p>Real clips; no weight has seen them.</p>"]
-    parts += [mannequin_suite.html_table([], [row for group in texts.values() for row in group.items()])]
-    parts += [mannequin_suite.html_table(["arm", *SCORES], rows), "<h2>SSIM of each frame</h2>"]
-    parts += [f"<h3>{html.escape(name)}</h3>{curve_svg(lines)}" for name, lines in curves.items()]
-    numbers = [[name, f"{value:.4f}"] for name, value in results.items()]
-    mannequin_suite.write_page(path, "ubc suite", [*parts, mannequin_suite.html_table([], numbers)], pictures)

@@ -49,6 +49,15 @@ class Progress:
             self.bar.close()
 
 
+def each(items, unit: str):
+    """The items one by one, with a progress bar on a terminal."""
+    if not sys.stderr.isatty():
+        return items
+    from tqdm import tqdm
+
+    return tqdm(items, unit=unit)
+
+
 class StageBars:
     """Bars for work in stages, as a callback (stage, done, total); a context manager."""
 

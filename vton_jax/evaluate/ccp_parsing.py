@@ -1,0 +1,111 @@
+"""The suite `ccp`, part `parsing`: labels of photos of people on the street against the data set's own.
+
+Conventions: intersections and unions are summed over all pixels of the set at the labels' own resolution.
+"""
+
+import numpy as np
+
+from vton_jax.core import framing, segmentation
+from vton_jax.evaluate import metrics, protocol
+from vton_jax.inputs import ccp
+from vton_jax.media import progress, visualize
+from vton_jax.reading.multi_path import MultiPath
+from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.systems.lab126.networks import weights_path
+
+REGIONS = {
+    "person": tuple(name for name in segmentation.CCP_MERGED_LABELS if name != "null"),
+    "clothes": ("hat", "upper", "skirt", "trousers", "dress", "footwear", "other"),
+    "skin": ("skin",),
+    "hair": ("hair",),
+}
+_EXAMPLES = 16  # photos on the sheet, evenly over the set
+_TOGETHER = 8  # photos that MultiPathCNN reads in one batch
+
+
+def merged_scores(matrix: np.ndarray) -> dict[str, float]:
+    """Scores of a confusion matrix over `CCP_MERGED_LABELS` (rows: truth; columns: prediction, and one for none).
+
+    `iou_REGION` of regions merged before they are compared, `miou` over the ten classes, and each class by its name;
+    NaN for what the truth does not show.
+    """
+    names = segmentation.CCP_MERGED_LABELS
+    scores = {}
+    for region, members in REGIONS.items():
+        index = [names.index(name) for name in members]
+        both = matrix[np.ix_(index, index)].sum()
+        truth, read = matrix[index].sum(), matrix[:, index].sum()
+        scores[f"iou_{region}"] = float(both / (truth + read - both)) if truth else float("nan")
+    scores["miou"], per_class = metrics.miou_from_confusion(matrix)
+    return scores | dict(zip(names, per_class, strict=True))
+
+
+class Parsing(protocol.Suite):
+    """ParserCNN, and MultiPathCNN's forward procedure.
+
+    Args: options: those of the suite `ccp`. chosen: the photos' numbers.
+    """
+
+    name = "ccp.parsing"
+
+    def __init__(self, options, chosen: list[str]):
+        super().__init__(options)
+        self.chosen = chosen
+
+    def run(self):
+        at = lambda name: weights_path(name, self.options.weights)  # noqa: E731
+        parser, multi_path = PhotoParser(at("parser_cnn")), MultiPath(at("multi_path_cnn"))
+        chosen, classes = self.chosen, len(segmentation.CCP_MERGED_LABELS)
+        matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in ("ccp", "ccp.multi_path")}
+        shown = set(np.linspace(0, len(chosen) - 1, min(_EXAMPLES, len(chosen))).round().astype(int).tolist())
+        rows, right = [], {}
+        for first in progress.each(range(0, len(chosen), _TOGETHER), f"x {_TOGETHER} photos"):
+            numbers = chosen[first : first + _TOGETHER]
+            photos, truths = zip(*(ccp.read(self.options.data, number) for number in numbers), strict=True)
+            fitted, places = zip(*(framing.fit(photo, multi_path.size) for photo in photos), strict=True)
+            small = multi_path.parse(np.stack(fitted))[0]
+            for i, (photo, ids) in enumerate(zip(photos, truths, strict=True)):
+                whole = places[i].restore(small[i], nearest=True)
+                read = {"ccp": parser.parse(photo[None])[0][0], "ccp.multi_path": whole}
+                truth = segmentation.CCP_MERGED_FROM_CCP[ids]
+                counts = {
+                    name: metrics.confusion(segmentation.CCP_MERGED_FROM_LABEL[labels], truth, classes)
+                    for name, labels in read.items()
+                }
+                for name, matrix in counts.items():
+                    matrices[name] += matrix
+                right[numbers[i]] = float(np.diagonal(counts["ccp"]).sum() / counts["ccp"].sum())
+                if first + i in shown:
+                    rows.append(_sheet_row(photo, ids, list(read.values())))
+        for name, matrix in matrices.items():
+            yield from ((f"{name}.{score}", value) for score, value in merged_scores(matrix).items())
+        self.pictures["Parsing"] = _sheet(rows)
+        self.texts["protocol"] = {
+            "size": " and ".join(f"{height}x{width}" for height, width in parser.sizes)
+            + ", labels enlarged to the photo",
+            "classes": ", ".join(segmentation.CCP_MERGED_LABELS),
+        }
+        worst = ", ".join(sorted(right, key=right.get)[:8])
+        self.texts["about"] = {"parser": parser.name, "multi_path": multi_path.name, "worst": worst}
+
+
+def _sheet_row(photo: np.ndarray, ids: np.ndarray, read: list[np.ndarray]) -> list[np.ndarray]:
+    colour = visualize.colour_segmentation
+    overlay = (photo * 0.45 + colour(read[0]) * 0.55).astype(np.uint8)
+    return [photo, colour(_for_show(ids)), *map(colour, read), overlay]
+
+
+def _sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """The photos in two columns."""
+    half = (len(rows) + 1) // 2
+    rows = [[*row, *(rows[half + i] if half + i < len(rows) else [])] for i, row in enumerate(rows[:half])]
+    titles = ["photo", "true labels", "ParserCNN", "MultiPathCNN", "ParserCNN over the photo"]
+    return visualize.contact_sheet(rows, column_titles=titles * 2)
+
+
+def _for_show(ids: np.ndarray) -> np.ndarray:
+    """CCP's ids -> labels with a colour: skin as a face's, footwear as a left shoe's."""
+    labels = segmentation.LABEL_FROM_CCP[ids]
+    labels[ids == segmentation.CCP_SKIN] = segmentation.ID["face"]
+    labels[np.isin(ids, segmentation.CCP_FOOTWEAR)] = segmentation.ID["left-shoe"]
+    return labels

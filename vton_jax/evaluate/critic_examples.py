@@ -1,0 +1,96 @@
+"""The examples of the suite `critic`: those of `data/guides.py`, taken as far as the layout on the try-on path, with
+another person's pose image; here every arm dresses them. Nobody appears in two examples: user, donor and pose image's
+person are drawn anew for each.
+"""
+
+import zipfile
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from vton_jax.core.errors import UserError, WrongOption
+from vton_jax.core.types import Garment, Layout, User
+from vton_jax.evaluate import report
+from vton_jax.inputs import cached_examples
+from vton_jax.media import visualize
+from vton_jax.systems.lab126.system import Lab126
+
+OTHER_POSE = 1  # of the axis of two: the pose image shows another person
+FLOWS = ("coarse_flow", "first_flow", "first_shown", "mask")
+_USED = (
+    *("input_image", "dress_image", "output_image", "input_segmentation", "dress_segmentation", "guides"),
+    *("target_keypoints", "target_visible", "donor_keypoints", "donor_visible", "garment_type", "donor_flat"),
+    *FLOWS,
+)
+_BOTH = ("guides", "target_keypoints", "target_visible", *FLOWS)
+# No critic learns from every fourth file: its people are those that it is tried on. Garments and patterns come round
+# every 30 cases, and files hold 24: every fifth would show the same combinations each time.
+HELD_OUT = 4
+_CHUNK = 48  # examples between two lines of progress
+
+
+def read_examples(folder: str, count: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Examples of whole files of data/guides.py, at least `count` where there are as many.
+
+    Returns ({name: [N, ...]}, bool [N]: held out). Raises UserError for a folder without such examples, a damaged file,
+    fewer files than a split needs, and where a frame is on both sides, as in examples of photos.
+    """
+    if not cached_examples.is_folder(folder):
+        raise WrongOption("data", folder, "holds no prepared examples; make them with python data/guides.py.")
+    parts, held_out = [], []
+    for number, path in enumerate(sorted(p for p in Path(folder).glob("*.npz") if not p.name.endswith(".part.npz"))):
+        if sum(map(len, held_out)) >= count:
+            break
+        try:
+            with np.load(path) as file:
+                missing = [name for name in _USED if name not in file.files]
+                part = {} if missing else {name: file[name][:, 0] for name in _USED}
+        except (OSError, ValueError, zipfile.BadZipFile):
+            raise UserError(f"{path} is damaged; remove it and let data/guides.py make it again.") from None
+        if missing:
+            raise UserError(f"{path} lacks {', '.join(missing)}: it is none of python data/guides.py.")
+        parts.append({name: a[:, OTHER_POSE] if name in _BOTH else a for name, a in part.items()})
+        held_out.append(np.full(len(part["guides"]), number % HELD_OUT == HELD_OUT - 1))
+    if len(parts) < HELD_OUT:
+        why = (
+            f"has {len(parts)} files for the examples asked for; every {HELD_OUT}th is held out, so at least "
+            f"{HELD_OUT} are needed: a larger num_examples, or more of python data/guides.py."
+        )
+        raise WrongOption("data", folder, why)
+    examples = {name: np.concatenate([part[name] for part in parts]) for name in _USED}
+    unseen = np.concatenate(held_out)
+    sides = [{image.tobytes() for image in examples["output_image"][unseen == side]} for side in (False, True)]
+    if sides[0] & sides[1]:
+        raise WrongOption("data", folder, "shows the same photos in several files; make examples of mannequins.")
+    return examples, unseen
+
+
+def dress(system: Lab126, examples: dict[str, np.ndarray]) -> np.ndarray:
+    """What an arm makes of examples: uint8 [N, H, W, 3], as it would be saved."""
+    joints = examples["donor_keypoints"], examples["donor_visible"]
+    garments = Garment(
+        image=examples["dress_image"].astype(np.float32) / 255,
+        layout=Layout(examples["dress_segmentation"], *joints),
+        garment_type=examples["garment_type"],
+        flat=examples["donor_flat"],
+    )
+    # Of the user, arms see the photo and its labels alone.
+    unseen = Layout(examples["input_segmentation"], *jax.tree.map(np.zeros_like, joints))
+    users = User(image=examples["input_image"].astype(np.float32) / 255, layout=unseen, latent=None, shown=None)
+    targets = Layout(examples["guides"], examples["target_keypoints"], examples["target_visible"])
+    flows = {name: examples[name].astype(np.float32) for name in ("coarse_flow", "first_flow")}
+    flows |= {"first_shown": examples["first_shown"], "mask": examples["mask"][..., None].astype(np.float32) / 255}
+    return visualize.to_uint8(system.painter.dress(users, garments, targets, flows).image)
+
+
+def dress_all(systems: dict[str, Lab126], examples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """{'real': the true frames, arm: what it makes of the examples}."""
+    pictures = {"real": examples["output_image"]} | {arm: [] for arm in systems}
+    count = len(examples["guides"])
+    for first in range(0, count, _CHUNK):
+        part = {name: array[first : first + _CHUNK] for name, array in examples.items()}
+        for arm, system in systems.items():
+            pictures[arm].append(dress(system, part))
+        report.say(f"dressed {min(first + _CHUNK, count)} of {count} examples in {len(systems)} arms")
+    return pictures | {arm: np.concatenate(pictures[arm]) for arm in systems}
