@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import pytest
