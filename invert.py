@@ -17,7 +17,7 @@ from absl import flags
 from vton_jax.command_line import flag_utils
 from vton_jax.compositing import normalisation
 from vton_jax.core.errors import UserError
-from vton_jax.layout import composition
+from vton_jax.layout import coarse_map, garment_types
 from vton_jax.media import video_files, visualize
 from vton_jax.systems.lab126 import try_on
 
@@ -69,7 +69,7 @@ def main() -> None:
     user_frame, garment, pose_image = (p.bring(one, system.size) for p, one in zip(places, pictures, strict=True))
     donor = system.read_donor(garment, FLAGS.garment_type, stage.flat)
     users, z_user = system.read_layouts(user_frame[None])
-    user = composition.split_dress(jax.tree.map(lambda a: a[0], users), donor.garment_type)
+    user = garment_types.split_dress(jax.tree.map(lambda a: a[0], users), donor.garment_type)
     poses, z_pose = system.read_layouts(pose_image[None])
     pose = jax.tree.map(lambda a: a[0], poses)
     for frame, where in ((user_frame, "the photo"), (pose_image, "the pose image")):
@@ -92,7 +92,7 @@ def main() -> None:
         video_files.write_image(output / "final.png", colour(layouts[-1]))
         inputs = [user_frame, visualize.to_uint8(donor.image), pose_image]
         inputs.append(visualize.draw_skeleton(np.full_like(pose_image, 255), pose.keypoints, pose.visible))
-        eight = [colour(steps[name][0]) for name in composition.STEPS]
+        eight = [colour(steps[name][0]) for name in coarse_map.STEPS]
         titles = ["user", "dress", "pose", "pose image"]
         rows = [inputs, eight[:4], eight[4:]]
         video_files.write_image(output / "steps.png", visualize.contact_sheet(rows, column_titles=titles))

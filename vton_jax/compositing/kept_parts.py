@@ -5,7 +5,6 @@ The networks paint a whole picture anew, and on real photos they leave the old p
 """
 
 import dataclasses
-import functools
 
 import cv2
 import jax
@@ -13,7 +12,7 @@ import numpy as np
 
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.types import Layout
-from vton_jax.layout import alignment
+from vton_jax.layout.body import PROPORTIONS, body_of
 
 BACKGROUNDS = ("inpaint", "network")
 STILL, MOVED = 0.015, 0.035  # of the person's height: joints that move less stand still, those that move more do not
@@ -92,9 +91,7 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     return np.minimum(keep, cv2.GaussianBlur(keep, (0, 0), _SOFT))
 
 
-@functools.partial(jax.jit, static_argnames="size")
-def _body(points, visible, size):
-    return alignment.body_of(points, visible, size)
+_body = jax.jit(body_of, static_argnames="size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +112,7 @@ def carried_head(photo: np.ndarray, user: Layout, pose: Layout, shown: np.ndarra
     shown: bool [H, W], what of the photo is not made up (`normalisation.Place.shown`); None: all.
     """
     size = photo.shape[:2]
-    own, there = (jax.device_get(_body(one.keypoints, one.visible, size)) for one in (user, pose))
+    own, there = (jax.device_get(_body(one, size)) for one in (user, pose))
     # Of two measures, the smaller: heads are small, and turn with the trunk more often than their joints are read well.
     cosine = max(np.dot(own.head_turn, there.head_turn), np.dot(own.turn, there.turn))
     angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
@@ -127,7 +124,7 @@ def carried_head(photo: np.ndarray, user: Layout, pose: Layout, shown: np.ndarra
     place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
     picture = cv2.remap(photo.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     shown = np.ones(size, np.uint8) if shown is None else shown.astype(np.uint8)
-    half = alignment.PROPORTIONS["head_half_height"]
+    half = PROPORTIONS["head_half_height"]
     near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
     return Head(
         picture=np.clip(picture, 0, 1),

@@ -18,7 +18,8 @@ from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.types import Layout
 from vton_jax.evaluate import mannequin_suite
 from vton_jax.inputs import ccp, splits
-from vton_jax.layout import alignment, composition
+from vton_jax.layout import body_parts, completion
+from vton_jax.layout.body import PROPORTIONS, body_of
 from vton_jax.media import visualize
 from vton_jax.reading import skin
 from vton_jax.systems.lab126 import try_on
@@ -55,12 +56,12 @@ def truth_of(
 
 @functools.partial(jax.jit, static_argnames="size")
 def _compiled_places(points, visible, size):
-    body, grid = alignment.body_of(points, visible, size), geometry.grid(size)
-    return body, *alignment.trunk_coordinates(grid, body), alignment.limb_place(grid, body)[0]
+    body, grid = body_of(Layout(None, points, visible), size), geometry.grid(size)
+    return body, *body_parts.trunk_coordinates(grid, body), body_parts.limb_place(grid, body)[0]
 
 
 def _places(points: np.ndarray, visible: np.ndarray, size: tuple[int, int]):
-    """NumPy: the `alignment.Body`, each pixel's trunk coordinates [H, W] twice, its nearness to the limbs [8, H, W]."""
+    """NumPy: the `body.Body`, each pixel's trunk coordinates [H, W] twice, its nearness to the limbs [8, H, W]."""
     return jax.device_get(_compiled_places(points, visible, tuple(size)))
 
 
@@ -75,7 +76,7 @@ def garment_parts(labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -
     arms, legs = ([near[i : i + 2].min(0) for i in at] for at in ((0, 4), (2, 6)))
     hangs = segmentation.region(labels, (segmentation.ID["skirt"], *segmentation.DRESS))
     lower = segmentation.region(labels, segmentation.LOWER)
-    beyond = np.maximum(-share, np.where(hangs, 0, share - 1)) * alignment.PROPORTIONS["torso"]
+    beyond = np.maximum(-share, np.where(hangs, 0, share - 1)) * PROPORTIONS["torso"]
     trunk = np.abs(across) + np.maximum(beyond, 0) / _BEYOND
     distances = {"trunk": trunk}
     for side, arm, leg in zip(("right", "left"), arms, legs, strict=True):
@@ -171,9 +172,9 @@ def evaluate_layouts(
         layouts["final"].append(final)
         layouts["expected"].append(system.expected(*given))
         layouts["reconciled"].append(
-            np.stack([composition.reconcile(*one) for one in zip(given[0], shares, strict=True)])
+            np.stack([completion.reconcile(*one) for one in zip(given[0], shares, strict=True)])
         )
-    maps = {"coarse": coarse, "filled": composition.fill_unknown(coarse)}
+    maps = {"coarse": coarse, "filled": completion.fill_unknown(coarse)}
     maps |= {name: np.concatenate(parts)[: len(cases)] for name, parts in layouts.items()}
     scores = {
         name: np.array([mannequin_suite.score(*one).miou for one in zip(values, truths, strict=True)])

@@ -11,7 +11,7 @@ import numpy as np
 from vton_jax.compositing import temporal_filters
 from vton_jax.core import keypoints, segmentation
 from vton_jax.evaluate import mannequin_suite, metrics
-from vton_jax.layout import composition
+from vton_jax.layout import completion
 from vton_jax.systems.lab126 import try_on
 
 # Which classes of the layout are compared, in the words of the results.
@@ -233,7 +233,7 @@ def evaluate_failures(systems: dict[str, try_on.TryOn], num_cases: int, seed: in
             results[f"failures.{suite}.{name}"] = value
         filled = {
             f"coarse.{name}": value
-            for name, value in layout_scores(suite, composition.fill_unknown(coarse[chosen]), own).items()
+            for name, value in layout_scores(suite, completion.fill_unknown(coarse[chosen]), own).items()
         }
         results |= {f"failures.{suite}.{name}": value for name, value in filled.items()}
         pictures[f"Failures, {suite.replace('_', ' ')}"] = mannequin_suite.result_sheet(

@@ -20,7 +20,7 @@ from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Layout
 from vton_jax.evaluate import metrics
-from vton_jax.layout import composition
+from vton_jax.layout import coarse_map, completion
 from vton_jax.media import visualize
 from vton_jax.systems.lab126 import try_on
 
@@ -181,7 +181,7 @@ def evaluate_mannequin(
     final_score = score(final, truth)
     results["backward.pose_image_miou"] = score(poses.segmentation, truth).miou
     results["backward.coarse_miou"] = score(coarse, truth).miou
-    results["backward.filled_miou"] = score(composition.fill_unknown(coarse), truth).miou
+    results["backward.filled_miou"] = score(completion.fill_unknown(coarse), truth).miou
     results["backward.final_miou"] = final_score.miou
     results["backward.expected_miou"] = score(np.concatenate(expected), truth).miou
     results["backward.other_body_miou"] = score(cases["other_body_segmentation"], truth).miou
@@ -233,8 +233,8 @@ def evaluate_mannequin(
     pictures["The six worst layouts"] = result_sheet(cases, images, coarse, final, worst)
     colour = visualize.colour_segmentation
     pictures["The eight steps"] = visualize.contact_sheet(
-        [[colour(steps[name][i]) for name in composition.STEPS] for i in range(0, num_cases, max(1, num_cases // 5))],
-        column_titles=[f"{n} {name.replace('_', ' ')}" for n, name in enumerate(composition.STEPS, 1)],
+        [[colour(steps[name][i]) for name in coarse_map.STEPS] for i in range(0, num_cases, max(1, num_cases // 5))],
+        column_titles=[f"{n} {name.replace('_', ' ')}" for n, name in enumerate(coarse_map.STEPS, 1)],
     )
     if num_clip_frames:
         say("clips and temporal filters")

@@ -12,6 +12,7 @@ import numpy as np
 
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
+from vton_jax.core.types import Garment, Layout
 from vton_jax.inputs import cached_examples, input_pipeline
 from vton_jax.media import visualize
 from vton_jax.models import flow_refinement_cnn as flow_refinement
@@ -76,23 +77,23 @@ class _Guided:
             # As exact as the pose path reads people; the joints of a flat garment's wearer are inferred more roughly.
             spread = jnp.where(flat & (name == "donor"), 0.02, 0.006)[:, None, None] * size[0]
             points = batch[f"{name}_keypoints"] + spread * jax.random.normal(key_a, (count, 18, 2))
-            return points, batch[f"{name}_visible"] & jax.random.bernoulli(key_b, 0.95, (count, 18))
+            visible = batch[f"{name}_visible"] & jax.random.bernoulli(key_b, 0.95, (count, 18))
+            return Layout(labels[name], points, visible)
 
-        donor_joints, target_joints = joints("donor", keys[1]), joints("output", keys[2])
+        donor, target = joints("donor", keys[1]), joints("output", keys[2])
+        donor = donor.replace(segmentation=jnp.where(donated, labels["donor"], 0))
+        dress_image = jnp.where(donated[..., None], images["donor"], 1.0)
         return {
             "input_image": images["input"],
-            "dress_image": jnp.where(donated[..., None], images["donor"], 1.0),
+            "dress_image": dress_image,
             "s_input": segmentation.one_hot(labels["input"]),
             "s_output": segmentation.one_hot(labels["output"]),
-            "s_dress": segmentation.one_hot(jnp.where(donated, labels["donor"], 0)),
-            "flat": flat,
+            "s_dress": segmentation.one_hot(donor.segmentation),
+            "garment": Garment(dress_image, donor, batch["garment_type"], flat),
+            "target": target,
             "garment_out": blending.garment_mask(labels["output"], batch["garment_type"]),
-            "dress_labels": jnp.where(donated, labels["donor"], 0),
-            "output_labels": labels["output"],
-            "donor_joints": donor_joints,
-            "target_joints": target_joints,
-            "donor_pose": blending.pose_map(*donor_joints, size),
-            "target_pose": blending.pose_map(*target_joints, size),
+            "donor_pose": blending.pose_map(donor),
+            "target_pose": blending.pose_map(target),
             "truth": images["output"],
             "truth_labels": truth,
             "garment_truth": blending.garment_mask(truth, batch["garment_type"]),
@@ -168,10 +169,10 @@ def _re_map_params(network: re_map.ReMapCNN, key: jax.Array, size: tuple[int, in
 
 def _refine(network: flow_refinement.FlowRefinementCNN, params: dict, batch: dict) -> dict:
     """FlowRefinementCNN's outputs for a batch of `cached_examples.open_batches`."""
-    dress = to_float(batch["dress_image"]), batch["dress_segmentation"]
-    donor = batch["donor_keypoints"], batch["donor_visible"]
-    target = batch["guide"], batch["target_keypoints"], batch["target_visible"]
-    inputs = blending.refinement_inputs(*dress, *donor, *target)
+    donor = Layout(batch["dress_segmentation"], batch["donor_keypoints"], batch["donor_visible"])
+    garment = Garment(to_float(batch["dress_image"]), donor, batch["garment_type"], flat=None)
+    target = Layout(batch["guide"], batch["target_keypoints"], batch["target_visible"])
+    inputs = blending.refinement_inputs(garment, target)
     return network.apply(params, *inputs, *(batch[n] for n in ("coarse_flow", "first_flow", "first_shown")))
 
 
@@ -238,19 +239,19 @@ class FlowRefinementTask(_Guided):
         """A live batch as those of `cached_examples.open_batches`."""
         x = self._prepare(frozen, batch, rng)
         coarse = self._remap(self.re_map_cnn, frozen["re_map_cnn"], x)["coarse_flow"]
-        layouts = (x["output_labels"], *x["target_joints"], x["dress_labels"], *x["donor_joints"])
-        first, shown = geometric_flow.first_flow(*layouts, batch["garment_type"], x["flat"])
+        donor, target = x["garment"].layout, x["target"]
+        first, shown = geometric_flow.first_flow(target, x["garment"])
         visible = batch["flow_visible"][..., None].astype(jnp.float32)
         share = geometry.block_means(visible, 4)
         flow = geometry.block_means(batch["flow"].astype(jnp.float32) * visible, 4) / jnp.maximum(share, 1e-6) / 4
         return batch | {
             "dress_image": x["dress_image"] * 255,
-            "dress_segmentation": x["dress_labels"],
-            "guide": x["output_labels"],
-            "target_keypoints": x["target_joints"][0],
-            "target_visible": x["target_joints"][1],
-            "donor_keypoints": x["donor_joints"][0],
-            "donor_visible": x["donor_joints"][1],
+            "dress_segmentation": donor.segmentation,
+            "guide": target.segmentation,
+            "target_keypoints": target.keypoints,
+            "target_visible": target.visible,
+            "donor_keypoints": donor.keypoints,
+            "donor_visible": donor.visible,
             "coarse_flow": coarse,
             "first_flow": first,
             "first_shown": shown,

@@ -63,31 +63,21 @@ class Painter:
         network, params, _, _ = load_network("flow_refinement_cnn", FlowRefinementCNN, self._refinement_file)
         return functools.partial(network.apply, params)
 
-    @staticmethod
-    def _dress_labels(donor: Garment) -> jax.Array:
-        """The garment's labels [B, H, W], 0 elsewhere."""
-        labels = donor.layout.segmentation.astype(jnp.int32)
-        return jnp.where(blending.garment_mask(labels, donor.garment_type), labels, 0)
-
     def _first_stage(self, params, donor: Garment, final, points, visible) -> dict:
         """ReMapCNN's outputs and the geometric flow, 'first_flow' with 'first_shown'; everything has an axis B."""
-        labels, dress_labels = donor.layout.segmentation.astype(jnp.int32), self._dress_labels(donor)
-        joints = donor.layout.keypoints, donor.layout.visible
-        poses = (blending.pose_map(*of, self.size) for of in (joints, (points, visible)))
-        maps = (segmentation.one_hot(of) for of in (dress_labels, final.astype(jnp.int32)))
+        target = Layout(final, points, visible)
+        poses = (blending.pose_map(of) for of in (donor.layout, target))
+        maps = (segmentation.one_hot(of) for of in (blending.dress_labels(donor), final.astype(jnp.int32)))
         out = self.re_map.apply(params, donor.image, *maps, *poses)
-        first, shown = geometric_flow.first_flow(
-            final, points, visible, labels, *joints, donor.garment_type, donor.flat
-        )
+        first, shown = geometric_flow.first_flow(target, donor)
         return out | {"first_flow": first, "first_shown": shown}
 
     def _remapped(self, params, donor: Garment, final, points, visible, flows: dict | None) -> dict:
         """ReMapCNN's outputs with the flow as FlowRefinementCNN leaves it; flows: see `dress`."""
         out = self._first_stage(params, donor, final, points, visible) if flows is None else flows
-        dress_labels, joints = self._dress_labels(donor), (donor.layout.keypoints, donor.layout.visible)
-        inputs = blending.refinement_inputs(donor.image, dress_labels, *joints, final, points, visible)
+        inputs = blending.refinement_inputs(donor, Layout(final, points, visible))
         refined = self._refinement(*inputs, *(out[n] for n in ("coarse_flow", "first_flow", "first_shown")))
-        s_dress = segmentation.one_hot(dress_labels)
+        s_dress = segmentation.one_hot(blending.dress_labels(donor))
         return out | refined | blending.follow(refined["coarse_flow"], out["mask"], donor.image, s_dress)
 
     @functools.cached_property

@@ -21,7 +21,7 @@ from vton_jax.compositing import kept_parts
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Dressed, Garment, Layout, Result, Target
-from vton_jax.layout import composition, garment_landmarks, inversion
+from vton_jax.layout import coarse_map, completion, garment_landmarks, garment_types, inversion
 from vton_jax.models import latent_prior_cnn, weights
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
@@ -46,7 +46,7 @@ class TryOn(Painter):
 
     Args: arm: one of `ARMS`. folder: where the weights lie (default: the released ones). parser: what labels people in
     pictures, `multi_path` (MultiPathCNN's forward procedure) or `photo` (ParserCNN); joints are MultiPathCNN's. With
-    `photo` the target layouts of `targets` keep what the coarse maps know (`composition.reconcile`).
+    `photo` the target layouts of `targets` keep what the coarse maps know (`completion.reconcile`).
     """
 
     def __init__(self, arm: str = "joint", folder: str | Path | None = None, parser: str = "multi_path"):
@@ -143,7 +143,7 @@ class TryOn(Painter):
         flat = self.looks_flat(frame) if flat is None else flat
         if flat:
             labels, landmarks, present = self.read_flat(frame)
-            kind = composition.garment_type_of(labels, True) if garment_type == "auto" else garment_type
+            kind = garment_types.garment_type_of(labels, True) if garment_type == "auto" else garment_type
             points, visible = garment_landmarks.keypoints_from_landmarks(landmarks, present, kind)
             # One garment lies there: stray labels of another kind are its own.
             own = {"upper": "upper-clothes", "dress": "dress"}.get(kind)
@@ -154,7 +154,7 @@ class TryOn(Painter):
             layout = Layout(labels, np.asarray(points), np.asarray(visible))
         else:
             layout = jax.tree.map(lambda a: a[0], self.read_layouts(frame[None])[0])
-            kind = composition.garment_type_of(layout.segmentation, False)
+            kind = garment_types.garment_type_of(layout.segmentation, False)
         chosen = kind if garment_type == "auto" else garment_type
         mask = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[chosen])
         if mask.mean() < LEAST_GARMENT:
@@ -171,12 +171,12 @@ class TryOn(Painter):
 
     @functools.cached_property
     def _compose(self):
-        one = composition.coarse_target_segmentation
+        one = coarse_map.coarse_target_segmentation
         return jax.jit(jax.vmap(one, in_axes=(None, None, 0, None)))
 
     @functools.cached_property
     def _compose_pairs(self):
-        return jax.jit(jax.vmap(composition.coarse_target_segmentation))
+        return jax.jit(jax.vmap(coarse_map.coarse_target_segmentation))
 
     def coarse(self, user: Layout, donor: Garment, poses: Layout, batch: int = 8):
         """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
@@ -286,7 +286,7 @@ class TryOn(Painter):
         (`normalisation.Place.shown`), by default all. Raises: UserError where no person is found.
         """
         user, z_user = self.read_user(user_frame)
-        user = composition.split_dress(user, donor.garment_type)
+        user = garment_types.split_dress(user, donor.garment_type)
         poses, z_pose = self.read_poses(pose_frames)
         user_image = user_frame.astype(np.float32) / 255
         behind = kept_parts.backdrop(user_image, np.asarray(user.segmentation)) if background == "inpaint" else None
@@ -333,7 +333,7 @@ class TryOn(Painter):
                 z, final, error = self.backward(coarse[index][None], pose, z_user, now, begin, number)
                 if self.photo_parser is not None:
                     # What was read sharply stays; the decoder says what was never photographed.
-                    final = composition.reconcile(coarse[index], np.asarray(self.shares(z))[0])[None]
+                    final = completion.reconcile(coarse[index], np.asarray(self.shares(z))[0])[None]
                 before = now
                 here = {name: maps[index] for name, maps in steps.items()}
                 yield Target(coarse=coarse[index], final=final[0], errors=error[:, 0], steps=here)
