@@ -153,21 +153,12 @@ def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
         return final
     above = np.arange(len(final))[:, None] < head.chin
     shown = segmentation.region(final, _HEAD_LABELS)
-    out = _filled_from_around(final, head.inside & (head.labels == 0) & shown & above, shown)
+    hole = head.inside & (head.labels == 0) & shown & above
+    out = np.where(hole, segmentation.fill_from_nearest(final, shown), final)
     cloth = segmentation.region(final, segmentation.GARMENTS)
     hair = segmentation.region(head.labels, _HAIR_LABELS) & (shown | cloth | (final == 0))
     face = (head.labels == segmentation.ID["face"]) & (shown | (final == 0)) & above
     return np.where(head.inside & (hair | face), head.labels, out)
-
-
-def _filled_from_around(labels: np.ndarray, hole: np.ndarray, unwanted: np.ndarray) -> np.ndarray:
-    """Labels [H, W] with the nearest one that is not `unwanted` in the hole."""
-    _, nearest = cv2.distanceTransformWithLabels(
-        unwanted.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    known = np.zeros(nearest.max() + 1, np.uint8)
-    known[nearest[~unwanted]] = labels[~unwanted]
-    return np.where(hole, known[nearest], labels)
 
 
 def head_share(final: np.ndarray, head: Head) -> np.ndarray:

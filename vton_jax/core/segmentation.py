@@ -7,6 +7,7 @@ nobody has claimed; it is never fed to a network and carries weight 0 in losses.
 Left and right are the person's own.
 """
 
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -180,6 +181,21 @@ def merged(segmentation: np.ndarray) -> np.ndarray:
     table = np.full(256, -1, dtype=np.int32)
     table[:NUM_LABELS] = MERGED_FROM_LABEL
     return table[np.asarray(segmentation, dtype=np.uint8)]
+
+
+def fill_from_nearest(labels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """Labels uint8 [H, W] with the nearest label that is not in `unknown` (bool [H, W]) in its place. NumPy.
+
+    All is background where everything is unknown.
+    """
+    # The distances are those of a 5x5 mask: OpenCV has no others where it names the nearest pixel.
+    _, nearest = cv2.distanceTransformWithLabels(
+        unknown.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Every known pixel carries a number of its own; read its label back through that number.
+    table = np.zeros(nearest.max() + 1, dtype=np.uint8)
+    table[nearest[~unknown]] = labels[~unknown]
+    return table[nearest]
 
 
 def boundaries(segmentation: jax.Array) -> jax.Array:

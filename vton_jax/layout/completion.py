@@ -22,18 +22,7 @@ def fill_unknown(coarse: np.ndarray) -> np.ndarray:
     coarse = np.asarray(coarse, dtype=np.uint8)
     if coarse.ndim > 2:
         return np.stack([fill_unknown(one) for one in coarse])
-    unknown = coarse == UNKNOWN
-    if not unknown.any():
-        return coarse.copy()
-    if unknown.all():
-        return np.zeros_like(coarse)
-    _, nearest = cv2.distanceTransformWithLabels(
-        unknown.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    # Every known pixel carries a number of its own; read its label back through that number.
-    table = np.zeros(nearest.max() + 1, dtype=np.uint8)
-    table[nearest[~unknown]] = coarse[~unknown]
-    return table[nearest]
+    return segmentation.fill_from_nearest(coarse, coarse == UNKNOWN)
 
 
 def reconcile(coarse: np.ndarray, shares: np.ndarray) -> np.ndarray:
