@@ -211,13 +211,6 @@ def boundaries(segmentation: jax.Array) -> jax.Array:
     )
 
 
-def dress_only(image, segmentation, garment_type: str):
-    """I'_donor: the image [..., H, W, 3] in [0, 1] with everything but the donated garment turned white."""
-    mask = region(segmentation, GARMENT_LABELS[garment_type])[..., None]
-    library = np if isinstance(image, np.ndarray) else jnp
-    return library.where(mask, image, library.ones_like(image))
-
-
 def soft_maps(segmentation: jax.Array, factor: int) -> jax.Array:
     """Label ids [..., H, W] -> shares of each label [..., H/factor, W/factor, 18] in blocks of factor x factor."""
     return geometry.block_means(one_hot(segmentation), factor)

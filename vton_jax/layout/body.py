@@ -218,7 +218,7 @@ def _turn(k, v, height, middle):
     residual = residual + (prior_w * jnp.square(solution @ prior_rows.T)).sum(-1)
 
     head_yaw = yaw + jnp.clip(solution[:, 3], -1.0, 1.0)
-    hidden = 1.0 * ~v[joints]
+    hidden = (~v[joints]).astype(jnp.float32)
     for pair, weight in (((1, 2), 4.0), ((3, 4), 2.0)):
         # +1: only the left one is seen, so it is nearer, so the person looks to the picture's left.
         evidence = hidden[pair[0]] - hidden[pair[1]]

@@ -249,14 +249,8 @@ class TryOn(Painter):
         Returns: latents [B, N], final maps uint8 [B, H, W], Err [iterations, B].
         """
         target = self._target(coarse, poses.keypoints, poses.visible, z_user, z_pose)
-        z, errors = inversion.invert(
-            None,
-            target,
-            z_pose if start is None else start,
-            optimizer=self._optimizer,
-            max_iterations=max_iterations,
-            steps=self._steps,
-        )
+        begin = z_pose if start is None else start
+        z, errors = inversion.invert(self._steps, target, begin, self._optimizer, max_iterations=max_iterations)
         return np.asarray(z), np.asarray(self._layout_of(z)), errors
 
     def iterations(
