@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "mannequin": "core command_line media models reading layout",
     "inputs": "core media mannequin",
     "training": "core command_line media",
-    "tasks": "core media models layout warping inputs",
+    "tasks": "core media models layout warping systems inputs",
     "evaluate": "core command_line media models reading layout warping compositing systems mannequin inputs training",
 }
 # A training machine may lack these, so the package imports them inside functions.

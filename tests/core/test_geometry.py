@@ -88,26 +88,31 @@ def test_resize_flow_scales_each_axis():
     )
 
 
-def test_compose_is_one_warp_after_the_other():
+def test_two_flows_in_turn_are_the_second_and_the_first_warped_by_it():
     y, x = np.mgrid[0:24, 0:20].astype(np.float32)
     image = np.stack([x / 20, y / 24], -1)  # linear, so that bilinear sampling is exact
     first, second = _smooth_flow(), _smooth_flow()[::-1, ::-1].copy()
-    at_once = geometry.warp(image, geometry.compose(first, second))
+    at_once = geometry.warp(image, second + geometry.warp(first, second))
     in_turn = geometry.warp(geometry.warp(image, first), second)
     np.testing.assert_allclose(at_once[6:-6, 6:-6], in_turn[6:-6, 6:-6], atol=1e-5)  # clear of the edges
 
 
-def test_affine_flow_reads_the_mapped_pixel():
-    matrix = jnp.array([[0.0, 1.0, 2.0], [1.0, 0.0, -1.0]])
-    flow = np.asarray(geometry.affine_flow(matrix, (6, 5)))
+def _affine_flow(matrix, size):
+    points = np.asarray(geometry.grid(size))
+    return points @ np.float32(matrix)[:, :2].T + np.float32(matrix)[:, 2] - points
+
+
+def test_an_affine_flow_reads_the_mapped_pixel():
+    image = _image(shape=(20, 20, 1))
+    found = geometry.warp(image, _affine_flow([[0, 1, 2], [1, 0, 3]], (6, 5)))
     for y, x in np.ndindex(6, 5):
-        np.testing.assert_allclose(flow[y, x] + [x, y], [y + 2, x - 1], atol=1e-6)
+        np.testing.assert_allclose(found[y, x], image[x + 3, y + 2], atol=1e-6)
 
 
 def test_a_warped_keypoint_lands_on_the_warped_pixel():
     image = np.zeros((30, 30, 1), np.float32)
     image[12, 20] = 1
-    shift = geometry.affine_flow(jnp.array([[1.0, 0.0, 5.0], [0.0, 1.0, -3.0]]), (30, 30))
+    shift = _affine_flow([[1, 0, 5], [0, 1, -3]], (30, 30))
     y, x = np.unravel_index(np.asarray(geometry.warp(image, shift))[..., 0].argmax(), (30, 30))
     assert (x + 5, y - 3) == (20, 12)
 

@@ -54,15 +54,12 @@ def test_one_hot(labels):
     np.testing.assert_array_equal(maps[known].sum(-1), 1)
 
 
-def test_region_and_dress_only(labels):
-    mask = segmentation.region(labels, segmentation.LOWER)
-    np.testing.assert_array_equal(mask, np.isin(labels, segmentation.LOWER))
-    image = np.random.default_rng(1).random((2, 7, 9, 3)).astype(np.float32) * 0.5
-    for garment_type in segmentation.GARMENT_TYPES:
-        alone = segmentation.dress_only(image, labels, garment_type)
-        kept = np.isin(labels, segmentation.GARMENT_LABELS[garment_type])
-        np.testing.assert_array_equal(alone[kept], image[kept])
-        assert (alone[~kept] == 1).all()
+def test_regions_and_sets_of_labels(labels):
+    for wanted in (segmentation.LOWER, *segmentation.GARMENT_LABELS.values()):
+        expected = np.isin(labels, wanted)
+        np.testing.assert_array_equal(segmentation.region(labels, wanted), expected)
+        found = segmentation.in_bit_set(labels.astype(np.int32), segmentation.bit_set(wanted))
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_boundaries_against_a_slow_reference(labels):

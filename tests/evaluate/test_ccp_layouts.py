@@ -14,7 +14,7 @@ from vton_jax.core.types import Garment, Layout, Pose, Target, User
 from vton_jax.evaluate import ccp_layouts, perceptual, report, scores
 from vton_jax.evaluate.ccp_layouts import PARTS, Disturbance
 from vton_jax.evaluate.ccp_suite import CcpSuite
-from vton_jax.layout import composition
+from vton_jax.layout import completion
 from vton_jax.systems.options import ARM_NAMES
 
 ID, UNKNOWN = segmentation.ID, segmentation.UNKNOWN
@@ -153,15 +153,15 @@ def accuracy(labels, truth, where):
 
 def test_a_decoder_that_knows_better_than_the_nearest_label_fills_the_hole():
     truth, coarse = holed()
-    found, hole = composition.reconcile(coarse, certain(truth, 0.99)), coarse == UNKNOWN
+    found, hole = completion.reconcile(coarse, certain(truth, 0.99)), coarse == UNKNOWN
     np.testing.assert_array_equal(found[~hole], coarse[~hole])
-    assert accuracy(found, truth, hole) > 0.95 > 0.9 > accuracy(composition.fill_unknown(coarse), truth, hole)
+    assert accuracy(found, truth, hole) > 0.95 > 0.9 > accuracy(completion.fill_unknown(coarse), truth, hole)
 
 
 def test_a_decoder_that_knows_nothing_leaves_no_hole():
     truth, coarse = holed()
     blind = np.full((*SIZE, segmentation.NUM_LABELS), 1 / segmentation.NUM_LABELS, np.float32)
-    found = composition.reconcile(coarse, blind)
+    found = completion.reconcile(coarse, blind)
     assert set(np.unique(found)) <= set(np.unique(truth))
 
 
@@ -169,13 +169,13 @@ def test_what_a_decoder_calls_by_another_name_is_not_copied():
     """It says skirt for trousers throughout, and no skirt is known anywhere."""
     truth, coarse = holed()
     confused = np.where(truth == ID["pants"], ID["skirt"], truth)
-    found = composition.reconcile(coarse, certain(confused, 0.99))
+    found = completion.reconcile(coarse, certain(confused, 0.99))
     assert (coarse == UNKNOWN).any() and (found != ID["skirt"]).all()
 
 
 def test_where_nothing_is_known_the_decoder_decides():
     truth = dressed()
-    np.testing.assert_array_equal(composition.reconcile(np.full(SIZE, UNKNOWN, np.uint8), certain(truth)), truth)
+    np.testing.assert_array_equal(completion.reconcile(np.full(SIZE, UNKNOWN, np.uint8), certain(truth)), truth)
 
 
 # --- fractions -------------------------------------------------------------------------------------------------------

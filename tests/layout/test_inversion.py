@@ -16,15 +16,20 @@ def squared(z, target):
     return jnp.square(z @ MATRIX - target).mean(-1), error
 
 
+def invert(loss_fn, target, z, learning_rate=0.1, **options):
+    optimizer = optax.adam(learning_rate)
+    return inversion.invert(inversion.make_steps(loss_fn, optimizer), target, z, optimizer, **options)
+
+
 def test_recovers_the_latents_of_a_linear_decoder():
     truth = np.random.default_rng(1).normal(size=(3, 6)).astype(np.float32)
-    z, errors = inversion.invert(
+    z, errors = invert(
         squared,
         truth @ MATRIX,
         np.zeros((3, 6), np.float32),
         max_iterations=400,
         patience=400,
-        optimizer=optax.adam(0.05),
+        learning_rate=0.05,
     )
     np.testing.assert_allclose(z, truth, atol=0.02)
     assert errors.shape == (400, 3)
@@ -34,15 +39,15 @@ def test_recovers_the_latents_of_a_linear_decoder():
 def test_a_batch_equals_its_people_one_by_one():
     target = np.random.default_rng(2).normal(size=(4, 40)).astype(np.float32)
     begin = np.random.default_rng(3).normal(size=(4, 6)).astype(np.float32)
-    together, errors = inversion.invert(squared, target, begin, max_iterations=30, patience=30)
+    together, errors = invert(squared, target, begin, max_iterations=30, patience=30)
     for i in range(4):
-        alone, own = inversion.invert(squared, target[i : i + 1], begin[i : i + 1], max_iterations=30, patience=30)
+        alone, own = invert(squared, target[i : i + 1], begin[i : i + 1], max_iterations=30, patience=30)
         np.testing.assert_allclose(together[i], alone[0], atol=1e-5)
         np.testing.assert_allclose(errors[:, i], own[:, 0], atol=1e-5)
 
 
 def test_stops_when_the_error_stops_falling_and_returns_the_best():
-    z, errors = inversion.invert(
+    z, errors = invert(
         squared, np.zeros((1, 40), np.float32), np.ones((1, 6), np.float32), max_iterations=3000, patience=10
     )
     assert len(errors) < 3000
@@ -64,7 +69,7 @@ def test_several_iterations_in_one_program_are_the_same():
 
 def test_a_divergence_is_named():
     with pytest.raises(FloatingPointError, match="iteration 0"):
-        inversion.invert(lambda z, t: (z.sum(-1) * jnp.nan,) * 2, None, np.ones((1, 2), np.float32))
+        invert(lambda z, t: (z.sum(-1) * jnp.nan,) * 2, None, np.ones((1, 2), np.float32))
 
 
 def test_unknown_pixels_pull_at_nothing():
@@ -118,7 +123,7 @@ def test_the_prior_pulls_towards_what_is_expected_as_far_as_it_is_sure():
 
     def found(maps, scale):
         target = goal | {"segmentation": jnp.array(maps)[None, None, None], "scale": jnp.full((1, 2), scale)}
-        return inversion.invert(loss_fn, target, jnp.zeros((1, 2)), max_iterations=300, patience=300)[0]
+        return invert(loss_fn, target, jnp.zeros((1, 2)), max_iterations=300, patience=300)[0]
 
     expected = colour(goal["mean"])
     np.testing.assert_allclose(found([0.0, 0.0], 1.0), expected, atol=0.02)

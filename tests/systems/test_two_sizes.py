@@ -6,7 +6,7 @@ import pytest
 from vton_jax.compositing import full_size, kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
-from vton_jax.layout import composition
+from vton_jax.layout import coarse_map, completion
 from vton_jax.mannequin import cases
 
 SIZES = (256, 192), (128, 96)
@@ -28,9 +28,9 @@ def small_try_on(case, size):
         return Layout(labels, keypoints.scale(case[f"{who}_keypoints"], SIZES[0], size), case[f"{who}_visible"])
 
     user, donor, pose = map(layout, ("input", "donor", "pose"))
-    coarse = np.asarray(composition.coarse_target_segmentation(user, donor, pose, "upper")[0])
+    coarse = np.asarray(coarse_map.coarse_target_segmentation(user, donor, pose, "upper")[0])
     even = np.full((*size, segmentation.NUM_LABELS), 1 / segmentation.NUM_LABELS, np.float32)
-    final = composition.reconcile(coarse, even)
+    final = completion.reconcile(coarse, even)
     photo = framing.resize(case["input_image"], size).astype(np.float32) / 255
     backdrop = kept_parts.backdrop(photo, user.segmentation)
     worn = User(photo, user, None, np.ones(size, bool), backdrop)

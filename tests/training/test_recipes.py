@@ -132,7 +132,7 @@ def logged(workdir):
 
 
 def test_a_smoke_recipe_trains_and_exports(tmp_path):
-    """One recipe as it is; the others differ in the network, which tests/test_models.py covers."""
+    """One recipe as it is; the others differ in the network, which tests/models/test_models.py covers."""
     done = run_train(
         f"--flagfile={FOLDER}/garment_cnn_smoke.flags", "--workdir=run", "--export=run/out.safetensors", cwd=tmp_path
     )

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from vton_jax.core import geometry, keypoints, segmentation
-from vton_jax.layout import alignment
+from vton_jax.core.types import Garment, Layout
+from vton_jax.layout.body import PROPORTIONS as P
+from vton_jax.layout.body import body_of
 from vton_jax.warping import geometric_flow
 
 SIZE = (128, 96)
 HEIGHT = 100.0  # pixels a body height
-P = alignment.PROPORTIONS
 DRESS, PANTS = segmentation.ID["dress"], segmentation.ID["pants"]
 
 
@@ -49,9 +50,11 @@ def worn(yaw, x=48.0, neck=25.0):
 
 @jax.jit
 def flow_of(target, target_garment, source, source_garment, flat, trousers):
-    bodies = [alignment.body_of(*joints, SIZE) for joints in (target, source)]
-    points = geometry.grid(SIZE)
-    return geometric_flow.cylinder_flow(points, bodies[0], target_garment, bodies[1], source_garment, flat, trousers)
+    worn = [
+        geometric_flow.Worn(body_of(Layout(None, *joints), SIZE), garment)
+        for joints, garment in ((target, target_garment), (source, source_garment))
+    ]
+    return geometric_flow.cylinder_flow(geometry.grid(SIZE), *worn, flat, trousers)
 
 
 def flow_between(target, target_garment, source, source_garment, flat=False, trousers=None):
@@ -146,11 +149,12 @@ def test_whatever_is_missing_it_is_finite():
 
 def test_first_flow_is_the_flow_at_a_quarter_of_the_resolution():
     target, source = person(0.5), person(0.0)
-    labels = [np.where(worn(yaw), DRESS, 0).astype(np.uint8)[None] for yaw in (0.5, 0.0)]
-    batch = lambda joints: (joints[0][None], joints[1][None])  # noqa: E731
-    small, shown = jax.jit(geometric_flow.first_flow)(
-        labels[0], *batch(target), labels[1], *batch(source), jnp.array([2]), jnp.array([False])
-    )
+    layouts = [
+        Layout(np.where(worn(yaw), DRESS, 0).astype(np.uint8)[None], joints[0][None], joints[1][None])
+        for yaw, joints in ((0.5, target), (0.0, source))
+    ]
+    garment = Garment(None, layouts[1], garment_type=jnp.array([2]), flat=jnp.array([False]))
+    small, shown = jax.jit(geometric_flow.first_flow)(layouts[0], garment)
     assert small.shape == (1, 32, 24, 2) and shown.shape == (1, 32, 24)
     full, _ = flow_between(target, worn(0.5), source, worn(0.0))
     means = np.asarray(geometry.block_means(jnp.asarray(full), 4))

@@ -343,7 +343,7 @@ def _print_help(about: str) -> None:
 
 
 def is_user_error(error: BaseException) -> bool:
-    """Ours, or a ValueError named MediaError (media.py keeps its own)."""
+    """Ours, or a ValueError named MediaError."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return isinstance(error, UserError) or (isinstance(error, ValueError) and "MediaError" in names)
 

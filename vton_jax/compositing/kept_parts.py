@@ -5,7 +5,6 @@ The networks paint a whole picture anew, and on real photos they leave the old p
 """
 
 import dataclasses
-import functools
 
 import cv2
 import jax
@@ -13,7 +12,7 @@ import numpy as np
 
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
-from vton_jax.layout import alignment
+from vton_jax.layout.body import PROPORTIONS, body_of
 
 BACKGROUNDS = ("inpaint", "network")
 _NOTHING = 1e-20  # a weight that is none
@@ -120,9 +119,7 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     return np.minimum(keep, _softened(keep))
 
 
-@functools.partial(jax.jit, static_argnames="size")
-def _body(points, visible, size):
-    return alignment.body_of(points, visible, size)
+_body = jax.jit(body_of, static_argnames="size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +137,7 @@ class Head:
 def carried_head(user: User, pose: Layout) -> Head | None:
     """The user's head at the target's place; None where neither the two heads nor the two trunks look the same way."""
     size = user.image.shape[:2]
-    own, there = (jax.device_get(_body(one.keypoints, one.visible, size)) for one in (user.layout, pose))
+    own, there = (jax.device_get(_body(one, size)) for one in (user.layout, pose))
     # Of two measures, the smaller: heads are small, and turn with the trunk more often than their joints are read well.
     cosine = max(np.dot(own.head_turn, there.head_turn), np.dot(own.turn, there.turn))
     angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
@@ -152,7 +149,7 @@ def carried_head(user: User, pose: Layout) -> Head | None:
     place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
     picture = cv2.remap(user.image.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     shown = np.asarray(user.shown, np.uint8)
-    half = alignment.PROPORTIONS["head_half_height"]
+    half = PROPORTIONS["head_half_height"]
     near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
     return Head(
         picture=np.clip(picture, 0, 1),
@@ -181,21 +178,12 @@ def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
         return final
     above = np.arange(len(final))[:, None] < head.chin
     shown = segmentation.region(final, _HEAD_LABELS)
-    out = _filled_from_around(final, head.inside & (head.labels == 0) & shown & above, shown)
+    hole = head.inside & (head.labels == 0) & shown & above
+    out = np.where(hole, segmentation.fill_from_nearest(final, shown), final)
     cloth = segmentation.region(final, segmentation.GARMENTS)
     hair = segmentation.region(head.labels, _HAIR_LABELS) & (shown | cloth | (final == 0))
     face = (head.labels == segmentation.ID["face"]) & (shown | (final == 0)) & above
     return np.where(head.inside & (hair | face), head.labels, out)
-
-
-def _filled_from_around(labels: np.ndarray, hole: np.ndarray, unwanted: np.ndarray) -> np.ndarray:
-    """Labels [H, W] with the nearest one that is not `unwanted` in the hole."""
-    _, nearest = cv2.distanceTransformWithLabels(
-        unwanted.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    known = np.zeros(nearest.max() + 1, np.uint8)
-    known[nearest[~unwanted]] = labels[~unwanted]
-    return np.where(hole, known[nearest], labels)
 
 
 def head_share(final: np.ndarray, head: Head) -> np.ndarray:

@@ -96,14 +96,3 @@ def resize_flow(flow: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Resizes a flow [..., H, W, 2] and rescales its values to the new pixels."""
     factor = jnp.array([size[1] / flow.shape[-2], size[0] / flow.shape[-3]], dtype=flow.dtype)
     return resize(flow, size) * factor
-
-
-def compose(first: jax.Array, second: jax.Array) -> jax.Array:
-    """The flow that equals warping by `first`, then by `second`: warp(warp(im, first), second)."""
-    return second + warp(first, second)
-
-
-def affine_flow(matrix: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """The backward flow [H, W, 2] of an affine map [2, 3] from target pixels to source pixels."""
-    points = grid(size)
-    return points @ matrix[:, :2].T + matrix[:, 2] - points

@@ -7,6 +7,7 @@ nobody has claimed; it is never fed to a network and carries weight 0 in losses.
 Left and right are the person's own.
 """
 
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -158,6 +159,16 @@ def region(segmentation, labels):
     return mask
 
 
+def bit_set(labels) -> int:
+    """A set of labels as the bits of an integer, for `in_bit_set`."""
+    return sum(1 << int(label) for label in set(labels))
+
+
+def in_bit_set(segmentation: jax.Array, bits) -> jax.Array:
+    """`region` of a set that is data: whether label ids (0..31) are in `bits`; cheaper than a table on CPUs."""
+    return ((bits >> segmentation) & 1).astype(bool)
+
+
 def mirror(segmentation: np.ndarray) -> np.ndarray:
     """Mirrors a label map [..., H, W] left to right and exchanges left and right names. `UNKNOWN` stays."""
     table = np.arange(256, dtype=np.uint8)
@@ -172,6 +183,21 @@ def merged(segmentation: np.ndarray) -> np.ndarray:
     return table[np.asarray(segmentation, dtype=np.uint8)]
 
 
+def fill_from_nearest(labels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """Labels uint8 [H, W] with the nearest label that is not in `unknown` (bool [H, W]) in its place. NumPy.
+
+    All is background where everything is unknown.
+    """
+    # The distances are those of a 5x5 mask: OpenCV has no others where it names the nearest pixel.
+    _, nearest = cv2.distanceTransformWithLabels(
+        unknown.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Every known pixel carries a number of its own; read its label back through that number.
+    table = np.zeros(nearest.max() + 1, dtype=np.uint8)
+    table[nearest[~unknown]] = labels[~unknown]
+    return table[nearest]
+
+
 def boundaries(segmentation: jax.Array) -> jax.Array:
     """Mask [..., H, W] (bool) of pixels with a 4-neighbour of another label, on either side of the boundary."""
     rows = segmentation[..., 1:, :] != segmentation[..., :-1, :]
@@ -183,13 +209,6 @@ def boundaries(segmentation: jax.Array) -> jax.Array:
         | jnp.pad(columns, lead + [(0, 0), (0, 1)])
         | jnp.pad(columns, lead + [(0, 0), (1, 0)])
     )
-
-
-def dress_only(image, segmentation, garment_type: str):
-    """I'_donor: the image [..., H, W, 3] in [0, 1] with everything but the donated garment turned white."""
-    mask = region(segmentation, GARMENT_LABELS[garment_type])[..., None]
-    library = np if isinstance(image, np.ndarray) else jnp
-    return library.where(mask, image, library.ones_like(image))
 
 
 def soft_maps(segmentation: jax.Array, factor: int) -> jax.Array:

@@ -1,7 +1,7 @@
 """What flows between the packages of the try-on path: small structs, leading axes free ([], [B], [B, T]).
 
 Fields carry no shape annotations that a checker would enforce: `eval_shape`, `vmap` axes and PartitionSpecs put other
-things than arrays into them (design.md, fact 18).
+things than arrays into them.
 """
 
 import dataclasses

@@ -15,11 +15,12 @@ import numpy as np
 
 from vton_jax.core import framing, geometry, segmentation
 from vton_jax.core.keypoints import ID as JOINTS
-from vton_jax.core.types import Pose
+from vton_jax.core.types import Layout, Pose
 from vton_jax.evaluate import dressing, protocol
 from vton_jax.evaluate.scores import at, fraction_improved, layout_score, stack
 from vton_jax.inputs import ccp, splits
-from vton_jax.layout import alignment, composition
+from vton_jax.layout import body_parts, completion
+from vton_jax.layout.body import PROPORTIONS, body_of
 from vton_jax.media import progress, visualize
 from vton_jax.reading import skin
 from vton_jax.systems.lab126.reader import Reader
@@ -55,12 +56,12 @@ def truth_of(folder: str, number: str, reader: Reader) -> tuple[np.ndarray, np.n
 
 @functools.partial(jax.jit, static_argnames="size")
 def _compiled_places(points, visible, size):
-    body, grid = alignment.body_of(points, visible, size), geometry.grid(size)
-    return body, *alignment.trunk_coordinates(grid, body), alignment.limb_place(grid, body)[0]
+    body, grid = body_of(Layout(None, points, visible), size), geometry.grid(size)
+    return body, *body_parts.trunk_coordinates(grid, body), body_parts.limb_place(grid, body)[0]
 
 
 def _places(points: np.ndarray, visible: np.ndarray, size: tuple[int, int]):
-    """NumPy: the `alignment.Body`, each pixel's trunk coordinates [H, W] twice, its nearness to the limbs [8, H, W]."""
+    """NumPy: the `body.Body`, each pixel's trunk coordinates [H, W] twice, its nearness to the limbs [8, H, W]."""
     return jax.device_get(_compiled_places(points, visible, tuple(size)))
 
 
@@ -75,7 +76,7 @@ def garment_parts(labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -
     arms, legs = ([near[i : i + 2].min(0) for i in pair] for pair in ((0, 4), (2, 6)))
     hangs = segmentation.region(labels, (segmentation.ID["skirt"], *segmentation.DRESS))
     lower = segmentation.region(labels, segmentation.LOWER)
-    beyond = np.maximum(-along, np.where(hangs, 0, along - 1)) * alignment.PROPORTIONS["torso"]
+    beyond = np.maximum(-along, np.where(hangs, 0, along - 1)) * PROPORTIONS["torso"]
     trunk = np.abs(across) + np.maximum(beyond, 0) / _BEYOND
     distances = {"trunk": trunk}
     for side, arm, leg in zip(("right", "left"), arms, legs, strict=True):
@@ -144,7 +145,7 @@ class Backward(protocol.Suite):
         if not cases:
             return
         frames, truths, coarse, poses = stack(cases)
-        maps = {"coarse": coarse, "filled": composition.fill_unknown(coarse)} | mend(system.layouts, coarse, poses)
+        maps = {"coarse": coarse, "filled": completion.fill_unknown(coarse)} | mend(system.layouts, coarse, poses)
         scores = {
             name: np.array([layout_score(*one).miou for one in zip(values, truths, strict=True)])
             for name, values in maps.items()
@@ -204,6 +205,6 @@ def mend(layouts: TargetLayouts, coarse: np.ndarray, poses: Pose) -> dict[str, n
         found["final"].append(final)
         found["expected"].append(layouts.expected(*given))
         probabilities = np.asarray(layouts.probabilities(z))
-        each = [composition.reconcile(*one) for one in zip(coarse[index], probabilities, strict=True)]
+        each = [completion.reconcile(*one) for one in zip(coarse[index], probabilities, strict=True)]
         found["reconciled"].append(np.stack(each))
     return {name: np.concatenate(parts)[: len(coarse)] for name, parts in found.items()}

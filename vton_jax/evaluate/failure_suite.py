@@ -13,7 +13,7 @@ from vton_jax.core import keypoints, segmentation
 from vton_jax.core.types import Pose
 from vton_jax.evaluate import mannequin_steps, metrics, protocol, report
 from vton_jax.evaluate.scores import at
-from vton_jax.layout import composition
+from vton_jax.layout import completion
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
 
@@ -249,7 +249,7 @@ class FailureSuite(protocol.Suite):
             chosen = np.flatnonzero(cases["suite"] == suite)
             own = {name: values[chosen] for name, values in cases.items()}
             found = suite_scores(suite, final[chosen], {arm: shown[chosen] for arm, shown in images.items()}, own)
-            filled = layout_scores(suite, composition.fill_unknown(coarse[chosen]), own)
+            filled = layout_scores(suite, completion.fill_unknown(coarse[chosen]), own)
             for name, value in (found | {f"coarse.{name}": value for name, value in filled.items()}).items():
                 yield f"failures.{suite}.{name}", value
             sheet = mannequin_steps.result_sheet(cases, images, coarse, final, chosen)

@@ -26,7 +26,7 @@ from vton_jax.evaluate.scores import (
     sharpness,
     stack,
 )
-from vton_jax.layout import composition
+from vton_jax.layout import coarse_map, completion
 from vton_jax.media import visualize
 from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.lab126.system import Lab126
@@ -152,7 +152,7 @@ def target_scores(maps: Maps, poses: Pose, cases: dict) -> dict[str, float]:
     found = {
         "pose_image": poses.layout.segmentation,
         "coarse": maps.coarse,
-        "filled": composition.fill_unknown(maps.coarse),
+        "filled": completion.fill_unknown(maps.coarse),
         "final": maps.final,
         "expected": maps.expected,
         "other_body": cases["other_body_segmentation"],
@@ -265,8 +265,8 @@ def sheets(cases: dict, images: dict[str, np.ndarray], maps: Maps) -> dict[str, 
     worst = np.argsort([layout_score(maps.final[i : i + 1], truth[i : i + 1]).miou for i in range(count)])[:6]
     colour = visualize.colour_segmentation
     steps = visualize.contact_sheet(
-        [[colour(maps.steps[name][i]) for name in composition.STEPS] for i in range(0, count, max(1, count // 5))],
-        column_titles=[f"{n} {name.replace('_', ' ')}" for n, name in enumerate(composition.STEPS, 1)],
+        [[colour(maps.steps[name][i]) for name in coarse_map.STEPS] for i in range(0, count, max(1, count // 5))],
+        column_titles=[f"{n} {name.replace('_', ' ')}" for n, name in enumerate(coarse_map.STEPS, 1)],
     )
     return {
         "Results, every fifteenth case": result(range(0, count, 15)),

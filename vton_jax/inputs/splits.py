@@ -40,9 +40,3 @@ def read_undecoded(folder: str | Path, split: str):
     images = [name for name, feature in builder.info.features.items() if isinstance(feature, tfds.features.Image)]
     source = builder.as_data_source(split, decoders={name: tfds.decode.SkipDecoding() for name in images})
     return source, images
-
-
-def dataset_hash(folder: str | Path, split: str) -> str:
-    """The hash of a split of a prepared dataset, for evaluation results. Raises UserError for an unknown split."""
-    source, images = read_undecoded(folder, split)
-    return split_hash(example_name({n: v for n, v in features.items() if n not in images}) for features in source)

@@ -2,15 +2,17 @@
 
 Alphabet: landmarks are [12, 2] floats, (x, y) in pixels, in the order of `LANDMARKS`, with `present` bool [12]; a
 missing one is (0, 0) and False. Left and right are the wearer's own: in a picture from the front the wearer's left is
-on the right. Lengths are shares of the wearer's body height, see `PROPORTIONS` here and in alignment.py.
+on the right. Lengths are shares of the wearer's body height, see `PROPORTIONS` here and in body.py.
 """
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 
 from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.segmentation import GARMENT_TYPES
-from vton_jax.layout.alignment import PROPORTIONS as BODY
+from vton_jax.layout.body import PROPORTIONS as BODY
 
 LANDMARKS = (
     "neck-left", "neck-right", "shoulder-left", "shoulder-right", "cuff-left-outer", "cuff-left-inner",
@@ -31,6 +33,30 @@ PROPORTIONS = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """The landmarks of one garment."""
+
+    points: jax.Array  # [12, 2]
+    present: jax.Array  # [12]
+
+    def at(self, name: str) -> jax.Array:
+        return self.points[ID[name]]
+
+    def has(self, *names: str) -> jax.Array:
+        return jnp.stack([self.present[ID[name]] for name in names]).all()
+
+    def middle(self, name: str) -> jax.Array:
+        return 0.5 * (self.at(f"{name}-left") + self.at(f"{name}-right"))
+
+    def width(self, name: str) -> jax.Array:
+        return _distance(self.at(f"{name}-left"), self.at(f"{name}-right"))
+
+
+def _distance(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.sqrt(jnp.sum(jnp.square(a - b)) + 1e-9)
+
+
 def _unit(vector: jax.Array) -> jax.Array:
     return vector / jnp.sqrt(jnp.sum(jnp.square(vector)) + 1e-9)
 
@@ -45,57 +71,61 @@ def keypoints_from_landmarks(landmarks: jax.Array, present: jax.Array, kind: str
     """
     if kind not in GARMENT_TYPES:
         raise ValueError(f"garment kind {kind!r} is none of {', '.join(GARMENT_TYPES)}.")
-    points, present = jnp.asarray(landmarks, jnp.float32), jnp.asarray(present, bool)
-    at = lambda name: points[ID[name]]  # noqa: E731
-    has = lambda *names: jnp.stack([present[ID[n]] for n in names]).all()  # noqa: E731
-    middle = lambda name: 0.5 * (at(f"{name}-left") + at(f"{name}-right"))  # noqa: E731
-    distance = lambda a, b: jnp.sqrt(jnp.sum(jnp.square(a - b)) + 1e-9)  # noqa: E731
-    sides = ("left", "right")
-    waist, hem = has("waist-left", "waist-right"), has("hem-left", "hem-right")
+    seen = _Seen(jnp.asarray(landmarks, jnp.float32), jnp.asarray(present, bool))
+    pair, measure = ("waist", _measure_lower) if kind == "lower" else ("shoulder", _measure_upper)
+    top, usable = seen.middle(pair), seen.has(f"{pair}-left", f"{pair}-right")
+    height, bottom = measure(seen, top)
+    down, across = _unit(bottom - top), _unit(seen.at(f"{pair}-left") - seen.at(f"{pair}-right"))
     joints: dict[str, jax.Array] = {}
-
     if kind == "lower":
-        usable, top = waist, middle("waist")
-        bottom = jnp.where(hem, middle("hem"), top + jnp.array([0.0, 1.0]))
-        height = distance(at("waist-left"), at("waist-right")) / PROPORTIONS["waist_width"]
-        length = distance(top, bottom)
-        # The waist's width alone says little of a stout person's height; full-length trousers say it better.
-        full = length / PROPORTIONS["waist_to_ankles"]
-        height = jnp.where(hem & (length > PROPORTIONS["long"] * height), 0.5 * (height + full), height)
-        hips = top + PROPORTIONS["waist_to_hips"] * height * _unit(bottom - top)
-        pair = "waist"
+        hips = top + PROPORTIONS["waist_to_hips"] * height * down
     else:
-        usable, top = has("shoulder-left", "shoulder-right"), middle("shoulder")
-        bottom = jnp.where(waist, middle("waist"), jnp.where(hem, middle("hem"), top + jnp.array([0.0, 1.0])))
-        by_width = distance(at("shoulder-left"), at("shoulder-right")) / BODY["shoulder_distance"]
-        by_length = distance(top, bottom) / PROPORTIONS["shoulder_to_waist"]
-        height = jnp.where(waist, 0.3 * by_width + 0.7 * by_length, by_width)
-        joints["neck"] = top + PROPORTIONS["shoulder_above_neck"] * height * _unit(bottom - top)
-        hips = joints["neck"] + BODY["torso"] * height * _unit(bottom - top)
-        pair = "shoulder"
-    down = _unit(bottom - top)
-    across = _unit(at(f"{pair}-left") - at(f"{pair}-right"))
-
-    for side, sign in zip(sides, (1.0, -1.0), strict=True):
+        joints["neck"] = top + PROPORTIONS["shoulder_above_neck"] * height * down
+        hips = joints["neck"] + BODY["torso"] * height * down
+    for side, sign in (("left", 1.0), ("right", -1.0)):
         hip = hips + sign * 0.5 * BODY["hip_distance"] * height * across
         joints[f"{side}-hip"] = hip
         if kind != "upper":
-            joints[f"{side}-knee"] = hip + BODY["thigh"] * height * _unit(down + 0.06 * sign * across)
-            joints[f"{side}-ankle"] = hip + (BODY["thigh"] + BODY["shin"]) * height * _unit(down + 0.06 * sign * across)
-        if kind == "lower":
-            continue
-        shoulder = at(f"shoulder-{side}") + PROPORTIONS["shoulder_above_joint"] * height * down
-        cuff = 0.5 * (at(f"cuff-{side}-outer") + at(f"cuff-{side}-inner"))
-        sleeve = cuff - shoulder
-        # A sleeveless garment's armhole says nothing of the arm.
-        tells = has(f"cuff-{side}-outer", f"cuff-{side}-inner") & (distance(cuff, shoulder) > 0.04 * height)
-        arm = _unit(jnp.where(tells, sleeve, down + 0.5 * sign * across))
-        joints[f"{side}-shoulder"] = shoulder
-        joints[f"{side}-elbow"] = shoulder + BODY["upper_arm"] * height * arm
-        joints[f"{side}-wrist"] = shoulder + (BODY["upper_arm"] + BODY["forearm"]) * height * arm
-
+            leg = _unit(down + 0.06 * sign * across)
+            joints[f"{side}-knee"] = hip + BODY["thigh"] * height * leg
+            joints[f"{side}-ankle"] = hip + (BODY["thigh"] + BODY["shin"]) * height * leg
+        if kind != "lower":
+            joints |= _arm(seen, side, height, down, down + 0.5 * sign * across)
     keypoints, visible = jnp.zeros((len(JOINTS), 2)), jnp.zeros(len(JOINTS), bool)
     for name, place in joints.items():
         keypoints = keypoints.at[JOINTS[name]].set(jnp.where(usable, place, 0.0))
         visible = visible.at[JOINTS[name]].set(usable)
     return keypoints, visible
+
+
+def _measure_lower(seen: _Seen, top: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The body height of a lower garment's wearer in pixels, and a point straight below its `top`, [] and [2]."""
+    hem = seen.has("hem-left", "hem-right")
+    bottom = jnp.where(hem, seen.middle("hem"), top + jnp.array([0.0, 1.0]))
+    height, length = seen.width("waist") / PROPORTIONS["waist_width"], _distance(top, bottom)
+    # The waist's width alone says little of a stout person's height; full-length trousers say it better.
+    full = length / PROPORTIONS["waist_to_ankles"]
+    return jnp.where(hem & (length > PROPORTIONS["long"] * height), 0.5 * (height + full), height), bottom
+
+
+def _measure_upper(seen: _Seen, top: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The same of an upper garment or a dress."""
+    waist, hem = (seen.has(f"{name}-left", f"{name}-right") for name in ("waist", "hem"))
+    bottom = jnp.where(waist, seen.middle("waist"), jnp.where(hem, seen.middle("hem"), top + jnp.array([0.0, 1.0])))
+    by_width = seen.width("shoulder") / BODY["shoulder_distance"]
+    by_length = _distance(top, bottom) / PROPORTIONS["shoulder_to_waist"]
+    return jnp.where(waist, 0.3 * by_width + 0.7 * by_length, by_width), bottom
+
+
+def _arm(seen: _Seen, side: str, height: jax.Array, down: jax.Array, guess: jax.Array) -> dict[str, jax.Array]:
+    """Shoulder, elbow and wrist of one side; guess: where the arm goes [2] if no sleeve says it."""
+    shoulder = seen.at(f"shoulder-{side}") + PROPORTIONS["shoulder_above_joint"] * height * down
+    cuff = 0.5 * (seen.at(f"cuff-{side}-outer") + seen.at(f"cuff-{side}-inner"))
+    # A sleeveless garment's armhole says nothing of the arm.
+    tells = seen.has(f"cuff-{side}-outer", f"cuff-{side}-inner") & (_distance(cuff, shoulder) > 0.04 * height)
+    arm = _unit(jnp.where(tells, cuff - shoulder, guess))
+    return {
+        f"{side}-shoulder": shoulder,
+        f"{side}-elbow": shoulder + BODY["upper_arm"] * height * arm,
+        f"{side}-wrist": shoulder + (BODY["upper_arm"] + BODY["forearm"]) * height * arm,
+    }

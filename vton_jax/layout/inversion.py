@@ -79,6 +79,7 @@ def iterate(
     state: Inversion,
     target: Any,
     max_iterations: int,
+    *,
     patience: int = 12,
     tolerance: float = 0.01,
 ) -> Iterator[tuple[Inversion, np.ndarray]]:
@@ -104,25 +105,22 @@ def iterate(
 
 
 def invert(
-    loss_fn: Callable,
+    steps: Callable,
     target: Any,
     z: jax.Array,
+    optimizer: optax.GradientTransformation,
     *,
-    optimizer: optax.GradientTransformation | None = None,
     max_iterations: int = 100,
     patience: int = 12,
     tolerance: float = 0.01,
-    steps: Callable | None = None,
 ) -> tuple[jax.Array, np.ndarray]:
-    """The whole procedure: returns the best latents [B, N] and Err [iterations, B].
+    """The whole procedure from latents z [B, N] on: returns the best latents [B, N] and Err [iterations, B].
 
-    `steps`, from `make_steps`, spares compiling anew for every call.
+    Args: steps: from `make_steps`, with the same optimizer; the rest: see `iterate`.
     """
-    optimizer = optimizer or optax.adam(0.1)
-    steps = steps or make_steps(loss_fn, optimizer)
     errors = []
     state = start(jnp.array(z), optimizer)
-    for current, found in iterate(steps, state, target, max_iterations, patience, tolerance):
+    for current, found in iterate(steps, state, target, max_iterations, patience=patience, tolerance=tolerance):
         state = current
         errors.append(found)
     return state.best_z, np.concatenate(errors)

@@ -12,6 +12,7 @@ import numpy as np
 
 from vton_jax.core import geometry, segmentation
 from vton_jax.core.errors import UserError
+from vton_jax.core.types import Garment, Layout
 from vton_jax.inputs import cached_examples
 from vton_jax.media import visualize
 from vton_jax.models import flow_refinement_cnn as flow_refinement
@@ -22,12 +23,16 @@ from vton_jax.tasks.re_map import frozen_re_map, re_map_outputs
 from vton_jax.warping import blending, geometric_flow
 
 
+def garment_and_target(batch: dict) -> tuple[Garment, Layout]:
+    """The garment and the target layout of a batch of `cached_examples.open_batches`."""
+    donor = Layout(batch["dress_segmentation"], batch["donor_keypoints"], batch["donor_visible"])
+    garment = Garment(to_float(batch["dress_image"]), donor, batch["garment_type"], flat=None)
+    return garment, Layout(batch["guide"], batch["target_keypoints"], batch["target_visible"])
+
+
 def refine(network: flow_refinement.FlowRefinementCNN, params: dict, batch: dict) -> dict:
     """FlowRefinementCNN's outputs for a batch of `cached_examples.open_batches`."""
-    dress = to_float(batch["dress_image"]), batch["dress_segmentation"]
-    donor = batch["donor_keypoints"], batch["donor_visible"]
-    target = batch["guide"], batch["target_keypoints"], batch["target_visible"]
-    inputs = blending.refinement_inputs(*dress, *donor, *target)
+    inputs = blending.refinement_inputs(*garment_and_target(batch))
     return network.apply(params, *inputs, *(batch[n] for n in ("coarse_flow", "first_flow", "first_shown")))
 
 
@@ -91,19 +96,19 @@ class FlowRefinementTask(Guided):
         """A live batch as those of `cached_examples.open_batches`."""
         x = self.prepare(frozen, batch, rng)
         coarse = re_map_outputs(self.re_map_cnn, frozen["re_map_cnn"], x)["coarse_flow"]
-        layouts = (x["output_labels"], *x["target_joints"], x["dress_labels"], *x["donor_joints"])
-        first, shown = geometric_flow.first_flow(*layouts, batch["garment_type"], x["flat"])
+        donor, target = x["garment"].layout, x["target"]
+        first, shown = geometric_flow.first_flow(target, x["garment"])
         visible = batch["flow_visible"][..., None].astype(jnp.float32)
         share = geometry.block_means(visible, 4)
         flow = geometry.block_means(batch["flow"].astype(jnp.float32) * visible, 4) / jnp.maximum(share, 1e-6) / 4
         return batch | {
-            "dress_image": x["dress_image"] * 255,
-            "dress_segmentation": x["dress_labels"],
-            "guide": x["output_labels"],
-            "target_keypoints": x["target_joints"][0],
-            "target_visible": x["target_joints"][1],
-            "donor_keypoints": x["donor_joints"][0],
-            "donor_visible": x["donor_joints"][1],
+            "dress_image": x["garment"].image * 255,
+            "dress_segmentation": donor.segmentation,
+            "guide": target.segmentation,
+            "target_keypoints": target.keypoints,
+            "target_visible": target.visible,
+            "donor_keypoints": donor.keypoints,
+            "donor_visible": donor.visible,
             "coarse_flow": coarse,
             "first_flow": first,
             "first_shown": shown,

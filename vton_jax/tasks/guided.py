@@ -6,9 +6,11 @@ Alphabet: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], p
 import jax
 import jax.numpy as jnp
 
-from vton_jax.core import geometry, segmentation
+from vton_jax.core import geometry
 from vton_jax.core.errors import UserError
+from vton_jax.core.types import Garment, Layout
 from vton_jax.models import multi_path_cnn as multi_path
+from vton_jax.systems.lab126 import arms
 from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, frozen_multi_path, to_float
 from vton_jax.warping import blending
 
@@ -64,23 +66,18 @@ class Guided(TaskDefaults):
             # As exact as the pose path reads people; the joints of a flat garment's wearer are inferred more roughly.
             spread = jnp.where(flat & (name == "donor"), 0.02, 0.006)[:, None, None] * size[0]
             points = batch[f"{name}_keypoints"] + spread * jax.random.normal(key_a, (count, 18, 2))
-            return points, batch[f"{name}_visible"] & jax.random.bernoulli(key_b, 0.95, (count, 18))
+            visible = batch[f"{name}_visible"] & jax.random.bernoulli(key_b, 0.95, (count, 18))
+            return Layout(labels[name], points, visible)
 
-        donor_joints, target_joints = joints("donor", keys[1]), joints("output", keys[2])
+        donor, target = joints("donor", keys[1]), joints("output", keys[2])
+        donor = donor.replace(segmentation=jnp.where(donated, labels["donor"], 0))
+        garment = Garment(jnp.where(donated[..., None], images["donor"], 1.0), donor, batch["garment_type"], flat)
         return {
-            "input_image": images["input"],
-            "dress_image": jnp.where(donated[..., None], images["donor"], 1.0),
-            "s_input": segmentation.one_hot(labels["input"]),
-            "s_output": segmentation.one_hot(labels["output"]),
-            "s_dress": segmentation.one_hot(jnp.where(donated, labels["donor"], 0)),
-            "flat": flat,
-            "garment_out": blending.garment_mask(labels["output"], batch["garment_type"]),
-            "dress_labels": jnp.where(donated, labels["donor"], 0),
-            "output_labels": labels["output"],
-            "donor_joints": donor_joints,
-            "target_joints": target_joints,
-            "donor_pose": blending.pose_map(*donor_joints, size),
-            "target_pose": blending.pose_map(*target_joints, size),
+            "inputs": arms.inputs_of(images["input"], labels["input"], garment, target.segmentation),
+            "garment": garment,
+            "target": target,
+            "donor_pose": blending.pose_map(donor),
+            "target_pose": blending.pose_map(target),
             "truth": images["output"],
             "truth_labels": truth,
             "garment_truth": blending.garment_mask(truth, batch["garment_type"]),

@@ -14,7 +14,7 @@ import numpy as np
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Layout
-from vton_jax.layout import composition, inversion
+from vton_jax.layout import coarse_map, inversion
 from vton_jax.media import visualize
 from vton_jax.models import latent_prior_cnn as latent_prior
 from vton_jax.tasks.modules import TaskDefaults, check_size, frozen_multi_path, load, to_float
@@ -69,7 +69,7 @@ class LatentPriorTask(TaskDefaults):
             points = keypoints.scale(points, out["pose"].shape[1:3], self.size)
             layouts[name] = Layout(labels, jnp.where(visible[..., None], points, 0.0), visible)
         donor = Layout(*(batch[f"donor_{name}"] for name in ("segmentation", "keypoints", "visible")))
-        compose = jax.vmap(lambda *a: composition.coarse_target_segmentation(*a)[0])
+        compose = jax.vmap(lambda *a: coarse_map.coarse_target_segmentation(*a)[0])
         return {
             "z_user": z["input"],
             "z_pose": z["pose"],

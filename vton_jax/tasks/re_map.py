@@ -35,7 +35,9 @@ def frozen_re_map(task, key: jax.Array | None = None) -> dict:
 
 def re_map_outputs(network: re_map.ReMapCNN, params: dict, x: dict) -> dict:
     """ReMapCNN's outputs for what `Guided.prepare` gives."""
-    return network.apply(params, x["dress_image"], x["s_dress"], x["s_output"], x["donor_pose"], x["target_pose"])
+    inputs = x["inputs"]
+    poses = x["donor_pose"], x["target_pose"]
+    return network.apply(params, inputs.dress_image, inputs.s_dress, inputs.s_output, *poses)
 
 
 def re_map_terms(out: dict, x: dict, batch: dict, flow_weight: float) -> tuple[jax.Array, dict]:
@@ -78,7 +80,7 @@ class ReMapTask(Guided):
         x, out = jax.device_get(jax.jit(show)(params, frozen, jax.tree.map(lambda a: a[:6], batch)))
         rows = [
             [
-                visualize.to_uint8(x["dress_image"][i]), visualize.colour_flow(out["flow"][i]),
+                visualize.to_uint8(x["inputs"].dress_image[i]), visualize.colour_flow(out["flow"][i]),
                 visualize.to_uint8(np.repeat(out["mask"][i], 3, -1)), visualize.to_uint8(out["warped"][i]),
                 visualize.to_uint8(x["truth"][i]),
             ]

@@ -4,6 +4,7 @@ Alphabet: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], p
 """
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import jax
@@ -17,13 +18,15 @@ from vton_jax.models import flow_refinement_cnn as flow_refinement
 from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import triple_guided_cnn as triple_guided
 from vton_jax.models import weights
-from vton_jax.tasks.flow_refinement import refine, refinement_params, refinement_terms
+from vton_jax.systems.lab126 import arms
+from vton_jax.tasks.flow_refinement import garment_and_target, refinement_params, refinement_terms
 from vton_jax.tasks.guided import Guided
 from vton_jax.tasks.modules import load, settings_of, to_float, total
 from vton_jax.tasks.re_map import frozen_re_map, re_map_outputs, re_map_terms
 from vton_jax.warping import blending
 
-ARMS = ("none", "pre", "joint")
+# The arm `post` is `none` with ReMapCNN after it: nothing of its own is trained.
+TRAINED = tuple(name for name, arm in arms.ARMS.items() if arm.placed != "after")
 
 
 @dataclasses.dataclass
@@ -54,12 +57,16 @@ class TripleGuidedTask(Guided):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.arm not in ARMS:
-            raise UserError(f"--arm is one of {', '.join(ARMS)}, not '{self.arm}'.")
+        if self.arm not in TRAINED:
+            raise UserError(f"--arm is one of {', '.join(TRAINED)}, not '{self.arm}'.")
+
+    @property
+    def _arm(self) -> arms.Arm:
+        return arms.ARMS[self.arm]
 
     @property
     def modules(self) -> tuple[str, ...]:
-        return ("triple_guided_cnn", self._flow_module) if self.arm == "joint" else ("triple_guided_cnn",)
+        return ("triple_guided_cnn", self._flow_module) if self._arm.trains_flow else ("triple_guided_cnn",)
 
     @property
     def _flow_module(self) -> str:
@@ -81,26 +88,25 @@ class TripleGuidedTask(Guided):
         image, maps = jnp.zeros((1, *self.size, 3)), jnp.zeros((1, *self.size, segmentation.NUM_LABELS))
         make = jax.jit(lambda: self.triple_guided_cnn.init(key, image, image, maps, maps, maps))
         params = {"triple_guided_cnn": load(self.init_from, "triple_guided_cnn", make)}
-        if self.arm == "joint":
+        if self._arm.trains_flow:
             params[self._flow_module] = self._flow_params(jax.random.fold_in(key, 1))
         return params
 
     def frozen(self):
         frozen = {} if self.refined else super().frozen()
-        if self.arm == "pre":
+        if self._arm.placed and not self._arm.trains_flow:
             frozen[self._flow_module] = self._flow_params(jax.random.PRNGKey(0))
         return frozen
 
     def _prepared(self, batch: dict) -> dict:
         """What `prepare` gives, from a batch of `cached_examples.open_batches`."""
-        labels = {n: batch[n].astype(jnp.int32) for n in ("guide", "dress_segmentation", "input_segmentation")}
+        garment, target = garment_and_target(batch)
         return {
-            "input_image": to_float(batch["input_image"]),
-            "dress_image": to_float(batch["dress_image"]),
-            "s_input": segmentation.one_hot(labels["input_segmentation"]),
-            "s_output": segmentation.one_hot(labels["guide"]),
-            "s_dress": segmentation.one_hot(labels["dress_segmentation"]),
-            "garment_out": blending.garment_mask(labels["guide"], batch["garment_type"]),
+            "inputs": arms.inputs_of(
+                to_float(batch["input_image"]), batch["input_segmentation"], garment, target.segmentation
+            ),
+            "garment": garment,
+            "target": target,
             "truth": to_float(batch["output_image"]),
             "garment_truth": blending.garment_mask(
                 batch["output_segmentation"].astype(jnp.int32), batch["garment_type"]
@@ -109,35 +115,27 @@ class TripleGuidedTask(Guided):
 
     def _refined(self, params, batch: dict, x: dict) -> dict:
         """ReMapCNN's outputs with the refined flow."""
-        out = refine(self.flow_refinement_cnn, params, batch)
-        mask = batch["mask"][..., None].astype(jnp.float32) / 255
-        return out | blending.follow(out["coarse_flow"], mask, x["dress_image"], x["s_dress"])
+        first = {name: batch[name] for name in ("coarse_flow", "first_flow", "first_shown")}
+        first["mask"] = batch["mask"][..., None].astype(jnp.float32) / 255
+        network = functools.partial(self.flow_refinement_cnn.apply, params)
+        return arms.refine(network, x["garment"], x["target"], first)
 
     def _run(self, params, frozen, batch, rng):
-        x = self._prepared(batch) if self.refined else self.prepare(frozen, batch, rng)
-        dress, re_map = {"dress_image": x["dress_image"], "s_dress": x["s_dress"]}, None
-        if self.arm != "none":
-            flow_params = (params if self.arm == "joint" else frozen)[self._flow_module]
+        x, re_map = self._prepared(batch) if self.refined else self.prepare(frozen, batch, rng), None
+        if self._arm.placed:
+            flow_params = (params if self._arm.trains_flow else frozen)[self._flow_module]
             if self.refined:
                 re_map = self._refined(flow_params, batch, x)
             else:
                 re_map = re_map_outputs(self.re_map_cnn, flow_params, x)
-            dress = blending.place_dress(re_map, x["dress_image"], x["s_dress"], x["garment_out"])
-        out = self.triple_guided_cnn.apply(
-            params["triple_guided_cnn"],
-            x["input_image"],
-            dress["dress_image"],
-            x["s_output"],
-            x["s_input"],
-            dress["s_dress"],
-        )
-        return x, out | {"given": dress["dress_image"]}, re_map
+        network = functools.partial(self.triple_guided_cnn.apply, params["triple_guided_cnn"])
+        return x, arms.paint(self._arm, network, x["inputs"], re_map), re_map
 
     def _loss(self, params, frozen, batch, rng):
         x, out, re_map = self._run(params, frozen, batch, rng)
         terms = triple_guided.loss(out, x["truth"], x["garment_truth"])
         value = total(terms, triple_guided.LOSS_WEIGHTS)
-        if self.arm == "joint":
+        if self._arm.trains_flow:
             if self.refined:
                 flow_value, flow_terms = refinement_terms(re_map, batch)
                 value = value + self.flow_weight * self.re_map_weight * flow_value
@@ -155,10 +153,11 @@ class TripleGuidedTask(Guided):
             return self._run(params, frozen, batch, jax.random.PRNGKey(0))[:2]
 
         x, out = jax.device_get(jax.jit(show)(params, frozen, jax.tree.map(lambda a: a[:6], batch)))
+        inputs = x["inputs"]
         rows = [
             [
-                visualize.to_uint8(x["input_image"][i]), visualize.to_uint8(x["dress_image"][i]),
-                visualize.colour_segmentation(x["s_output"][i].argmax(-1)), visualize.to_uint8(out["given"][i]),
+                visualize.to_uint8(inputs.user_image[i]), visualize.to_uint8(inputs.dress_image[i]),
+                visualize.colour_segmentation(inputs.s_output[i].argmax(-1)), visualize.to_uint8(out["given"][i]),
                 visualize.to_uint8(out["shares"][i]), visualize.to_uint8(out["image"][i]),
                 visualize.to_uint8(x["truth"][i]),
             ]
@@ -173,7 +172,7 @@ class TripleGuidedTask(Guided):
             return
         settings = {"model": "triple_guided_cnn", "arm": self.arm} | settings_of(self.triple_guided_cnn, self.size)
         weights.save(self.export, params["triple_guided_cnn"], settings)
-        if self.arm == "joint":
+        if self._arm.trains_flow:
             path = Path(self.export)
             name = self._flow_module
             settings = {"model": name, "arm": "joint"} | settings_of(getattr(self, name), self.size)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core.types import Garment, Layout
 from vton_jax.models.re_map_cnn import POSE_MAP_SIGMA
 
 AROUND = 6.0  # pixels, sigma of what is around
@@ -67,30 +68,28 @@ def blend_after(image: jax.Array, re_map: dict, garment_out: jax.Array) -> jax.A
     return image * (1 - share) + re_map["warped"] * share
 
 
-def pose_map(points: jax.Array, visible: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """ReMapCNN's pose maps [..., H/4, W/4, 18] of joints [..., 18, 2] in pixels of `size` (height, width)."""
+def dress_labels(garment: Garment) -> jax.Array:
+    """A garment's labels [B, H, W], 0 elsewhere."""
+    labels = garment.layout.segmentation.astype(jnp.int32)
+    return jnp.where(garment_mask(labels, garment.garment_type), labels, 0)
+
+
+def pose_map(layout: Layout) -> jax.Array:
+    """ReMapCNN's pose maps [..., H/4, W/4, 18] of a layout's joints."""
+    size = layout.segmentation.shape[-2:]
     small = (size[0] // 4, size[1] // 4)
-    return keypoints.pose_map(keypoints.scale(points, size, small), visible, small, POSE_MAP_SIGMA)
+    points = keypoints.scale(layout.keypoints, size, small)
+    return keypoints.pose_map(points, layout.visible, small, POSE_MAP_SIGMA)
 
 
-def refinement_inputs(
-    dress_image: jax.Array,
-    dress_labels: jax.Array,
-    donor_points: jax.Array,
-    donor_visible: jax.Array,
-    target_labels: jax.Array,
-    target_points: jax.Array,
-    target_visible: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """FlowRefinementCNN's (donor, target): what may be warped, and what the target shows.
-
-    Args: dress_image [B, H, W, 3]; dress_labels [B, H, W], 0 off the garment; joints [B, 18, 2] with visible [B, 18].
-    """
-    size = dress_labels.shape[1:]
-    shares = [segmentation.soft_maps(labels.astype(jnp.int32), 4) for labels in (dress_labels, target_labels)]
-    colours = geometry.block_means(dress_image, 4)
-    donor = jnp.concatenate([colours, shares[0], pose_map(donor_points, donor_visible, size)], -1)
-    return donor, jnp.concatenate([shares[1], pose_map(target_points, target_visible, size)], -1)
+def refinement_inputs(garment: Garment, target: Layout) -> tuple[jax.Array, jax.Array]:
+    """FlowRefinementCNN's (donor, target): what may be warped, and what the target shows. Both have an axis B."""
+    colours = geometry.block_means(garment.image, 4)
+    shares = [
+        segmentation.soft_maps(labels.astype(jnp.int32), 4) for labels in (dress_labels(garment), target.segmentation)
+    ]
+    donor = jnp.concatenate([colours, shares[0], pose_map(garment.layout)], -1)
+    return donor, jnp.concatenate([shares[1], pose_map(target)], -1)
 
 
 def shares(arm: str, painted: dict, re_map: dict | None, garment_out: jax.Array) -> tuple[jax.Array, jax.Array]:

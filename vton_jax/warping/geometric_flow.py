@@ -6,22 +6,26 @@ donor shows that angle at sin(angle + d') half widths from its own axis. Along t
 where; a garment laid flat says it by its top and its hem. FlowRefinementCNN weighs this flow against ReMapCNN's. Not in
 the talk.
 
-Alphabet: see alignment.py, whose `Body` and parts these are; one frame; `garment` bool [H, W] marks the garment.
+Alphabet: `Body` and parts: see body.py and body_parts.py; one frame; `garment` bool [H, W] marks the garment.
 """
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 
 from vton_jax.core import geometry, segmentation
-from vton_jax.layout import alignment, garment_landmarks
-from vton_jax.layout.alignment import FIRST, LIMBS, PROPORTIONS, SECOND, Body
+from vton_jax.core.keypoints import ID
+from vton_jax.core.types import Garment, Layout
+from vton_jax.layout import body_parts, garment_landmarks
+from vton_jax.layout.body import PROPORTIONS, Body, body_of, length_of
+from vton_jax.layout.body_parts import FIRST, IS_ARM, LIMBS, OTHER_SIDE, SECOND, dot
 from vton_jax.warping import blending
 
 _ROWS, _FIRST_ROW, _LAST_ROW = 40, -0.4, 3.4  # rows of a garment along its axis, in lengths of the trunk from the neck
 _LOOSE = 1.5  # an upper garment is at most this much wider than the trunk: beyond it are arms
 _SLEEVE = 1.45  # half the width of a sleeve, and of a trouser leg that is not seen, in radii of the limb
 _LIMB_REACH = 1.7  # cloth on a limb reaches this many radii from the bone
-_SHOULDER = 0.2  # of the upper arm, as in `alignment.limb_place`: cloth here is a sleeve's even where there is none
+_SHOULDER = 0.2  # of the upper arm, as in `body_parts.limb_place`: cloth here is a sleeve's even where there is none
 _IN_FRONT = 0.25  # sine of the turn beyond which one side's limbs are before the trunk, the other's behind it
 _WAIST_TO_HIPS = garment_landmarks.PROPORTIONS["waist_to_hips"]
 _DRESS = 1.3  # a hem below this row is a dress's
@@ -40,23 +44,23 @@ def _axis(points: jax.Array, body: Body) -> tuple[jax.Array, jax.Array, jax.Arra
     Rows count lengths of the trunk from the neck; below the hips, legs: 1 is the hips, 1 + leg / trunk the ankles.
     Sides are in pixels, to the picture's right.
     """
-    share, across = alignment.trunk_coordinates(points, body)
-    half = PROPORTIONS["trunk_half_width"] * alignment.trunk_width(body, share)
-    along, over = alignment.skirt_axes(body)
+    share, across = body_parts.trunk_coordinates(points, body)
+    half = PROPORTIONS["trunk_half_width"] * body_parts.trunk_width(body, share)
+    along, over = body_parts.skirt_axes(body)
     relative = points - body.hips
-    down, side = alignment.dot(relative, along), alignment.dot(relative, over)
-    _, _, length = alignment.trunk_axes(body)
+    down, side = dot(relative, along), dot(relative, over)
+    _, _, length = body_parts.trunk_axes(body)
     below = share > 1
     row = jnp.where(below, 1 + jnp.maximum(down, 0) / length, share)
-    skirt_half = PROPORTIONS["trunk_half_width"] * alignment.skirt_width(body)
+    skirt_half = PROPORTIONS["trunk_half_width"] * body_parts.skirt_width(body)
     return row, jnp.where(below, side, across * half), jnp.where(below, skirt_half, half)
 
 
 def _from_axis(row: jax.Array, side: jax.Array, body: Body) -> jax.Array:
     """The inverse of `_axis`: points [..., 2]."""
-    along, across, length = alignment.trunk_axes(body)
-    low, over = alignment.skirt_axes(body)
-    above = body.joints[alignment.ID["neck"]] + (row * length)[..., None] * along + side[..., None] * across
+    along, across, length = body_parts.trunk_axes(body)
+    low, over = body_parts.skirt_axes(body)
+    above = body.joints[ID["neck"]] + (row * length)[..., None] * along + side[..., None] * across
     beneath = body.hips + ((row - 1) * length)[..., None] * low + side[..., None] * over
     return jnp.where((row > 1)[..., None], beneath, above)
 
@@ -104,105 +108,130 @@ def _around(u: jax.Array, target: jax.Array, source: jax.Array) -> tuple[jax.Arr
     return jnp.where(shown, jnp.sin(angle), jnp.sign(jnp.sin(angle))), shown
 
 
-def _limbs(
-    points: jax.Array, target: Body, source: Body, flat: jax.Array, leg_ratio: jax.Array, leg_width: dict
+@flax.struct.dataclass
+class Worn:
+    """A garment on somebody, or on the invisible wearer of one that lies flat."""
+
+    body: Body
+    garment: jax.Array  # bool [H, W]
+
+
+@flax.struct.dataclass
+class _Measured:
+    """A garment measured along its wearer."""
+
+    body: Body
+    garment: jax.Array  # bool [H, W]
+    widths: jax.Array  # [_ROWS], see `_profile`
+    leg_width: jax.Array  # [], see `_leg_width`
+    top: jax.Array  # [], see `_ends`
+    hem: jax.Array  # []
+    trunk_length: jax.Array  # [] pixels
+
+
+def _measured(worn: Worn) -> _Measured:
+    body, garment = worn.body, worn.garment[::2, ::2]  # a quarter of the pixels measures a garment well enough
+    some = geometry.grid(worn.garment.shape)[::2, ::2]
+    all_near = body_parts.limb_place(some, body)[0]
+    near, leg_near = (jnp.where(kind[:, None, None], all_near, jnp.inf).min(0) for kind in (IS_ARM, ~IS_ARM))
+    row, side, half = _axis(some, body)
+    return _Measured(
+        body,
+        worn.garment,
+        _profile(garment, row, side, half, near),
+        _leg_width(garment & (row > 1.3), leg_near),
+        *_ends(garment, row, (jnp.abs(side) < half) & ((near > _LIMB_REACH) | (row > 1))),
+        body_parts.trunk_axes(body)[2],
+    )
+
+
+def _on_trunk(
+    row: jax.Array, side: jax.Array, target: _Measured, source: _Measured, flat: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
+    """Where trunk and skirt say that points `_axis` lie in the source, [H, W, 2], and whether it shows them."""
+    depth = PROPORTIONS["trunk_depth"]
+    turns = _turned(target.body, depth), _turned(source.body, depth)
+    u, shown = _around(side / _width_at(row, target.widths), *turns)
+    legs = (source.body.leg / source.trunk_length) / (target.body.leg / target.trunk_length)
+    by_joints = jnp.where(row > 1, 1 + (row - 1) * legs, row)
+    # An upper garment or a dress hangs from the neck joint, a lower garment from the waist, which is above the hips.
+    lower = source.top > 0.45
+    top = jnp.where(lower, 1 - _WAIST_TO_HIPS * target.body.height / target.trunk_length, 0.0)
+    source_top = jnp.where(lower, source.top, 0.0)
+    by_ends = source_top + (row - top) / jnp.maximum(target.hem - top, 0.05) * (source.hem - source_top)
+    there = jnp.where(flat & (lower | (source.hem > _DRESS)), by_ends, by_joints)
+    return _from_axis(there, u * _width_at(there, source.widths), source.body), shown
+
+
+def _on_limbs(points: jax.Array, target: _Measured, source: _Measured, flat: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Where each limb says that target points [H, W, 2] lie in the source, [8, H, W, 2], and whether it is shown there.
 
-    A limb that the source hides is read from the other side. Args: leg_ratio [], of flat trousers the source's lengths
-    over the target's; leg_width {'target', 'source'}, see `_leg_width`.
+    A limb that the source hides is read from the other side.
     """
-    known = alignment.limb_known(source)
-    other = jnp.asarray(alignment.OTHER_SIDE)
-    read = jnp.where(~known & known[other], other, jnp.arange(len(LIMBS)))
-    round_target, round_source = _turned(target, 1.0), _turned(source, 1.0)
+    body, other = target.body, source.body
+    known = body_parts.limb_known(other)
+    read = jnp.where(~known & known[OTHER_SIDE], jnp.asarray(OTHER_SIDE), jnp.arange(len(LIMBS)))
+    turns = _turned(body, 1.0), _turned(other, 1.0)
+    # Of flat trousers: lengths from hip to hem, there over here.
+    leg_ratio = (source.hem - 1) * source.trunk_length / jnp.maximum((target.hem - 1) * target.trunk_length, 5.0)
     limbs, limbs_shown = [], []
     for i in range(len(LIMBS)):
-        a, bone = target.joints[FIRST[i]], target.joints[SECOND[i]] - target.joints[FIRST[i]]
-        first = source.joints[FIRST][read[i]]
-        other_bone = source.joints[SECOND][read[i]] - first
-        length, other_length = jnp.maximum(alignment.length_of(bone), 1.0), alignment.length_of(other_bone)
-        along, other_along = bone / alignment.length_of(bone), other_bone / other_length
+        a, bone = body.joints[FIRST[i]], body.joints[SECOND[i]] - body.joints[FIRST[i]]
+        first = other.joints[FIRST][read[i]]
+        other_bone = other.joints[SECOND][read[i]] - first
+        length, other_length = jnp.maximum(length_of(bone), 1.0), length_of(other_bone)
+        along, other_along = bone / length_of(bone), other_bone / other_length
         relative = points - a
-        down = alignment.dot(relative, along)
+        down = dot(relative, along)
         share = jnp.clip(down / length, -0.3, 1.3)
         radius = LIMBS[i][3] + (LIMBS[i][4] - LIMBS[i][3]) * jnp.clip(share, 0, 1)
-        wide = [_SLEEVE if alignment.IS_ARM[i] else leg_width[name] for name in ("target", "source")]
-        across = alignment.dot(relative, jnp.stack([along[1], -along[0]])) / (radius * wide[0] * target.height)
-        u, shown_here = _around(across, round_target, round_source)
+        wide = [_SLEEVE if IS_ARM[i] else garment.leg_width for garment in (target, source)]
+        across = dot(relative, jnp.stack([along[1], -along[0]])) / (radius * wide[0] * body.height)
+        u, shown_here = _around(across, *turns)
         over = jnp.stack([other_along[1], -other_along[0]])
         there = share * other_length
-        if not alignment.IS_ARM[i]:
+        if not IS_ARM[i]:
             # Lying trousers do not show where the knees are: their legs reach from hip to hem in one line.
-            before = 0.0 if i % 4 == 2 else alignment.length_of(target.joints[FIRST[i]] - target.joints[FIRST[i - 1]])
-            hip = source.joints[FIRST][i if i % 4 == 2 else i - 1]
+            before = 0.0 if i % 4 == 2 else length_of(body.joints[FIRST[i]] - body.joints[FIRST[i - 1]])
+            hip = other.joints[FIRST][i if i % 4 == 2 else i - 1]
             first = jnp.where(flat, hip, first)
             there = jnp.where(flat, (before + down) * leg_ratio, there)
-        limbs.append(first + there[..., None] * other_along + (u * radius * wide[1] * source.height)[..., None] * over)
+        limbs.append(first + there[..., None] * other_along + (u * radius * wide[1] * other.height)[..., None] * over)
         limbs_shown.append(shown_here)
     return jnp.stack(limbs), jnp.stack(limbs_shown)
 
 
 def cylinder_flow(
-    points: jax.Array,
-    target: Body,
-    target_garment: jax.Array,
-    source: Body,
-    source_garment: jax.Array,
-    flat: jax.Array,
-    trousers: jax.Array,
+    points: jax.Array, target: Worn, source: Worn, flat: jax.Array, trousers: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Backward flow [H, W, 2] at target points [H, W, 2] (pixels of both pictures), and whether the donor shows it.
 
-    Args: target_garment, source_garment bool [H', W']: the garment in the target layout and in the donor's. flat []:
-    the donor's garment lies alone, so that its joints are guesses and its own top and hem say more. trousers bool
-    [H, W]: target points that show a trouser leg rather than a skirt.
+    Args:
+      points: need not be those of the garments' masks.
+      target, source: the garment in the target layout, and the donor's.
+      flat: []: the donor's garment lies alone, so that its joints are guesses and its own top and hem say more.
+      trousers: bool [H, W]: target points that show a trouser leg rather than a skirt.
     """
-    size = target_garment.shape
     # A garment that lies alone lies with its front up, whatever its missing head and hands look like.
-    source = source.replace(turn=jnp.where(flat, jnp.array([1.0, 0.0]), source.turn))
-    some = geometry.grid(size)[::2, ::2]  # a quarter of the pixels measures a garment well enough
-    side_of, reach, leg_width, arms = {}, {}, {}, alignment.IS_ARM
-    for name, body, garment in (("target", target, target_garment), ("source", source, source_garment)):
-        garment = garment[::2, ::2]
-        all_near = alignment.limb_place(some, body)[0]
-        near, leg_near = (jnp.where(kind[:, None, None], all_near, jnp.inf).min(0) for kind in (arms, ~arms))
-        row, side, half = _axis(some, body)
-        side_of[name] = _profile(garment, row, side, half, near)
-        leg_width[name] = _leg_width(garment & (row > 1.3), leg_near)
-        reach[name] = _ends(garment, row, (jnp.abs(side) < half) & ((near > _LIMB_REACH) | (row > 1)))
-
-    # Trunk and skirt.
-    row, side, _ = _axis(points, target)
-    depth = PROPORTIONS["trunk_depth"]
-    u, shown = _around(side / _width_at(row, side_of["target"]), _turned(target, depth), _turned(source, depth))
-    lengths = [alignment.trunk_axes(b)[2] for b in (target, source)]
-    legs = (source.leg / lengths[1]) / (target.leg / lengths[0])
-    by_joints = jnp.where(row > 1, 1 + (row - 1) * legs, row)
-    (_, hem), (other_top, other_hem) = reach["target"], reach["source"]
-    # An upper garment or a dress hangs from the neck joint, a lower garment from the waist, which is above the hips.
-    lower = other_top > 0.45
-    top = jnp.where(lower, 1 - _WAIST_TO_HIPS * target.height / lengths[0], 0.0)
-    other_top = jnp.where(lower, other_top, 0.0)
-    by_ends = other_top + (row - top) / jnp.maximum(hem - top, 0.05) * (other_hem - other_top)
-    there = jnp.where(flat & (lower | (other_hem > _DRESS)), by_ends, by_joints)
-    trunk = _from_axis(there, u * _width_at(there, side_of["source"]), source)
-
-    # Limbs.
-    near, place = alignment.limb_place(points, target)
-    sleeve = alignment.covered_share(jnp.zeros(size, jnp.int32), source, source_garment, arms=True)
-    # Of flat trousers: lengths from hip to hem, there over here.
-    leg_ratio = (other_hem - 1) * lengths[1] / jnp.maximum((hem - 1) * lengths[0], 5.0)
-    limbs, limbs_shown = _limbs(points, target, source, flat, leg_ratio, leg_width)
+    turn = jnp.where(flat, jnp.array([1.0, 0.0]), source.body.turn)
+    target, source = _measured(target), _measured(source.replace(body=source.body.replace(turn=turn)))
+    row, side, _ = _axis(points, target.body)
+    trunk, shown = _on_trunk(row, side, target, source, flat)
+    limbs, limbs_shown = _on_limbs(points, target, source, flat)
+    near, place = body_parts.limb_place(points, target.body)
+    sleeve = body_parts.covered_share(
+        jnp.zeros(source.garment.shape, jnp.int32), source.body, source.garment, arms=True
+    )
 
     # Of the limbs that a pixel is near to, the one nearer to the camera; and it or the trunk likewise.
-    nearer = _side(target)[:, None, None]
-    inside_trunk = jnp.abs(side) < _width_at(row, side_of["target"])
+    nearer = _side(target.body)[:, None, None]
+    inside_trunk = jnp.abs(side) < _width_at(row, target.widths)
     hidden = inside_trunk & (row < 1.15) & (nearer < -_IN_FRONT)
     beside = inside_trunk & (jnp.abs(nearer) < _IN_FRONT) & (near > 1.1)
-    reach_of = jnp.where(arms, _LIMB_REACH, leg_width["target"] + 0.3)[:, None, None]
+    arms = IS_ARM[:, None, None]
+    reach_of = jnp.where(arms, _LIMB_REACH, target.leg_width + 0.3)
     sleeved = place < jnp.maximum(sleeve, _SHOULDER) + 0.1
-    allowed = jnp.where(arms[:, None, None], sleeved & ~hidden & ~beside, trousers & (row > 1.0)) & (near < reach_of)
+    allowed = jnp.where(arms, sleeved & ~hidden & ~beside, trousers & (row > 1.0)) & (near < reach_of)
     rank = jnp.where(allowed, near - 0.6 * nearer, jnp.inf)
     best = jnp.argmin(rank, 0)[None]
     on_limb = allowed.any(0)
@@ -211,43 +240,23 @@ def cylinder_flow(
     return there - points, shown
 
 
-def first_flow(
-    target_labels: jax.Array,
-    target_points: jax.Array,
-    target_visible: jax.Array,
-    donor_labels: jax.Array,
-    donor_points: jax.Array,
-    donor_visible: jax.Array,
-    garment_type: jax.Array,
-    flat: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """`geometric_flow` of a batch at a quarter of the resolution: flow [B, H/4, W/4, 2] in pixels there, shown bool.
+def first_flow(target: Layout, garment: Garment) -> tuple[jax.Array, jax.Array]:
+    """`cylinder_flow` of a batch at a quarter of the resolution: flow [B, H/4, W/4, 2] in pixels there, shown bool.
 
-    Args: label ids [B, H, W], keypoints [B, 18, 2] with visible [B, 18], garment_type [B] an index of
-    `segmentation.GARMENT_TYPES`, flat [B].
+    Args: target: layouts [B]; garment: with an axis B; its image is not looked at.
     """
-    size = target_labels.shape[1:]
+    size = target.segmentation.shape[1:]
     points = geometry.grid((size[0] // 4, size[1] // 4)) * 4 + 1.5
 
-    def one(target_labels, target_points, target_visible, donor_labels, donor_points, donor_visible, kind, flat):
-        target, donor = (
-            (alignment.body_of(points, visible, size), blending.garment_mask(labels[None], kind[None])[0])
-            for points, visible, labels in (
-                (target_points, target_visible, target_labels),
-                (donor_points, donor_visible, donor_labels),
+    def one(target: Layout, donor: Layout, kind: jax.Array, flat: jax.Array):
+        worn, lent = (
+            Worn(
+                body_of(layout, size), blending.garment_mask(layout.segmentation[None].astype(jnp.int32), kind[None])[0]
             )
+            for layout in (target, donor)
         )
-        trousers = target_labels[2::4, 2::4] == segmentation.ID["pants"]
-        flow, shown = cylinder_flow(points, *target, *donor, flat, trousers)
+        trousers = target.segmentation[2::4, 2::4] == segmentation.ID["pants"]
+        flow, shown = cylinder_flow(points, worn, lent, flat, trousers)
         return flow / 4, shown
 
-    return jax.vmap(one)(
-        target_labels.astype(jnp.int32),
-        target_points,
-        target_visible,
-        donor_labels.astype(jnp.int32),
-        donor_points,
-        donor_visible,
-        garment_type,
-        flat,
-    )
+    return jax.vmap(one)(target, garment.layout, garment.garment_type, garment.flat)

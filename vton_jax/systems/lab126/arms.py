@@ -47,12 +47,6 @@ class Inputs:
     garment_out: jax.Array  # bool [B, H, W], the garment in the target
 
 
-def dress_labels(garment: Garment) -> jax.Array:
-    """The garment's labels int32 [B, H, W], 0 elsewhere."""
-    labels = garment.layout.segmentation.astype(jnp.int32)
-    return jnp.where(blending.garment_mask(labels, garment.garment_type), labels, 0)
-
-
 def inputs_of(user_image: jax.Array, user_labels: jax.Array, garment: Garment, target_labels: jax.Array) -> Inputs:
     """The inputs for users [B, H, W, 3] with labels [B, H, W], garments [B] and target labels [B, H, W]."""
     target_labels = target_labels.astype(jnp.int32)
@@ -60,7 +54,7 @@ def inputs_of(user_image: jax.Array, user_labels: jax.Array, garment: Garment, t
         user_image=user_image,
         s_input=segmentation.one_hot(user_labels.astype(jnp.int32)),
         dress_image=garment.image,
-        s_dress=segmentation.one_hot(dress_labels(garment)),
+        s_dress=segmentation.one_hot(blending.dress_labels(garment)),
         s_output=segmentation.one_hot(target_labels),
         garment_out=blending.garment_mask(target_labels, garment.garment_type),
     )
@@ -72,12 +66,9 @@ def refine(network: Callable, garment: Garment, target: Layout, first: dict) -> 
     Args: network: FlowRefinementCNN, applied. garment, target: with a leading axis B. first: 'coarse_flow' and 'mask'
     of ReMapCNN, 'first_flow' and 'first_shown' of `geometric_flow.first_flow`. Returns `first` with more names.
     """
-    labels = dress_labels(garment)
-    joints = garment.layout.keypoints, garment.layout.visible
-    goal = target.segmentation, target.keypoints, target.visible
-    inputs = blending.refinement_inputs(garment.image, labels, *joints, *goal)
+    inputs = blending.refinement_inputs(garment, target)
     refined = network(*inputs, *(first[name] for name in ("coarse_flow", "first_flow", "first_shown")))
-    s_dress = segmentation.one_hot(labels)
+    s_dress = segmentation.one_hot(blending.dress_labels(garment))
     return first | refined | blending.follow(refined["coarse_flow"], first["mask"], garment.image, s_dress)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from vton_jax.core.errors import WrongOption
 from vton_jax.core.types import Pose
-from vton_jax.layout import composition
+from vton_jax.layout import coarse_map, garment_types
 from vton_jax.media import video_files, visualize
 from vton_jax.systems.job import Reading, TryOnJob
 from vton_jax.systems.lab126.system import Lab126
@@ -48,7 +48,7 @@ def invert(options: InvertOptions, output: Path, watch: Callable[[int, float], N
 def write(system: Lab126, reading: Reading, output: Path, num_iterations: int, watch: Callable) -> list[float]:
     """Inverts the first pose of a reading; writes coarse.png, final.png, steps.png, iterations.mp4 and error.csv."""
     garment, pose = reading.shown_garment, jax.tree.map(lambda a: a[:1], reading.poses)
-    user = composition.split_dress(reading.user.layout, garment.garment_type)
+    user = garment_types.split_dress(reading.user.layout, garment.garment_type)
     coarse, steps = system.layouts.coarse(user, garment, pose.layout)
     layouts, errors = [], []
     for layout, error in system.layouts.iterations(coarse, pose, reading.user.latent[None], num_iterations):
@@ -70,7 +70,7 @@ def _steps_sheet(reading: Reading, pose: Pose, steps: dict[str, np.ndarray]) -> 
     inputs = [reading.views.person, visualize.to_uint8(reading.shown_garment.image), frame]
     joints = pose.layout.keypoints[0], pose.layout.visible[0]
     inputs.append(visualize.draw_skeleton(np.full_like(frame, 255), *joints))
-    eight = [visualize.colour_segmentation(steps[name][0]) for name in composition.STEPS]
+    eight = [visualize.colour_segmentation(steps[name][0]) for name in coarse_map.STEPS]
     titles = ["user", "dress", "pose", "pose image"]
     return visualize.contact_sheet([inputs, eight[:4], eight[4:]], column_titles=titles)
 

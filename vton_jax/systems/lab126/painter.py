@@ -53,15 +53,10 @@ class Painter:
 
     def _first_stage(self, params, garment: Garment, target: Layout) -> dict:
         """ReMapCNN's outputs and the geometric flow, 'first_flow' with 'first_shown'; everything has an axis B."""
-        labels, dress_labels = garment.layout.segmentation.astype(jnp.int32), arms.dress_labels(garment)
-        joints = garment.layout.keypoints, garment.layout.visible
-        final, points, visible = target.segmentation, target.keypoints, target.visible
-        poses = (blending.pose_map(*of, self.size) for of in (joints, (points, visible)))
-        maps = (segmentation.one_hot(of) for of in (dress_labels, final.astype(jnp.int32)))
-        out = self.re_map.apply(params, garment.image, *maps, *poses)
-        first, shown = geometric_flow.first_flow(
-            final, points, visible, labels, *joints, garment.garment_type, garment.flat
-        )
+        poses = (blending.pose_map(of) for of in (garment.layout, target))
+        labels = blending.dress_labels(garment), target.segmentation.astype(jnp.int32)
+        out = self.re_map.apply(params, garment.image, *map(segmentation.one_hot, labels), *poses)
+        first, shown = geometric_flow.first_flow(target, garment)
         return out | {"first_flow": first, "first_shown": shown}
 
     def _remapped(self, params, garment: Garment, target: Layout, flows: dict | None = None) -> dict:

@@ -14,7 +14,7 @@ import numpy as np
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import EmptyPicture, NoGarmentFound, NoPersonFound, UserError
 from vton_jax.core.types import Garment, Layout, Pose, User
-from vton_jax.layout import composition, garment_landmarks, inversion
+from vton_jax.layout import garment_landmarks, garment_types, inversion
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.reading.photo_parser import PhotoParser
@@ -149,7 +149,7 @@ class Reader:
             layout, kind = self._flat_layout(frame, garment_type)
         else:
             layout = jax.tree.map(lambda a: a[0], self.read_layouts(frame[None])[0])
-            kind = garment_type or composition.garment_type_of(layout.segmentation, False)
+            kind = garment_type or garment_types.garment_type_of(layout.segmentation, False)
         mask = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[kind])
         if mask.mean() < LEAST_GARMENT:
             raise NoGarmentFound(kind, flat)
@@ -159,7 +159,7 @@ class Reader:
 
     def _flat_layout(self, frame: np.ndarray, garment_type: str | None) -> tuple[Layout, str]:
         labels, landmarks, present = self.read_flat(frame)
-        kind = garment_type or composition.garment_type_of(labels, True)
+        kind = garment_type or garment_types.garment_type_of(labels, True)
         points, visible = garment_landmarks.keypoints_from_landmarks(landmarks, present, kind)
         # One garment lies there: stray labels of another kind are its own.
         own = {"upper": "upper-clothes", "dress": "dress"}.get(kind)

@@ -13,7 +13,7 @@ import numpy as np
 
 from vton_jax.core.errors import SeveralGarments
 from vton_jax.core.types import Garment, Pose, Result, User
-from vton_jax.layout import composition
+from vton_jax.layout import garment_types
 from vton_jax.systems.garments import own_garment
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.reader import Reader
@@ -51,7 +51,7 @@ class Lab126:
         if len(garments) > 1:
             raise SeveralGarments("lab126")
         garment = garments[0] if garments else own_garment(user)
-        user = user.replace(layout=composition.split_dress(user.layout, garment.garment_type))
+        user = user.replace(layout=garment_types.split_dress(user.layout, garment.garment_type))
         targets = self.layouts.targets(user, garment, poses)
         for first in range(0, len(poses.latent), CHUNK):
             part = list(itertools.islice(targets, CHUNK))

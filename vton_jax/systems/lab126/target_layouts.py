@@ -15,7 +15,7 @@ import optax
 
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
-from vton_jax.layout import composition, inversion
+from vton_jax.layout import coarse_map, completion, inversion
 from vton_jax.models import latent_prior_cnn
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.multi_path_cnn import POSE_SIGMA
@@ -33,7 +33,7 @@ class TargetLayouts:
     """Finds the layout that a picture is painted into.
 
     Args: reader: whose decoder is inverted; where it has a ParserCNN, target layouts keep what the coarse maps know
-    (`composition.reconcile`). folder: where the weights lie, by default the released ones.
+    (`completion.reconcile`). folder: where the weights lie, by default the released ones.
     """
 
     def __init__(self, reader: Reader, folder: str | Path | None = None):
@@ -45,12 +45,12 @@ class TargetLayouts:
 
     @functools.cached_property
     def _compose(self):
-        one = composition.coarse_target_segmentation
+        one = coarse_map.coarse_target_segmentation
         return jax.jit(jax.vmap(one, in_axes=(None, None, 0, None)))
 
     @functools.cached_property
     def _compose_pairs(self):
-        return jax.jit(jax.vmap(composition.coarse_target_segmentation))
+        return jax.jit(jax.vmap(coarse_map.coarse_target_segmentation))
 
     def coarse(self, user: Layout, garment: Garment, poses: Layout, batch: int = 8):
         """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
@@ -125,14 +125,9 @@ class TargetLayouts:
         Args: z_user: latents [B, N] or [1, N] of the user's photo. start: where to begin, by default the pose images'
         latents. Returns: latents [B, N], final maps uint8 [B, H, W], Err [iterations, B].
         """
-        z, errors = inversion.invert(
-            None,
-            self._target_of(coarse, poses, z_user),
-            poses.latent if start is None else start,
-            optimizer=self._optimizer,
-            max_iterations=max_iterations,
-            steps=self._steps,
-        )
+        target = self._target_of(coarse, poses, z_user)
+        begin = poses.latent if start is None else start
+        z, errors = inversion.invert(self._steps, target, begin, self._optimizer, max_iterations=max_iterations)
         return np.asarray(z), np.asarray(self._layout_of(z)), errors
 
     def iterations(
@@ -163,7 +158,7 @@ class TargetLayouts:
                 z, final, error = self.backward(coarse[index][None], pose, z_user, begin, number)
                 if self._reader.photo_parser is not None:
                     # What was read sharply stays; the decoder says what was never photographed.
-                    final = composition.reconcile(coarse[index], np.asarray(self.probabilities(z))[0])[None]
+                    final = completion.reconcile(coarse[index], np.asarray(self.probabilities(z))[0])[None]
                 before = now
                 here = {name: maps[index] for name, maps in steps.items()}
                 yield Target(coarse=coarse[index], final=final[0], errors=error[:, 0], steps=here)

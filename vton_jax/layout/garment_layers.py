@@ -1,0 +1,97 @@
+"""The garments of a source carried over to a target, part by part.
+
+Alphabet: `Figure` and parts: see body_parts.py. Sets of labels are bits, see `segmentation.bit_set`. A canvas is a
+label map uint8 [H, W] with `UNKNOWN`. One frame.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax.core.geometry import warp_nearest
+from vton_jax.core.segmentation import ARMS, DRESS, FACE, HAIR, ID, LEGS, LOWER, UNKNOWN, UPPER, bit_set, in_bit_set
+from vton_jax.layout import body_parts
+from vton_jax.layout.alignment import backward_points
+from vton_jax.layout.body_parts import LIMB_LABEL, SKIRT, Figure
+
+
+def source_code(source: Figure, wanted: jax.Array, from_behind: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """What a source's pixels carry to the target: int32 [H, W], label | label beneath << 5 | part bits << 10.
+
+    Only garments in the bit set `wanted`, and skin, are carried. The label beneath is the garment that goes on under
+    what covers it there: trousers under a shirt's hem, a shirt under a crossing arm. Without it, exchanging one of two
+    garments would leave a gap wherever the old one overlapped the other. `from_behind`: only the target is seen from
+    behind, where necklines are high.
+    Returns the code, and the commonest wanted upper and lower garment's label (0: none).
+    """
+    label, share = jnp.asarray(source.layout.segmentation).astype(jnp.int32), source.share
+    bits = body_parts.membership(source)
+    mine = in_bit_set(label, wanted)
+    carried = jnp.where(mine | in_bit_set(label, bit_set(ARMS + LEGS + FACE)), label, 0)
+
+    def commonest(labels):
+        counts = jnp.stack([(label == one).sum() * ((wanted >> one) & 1) for one in labels])
+        return jnp.where(counts.max() > 0, jnp.asarray(labels)[jnp.argmax(counts)], 0)
+
+    upper, lower = commonest((*UPPER, *DRESS)), commonest((ID["skirt"], ID["pants"]))
+    in_trunk = jnp.abs(source.across) < 0.75
+    covers_upper = in_bit_set(label, bit_set((*LOWER, *ARMS))) & (share > 0.2)
+    covers_upper |= in_bit_set(label, bit_set(HAIR)) & (share > 0.03)
+    beneath = jnp.where(covers_upper & in_trunk & (share < 1.0), upper, 0)
+    covers_lower = in_bit_set(label, bit_set((*UPPER, *ARMS)))
+    beneath = jnp.where(covers_lower & in_trunk & (share > 0.68) & (share < 1.15), lower, beneath)
+    neckline = from_behind & (label == ID["face"]) & (share > 0.0) & (share < 0.4) & (upper > 0)
+    carried = jnp.where(neckline, upper, carried)
+    # An arm before a skirt.
+    hanging = (bits >> SKIRT) & in_bit_set(label, bit_set((ID["skirt"], *DRESS)) & wanted)
+    row = (jnp.cumsum(hanging, axis=1) > 0) & (jnp.cumsum(hanging[:, ::-1], axis=1)[:, ::-1] > 0)
+    before_skirt = in_bit_set(label, bit_set(ARMS)) & (share > 1.0) & row
+    carried = jnp.where(before_skirt, jnp.where(in_bit_set(upper, bit_set(DRESS)), upper, lower), carried)
+    bits = jnp.where(before_skirt, bits | (1 << SKIRT), bits)
+    return carried | (beneath << 5) | (bits << 10), upper, lower
+
+
+def garment_layers(source: Figure, wanted: jax.Array, target: Figure, canvas: jax.Array) -> dict[str, jax.Array]:
+    """Carries a source's garments in the bit set `wanted` over to a target's canvas [H, W], part by part.
+
+    Returns label maps int32 [H, W], 0 where none: lower, upper (or dress), sleeve, under_lower, under_upper, skin.
+    """
+    from_behind = (target.body.turn[0] < -0.2) & (source.body.turn[0] > -0.2)
+    code, upper_label, lower_label = source_code(source, wanted, from_behind)
+    places, part = backward_points(target.points, target.body, source.body)
+    read = jax.vmap(lambda place: warp_nearest(code, place, 0))(places)  # [P, H, W]
+    member = ((read >> (10 + part[:, None, None])) & 1).astype(bool)
+    # A limb whose joints the target hides is behind something: it may fill a hole, no more.
+    known = jnp.concatenate([jnp.ones(2, bool), body_parts.limb_known(target.body)])[:, None, None]
+    label = jnp.where(member & (known | (canvas == UNKNOWN)), read & 31, 0)
+    # A narrow side view stretched to a front view must not grow over the shoulders: what is there are sleeves.
+    trunk = jnp.where(jnp.abs(target.across) < jnp.where(target.share < 0.6, 1.25, 1.7), label[0], 0)
+    skirt, limb = label[1], label[2:]
+    below = jnp.where(member[0], (read[0] >> 5) & 31, 0)
+
+    # Sleeves and trouser legs: on the limb itself their length decides; beside it, the source's own outline.
+    nearness, place = target.nearness, target.place
+    labels = jnp.asarray(source.layout.segmentation).astype(jnp.int32)
+    index = np.arange(len(LIMB_LABEL))
+
+    def clothed(arms: bool, bits, garment_label):
+        end = body_parts.covered_share(labels, source.body, in_bit_set(labels, bits & wanted), arms)
+        found = jnp.zeros_like(labels)
+        for i in index[arms == body_parts.IS_ARM]:
+            chain = i ^ 1  # the other limb of the same arm or leg
+            own = (canvas == LIMB_LABEL[i]) & (nearness[i] <= nearness[chain])
+            beside = jnp.where(in_bit_set(limb[i], bits & wanted) & (nearness[i] < 2.2), limb[i], 0)
+            found = jnp.where((found == 0) & (place[i] < end), jnp.where(own, garment_label, beside), found)
+        return found
+
+    upper_bits, lower_bits = bit_set(UPPER + DRESS), bit_set(LOWER)
+    first = lambda bits, *layers: jnp.select([in_bit_set(a, bits) & (a > 0) for a in layers], layers, 0)  # noqa: E731
+    trousers = clothed(False, bit_set((ID["pants"], ID["belt"])), jnp.where(lower_label == ID["pants"], lower_label, 0))
+    return {
+        "lower": first(lower_bits, trunk, skirt, trousers),
+        "upper": first(upper_bits, trunk, skirt),
+        "sleeve": clothed(True, upper_bits, upper_label),
+        "under_lower": first(lower_bits, below),
+        "under_upper": first(upper_bits, below),
+        "skin": first(bit_set(FACE), trunk),
+    }

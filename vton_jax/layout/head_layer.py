@@ -1,0 +1,93 @@
+"""The user's head turned as the target's is: an ellipsoid, and the hair that stands out from it or hangs down.
+
+Alphabet: `Figure`: see body_parts.py; user and target are of one size. One frame.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax.core import segmentation
+from vton_jax.core.geometry import warp_nearest
+from vton_jax.core.keypoints import ID as JOINTS
+from vton_jax.core.segmentation import FACE, HAIR, ID
+from vton_jax.layout.body import PROPORTIONS
+from vton_jax.layout.body_parts import Figure
+
+
+def head_layer(user: Figure, target: Figure) -> jax.Array:
+    """The user's hair and face turned as the target's head is: labels uint8 [H, W], background elsewhere.
+
+    The head is an ellipsoid: each target pixel on it is turned to the user's view. What the user's picture hides is
+    read from the other half of the head, since heads are symmetric; what both halves hide is hair behind and face in
+    front. Hair that stands out from the ellipsoid follows the head's place and scale.
+    """
+    own, body, points = user.body, target.body, target.points
+    half = jnp.array([PROPORTIONS["head_half_width"], PROPORTIONS["head_half_height"]])
+    labels = jnp.asarray(user.layout.segmentation).astype(jnp.int32)
+    head_bits = segmentation.bit_set(HAIR + FACE)
+    labels = jnp.where(segmentation.in_bit_set(labels, head_bits), labels, 0)
+    unit = (points - body.head) / (half * body.height)
+    a, b = unit[..., 0], unit[..., 1]
+    depth = jnp.sqrt(jnp.maximum(1 - a * a - b * b, 0))
+    inside = a * a + b * b < 1
+    (c, s), (user_c, user_s) = body.head_turn, own.head_turn
+    left, front = a * c - depth * s, a * s + depth * c
+
+    def read(left):
+        across, towards = left * user_c + front * user_s, -left * user_s + front * user_c
+        place = own.head + jnp.stack([across, b], -1) * half * own.height
+        return warp_nearest(labels, place, 0), towards
+
+    outer_hair, hangs = _outer_hair(labels, user, target)
+    nape = (b > 0.4) & ~hangs
+    guess = jnp.where(((front > 0.25) & (b > -0.45)) | nape, ID["face"], ID["hair"])
+    seen, towards = read(left)
+    mirrored, mirrored_towards = read(-left)
+    ball = jnp.where(mirrored_towards > 0.12, mirrored, 0)
+    ball = jnp.where((towards > 0.12) & (seen > 0), seen, ball)
+    # Heads smaller than the ellipsoid end before its rim.
+    ball = jnp.where((ball == 0) & (a * a + b * b < 0.8), guess, ball)
+    # No nose nor eye was seen: this is the back of a head.
+    facing = body.visible[np.array([JOINTS["nose"], JOINTS["right-eye"], JOINTS["left-eye"]])].any()
+    ball = jnp.where(segmentation.in_bit_set(ball, segmentation.bit_set(FACE)) & ~facing & ~nape, ID["hair"], ball)
+    layer = jnp.where(inside, ball, 0)
+    layer = jnp.where((layer == 0) & outer_hair, ID["hair"], layer)
+    return layer.astype(jnp.uint8)
+
+
+def _outer_hair(labels: jax.Array, user: Figure, target: Figure) -> tuple[jax.Array, jax.Array]:
+    """Where hair stands out from the head's ellipsoid or hangs from it: mask [H, W]; whether it hangs low.
+
+    Seen from nearly the user's side (or its mirror image), it is the user's own outline. Else it is modelled from two
+    numbers read off the user's hair below the ears: how far down it reaches and whether it is wide (hangs all around
+    the back) or narrow (a tail); above the head, a bun keeps its outline.
+    """
+    own, body, points = user.body, target.body, target.points
+    hair = segmentation.in_bit_set(labels, segmentation.bit_set(HAIR))
+    relative = (points - body.head) / body.height
+    x, y = relative[..., 0], relative[..., 1]
+    (cosine, sine), (user_cosine, user_sine) = body.head_turn, own.head_turn
+    same = cosine * user_cosine + sine * user_sine
+    mirrored = cosine * user_cosine - sine * user_sine
+    flip = jnp.where(mirrored > same, -1.0, 1.0)
+    place = own.head + jnp.stack([flip * x, y], -1) * own.height
+    outline = warp_nearest(hair, place, False)
+
+    user_relative = (points - own.head) / own.height
+    hair = hair & (jnp.abs(user_relative[..., 0]) < 0.14)
+    u, w = user_relative[..., 0], user_relative[..., 1]
+    below = hair & (w > 0.05) & (w < 0.14)
+    half_width = 0.5 * (jnp.where(below, u, -1).max(1) - jnp.where(below, u, 1).min(1)).max()
+    lowest = jnp.where(hair & (w < 0.5), w, 0).max()
+    # From the front, shoulders hide how far long hair falls behind them.
+    lowest = jnp.where((user_cosine > 0) & (lowest > 0.1), jnp.maximum(lowest, 0.17), lowest)
+    hangs, wide = half_width > 0.012, half_width > 0.037
+    back = jnp.where(wide, 0.035, 0.076)  # how far behind the ears its middle is
+    left, depth = jnp.where(wide, 0.064, 0.024), jnp.where(wide, 0.048, 0.024)
+    extent = jnp.sqrt(jnp.square(left * cosine) + jnp.square(depth * sine))
+    hanging = hangs & (jnp.abs(x + back * sine) < extent) & (y > -0.02) & (y < lowest)
+    # Hair hangs behind neck and shoulders unless they are seen from behind.
+    hanging &= (y < jnp.where(cosine > -0.15, 0.105, 9.0)) & ((cosine < 0) | (y < 0.05) | (jnp.abs(x) > 0.036))
+    modelled = hanging | (outline & (y < -0.06))
+    return jnp.where(jnp.maximum(same, mirrored) > 0.85, outline, modelled), wide & hangs
