@@ -70,10 +70,11 @@ def many_devices(folder) -> dict:
 
 def test_eight_devices_equal_one(tmp_path):
     program = (
-        "import json, sys; sys.path[:0] = sys.argv[1:3]\n"
-        "import test_sharding as t; print(json.dumps(t.many_devices(sys.argv[3])))"
+        "import json, sys; sys.path[:0] = sys.argv[1:4]\n"
+        "import test_sharding as t; print(json.dumps(t.many_devices(sys.argv[4])))"
     )
-    paths = [str(tiny_training.ROOT), str(tiny_training.ROOT / "tests"), str(tmp_path)]
+    tests = tiny_training.ROOT / "tests"
+    paths = [str(tiny_training.ROOT), str(tests), str(tests / "training"), str(tmp_path)]
     result = subprocess.run(
         [sys.executable, "-c", program, *paths],
         env=tiny_training.environment(8),
