@@ -124,7 +124,7 @@ def carried_head(photo: np.ndarray, user: Layout, pose: Layout, shown: np.ndarra
     place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
     picture = cv2.remap(photo.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     shown = np.ones(size, np.uint8) if shown is None else shown.astype(np.uint8)
-    half = PROPORTIONS["head_half_height"]
+    half = PROPORTIONS.head_half_height
     near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
     return Head(
         picture=np.clip(picture, 0, 1),
