@@ -23,13 +23,13 @@ def standing(turn: float = 0.0, height: float = 215.0, top: float = 20.0, x: flo
     )
     put("neck", 0, 0)
     for side, sign in (("left", 1), ("right", -1)):
-        put(f"{side}-shoulder", sign * p["shoulder_distance"] / 2, p["neck_to_shoulders"])
+        put(f"{side}-shoulder", sign * p.shoulder_distance / 2, p.neck_to_shoulders)
         put(f"{side}-elbow", sign * 0.20, 0.14)
         put(f"{side}-wrist", sign * 0.28, 0.26)
-        put(f"{side}-hip", sign * p["hip_distance"] / 2, p["torso"])
-        put(f"{side}-knee", sign * 0.07, p["torso"] + p["thigh"])
-        put(f"{side}-ankle", sign * 0.07, p["torso"] + p["thigh"] + p["shin"])
-    head = -p["neck_to_head"]
+        put(f"{side}-hip", sign * p.hip_distance / 2, p.torso)
+        put(f"{side}-knee", sign * 0.07, p.torso + p.thigh)
+        put(f"{side}-ankle", sign * 0.07, p.torso + p.thigh + p.shin)
+    head = -p.neck_to_head
     put("nose", 0, head + 0.015, 0.08)
     for side, sign in (("left", 1), ("right", -1)):
         put(f"{side}-eye", sign * 0.025, head - 0.01, 0.064)

@@ -1,7 +1,9 @@
 """Holes of coarse maps; `reconcile` is tested where it is scored, in tests/evaluate/test_ccp_layouts.py."""
 
 import numpy as np
+from capsule_people import person
 
+from vton_jax.core import segmentation
 from vton_jax.core.segmentation import UNKNOWN
 from vton_jax.layout import completion
 
@@ -18,3 +20,12 @@ def test_fill_unknown_is_the_nearest_label():
             assert filled[row, column] in coarse[y, x][distance == distance.min()]
     assert (completion.fill_unknown(np.full((4, 4), UNKNOWN, np.uint8)) == 0).all()
     assert np.array_equal(completion.fill_unknown(np.stack([coarse, coarse]))[1], filled)
+
+
+def test_reconciling_does_not_depend_on_the_size():
+    labels = person(0.5, 1.2).segmentation[::2, ::2]
+    coarse = np.where(np.indices(labels.shape).sum(0) // 9 % 4 == 0, np.uint8(UNKNOWN), labels)
+    shares = np.full((*labels.shape, segmentation.NUM_LABELS), 1 / segmentation.NUM_LABELS, np.float32)
+    large = lambda maps: np.repeat(np.repeat(maps, 2, 0), 2, 1)  # noqa: E731
+    found = completion.reconcile(large(coarse), large(shares))
+    assert (found == large(completion.reconcile(coarse, shares))).mean() > 0.99

@@ -16,8 +16,9 @@ def squared(z, target):
     return jnp.square(z @ MATRIX - target).mean(-1), error
 
 
-def invert(loss_fn, target, z, learning_rate=0.1, **options):
+def invert(loss_fn, target, z, learning_rate=0.1, patience=12, max_iterations=100):
     optimizer = optax.adam(learning_rate)
+    options = {"max_iterations": max_iterations, "thresholds": inversion.Thresholds(patience=patience)}
     return inversion.invert(inversion.make_steps(loss_fn, optimizer), target, z, optimizer, **options)
 
 

@@ -449,21 +449,39 @@ def test_blend_after_touches_only_the_garment():
     np.testing.assert_allclose(half_way[:, 2:4], (image + dress)[:, 2:4] / 2, atol=1e-6)
 
 
-def test_where_the_flow_is_not_trusted_the_cloth_around_goes_on():
+def half_known_shirt():
     """A shirt, red above and blue below, of which the flow knows all but a hole and the hem; its mean is purple."""
     rows, columns = np.mgrid[:64, :48]
     inside = (rows >= 8) & (rows < 56) & (columns >= 10) & (columns < 38)
     shirt = np.where((rows < 28)[..., None], np.float32([1, 0, 0]), np.float32([0, 0, 1]))
     hidden = (rows >= 48) | ((rows >= 14) & (rows < 20) & (columns >= 20) & (columns < 26))
     painted = np.broadcast_to(np.float32([0.5, 0, 0.5]), (1, 64, 48, 3))
-    re_map = {"warped": shirt[None], "mask": np.float32(~hidden)[None, ..., None]}
-    out = np.asarray(blending.blend_after(painted, re_map, inside[None]))[0]
+    return painted, {"warped": shirt[None], "mask": np.float32(~hidden)[None, ..., None]}, inside[None]
+
+
+def test_where_the_flow_is_not_trusted_the_cloth_around_goes_on():
+    painted, re_map, garment_out = half_known_shirt()
+    rows, inside = np.mgrid[:64, :48][0], garment_out[0]
+    shirt, hidden = re_map["warped"][0], re_map["mask"][0, ..., 0] == 0
+    widely = blending.Thresholds(around=6 / 64)
+    out = np.asarray(blending.blend_after(painted, re_map, garment_out, widely))[0]
     error = np.abs(out - shirt).max(-1)
     assert error[inside & ~hidden].max() < 1e-5 and error[inside & hidden & (rows < 52)].max() < 0.15
     assert (out[~inside] == painted[0][~inside]).all()
     # Nothing is trusted: the painter's colours stay.
-    nothing = blending.blend_after(painted, re_map | {"mask": np.zeros((1, 64, 48, 1), np.float32)}, inside[None])
+    nothing = blending.blend_after(
+        painted, re_map | {"mask": np.zeros((1, 64, 48, 1), np.float32)}, garment_out, widely
+    )
     np.testing.assert_array_equal(nothing, painted)
+
+
+def test_how_far_cloth_goes_on_does_not_depend_on_the_size():
+    large = lambda maps: np.repeat(np.repeat(maps, 4, 1), 4, 2)  # noqa: E731
+    painted, re_map, garment_out = half_known_shirt()
+    small = blending.blend_after(painted, re_map, garment_out)
+    out = blending.blend_after(large(painted), {n: large(maps) for n, maps in re_map.items()}, large(garment_out))
+    difference = np.abs(np.asarray(geometry.block_means(out, 4)) - np.asarray(small))
+    assert difference.mean() < 0.005 and np.abs(np.asarray(small) - painted).mean() > 0.1
 
 
 def test_a_patch_embedding_is_a_convolution_of_the_joined_parts():

@@ -23,22 +23,22 @@ def person(yaw: float, x: float = 48.0, neck: float = 25.0, arms: float = 0.16):
         keypoints.ID[name], (x + HEIGHT * (left * across + ahead * np.sin(yaw)), neck + HEIGHT * down)
     )
     set_joint("neck", 0, 0)
-    set_joint("nose", 0, -P["neck_to_nose"], 0.08)
+    set_joint("nose", 0, -P.neck_to_nose, 0.08)
     for side, sign in (("left", 1), ("right", -1)):
         set_joint(f"{side}-eye", sign * 0.025, -0.13, 0.064)
         set_joint(f"{side}-ear", sign * 0.058, -0.12)
-        set_joint(f"{side}-shoulder", sign * 0.105, P["neck_to_shoulders"])
+        set_joint(f"{side}-shoulder", sign * 0.105, P.neck_to_shoulders)
         set_joint(f"{side}-elbow", sign * (0.105 + arms), 0.07)
         set_joint(f"{side}-wrist", sign * (0.105 + 2 * arms), 0.13)
-        set_joint(f"{side}-hip", sign * 0.055, P["torso"])
-        set_joint(f"{side}-knee", sign * 0.055, P["torso"] + P["thigh"])
-        set_joint(f"{side}-ankle", sign * 0.055, P["torso"] + P["thigh"] + P["shin"])
+        set_joint(f"{side}-hip", sign * 0.055, P.torso)
+        set_joint(f"{side}-knee", sign * 0.055, P.torso + P.thigh)
+        set_joint(f"{side}-ankle", sign * 0.055, P.torso + P.thigh + P.shin)
     return joints, np.ones(18, bool)
 
 
 def half_width(yaw):
     """Of an elliptic trunk as it is seen."""
-    return P["trunk_half_width"] * HEIGHT * np.hypot(np.cos(yaw), P["trunk_depth"] * np.sin(yaw))
+    return P.trunk_half_width * HEIGHT * np.hypot(np.cos(yaw), P.trunk_depth * np.sin(yaw))
 
 
 def worn(yaw, x=48.0, neck=25.0):
@@ -66,7 +66,7 @@ def flow_between(target, target_garment, source, source_garment, flat=False, tro
 def test_the_trunk_turns_like_an_elliptic_cylinder(yaw):
     """Each angle of an ellipse is projected in both views, without any arc sine: what it shows there is the flow."""
     flow, shown = flow_between(person(yaw, x=44), worn(yaw, x=44), person(0.0, x=52), worn(0.0, x=52))
-    width, depth = P["trunk_half_width"] * HEIGHT, P["trunk_depth"] * P["trunk_half_width"] * HEIGHT
+    width, depth = P.trunk_half_width * HEIGHT, P.trunk_depth * P.trunk_half_width * HEIGHT
     checked = 0
     for angle in np.linspace(-np.pi, np.pi, 120):
         left, ahead = width * np.sin(angle), depth * np.cos(angle)
@@ -118,7 +118,7 @@ def test_trouser_legs_follow_their_own_leg():
     trousers = (np.abs(across - 48) < 11) & (down > 52) & (down < 100)
     flow, _ = flow_between(target, trousers, source, trousers, trousers=trousers)
     left, right = 48 + 0.055 * HEIGHT, 48 - 0.055 * HEIGHT
-    below = 25 + round((P["torso"] + P["thigh"] + 0.5 * P["shin"]) * HEIGHT)
+    below = 25 + round((P.torso + P.thigh + 0.5 * P.shin) * HEIGHT)
     assert abs(flow[below, round(left), 0] - 18) < 2
     assert abs(flow[below, round(right), 0]) < 1
 
@@ -127,7 +127,7 @@ def test_a_flat_lower_garment_goes_from_waist_to_hem():
     """Lying, it is twice as long as worn: its own hem says where the wearer's is."""
     target, source = person(0.0), person(0.0, neck=-40.0)
     across, down = np.meshgrid(np.arange(SIZE[1]), np.arange(SIZE[0]))
-    hips = 25 + P["torso"] * HEIGHT
+    hips = 25 + P.torso * HEIGHT
     waist = hips - 9
     on_person = (np.abs(across - 48) < 12) & (down >= waist) & (down < waist + 40)
     lying = (np.abs(across - 48) < 12) & (down >= 20) & (down < 100)

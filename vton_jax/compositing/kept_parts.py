@@ -149,7 +149,7 @@ def carried_head(user: User, pose: Layout) -> Head | None:
     place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
     picture = cv2.remap(user.image.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     shown = np.asarray(user.shown, np.uint8)
-    half = PROPORTIONS["head_half_height"]
+    half = PROPORTIONS.head_half_height
     near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
     return Head(
         picture=np.clip(picture, 0, 1),

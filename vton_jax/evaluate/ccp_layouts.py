@@ -76,7 +76,7 @@ def garment_parts(labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -
     arms, legs = ([near[i : i + 2].min(0) for i in pair] for pair in ((0, 4), (2, 6)))
     hangs = segmentation.region(labels, (segmentation.ID["skirt"], *segmentation.DRESS))
     lower = segmentation.region(labels, segmentation.LOWER)
-    beyond = np.maximum(-along, np.where(hangs, 0, along - 1)) * PROPORTIONS["torso"]
+    beyond = np.maximum(-along, np.where(hangs, 0, along - 1)) * PROPORTIONS.torso
     trunk = np.abs(across) + np.maximum(beyond, 0) / _BEYOND
     distances = {"trunk": trunk}
     for side, arm, leg in zip(("right", "left"), arms, legs, strict=True):

@@ -3,6 +3,8 @@
 Alphabet: parts: see body_parts.py. All functions take one frame; `jax.vmap` them over batches.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
@@ -10,6 +12,17 @@ from vton_jax.core.keypoints import ID
 from vton_jax.layout import body_parts
 from vton_jax.layout.body import Body, length_of
 from vton_jax.layout.body_parts import FIRST, FROM_TRUNK, LIMBS, OTHER_SIDE, SECOND, dot
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """Chosen by eye on mannequins."""
+
+    end: float = 0.93  # of a limb's length: where its end is read, for the limb after it that is hidden
+
+
+THRESHOLDS = Thresholds()
+_NOWHERE = 1e4  # pixels, outside any picture
 
 
 def _bend(distance, length, other_length, scale):
@@ -57,7 +70,7 @@ def backward_points(points: jax.Array, target: Body, source: Body) -> tuple[jax.
         along, source_along = bone / length_of(bone), (second[i] - first[i]) / source_length
         relative = points - a
         down = dot(relative, along)
-        at_end = jnp.where((down > 0) & (down < length), 0.93 * source_length, 1e4)
+        at_end = jnp.where((down > 0) & (down < length), THRESHOLDS.end * source_length, _NOWHERE)
         down = jnp.where(only_end[i], at_end, _bend(down, length, source_length, scale))
         side = dot(relative, jnp.stack([along[1], -along[0]])) * scale
         source_across = jnp.stack([source_along[1], -source_along[0]])

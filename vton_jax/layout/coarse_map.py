@@ -9,6 +9,7 @@ and how high the shoes reach from the user; the garment with its sleeves, hem an
 """
 
 import collections
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,19 @@ from vton_jax.layout.head_layer import head_layer
 STEPS = (
     "start", "remove_hair", "add_hair", "remove_face", "add_face", "remove_dress", "add_pose_lines", "add_dress",
 )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """Chosen by eye on mannequins, unless a line says otherwise."""
+
+    foot: float = 1.9  # place on the shin where the foot begins: as `body_parts.shoe_top`, commit 8e61bea
+    skull: float = 1.5  # squared radii of the head within which the pose person's hair stays hair
+    brow: float = 0.3  # and down to which half heights of the head below its centre
+    nape: float = 0.9  # half heights below the head's centre from which on a collar may cover the nape
+
+
+THRESHOLDS = Thresholds()
 _TAKEN = np.array([bit_set(segmentation.GARMENT_LABELS[t]) for t in segmentation.GARMENT_TYPES], dtype=np.int32)
 _KEPT = np.array(
     [bit_set(set(GARMENTS) - set(segmentation.REPLACED_LABELS[t])) for t in segmentation.GARMENT_TYPES], dtype=np.int32
@@ -57,7 +71,7 @@ def remove_face(canvas: jax.Array) -> jax.Array:
 def remove_dress(canvas: jax.Array, target: Figure) -> jax.Array:
     """Step 6: all that the pose person wears, bags and the shafts of shoes too, becomes unknown; feet stay."""
     for shoe, shin in zip(SHOES, SHINS, strict=True):
-        canvas = jnp.where((canvas == shoe) & (target.place[shin] < 1.9), jnp.uint8(UNKNOWN), canvas)
+        canvas = jnp.where((canvas == shoe) & (target.place[shin] < THRESHOLDS.foot), jnp.uint8(UNKNOWN), canvas)
     return _remove(canvas, (*GARMENTS, ID["bag"]))
 
 
@@ -67,11 +81,10 @@ def add_hair(canvas: jax.Array, head: jax.Array, target: Figure) -> jax.Array:
     The pose person's hair close to the skull stays hair where the user has any: skulls differ by a pixel or two.
     """
     hair, body = segmentation.region(head, HAIR), target.body
-    half = jnp.array([PROPORTIONS["head_half_width"], PROPORTIONS["head_half_height"]]) * body.height
+    half = jnp.array([PROPORTIONS.head_half_width, PROPORTIONS.head_half_height]) * body.height
     unit = (target.points - body.head) / half
-    skull = (
-        (jnp.sum(jnp.square(unit), -1) < 1.5) & (unit[..., 1] < 0.3) & (canvas == UNKNOWN) & hair.any() & (head == 0)
-    )
+    skull = (jnp.sum(jnp.square(unit), -1) < THRESHOLDS.skull) & (unit[..., 1] < THRESHOLDS.brow)
+    skull &= (canvas == UNKNOWN) & hair.any() & (head == 0)
     return jnp.where(hair, head, jnp.where(skull, jnp.uint8(ID["hair"]), canvas))
 
 
@@ -81,7 +94,7 @@ def add_face(canvas: jax.Array, head: jax.Array, target: Figure) -> jax.Array:
     Where the pose image itself shows face (a profile's nose and chin) and no hair of the user's came, face stays.
     """
     body, points = target.body, target.points
-    above = points[..., 1] < body.head[1] + PROPORTIONS["head_half_height"] * body.height
+    above = points[..., 1] < body.head[1] + PROPORTIONS.head_half_height * body.height
     stays = above & segmentation.region(jnp.asarray(target.layout.segmentation), FACE) & (canvas == UNKNOWN)
     canvas = jnp.where(stays, jnp.uint8(ID["face"]), canvas)
     canvas = jnp.where(segmentation.region(head, FACE) & ~segmentation.region(canvas, HAIR), head, canvas)
@@ -89,7 +102,7 @@ def add_face(canvas: jax.Array, head: jax.Array, target: Figure) -> jax.Array:
     bone = body.head - neck
     t = jnp.clip(((points - neck) @ bone) / jnp.maximum(bone @ bone, 1e-3), 0, 1)
     distance = jnp.linalg.norm(points - neck - t[..., None] * bone, axis=-1)
-    on_neck = distance < PROPORTIONS["neck_half_width"] * body.height
+    on_neck = distance < PROPORTIONS.neck_half_width * body.height
     return jnp.where(on_neck & (canvas == UNKNOWN), jnp.uint8(ID["face"]), canvas)
 
 
@@ -122,7 +135,7 @@ def add_dress(canvas: jax.Array, user: Figure, donor: Figure, target: Figure, ga
 
     # Collars are low in front and high behind: there a garment covers the nape.
     body = target.body
-    below_chin = target.points[..., 1] > body.head[1] + 0.9 * PROPORTIONS["head_half_height"] * body.height
+    below_chin = target.points[..., 1] > body.head[1] + THRESHOLDS.nape * PROPORTIONS.head_half_height * body.height
     nape = below_chin & (body.turn[0] < 0)
     head = segmentation.region(canvas, HAIR) | (segmentation.region(canvas, FACE) & ~nape)
     covered = segmentation.region(canvas, ARMS + SHOES)

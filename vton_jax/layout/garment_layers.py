@@ -4,6 +4,8 @@ Alphabet: `Figure` and parts: see body_parts.py. Sets of labels are bits, see `s
 label map uint8 [H, W] with `UNKNOWN`. One frame.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,32 @@ from vton_jax.layout.alignment import backward_points
 from vton_jax.layout.body_parts import LIMB_LABEL, SKIRT, Figure
 
 
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """What lies beneath, and where garments end: shares and half widths of the trunk, see `trunk_coordinates`.
+
+    Chosen by eye on mannequins.
+    """
+
+    from_behind: float = -0.2  # cosine of the turn
+    # A garment goes on beneath what covers it:
+    half_width: float = 0.75  # within this
+    upper_begins: float = 0.2  # an upper garment from here on, beneath arms and lower garments,
+    below_hair: float = 0.03  # beneath hair from here on,
+    upper_ends: float = 1.0  # down to here;
+    lower: tuple[float, float] = (0.68, 1.15)  # and a lower garment from here to here
+    neckline: tuple[float, float] = (0.0, 0.4)  # skin that is a neckline's from the front is cloth from behind
+    skirt_begins: float = 1.0  # below it an arm may hang before a skirt
+    # How wide the trunk's garment may get, so that a side view stretched to a front view leaves the shoulders free.
+    chest_half_width: float = 1.25
+    hips_half_width: float = 1.7
+    hips_begin: float = 0.6
+    beside_limb: float = 2.2  # radii about a limb within which the source's own outline counts, as `membership`'s
+
+
+THRESHOLDS = Thresholds()
+
+
 def source_code(source: Figure, wanted: jax.Array, from_behind: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """What a source's pixels carry to the target: int32 [H, W], label | label beneath << 5 | part bits << 10.
 
@@ -24,6 +52,7 @@ def source_code(source: Figure, wanted: jax.Array, from_behind: jax.Array) -> tu
     behind, where necklines are high.
     Returns the code, and the commonest wanted upper and lower garment's label (0: none).
     """
+    t = THRESHOLDS
     label, share = jnp.asarray(source.layout.segmentation).astype(jnp.int32), source.share
     bits = body_parts.membership(source)
     mine = in_bit_set(label, wanted)
@@ -34,18 +63,19 @@ def source_code(source: Figure, wanted: jax.Array, from_behind: jax.Array) -> tu
         return jnp.where(counts.max() > 0, jnp.asarray(labels)[jnp.argmax(counts)], 0)
 
     upper, lower = commonest((*UPPER, *DRESS)), commonest((ID["skirt"], ID["pants"]))
-    in_trunk = jnp.abs(source.across) < 0.75
-    covers_upper = in_bit_set(label, bit_set((*LOWER, *ARMS))) & (share > 0.2)
-    covers_upper |= in_bit_set(label, bit_set(HAIR)) & (share > 0.03)
-    beneath = jnp.where(covers_upper & in_trunk & (share < 1.0), upper, 0)
+    in_trunk = jnp.abs(source.across) < t.half_width
+    covers_upper = in_bit_set(label, bit_set((*LOWER, *ARMS))) & (share > t.upper_begins)
+    covers_upper |= in_bit_set(label, bit_set(HAIR)) & (share > t.below_hair)
+    beneath = jnp.where(covers_upper & in_trunk & (share < t.upper_ends), upper, 0)
     covers_lower = in_bit_set(label, bit_set((*UPPER, *ARMS)))
-    beneath = jnp.where(covers_lower & in_trunk & (share > 0.68) & (share < 1.15), lower, beneath)
-    neckline = from_behind & (label == ID["face"]) & (share > 0.0) & (share < 0.4) & (upper > 0)
+    beneath = jnp.where(covers_lower & in_trunk & (share > t.lower[0]) & (share < t.lower[1]), lower, beneath)
+    neckline = (label == ID["face"]) & (share > t.neckline[0]) & (share < t.neckline[1])
+    neckline &= from_behind & (upper > 0)
     carried = jnp.where(neckline, upper, carried)
     # An arm before a skirt.
     hanging = (bits >> SKIRT) & in_bit_set(label, bit_set((ID["skirt"], *DRESS)) & wanted)
     row = (jnp.cumsum(hanging, axis=1) > 0) & (jnp.cumsum(hanging[:, ::-1], axis=1)[:, ::-1] > 0)
-    before_skirt = in_bit_set(label, bit_set(ARMS)) & (share > 1.0) & row
+    before_skirt = in_bit_set(label, bit_set(ARMS)) & (share > t.skirt_begins) & row
     carried = jnp.where(before_skirt, jnp.where(in_bit_set(upper, bit_set(DRESS)), upper, lower), carried)
     bits = jnp.where(before_skirt, bits | (1 << SKIRT), bits)
     return carried | (beneath << 5) | (bits << 10), upper, lower
@@ -56,7 +86,8 @@ def garment_layers(source: Figure, wanted: jax.Array, target: Figure, canvas: ja
 
     Returns label maps int32 [H, W], 0 where none: lower, upper (or dress), sleeve, under_lower, under_upper, skin.
     """
-    from_behind = (target.body.turn[0] < -0.2) & (source.body.turn[0] > -0.2)
+    t = THRESHOLDS
+    from_behind = (target.body.turn[0] < t.from_behind) & (source.body.turn[0] > t.from_behind)
     code, upper_label, lower_label = source_code(source, wanted, from_behind)
     places, part = backward_points(target.points, target.body, source.body)
     read = jax.vmap(lambda place: warp_nearest(code, place, 0))(places)  # [P, H, W]
@@ -65,7 +96,8 @@ def garment_layers(source: Figure, wanted: jax.Array, target: Figure, canvas: ja
     known = jnp.concatenate([jnp.ones(2, bool), body_parts.limb_known(target.body)])[:, None, None]
     label = jnp.where(member & (known | (canvas == UNKNOWN)), read & 31, 0)
     # A narrow side view stretched to a front view must not grow over the shoulders: what is there are sleeves.
-    trunk = jnp.where(jnp.abs(target.across) < jnp.where(target.share < 0.6, 1.25, 1.7), label[0], 0)
+    widest = jnp.where(target.share < t.hips_begin, t.chest_half_width, t.hips_half_width)
+    trunk = jnp.where(jnp.abs(target.across) < widest, label[0], 0)
     skirt, limb = label[1], label[2:]
     below = jnp.where(member[0], (read[0] >> 5) & 31, 0)
 
@@ -80,7 +112,7 @@ def garment_layers(source: Figure, wanted: jax.Array, target: Figure, canvas: ja
         for i in index[arms == body_parts.IS_ARM]:
             chain = i ^ 1  # the other limb of the same arm or leg
             own = (canvas == LIMB_LABEL[i]) & (nearness[i] <= nearness[chain])
-            beside = jnp.where(in_bit_set(limb[i], bits & wanted) & (nearness[i] < 2.2), limb[i], 0)
+            beside = jnp.where(in_bit_set(limb[i], bits & wanted) & (nearness[i] < t.beside_limb), limb[i], 0)
             found = jnp.where((found == 0) & (place[i] < end), jnp.where(own, garment_label, beside), found)
         return found
 

@@ -3,6 +3,8 @@
 Alphabet: a garment type is a name of `segmentation.GARMENT_TYPES` or its index there.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,15 @@ from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.segmentation import DRESS, GARMENTS, ID, LOWER, UPPER
 from vton_jax.core.types import Layout
 
+
+@dataclasses.dataclass(frozen=True)
+class Proportions:
+    """Chosen by eye on mannequins."""
+
+    waist: float = 0.45  # of a dress's height, from its top: where it is cut if the hips are not seen
+
+
+PROPORTIONS = Proportions()
 _TYPE_INDEX = {name: index for index, name in enumerate(segmentation.GARMENT_TYPES)}
 
 
@@ -63,6 +74,6 @@ def split_dress(user: Layout, garment_type: int) -> Layout:
     rows = np.flatnonzero(dress.any(1))
     hips = [JOINTS[name] for name in ("left-hip", "right-hip")]
     seen = [np.asarray(user.keypoints)[joint, 1] for joint in hips if np.asarray(user.visible)[joint]]
-    cut = np.mean(seen) if seen else rows[0] + 0.45 * (rows[-1] - rows[0])
+    cut = np.mean(seen) if seen else rows[0] + PROPORTIONS.waist * (rows[-1] - rows[0])
     halves = np.where(np.arange(len(labels))[:, None] < cut, ID["upper-clothes"], ID["skirt"])
     return user.replace(segmentation=np.where(dress, halves, labels).astype(np.uint8))

@@ -3,6 +3,8 @@
 Alphabet: `Figure`: see body_parts.py; user and target are of one size. One frame.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,37 @@ from vton_jax.layout.body import PROPORTIONS
 from vton_jax.layout.body_parts import Figure
 
 
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """Chosen by eye on mannequins, whose hair `mannequin/body.py` draws."""
+
+    # On the ellipsoid, in its half axes.
+    nape: float = 0.4  # below its centre: where no hair hangs, it is bare
+    face_ahead: float = 0.25  # ahead of its centre: what was not seen is face there
+    brow: float = -0.45  # and below this
+    seen: float = 0.12  # towards the camera: what was seen
+    rim: float = 0.8  # squared radius within which the head has no hole
+    # Hair as the user's picture shows it, in body heights about the head's centre: to the right, downwards.
+    reach: float = 0.14  # beyond it hair is another's
+    below_ears: tuple[float, float] = (0.05, 0.14)  # where its width is read
+    lowest: float = 0.5  # that it hangs
+    behind_shoulders: tuple[float, float] = (0.1, 0.17)  # hair that falls so far from the front falls that far behind
+    hangs: float = 0.012  # half width from which on it hangs
+    wide: float = 0.037  # half width from which on it hangs all around the back, else it is a tail
+    # Hair that hangs, as the mannequins' does: how far behind the ears its middle is, half its width and depth.
+    wide_shape: tuple[float, float, float] = (0.035, 0.064, 0.048)
+    tail_shape: tuple[float, float, float] = (0.076, 0.024, 0.024)
+    top: float = -0.02
+    shoulders: float = 0.105  # they hide it unless the person is seen from behind:
+    from_behind: float = -0.15  # cosine
+    neck: tuple[float, float] = (0.05, 0.036)  # from where on down the neck hides it, and half the neck's width
+    bun: float = -0.06  # above it hair keeps its outline
+    same_view: float = 0.85  # cosine between two views from which on the hair keeps its whole outline
+
+
+THRESHOLDS = Thresholds()
+
+
 def head_layer(user: Figure, target: Figure) -> jax.Array:
     """The user's hair and face turned as the target's head is: labels uint8 [H, W], background elsewhere.
 
@@ -22,8 +55,8 @@ def head_layer(user: Figure, target: Figure) -> jax.Array:
     read from the other half of the head, since heads are symmetric; what both halves hide is hair behind and face in
     front. Hair that stands out from the ellipsoid follows the head's place and scale.
     """
-    own, body, points = user.body, target.body, target.points
-    half = jnp.array([PROPORTIONS["head_half_width"], PROPORTIONS["head_half_height"]])
+    own, body, points, t = user.body, target.body, target.points, THRESHOLDS
+    half = jnp.array([PROPORTIONS.head_half_width, PROPORTIONS.head_half_height])
     labels = jnp.asarray(user.layout.segmentation).astype(jnp.int32)
     head_bits = segmentation.bit_set(HAIR + FACE)
     labels = jnp.where(segmentation.in_bit_set(labels, head_bits), labels, 0)
@@ -40,14 +73,14 @@ def head_layer(user: Figure, target: Figure) -> jax.Array:
         return warp_nearest(labels, place, 0), towards
 
     outer_hair, hangs = _outer_hair(labels, user, target)
-    nape = (b > 0.4) & ~hangs
-    guess = jnp.where(((front > 0.25) & (b > -0.45)) | nape, ID["face"], ID["hair"])
+    nape = (b > t.nape) & ~hangs
+    guess = jnp.where(((front > t.face_ahead) & (b > t.brow)) | nape, ID["face"], ID["hair"])
     seen, towards = read(left)
     mirrored, mirrored_towards = read(-left)
-    ball = jnp.where(mirrored_towards > 0.12, mirrored, 0)
-    ball = jnp.where((towards > 0.12) & (seen > 0), seen, ball)
+    ball = jnp.where(mirrored_towards > t.seen, mirrored, 0)
+    ball = jnp.where((towards > t.seen) & (seen > 0), seen, ball)
     # Heads smaller than the ellipsoid end before its rim.
-    ball = jnp.where((ball == 0) & (a * a + b * b < 0.8), guess, ball)
+    ball = jnp.where((ball == 0) & (a * a + b * b < t.rim), guess, ball)
     # No nose nor eye was seen: this is the back of a head.
     facing = body.visible[np.array([JOINTS["nose"], JOINTS["right-eye"], JOINTS["left-eye"]])].any()
     ball = jnp.where(segmentation.in_bit_set(ball, segmentation.bit_set(FACE)) & ~facing & ~nape, ID["hair"], ball)
@@ -63,7 +96,7 @@ def _outer_hair(labels: jax.Array, user: Figure, target: Figure) -> tuple[jax.Ar
     numbers read off the user's hair below the ears: how far down it reaches and whether it is wide (hangs all around
     the back) or narrow (a tail); above the head, a bun keeps its outline.
     """
-    own, body, points = user.body, target.body, target.points
+    own, body, points, t = user.body, target.body, target.points, THRESHOLDS
     hair = segmentation.in_bit_set(labels, segmentation.bit_set(HAIR))
     relative = (points - body.head) / body.height
     x, y = relative[..., 0], relative[..., 1]
@@ -75,19 +108,20 @@ def _outer_hair(labels: jax.Array, user: Figure, target: Figure) -> tuple[jax.Ar
     outline = warp_nearest(hair, place, False)
 
     user_relative = (points - own.head) / own.height
-    hair = hair & (jnp.abs(user_relative[..., 0]) < 0.14)
+    hair = hair & (jnp.abs(user_relative[..., 0]) < t.reach)
     u, w = user_relative[..., 0], user_relative[..., 1]
-    below = hair & (w > 0.05) & (w < 0.14)
+    below = hair & (w > t.below_ears[0]) & (w < t.below_ears[1])
     half_width = 0.5 * (jnp.where(below, u, -1).max(1) - jnp.where(below, u, 1).min(1)).max()
-    lowest = jnp.where(hair & (w < 0.5), w, 0).max()
+    lowest = jnp.where(hair & (w < t.lowest), w, 0).max()
     # From the front, shoulders hide how far long hair falls behind them.
-    lowest = jnp.where((user_cosine > 0) & (lowest > 0.1), jnp.maximum(lowest, 0.17), lowest)
-    hangs, wide = half_width > 0.012, half_width > 0.037
-    back = jnp.where(wide, 0.035, 0.076)  # how far behind the ears its middle is
-    left, depth = jnp.where(wide, 0.064, 0.024), jnp.where(wide, 0.048, 0.024)
+    enough, least = t.behind_shoulders
+    lowest = jnp.where((user_cosine > 0) & (lowest > enough), jnp.maximum(lowest, least), lowest)
+    hangs, wide = half_width > t.hangs, half_width > t.wide
+    back, left, depth = (jnp.where(wide, *pair) for pair in zip(t.wide_shape, t.tail_shape, strict=True))
     extent = jnp.sqrt(jnp.square(left * cosine) + jnp.square(depth * sine))
-    hanging = hangs & (jnp.abs(x + back * sine) < extent) & (y > -0.02) & (y < lowest)
+    hanging = hangs & (jnp.abs(x + back * sine) < extent) & (y > t.top) & (y < lowest)
     # Hair hangs behind neck and shoulders unless they are seen from behind.
-    hanging &= (y < jnp.where(cosine > -0.15, 0.105, 9.0)) & ((cosine < 0) | (y < 0.05) | (jnp.abs(x) > 0.036))
-    modelled = hanging | (outline & (y < -0.06))
-    return jnp.where(jnp.maximum(same, mirrored) > 0.85, outline, modelled), wide & hangs
+    hanging &= (cosine <= t.from_behind) | (y < t.shoulders)
+    hanging &= (cosine < 0) | (y < t.neck[0]) | (jnp.abs(x) > t.neck[1])
+    modelled = hanging | (outline & (y < t.bun))
+    return jnp.where(jnp.maximum(same, mirrored) > t.same_view, outline, modelled), wide & hangs

@@ -7,6 +7,7 @@ other: the optimizer works number by number and the losses are summed.
 The decoder never appears here: any loss of any latent can be inverted.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """When the search has stopped falling. Chosen by eye on mannequins."""
+
+    patience: int = 12  # iterations without a gain
+    tolerance: float = 0.01  # share of the loss that counts as one
+
+
+_JOINTS = 30  # how much more a joint's bump counts than the empty map, as in MultiPathCNN's own loss
 
 
 @flax.struct.dataclass
@@ -79,9 +91,7 @@ def iterate(
     state: Inversion,
     target: Any,
     max_iterations: int,
-    *,
-    patience: int = 12,
-    tolerance: float = 0.01,
+    thresholds: Thresholds = Thresholds(),
 ) -> Iterator[tuple[Inversion, np.ndarray]]:
     """Runs compiled `steps` until the loss stops falling; yields (state, errors of the last call) after each call.
 
@@ -97,10 +107,10 @@ def iterate(
             raise FloatingPointError(f"the backward procedure diverged at iteration {done}")
         done += len(errors)
         lowest = float(np.mean(state.best_loss))
-        since = 0 if not np.isfinite(best) or lowest < best - tolerance * abs(best) else since + len(errors)
+        since = 0 if not np.isfinite(best) or lowest < best - thresholds.tolerance * abs(best) else since + len(errors)
         best = min(best, lowest)
         yield state, errors
-        if since >= patience:
+        if since >= thresholds.patience:
             return
 
 
@@ -111,8 +121,7 @@ def invert(
     optimizer: optax.GradientTransformation,
     *,
     max_iterations: int = 100,
-    patience: int = 12,
-    tolerance: float = 0.01,
+    thresholds: Thresholds = Thresholds(),
 ) -> tuple[jax.Array, np.ndarray]:
     """The whole procedure from latents z [B, N] on: returns the best latents [B, N] and Err [iterations, B].
 
@@ -120,7 +129,7 @@ def invert(
     """
     errors = []
     state = start(jnp.array(z), optimizer)
-    for current, found in iterate(steps, state, target, max_iterations, patience=patience, tolerance=tolerance):
+    for current, found in iterate(steps, state, target, max_iterations, thresholds):
         state = current
         errors.append(found)
     return state.best_z, np.concatenate(errors)
@@ -161,7 +170,7 @@ def layout_loss(
         out, maps = decode(z), target["segmentation"]
         weight = jnp.maximum(maps.sum((1, 2, 3)), 1e-6)
         loss = -jnp.sum(maps * jax.nn.log_softmax(out["segmentation"]), (1, 2, 3)) / weight
-        difference = jnp.square(out["pose"] - target["pose"]) * (1 + 30 * target["pose"])
+        difference = jnp.square(out["pose"] - target["pose"]) * (1 + _JOINTS * target["pose"])
         loss += pose_weight * jnp.mean(difference * target["visible"][:, None, None, :], (1, 2, 3))
         if whiten is not None:
             loss += prior_weight * jnp.mean(jnp.square((whiten(z) - target["mean"]) / target["scale"]), -1)

@@ -4,6 +4,8 @@ Alphabet: images [B, H, W, 3] in [0, 1]; label ids [B, H, W]; soft label maps [B
 ReMapCNN returns; garment_out [B, H, W] is 1 on the donated garment in the target layout.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +14,15 @@ from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.types import Garment, Layout
 from vton_jax.models.re_map_cnn import POSE_MAP_SIGMA
 
-AROUND = 6.0  # pixels, sigma of what is around
-ENOUGH = 0.3  # of the garment around: where less is trusted, the painter's colours come in
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """Chosen by eye, for hems of striped shirts that the painter had made purple (commit 68ae36d)."""
+
+    around: float = 6 / 256  # of the frame's height: sigma of what is around
+    reach: float = 3.0  # sigmas
+    sure: float = 0.5  # trust above which cloth lends its colours
+    enough: float = 0.3  # of the garment around: where less is trusted, the painter's colours come in
 
 
 def garment_mask(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
@@ -51,7 +60,9 @@ def follow(coarse_flow: jax.Array, mask: jax.Array, dress_image: jax.Array, s_dr
     return {"flow": flow, "warped": seen[..., :3], "mask": mask * seen[..., 3:]}
 
 
-def blend_after(image: jax.Array, re_map: dict, garment_out: jax.Array) -> jax.Array:
+def blend_after(
+    image: jax.Array, re_map: dict, garment_out: jax.Array, thresholds: Thresholds = Thresholds()
+) -> jax.Array:
     """ReMap as post-processing: the warped dress over TripleGuidedCNN's result, by the predicted mask.
 
     Where the mask does not trust the flow, the garment goes on in the colours of the cloth around that it does trust;
@@ -60,10 +71,12 @@ def blend_after(image: jax.Array, re_map: dict, garment_out: jax.Array) -> jax.A
     """
     inside = garment_out[..., None].astype(jnp.float32)
     share = re_map["mask"] * inside
-    sure = jnp.maximum(0, 2 * share - 1)
-    near = geometry.blur(jnp.concatenate([sure * re_map["warped"], sure, inside], -1), AROUND, int(3 * AROUND))
+    sure = jnp.maximum(0, (share - thresholds.sure) / (1 - thresholds.sure))
+    sigma = thresholds.around * image.shape[1]
+    near = jnp.concatenate([sure * re_map["warped"], sure, inside], -1)
+    near = geometry.blur(near, sigma, int(thresholds.reach * sigma))
     cloth, trusted, covered = near[..., :3], near[..., 3:4], near[..., 4:]
-    enough = jnp.clip(trusted / (ENOUGH * jnp.maximum(covered, 1e-6)), 0, 1) * inside
+    enough = jnp.clip(trusted / (thresholds.enough * jnp.maximum(covered, 1e-6)), 0, 1) * inside
     image = image * (1 - enough) + cloth / jnp.maximum(trusted, 1e-6) * enough
     return image * (1 - share) + re_map["warped"] * share
 

@@ -9,6 +9,8 @@ the talk.
 Alphabet: `Body` and parts: see body.py and body_parts.py; one frame; `garment` bool [H, W] marks the garment.
 """
 
+import dataclasses
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -21,15 +23,46 @@ from vton_jax.layout.body import PROPORTIONS, Body, body_of, length_of
 from vton_jax.layout.body_parts import FIRST, IS_ARM, LIMBS, OTHER_SIDE, SECOND, dot
 from vton_jax.warping import blending
 
-_ROWS, _FIRST_ROW, _LAST_ROW = 40, -0.4, 3.4  # rows of a garment along its axis, in lengths of the trunk from the neck
-_LOOSE = 1.5  # an upper garment is at most this much wider than the trunk: beyond it are arms
-_SLEEVE = 1.45  # half the width of a sleeve, and of a trouser leg that is not seen, in radii of the limb
-_LIMB_REACH = 1.7  # cloth on a limb reaches this many radii from the bone
-_SHOULDER = 0.2  # of the upper arm, as in `body_parts.limb_place`: cloth here is a sleeve's even where there is none
-_IN_FRONT = 0.25  # sine of the turn beyond which one side's limbs are before the trunk, the other's behind it
-_WAIST_TO_HIPS = garment_landmarks.PROPORTIONS["waist_to_hips"]
-_DRESS = 1.3  # a hem below this row is a dress's
-_FLAT_MARGIN = 0.02  # quantile at which a garment's top and hem are read
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """Where cloth lies. Rows count lengths of the trunk from the neck; radii are the limbs'.
+
+    Chosen by eye on mannequins, from which FlowRefinementCNN then learned when to believe this flow.
+    """
+
+    # How a garment is measured.
+    first_row: float = -0.4
+    last_row: float = 3.4
+    loose: float = 1.5  # an upper garment is at most this much wider than the trunk: beyond it are arms
+    upper_ends: float = 1.1  # the row down to which it is one
+    margin: float = 0.02  # quantile at which a garment's top and hem are read
+    legs_begin: float = 1.3  # the row below which trouser legs are apart
+    leg_reach: float = 2.5  # radii about a leg within which its cloth is looked at
+    leg_width_at: float = 0.95  # quantile at which its half width is read
+    leg_widths: tuple[float, float] = (1.1, 2.3)  # radii
+    sleeve: float = 1.45  # half the width of a sleeve, and of a trouser leg that is not seen, in radii
+    # What lies flat.
+    lower_begins: float = 0.45  # a garment whose top is below this row is a lower one
+    dress: float = 1.3  # a hem below this row is a dress's
+    shortest: float = 0.05  # rows from top to hem
+    shortest_leg: float = 5 / 256  # of the frame's height, from hip to hem
+    # What of it is a limb's.
+    limb_reach: float = 1.7  # cloth on an arm reaches this many radii from the bone
+    beyond_leg: float = 0.3  # and on a leg as many beyond its half width
+    shoulder: float = 0.2  # of the upper arm, as in `body_parts.limb_place`: cloth here is a sleeve's even without one
+    beyond_sleeve: float = 0.1
+    beyond_joints: float = 0.3  # of a limb's length: how far beyond its joints it goes on
+    in_front: float = 0.25  # sine of the turn beyond which one side's limbs are before the trunk, the other's behind it
+    hidden_until: float = 1.15  # the row down to which the trunk hides them
+    on_limb: float = 1.1  # radii: of limbs beside the trunk, what is farther is the trunk's
+    thighs_begin: float = 1.0  # the row below which trousers are a leg's
+    camera: float = 0.6  # radii that a limb wholly nearer to the camera is ahead of one beside it
+    edge: float = 0.995  # half widths: at the very edge a cylinder is not seen
+
+
+THRESHOLDS = Thresholds()
+_ROWS = 40
 
 
 def _side(body: Body) -> jax.Array:
@@ -45,14 +78,14 @@ def _axis(points: jax.Array, body: Body) -> tuple[jax.Array, jax.Array, jax.Arra
     Sides are in pixels, to the picture's right.
     """
     share, across = body_parts.trunk_coordinates(points, body)
-    half = PROPORTIONS["trunk_half_width"] * body_parts.trunk_width(body, share)
+    half = PROPORTIONS.trunk_half_width * body_parts.trunk_width(body, share)
     along, over = body_parts.skirt_axes(body)
     relative = points - body.hips
     down, side = dot(relative, along), dot(relative, over)
     _, _, length = body_parts.trunk_axes(body)
     below = share > 1
     row = jnp.where(below, 1 + jnp.maximum(down, 0) / length, share)
-    skirt_half = PROPORTIONS["trunk_half_width"] * body_parts.skirt_width(body)
+    skirt_half = PROPORTIONS.trunk_half_width * body_parts.skirt_width(body)
     return row, jnp.where(below, side, across * half), jnp.where(below, skirt_half, half)
 
 
@@ -67,10 +100,11 @@ def _from_axis(row: jax.Array, side: jax.Array, body: Body) -> jax.Array:
 
 def _profile(garment: jax.Array, row: jax.Array, side: jax.Array, half: jax.Array, arms: jax.Array) -> jax.Array:
     """Half widths [_ROWS] in pixels of trunk and skirt: the larger of the body's and the garment's own."""
-    index = jnp.clip((row - _FIRST_ROW) / (_LAST_ROW - _FIRST_ROW) * (_ROWS - 1), 0, _ROWS - 1)
+    t = THRESHOLDS
+    index = jnp.clip((row - t.first_row) / (t.last_row - t.first_row) * (_ROWS - 1), 0, _ROWS - 1)
     index = jnp.round(index).astype(jnp.int32).reshape(-1)
-    cloth = garment & ((row > 1) | (arms > _LIMB_REACH) | (jnp.abs(side) < half))
-    limit = jnp.where(row > 1.1, jnp.inf, _LOOSE * half)
+    cloth = garment & ((row > 1) | (arms > t.limb_reach) | (jnp.abs(side) < half))
+    limit = jnp.where(row > t.upper_ends, jnp.inf, t.loose * half)
     own = jnp.where(cloth, jnp.minimum(jnp.abs(side) + 1, limit), 0)  # a pixel's other half, and what lies between rows
     own = jax.ops.segment_max(own.reshape(-1), index, _ROWS)
     body = jax.ops.segment_max(half.reshape(-1), index, _ROWS)
@@ -81,20 +115,21 @@ def _profile(garment: jax.Array, row: jax.Array, side: jax.Array, half: jax.Arra
 
 
 def _width_at(row: jax.Array, profile: jax.Array) -> jax.Array:
-    return jnp.interp(row, jnp.linspace(_FIRST_ROW, _LAST_ROW, _ROWS), profile)
+    return jnp.interp(row, jnp.linspace(THRESHOLDS.first_row, THRESHOLDS.last_row, _ROWS), profile)
 
 
 def _ends(garment: jax.Array, row: jax.Array, trunk: jax.Array) -> jax.Array:
     """The rows [2] of a garment's top and hem on the trunk."""
     values = jnp.where(garment & trunk, row, jnp.nan)
-    ends = jnp.nanquantile(values.reshape(-1), jnp.array([_FLAT_MARGIN, 1 - _FLAT_MARGIN]))
+    ends = jnp.nanquantile(values.reshape(-1), jnp.array([THRESHOLDS.margin, 1 - THRESHOLDS.margin]))
     return jnp.where(jnp.isfinite(ends), ends, jnp.array([0.0, 1.0]))
 
 
 def _leg_width(garment: jax.Array, near: jax.Array) -> jax.Array:
     """Half the width of trouser legs in radii of the legs, which they are `near` to, []."""
-    width = jnp.nanquantile(jnp.where(garment & (near < 2.5), near, jnp.nan).reshape(-1), 0.95)
-    return jnp.where(jnp.isfinite(width), jnp.clip(width, 1.1, 2.3), _SLEEVE)
+    t = THRESHOLDS
+    width = jnp.nanquantile(jnp.where(garment & (near < t.leg_reach), near, jnp.nan).reshape(-1), t.leg_width_at)
+    return jnp.where(jnp.isfinite(width), jnp.clip(width, *t.leg_widths), t.sleeve)
 
 
 def _turned(body: Body, depth: float) -> jax.Array:
@@ -103,7 +138,7 @@ def _turned(body: Body, depth: float) -> jax.Array:
 
 def _around(u: jax.Array, target: jax.Array, source: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Where the source shows what the target shows at u half widths: there, and whether it faces the camera."""
-    angle = jnp.arcsin(jnp.clip(u, -0.995, 0.995)) - target + source
+    angle = jnp.arcsin(jnp.clip(u, -THRESHOLDS.edge, THRESHOLDS.edge)) - target + source
     shown = jnp.cos(angle) > 0
     return jnp.where(shown, jnp.sin(angle), jnp.sign(jnp.sin(angle))), shown
 
@@ -139,8 +174,8 @@ def _measured(worn: Worn) -> _Measured:
         body,
         worn.garment,
         _profile(garment, row, side, half, near),
-        _leg_width(garment & (row > 1.3), leg_near),
-        *_ends(garment, row, (jnp.abs(side) < half) & ((near > _LIMB_REACH) | (row > 1))),
+        _leg_width(garment & (row > THRESHOLDS.legs_begin), leg_near),
+        *_ends(garment, row, (jnp.abs(side) < half) & ((near > THRESHOLDS.limb_reach) | (row > 1))),
         body_parts.trunk_axes(body)[2],
     )
 
@@ -149,17 +184,18 @@ def _on_trunk(
     row: jax.Array, side: jax.Array, target: _Measured, source: _Measured, flat: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Where trunk and skirt say that points `_axis` lie in the source, [H, W, 2], and whether it shows them."""
-    depth = PROPORTIONS["trunk_depth"]
+    depth = PROPORTIONS.trunk_depth
     turns = _turned(target.body, depth), _turned(source.body, depth)
     u, shown = _around(side / _width_at(row, target.widths), *turns)
     legs = (source.body.leg / source.trunk_length) / (target.body.leg / target.trunk_length)
     by_joints = jnp.where(row > 1, 1 + (row - 1) * legs, row)
     # An upper garment or a dress hangs from the neck joint, a lower garment from the waist, which is above the hips.
-    lower = source.top > 0.45
-    top = jnp.where(lower, 1 - _WAIST_TO_HIPS * target.body.height / target.trunk_length, 0.0)
+    lower = source.top > THRESHOLDS.lower_begins
+    waist = garment_landmarks.PROPORTIONS.waist_to_hips * target.body.height / target.trunk_length
+    top = jnp.where(lower, 1 - waist, 0.0)
     source_top = jnp.where(lower, source.top, 0.0)
-    by_ends = source_top + (row - top) / jnp.maximum(target.hem - top, 0.05) * (source.hem - source_top)
-    there = jnp.where(flat & (lower | (source.hem > _DRESS)), by_ends, by_joints)
+    by_ends = source_top + (row - top) / jnp.maximum(target.hem - top, THRESHOLDS.shortest) * (source.hem - source_top)
+    there = jnp.where(flat & (lower | (source.hem > THRESHOLDS.dress)), by_ends, by_joints)
     return _from_axis(there, u * _width_at(there, source.widths), source.body), shown
 
 
@@ -168,12 +204,13 @@ def _on_limbs(points: jax.Array, target: _Measured, source: _Measured, flat: jax
 
     A limb that the source hides is read from the other side.
     """
-    body, other = target.body, source.body
+    body, other, t = target.body, source.body, THRESHOLDS
     known = body_parts.limb_known(other)
     read = jnp.where(~known & known[OTHER_SIDE], jnp.asarray(OTHER_SIDE), jnp.arange(len(LIMBS)))
     turns = _turned(body, 1.0), _turned(other, 1.0)
     # Of flat trousers: lengths from hip to hem, there over here.
-    leg_ratio = (source.hem - 1) * source.trunk_length / jnp.maximum((target.hem - 1) * target.trunk_length, 5.0)
+    legs = [(garment.hem - 1) * garment.trunk_length for garment in (source, target)]
+    leg_ratio = legs[0] / jnp.maximum(legs[1], t.shortest_leg * len(target.garment))
     limbs, limbs_shown = [], []
     for i in range(len(LIMBS)):
         a, bone = body.joints[FIRST[i]], body.joints[SECOND[i]] - body.joints[FIRST[i]]
@@ -183,9 +220,9 @@ def _on_limbs(points: jax.Array, target: _Measured, source: _Measured, flat: jax
         along, other_along = bone / length_of(bone), other_bone / other_length
         relative = points - a
         down = dot(relative, along)
-        share = jnp.clip(down / length, -0.3, 1.3)
+        share = jnp.clip(down / length, -t.beyond_joints, 1 + t.beyond_joints)
         radius = LIMBS[i][3] + (LIMBS[i][4] - LIMBS[i][3]) * jnp.clip(share, 0, 1)
-        wide = [_SLEEVE if IS_ARM[i] else garment.leg_width for garment in (target, source)]
+        wide = [t.sleeve if IS_ARM[i] else garment.leg_width for garment in (target, source)]
         across = dot(relative, jnp.stack([along[1], -along[0]])) / (radius * wide[0] * body.height)
         u, shown_here = _around(across, *turns)
         over = jnp.stack([other_along[1], -other_along[0]])
@@ -224,15 +261,15 @@ def cylinder_flow(
     )
 
     # Of the limbs that a pixel is near to, the one nearer to the camera; and it or the trunk likewise.
-    nearer = _side(target.body)[:, None, None]
+    t, nearer = THRESHOLDS, _side(target.body)[:, None, None]
     inside_trunk = jnp.abs(side) < _width_at(row, target.widths)
-    hidden = inside_trunk & (row < 1.15) & (nearer < -_IN_FRONT)
-    beside = inside_trunk & (jnp.abs(nearer) < _IN_FRONT) & (near > 1.1)
+    hidden = inside_trunk & (row < t.hidden_until) & (nearer < -t.in_front)
+    beside = inside_trunk & (jnp.abs(nearer) < t.in_front) & (near > t.on_limb)
     arms = IS_ARM[:, None, None]
-    reach_of = jnp.where(arms, _LIMB_REACH, target.leg_width + 0.3)
-    sleeved = place < jnp.maximum(sleeve, _SHOULDER) + 0.1
-    allowed = jnp.where(arms, sleeved & ~hidden & ~beside, trousers & (row > 1.0)) & (near < reach_of)
-    rank = jnp.where(allowed, near - 0.6 * nearer, jnp.inf)
+    reach_of = jnp.where(arms, t.limb_reach, target.leg_width + t.beyond_leg)
+    sleeved = place < jnp.maximum(sleeve, t.shoulder) + t.beyond_sleeve
+    allowed = jnp.where(arms, sleeved & ~hidden & ~beside, trousers & (row > t.thighs_begin)) & (near < reach_of)
+    rank = jnp.where(allowed, near - t.camera * nearer, jnp.inf)
     best = jnp.argmin(rank, 0)[None]
     on_limb = allowed.any(0)
     there = jnp.where(on_limb[..., None], jnp.take_along_axis(limbs, best[..., None], 0)[0], trunk)
