@@ -29,7 +29,7 @@ flags.DEFINE_string("pose", None, "Photo or clip of the pose. Default: the sampl
 flags.DEFINE_integer("frame", None, "Frame of a pose clip. Default: a third of the way in.", lower_bound=0)
 flags.DEFINE_string("output", "out/invert", "Folder for the pictures.")
 flags.DEFINE_integer("num_iterations", 80, "Iterations at most.", lower_bound=1)
-flags.DEFINE_enum("garment_type", "auto", ("auto", "upper", "lower", "dress"), "What is exchanged.")
+flags.DEFINE_enum("garment_type", "auto", ("auto", *try_on.segmentation.GARMENT_TYPES), "What is exchanged.")
 flags.DEFINE_enum("garment_is", "auto", ("auto", "flat", "person"), "How the garment is shown.")
 flags.DEFINE_enum("parser", "auto", ("auto", *try_on.PARSERS), try_on.PARSER_HELP)
 flags.DEFINE_string("weights", None, "Folder of other weights than the released ones.")

@@ -32,7 +32,7 @@ flags.DEFINE_enum("remap", "auto", ("auto", *try_on.ARMS),
                   "ReMapCNN: not at all, after, before, or trained jointly; auto: after for a --person of one's own, "
                   "where it keeps patterns best, and jointly for the sample.")  # fmt: skip
 flags.DEFINE_enum("temporal_filter", "motion", temporal_filters.FILTERS, "How the clip is smoothed over time.")
-flags.DEFINE_enum("garment_type", "auto", ("auto", "upper", "lower", "dress"),
+flags.DEFINE_enum("garment_type", "auto", ("auto", *try_on.segmentation.GARMENT_TYPES),
                   "What is exchanged; auto: a flat garment's own kind, a worn one's whole outfit.")  # fmt: skip
 flags.DEFINE_enum("garment_is", "auto", ("auto", "flat", "person"), "How the garment is shown; auto: look.")
 flags.DEFINE_enum("background", "inpaint", kept_parts.BACKGROUNDS,

@@ -180,7 +180,8 @@ def test_garment_types_replace_what_they_should():
     }
     assert ID["pants"] in labels["upper"] and ID["skirt"] not in labels["upper"]
     assert ID["skirt"] in labels["lower"] and ID["pants"] not in labels["lower"]
-    assert ID["skirt"] in labels["dress"] and ID["pants"] not in labels["dress"]
+    assert ID["skirt"] in labels["outfit"] and ID["pants"] not in labels["outfit"]
+    assert not labels["dress"] & set(segmentation.GARMENTS)  # the donor wears none, and nothing goes with one
     lower = compose(user, donor, pose, 1)[0]
     assert (
         share_of(lower, segmentation.UPPER, limb_mask(pose, "left-forearm", 1.2, 1.9)) > 0.9
@@ -200,7 +201,7 @@ def test_seen_from_behind_no_face_is_pasted():
 
 def test_same_person_and_pose_changes_little():
     one = person(0.55, 2.0)
-    filled = composition.fill_unknown(compose(one, one, one, 2)[0])
+    filled = composition.fill_unknown(compose(one, one, one, 3)[0])
     assert (filled == one.segmentation).mean() > 0.98
 
 
@@ -214,7 +215,7 @@ def test_batches_and_names():
     for i, name in enumerate(("upper", "lower")):
         assert int(composition.garment_type_index(name)) == i
         assert np.array_equal(batch[i], compose(user, donor, pose, i)[0])
-    with pytest.raises(ValueError, match="upper, lower, dress"):
+    with pytest.raises(ValueError, match="upper, lower, dress, outfit"):
         composition.garment_type_index("hat")
 
 
@@ -223,9 +224,9 @@ def test_resolve_garment_type():
     cloth = segmentation.region(dress.segmentation, segmentation.GARMENTS)
     dress = dress.replace(segmentation=np.where(cloth, ID["dress"], dress.segmentation))
     assert int(composition.resolve_garment_type(plain.segmentation, plain.segmentation, "lower")) == 1
-    assert int(composition.resolve_garment_type(dress.segmentation, plain.segmentation, "lower")) == 2
-    assert int(composition.resolve_garment_type(plain.segmentation, dress.segmentation, "upper")) == 2
-    assert composition.garment_type_of(plain.segmentation, flat=False) == "dress"
+    assert int(composition.resolve_garment_type(dress.segmentation, plain.segmentation, "lower")) == 3
+    assert int(composition.resolve_garment_type(plain.segmentation, dress.segmentation, "upper")) == 3
+    assert composition.garment_type_of(plain.segmentation, flat=False) == "outfit"
     for name, kind in (("upper-clothes", "upper"), ("skirt", "lower"), ("pants", "lower"), ("dress", "dress")):
         assert composition.garment_type_of(np.where(cloth, ID[name], 0), flat=True) == kind
 
@@ -240,7 +241,8 @@ def test_half_an_outfit_leaves_the_other_half_of_a_dress():
         assert (halves[10:29, 10:30] == ID["upper-clothes"]).all() and (halves[29:50, 10:30] == ID["skirt"]).all()
         assert (halves[labels == 0] == 0).all()
         assert int(composition.resolve_garment_type(halves, halves, kind)) == segmentation.GARMENT_TYPES.index(kind)
-    assert composition.split_dress(user, segmentation.GARMENT_TYPES.index("dress")) is user
+    for kind in ("dress", "outfit"):
+        assert composition.split_dress(user, segmentation.GARMENT_TYPES.index(kind)) is user
     unseen = user.replace(visible=np.zeros(18, bool))
     assert {ID["upper-clothes"], ID["skirt"]} <= set(np.unique(composition.split_dress(unseen, 1).segmentation))
 
@@ -291,7 +293,8 @@ def test_counterfactual_truth():
         outfits = [people.sample_outfit(k) for k in keys[3:6]]
         poses = [motion.sample_pose(k) for k in keys[6:9]]
         frames = [render.render(*who, people.even_scene()) for who in zip(identities, outfits, poses, strict=True)]
-        kind = jax.random.randint(keys[9], (), 0, 3)
+        drawn = jax.random.randint(keys[9], (), 0, 3)
+        kind = jnp.where(drawn == 2, 3, drawn)  # half an outfit or all of it
         truth = render.render(
             identities[0], people.exchange(outfits[0], outfits[1], kind), poses[2], people.even_scene()
         )

@@ -74,7 +74,9 @@ def test_flat_and_worn_garments_are_told_apart(system, user, garment):
     donor = system.read_donor(garment)
     assert segmentation.GARMENT_TYPES[int(donor.garment_type)] == "upper"
     worn = system.read_donor(user)
-    assert segmentation.GARMENT_TYPES[int(worn.garment_type)] == "dress"
+    assert segmentation.GARMENT_TYPES[int(worn.garment_type)] == "outfit"
+    with pytest.raises(UserError, match="laid flat is no outfit"):
+        system.read_donor(garment, "outfit")
     background = ~segmentation.region(np.asarray(worn.layout.segmentation), segmentation.GARMENTS)
     assert (worn.image[background] == 1).all()
 

@@ -149,7 +149,7 @@ def test_first_flow_is_the_flow_at_a_quarter_of_the_resolution():
     labels = [np.where(worn(yaw), DRESS, 0).astype(np.uint8)[None] for yaw in (0.5, 0.0)]
     batch = lambda joints: (joints[0][None], joints[1][None])  # noqa: E731
     small, shown = jax.jit(geometric_flow.first_flow)(
-        labels[0], *batch(target), labels[1], *batch(source), jnp.array([2]), jnp.array([False])
+        labels[0], *batch(target), labels[1], *batch(source), jnp.array([3]), jnp.array([False])
     )
     assert small.shape == (1, 32, 24, 2) and shown.shape == (1, 32, 24)
     full, _ = flow_between(target, worn(0.5), source, worn(0.0))

@@ -86,7 +86,7 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     """
     kind = segmentation.GARMENT_TYPES[garment_type]
     changed = segmentation.region(labels, segmentation.REPLACED_LABELS[kind])
-    changed |= segmentation.region(final, segmentation.GARMENT_LABELS[kind])
+    changed |= segmentation.region(final, segmentation.TARGET_LABELS[kind])
     keep = np.where(changed, 0, np.minimum(still[labels], still[final])).astype(np.float32)
     keep = cv2.erode(keep, np.ones((3, 3), np.uint8))
     return np.minimum(keep, cv2.GaussianBlur(keep, (0, 0), _SOFT))

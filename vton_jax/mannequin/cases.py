@@ -68,7 +68,8 @@ def _parts(key: jax.Array, index: jax.Array) -> dict:
         "user": user, "worn": worn, "scene": scene, "input_pose": input_pose.replace(yaw=input_yaw),
         "other": other, "donated": donated, "donor_scene": donor_scene, "donor_pose": donor_pose.replace(yaw=donor_yaw),
         "model": model, "clothes": clothes, "pose_scene": pose_scene, "output_pose": output_pose,
-        "garment": garment, "pattern": pattern, "garment_type": wanted, "flat": flat, "flat_pose": flat_pose,
+        "garment": garment, "pattern": pattern, "flat": flat, "flat_pose": flat_pose,
+        "garment_type": jnp.where((wanted == 2) & ~flat, 3, wanted),  # an outfit is worn
         # The pose image's person in the output's clothes: how far another body alone is from the truth.
         "more": {"other_body": (model, people.exchange(worn, donated, wanted), output_pose)},
     }  # fmt: skip

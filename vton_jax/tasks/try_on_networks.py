@@ -86,7 +86,7 @@ class _Guided:
             "s_output": segmentation.one_hot(labels["output"]),
             "s_dress": segmentation.one_hot(jnp.where(donated, labels["donor"], 0)),
             "flat": flat,
-            "garment_out": blending.garment_mask(labels["output"], batch["garment_type"]),
+            "garment_out": blending.target_mask(labels["output"], batch["garment_type"]),
             "dress_labels": jnp.where(donated, labels["donor"], 0),
             "output_labels": labels["output"],
             "donor_joints": donor_joints,
@@ -95,7 +95,7 @@ class _Guided:
             "target_pose": blending.pose_map(*target_joints, size),
             "truth": images["output"],
             "truth_labels": truth,
-            "garment_truth": blending.garment_mask(truth, batch["garment_type"]),
+            "garment_truth": blending.target_mask(truth, batch["garment_type"]),
         }
 
     @staticmethod
@@ -364,9 +364,9 @@ class TripleGuidedTask(_Guided):
             "s_input": segmentation.one_hot(labels["input_segmentation"]),
             "s_output": segmentation.one_hot(labels["guide"]),
             "s_dress": segmentation.one_hot(labels["dress_segmentation"]),
-            "garment_out": blending.garment_mask(labels["guide"], batch["garment_type"]),
+            "garment_out": blending.target_mask(labels["guide"], batch["garment_type"]),
             "truth": to_float(batch["output_image"]),
-            "garment_truth": blending.garment_mask(
+            "garment_truth": blending.target_mask(
                 batch["output_segmentation"].astype(jnp.int32), batch["garment_type"]
             ),
         }

@@ -231,10 +231,10 @@ def first_flow(
 
     def one(target_labels, target_points, target_visible, donor_labels, donor_points, donor_visible, kind, flat):
         target, donor = (
-            (alignment.body_of(points, visible, size), blending.garment_mask(labels[None], kind[None])[0])
-            for points, visible, labels in (
-                (target_points, target_visible, target_labels),
-                (donor_points, donor_visible, donor_labels),
+            (alignment.body_of(points, visible, size), mask(labels[None], kind[None])[0])
+            for points, visible, labels, mask in (
+                (target_points, target_visible, target_labels, blending.target_mask),
+                (donor_points, donor_visible, donor_labels, blending.garment_mask),
             )
         )
         trousers = target_labels[2::4, 2::4] == segmentation.ID["pants"]

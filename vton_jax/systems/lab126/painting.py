@@ -115,7 +115,7 @@ class Painter:
             s_dress = segmentation.one_hot(jnp.where(donated, labels, 0))
             s_output = segmentation.one_hot(final.astype(jnp.int32))
             s_input = segmentation.one_hot(user_labels.astype(jnp.int32))
-            garment_out = blending.garment_mask(final.astype(jnp.int32), donor.garment_type)
+            garment_out = blending.target_mask(final.astype(jnp.int32), donor.garment_type)
             flow = jnp.zeros((count, *self.size, 2))
             given, s_given, re_map = donor.image, s_dress, None
             if self.arm != "none":
@@ -167,7 +167,7 @@ class Painter:
             out = self._remapped(params, own, final, points, visible, None)
             known = geometry.warp(jnp.broadcast_to(shown[..., None], (len(final), *shown.shape, 1)), out["flow"])
             out["mask"] *= known
-            region = blending.garment_mask(final.astype(jnp.int32), own.garment_type)
+            region = blending.target_mask(final.astype(jnp.int32), own.garment_type)
             return blending.blend_after(image, out, region), out["flow"], out["mask"][..., 0] * region
 
         return jax.jit(keep)

@@ -137,10 +137,12 @@ class TryOn(Painter):
     def read_donor(self, frame: np.ndarray, garment_type: str = "auto", flat: bool | None = None) -> Garment:
         """Reads the garment's picture [H, W, 3]: a person wearing it, or the garment alone (`flat`; None: look).
 
-        Raises: UserError where no garment is found.
+        Raises: UserError where no garment is found, and for an outfit laid flat.
         """
         require_content(frame, "the garment picture")
         flat = self.looks_flat(frame) if flat is None else flat
+        if flat and garment_type == "outfit":
+            raise UserError("A garment laid flat is no outfit; give another --garment_type, or --garment_is=person.")
         if flat:
             labels, landmarks, present = self.read_flat(frame)
             kind = composition.garment_type_of(labels, True) if garment_type == "auto" else garment_type
