@@ -48,7 +48,7 @@ def dress_picture(donor: Garment, garment: np.ndarray) -> np.ndarray:
     factor = garment.shape[0] / donor.layout.segmentation.shape[0]
     inner = cv2.erode((mask > 0.5).astype(np.float32), np.ones((2 * round(factor) + 1,) * 2, np.uint8))
     known = inner if inner.any() else mask
-    return kept_parts.fill(garment.astype(np.float32) / 255, known)
+    return kept_parts.fill(framing.to_float(garment), known)
 
 
 def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -177,10 +177,10 @@ class Views:
         Args: frames: pictures of the results, perhaps filtered over time. donor: read from `garment`.
         """
         canvas = self._canvases[0].shape[:2]
-        photos = self.person.astype(np.float32) / 255, self._canvases[0].astype(np.float32) / 255
+        photos = framing.to_float(self.person), framing.to_float(self._canvases[0])
         dress = dress_picture(donor, self._canvases[1])
         dresses = framing.resize(dress, self.garment.shape[:2]), dress
-        fitted = framing.fit(self.photo, canvas)[0].astype(np.float32) / 255
+        fitted = framing.to_float(framing.fit(self.photo, canvas)[0])
         for frame, result in zip(frames, results, strict=True):
             if canvas != self.person.shape[:2]:
                 frame = enlarge(frame, result.dressed, photos, dresses)

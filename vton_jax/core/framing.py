@@ -1,4 +1,4 @@
-"""Bringing any picture to a network's size and results back.
+"""Bringing any picture to a network's size and numbers, and results back.
 
 Alphabet: images are [H, W] or [H, W, C] NumPy arrays; sizes are (height, width); points are `(x, y)` with the top-left
 pixel's centre at (0, 0).
@@ -65,6 +65,11 @@ def fit(
         padded[...] = fill
         padded[top : top + inner[0], left : left + inner[1]] = resized
     return padded, Placement((height, width), tuple(size), inner, (top, left), scale)
+
+
+def to_float(image):
+    """A uint8 picture [...], NumPy's or JAX's, as float32 in [0, 1]."""
+    return image.astype(np.float32) / 255
 
 
 def resize(image: np.ndarray, size: tuple[int, int], nearest: bool = False) -> np.ndarray:

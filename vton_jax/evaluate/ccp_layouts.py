@@ -13,7 +13,7 @@ import cv2
 import jax
 import numpy as np
 
-from vton_jax.core import framing, geometry, segmentation
+from vton_jax.core import batching, framing, geometry, segmentation
 from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.types import Layout
 from vton_jax.evaluate import mannequin_suite
@@ -162,9 +162,7 @@ def evaluate_layouts(
     frames, truths, coarse, poses, z = mannequin_suite.stack(cases)
     z = z[:, 0]
     layouts = {name: [] for name in ("final", "expected", "reconciled")}
-    for first in mannequin_suite.progress(range(0, len(cases), _TOGETHER), f"x {_TOGETHER} layouts"):
-        # The last batch is filled up, so that one compiled program serves all.
-        index = np.minimum(np.arange(first, first + _TOGETHER), len(cases) - 1)
+    for index in mannequin_suite.progress([*batching.parts(len(cases), _TOGETHER)], f"x {_TOGETHER} layouts"):
         given = coarse[index], mannequin_suite.at(poses, index), z[index], z[index]
         found, final, _ = system.backward(*given)
         shares = np.asarray(system.shares(found))

@@ -5,8 +5,6 @@ the user's own clothes lie under grey before the networks see them, and the phot
 docs/evaluation.md.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from vton_jax.core import framing, segmentation
@@ -14,6 +12,7 @@ from vton_jax.core.errors import UserError
 from vton_jax.evaluate import mannequin_suite, pairs_suite, perceptual, ubc_suite
 from vton_jax.inputs import ccp, splits
 from vton_jax.media import visualize
+from vton_jax.models import weights
 from vton_jax.reading.photo_parser import PhotoParser
 from vton_jax.systems.lab126 import try_on
 
@@ -34,9 +33,7 @@ def evaluate_self(
     """
     systems = {arm: try_on.TryOn(arm, weights_folder, reader) for arm in arms}
     system = systems[arms[0]]
-    distance = perceptual.Surrogate(
-        PhotoParser(Path(weights_folder) / "parser_cnn.safetensors" if weights_folder else None)
-    )
+    distance = perceptual.Surrogate(PhotoParser(weights.path_of("parser_cnn", weights_folder)))
     scores: dict[str, list] = {}
     rows, left_out = [], []
     for number in mannequin_suite.progress(chosen, "photo"):
@@ -51,7 +48,7 @@ def evaluate_self(
             continue
         readings = [np.asarray(user.segmentation), labels]
         images, target = pairs_suite.dress_hidden(systems, frame, user, z_user, donor, readings, background)
-        truth, region = frame.astype(np.float32) / 255, segmentation.region(labels, segmentation.GARMENTS)
+        truth, region = framing.to_float(frame), segmentation.region(labels, segmentation.GARMENTS)
         for name, image in images.items():
             values = ubc_suite.frame_scores(image[None], truth[None], region[None])
             values["lpips_surrogate"] = distance(image[None], truth[None])

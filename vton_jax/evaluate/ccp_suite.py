@@ -6,6 +6,7 @@ Alphabet: intersections and unions are summed over all pixels of the set at the 
 {name: number}. RGB alone enters.
 """
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def evaluate_ccp(
 
 def parse_photos(folder: str, chosen: list[str], weights_folder: str | None = None) -> tuple[dict, dict, dict]:
     """The part `parsing` for the photos `chosen`: (results, pictures, texts) as in `evaluate_ccp`."""
-    at = lambda name: Path(weights_folder) / f"{name}.safetensors" if weights_folder else weights.released(name)  # noqa: E731
+    at = functools.partial(weights.path_of, folder=weights_folder)
     parser, multi_path = PhotoParser(at("parser_cnn")), MultiPath(at("multi_path_cnn"))
     classes = len(segmentation.CCP_MERGED_LABELS)
     matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in ("ccp", "ccp.multi_path")}

@@ -16,6 +16,8 @@ import numpy as np
 import optax
 
 from vton_jax.core import geometry
+from vton_jax.core.batching import in_batches
+from vton_jax.core.framing import to_float
 from vton_jax.models import critic_cnn
 from vton_jax.training import compiler
 
@@ -34,7 +36,7 @@ def _programs(network: critic_cnn.CriticCNN, steps: int):
         return params, optimizer.init(params)
 
     def loss_fn(params, images, real):
-        return critic_cnn.loss(network.apply(params, images.astype(jnp.float32) / 255), real)["cross_entropy"]
+        return critic_cnn.loss(network.apply(params, to_float(images)), real)["cross_entropy"]
 
     def step(state, images, real):
         params, optimizer_state = state
@@ -42,7 +44,7 @@ def _programs(network: critic_cnn.CriticCNN, steps: int):
         updates, optimizer_state = optimizer.update(gradients, optimizer_state, params)
         return (optax.apply_updates(params, updates), optimizer_state), value
 
-    judge = lambda params, images: network.apply(params, images.astype(jnp.float32) / 255)  # noqa: E731
+    judge = lambda params, images: network.apply(params, to_float(images))  # noqa: E731
     compiled = jax.jit(step, donate_argnums=0, compiler_options=compiler.training_options())
     return jax.jit(init), compiled, jax.jit(judge)
 
@@ -86,10 +88,6 @@ def train(
     params = state[0]
 
     def logits(images: np.ndarray) -> np.ndarray:
-        parts = []
-        for first in range(0, len(images), _SEEN):
-            index = np.minimum(np.arange(first, first + _SEEN), len(images) - 1)
-            parts.append(np.asarray(judge(params, images[index])))
-        return np.concatenate(parts)[: len(images)]
+        return in_batches(lambda part: judge(params, part), images, _SEEN, full=True)
 
     return logits

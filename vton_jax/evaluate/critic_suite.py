@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Layout
 from vton_jax.evaluate import critic, mannequin_suite, metrics
 from vton_jax.inputs import cached_examples, splits
@@ -79,7 +80,7 @@ def dress(system: try_on.TryOn, examples: dict[str, np.ndarray]) -> np.ndarray:
     """What an arm makes of examples: uint8 [N, H, W, 3], as it would be saved."""
     joints = examples["donor_keypoints"], examples["donor_visible"]
     donors = try_on.Garment(
-        image=examples["dress_image"].astype(np.float32) / 255,
+        image=to_float(examples["dress_image"]),
         layout=Layout(examples["dress_segmentation"], *joints),
         garment_type=examples["garment_type"],
         flat=examples["donor_flat"],
@@ -88,8 +89,8 @@ def dress(system: try_on.TryOn, examples: dict[str, np.ndarray]) -> np.ndarray:
     users = Layout(examples["input_segmentation"], *jax.tree.map(np.zeros_like, joints))
     poses = Layout(examples["guides"], examples["target_keypoints"], examples["target_visible"])
     flows = {name: examples[name].astype(np.float32) for name in ("coarse_flow", "first_flow")}
-    flows |= {"first_shown": examples["first_shown"], "mask": examples["mask"][..., None].astype(np.float32) / 255}
-    photos = examples["input_image"].astype(np.float32) / 255
+    flows |= {"first_shown": examples["first_shown"], "mask": to_float(examples["mask"][..., None])}
+    photos = to_float(examples["input_image"])
     return visualize.to_uint8(system.dress(photos, users, donors, examples["guides"], poses, flows=flows).image)
 
 
@@ -180,8 +181,7 @@ def evaluate_critic(
     }
     names = [f"triple_guided_cnn_{arm}" for arm in ("none", "pre", "joint")]
     names += ["flow_refinement_cnn", "flow_refinement_cnn_joint"]
-    at = Path(weights_folder or weights.released(names[0]).parent)
-    about = {name: digest_of(at / f"{name}.safetensors") for name in names}
+    about = {name: digest_of(weights.path_of(name, weights_folder)) for name in names}
     return results, sheets, {"protocol": protocol, "about": about}
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from vton_jax.compositing import temporal_filters
 from vton_jax.core import keypoints, segmentation
+from vton_jax.core.batching import in_batches
+from vton_jax.core.framing import to_float
 from vton_jax.evaluate import mannequin_suite, metrics
 from vton_jax.layout import composition
 from vton_jax.systems.lab126 import try_on
@@ -159,7 +161,7 @@ def correlations(images: np.ndarray, cases: dict) -> np.ndarray:
 
 def picture_scores(suite: str, images: np.ndarray, cases: dict) -> dict[str, float]:
     """How the pictures look where the difficulty lies: the mean over the cases that have such pixels."""
-    truth, (region, _) = cases["output_image"].astype(np.float32) / 255, regions(suite, cases)
+    truth, (region, _) = to_float(cases["output_image"]), regions(suite, cases)
     scores = {"psnr": metrics.psnr(images, truth, region), "ssim": metrics.ssim(images, truth, region)}
     if suite == "lettering":
         scores["correlation"] = correlations(images, cases)
@@ -170,7 +172,7 @@ def picture_scores(suite: str, images: np.ndarray, cases: dict) -> dict[str, flo
 
 def landmarks(suite: str, cases: dict) -> dict[str, float]:
     """What the same scores are without the difficulty, and how legible a known picture's lettering is."""
-    without = cases["without_image"].astype(np.float32) / 255
+    without = to_float(cases["without_image"])
     found = {
         f"without.{name}": value
         for name, value in (
@@ -178,8 +180,8 @@ def landmarks(suite: str, cases: dict) -> dict[str, float]:
         ).items()
     }
     if suite == "lettering":
-        moved = zip(cases["donor_image"].astype(np.float32) / 255, cases["flow"], strict=True)
-        truth = cases["output_image"].astype(np.float32) / 255
+        moved = zip(to_float(cases["donor_image"]), cases["flow"], strict=True)
+        truth = to_float(cases["output_image"])
         known = {
             "true_flow": np.stack([temporal_filters.moved(donor, flow.astype(np.float32)) for donor, flow in moved]),
             "blurred": np.stack([cv2.GaussianBlur(picture, (0, 0), len(picture) / 128) for picture in truth]),
@@ -197,12 +199,8 @@ def suite_scores(suite: str, final: np.ndarray, images: dict[str, np.ndarray], c
 
 
 def finals(system: try_on.TryOn, coarse: np.ndarray, poses, z_user: np.ndarray, z_pose: np.ndarray) -> np.ndarray:
-    """The final layouts of all cases, in equal batches: the last one is padded."""
-    found = []
-    for first in range(0, len(coarse), _BATCH):
-        part = np.minimum(np.arange(first, first + _BATCH), len(coarse) - 1)
-        found.append(system.backward(coarse[part], mannequin_suite.at(poses, part), z_user[part], z_pose[part])[1])
-    return np.concatenate(found)[: len(coarse)]
+    """The final layouts of all cases."""
+    return in_batches(lambda part: system.backward(*part)[1], (coarse, poses, z_user, z_pose), _BATCH, full=True)
 
 
 def evaluate_failures(systems: dict[str, try_on.TryOn], num_cases: int, seed: int) -> tuple[dict, dict, dict]:
@@ -222,7 +220,7 @@ def evaluate_failures(systems: dict[str, try_on.TryOn], num_cases: int, seed: in
     donors = mannequin_suite.stack([system.read_donor(frame, kind, bool(flat)) for frame, kind, flat in read])
     coarse, _ = system.coarse_pairs(users, donors, poses)
     final = finals(system, coarse, poses, z_user, z_pose)
-    user_images = cases["input_image"].astype(np.float32) / 255
+    user_images = to_float(cases["input_image"])
     images = {arm: one.dress(user_images, users, donors, final, poses).image for arm, one in systems.items()}
     results, pictures = {}, {}
     for suite in failures.SUITES:

@@ -18,6 +18,7 @@ import numpy as np
 from vton_jax.compositing import kept_parts, temporal_filters
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Layout
 from vton_jax.evaluate import metrics
 from vton_jax.layout import composition
@@ -43,7 +44,7 @@ def paste(pose_image: np.ndarray, pose: Layout, donor: try_on.Garment) -> np.nda
     """The baseline: the donor's dress on the pose image, moved by the similarity that best fits the common joints."""
     joints = [keypoints.ID[n] for n in ("neck", "left-shoulder", "right-shoulder", "left-hip", "right-hip")]
     both = [j for j in joints if pose.visible[j] and donor.layout.visible[j]]
-    image = pose_image.astype(np.float32) / 255
+    image = to_float(pose_image)
     if len(both) < 2:
         return image
     source, target = donor.layout.keypoints[both], pose.keypoints[both]
@@ -66,7 +67,7 @@ def score(predicted: np.ndarray, truth: np.ndarray) -> metrics.SegmentationScore
 
 def case_scores(images: np.ndarray, cases: dict) -> dict[str, np.ndarray]:
     """The four picture scores of every case [B], of float images [B, H, W, 3] against the truth."""
-    truth, mask = cases["output_image"].astype(np.float32) / 255, cases["garment_mask"]
+    truth, mask = to_float(cases["output_image"]), cases["garment_mask"]
     return {
         "ssim": metrics.ssim(images, truth),
         "psnr": metrics.psnr(images, truth),
@@ -192,7 +193,7 @@ def evaluate_mannequin(
     results["backward.iterations"] = float(np.mean([len(e) for e in errors]))
 
     say("the four arms")
-    user_images = cases["input_image"].astype(np.float32) / 255
+    user_images = to_float(cases["input_image"])
     images, scores = {}, {"try_on": {}, "paired": {}}
     for arm, arm_system in systems.items():
         dressed = arm_system.dress(user_images, users, donors, final, poses)
@@ -223,7 +224,7 @@ def evaluate_mannequin(
     for group, of_arms in scores.items():
         results |= arm_differences(group, of_arms, seed)
     results["remap.zero_flow_epe"] = flow_error(np.zeros_like(cases["flow"]), cases)
-    images["pose_image"] = cases["pose_image"].astype(np.float32) / 255
+    images["pose_image"] = to_float(cases["pose_image"])
     images["paste"] = np.stack([paste(cases["pose_image"][i], at(poses, i), at(donors, i)) for i in range(num_cases)])
     for name in ("pose_image", "paste"):
         results |= picture_scores(f"try_on.{name}", images[name], cases)
@@ -255,11 +256,11 @@ def clip_scores(systems: dict[str, try_on.TryOn], mannequin_cases, count_frames:
     add = lambda name, value: found.setdefault(name, []).append(float(value))  # noqa: E731
     for index in range(2):
         photo, garment, pose_frames, truth = mannequin_cases.draw_walk(index, count_frames, system.size, seed)
-        truth = truth.astype(np.float32) / 255
+        truth = to_float(truth)
         donor = system.read_donor(garment, "auto", True)
         user, z_user = system.read_user(photo)
         poses, z_pose = system.read_poses(pose_frames)
-        image = photo.astype(np.float32) / 255
+        image = to_float(photo)
         behind = kept_parts.backdrop(image, np.asarray(user.segmentation))
         # The target layouts are the same in every arm.
         final = np.stack([target.final for target in system.targets(user, z_user, donor, poses, z_pose)])

@@ -102,7 +102,7 @@ def dress_hidden(
     """
     poses = jax.tree.map(lambda a: np.asarray(a)[None], user)
     target = next(next(iter(systems.values())).targets(user, z_user, donor, poses, z_user))
-    shown, seen = hide(frame.astype(np.float32) / 255, readings, user, int(donor.garment_type))
+    shown, seen = hide(framing.to_float(frame), readings, user, int(donor.garment_type))
     behind = kept_parts.backdrop(shown, np.asarray(seen.segmentation)) if background == "inpaint" else None
     images = {
         arm: next(one.paint(shown, seen, donor, target.final[None], poses, behind)).image
@@ -126,13 +126,13 @@ def evaluate_pairs(
     pairs = find_pairs(folder, listed)
     systems = {arm: try_on.TryOn(arm, weights_folder, reader) for arm in arms}
     system = systems[arms[0]]
-    parser = PhotoParser(Path(weights_folder) / "parser_cnn.safetensors" if weights_folder else None)
+    parser = PhotoParser(weights.path_of("parser_cnn", weights_folder))
     distance = perceptual.Surrogate(parser)
     scores: dict[str, list] = {}
     rows = []
     for person, garment in mannequin_suite.progress(pairs, "pair"):
         frame, flat = (framing.fit(video_files.read_photo(path), system.size)[0] for path in (person, garment))
-        truth = frame.astype(np.float32) / 255
+        truth = framing.to_float(frame)
         user, z_user = system.read_user(frame)
         # A list may pair halves with whole people: the garment's own kind says what is exchanged.
         donor = system.read_donor(flat, flat=True)
@@ -163,8 +163,11 @@ def evaluate_pairs(
         "garment_region": f"ParserCNN's reading of the photo ({parser.name})",
         "lpips_surrogate": distance.name,
     }
-    multi_path = Path(weights_folder or weights.released("multi_path_cnn").parent) / "multi_path_cnn.safetensors"
-    about = {"background": background, "reader": reader, "multi_path": digest_of(multi_path)}
+    about = {
+        "background": background,
+        "reader": reader,
+        "multi_path": digest_of(weights.path_of("multi_path_cnn", weights_folder)),
+    }
     titles = ["person and truth", "garment", "user as shown", "coarse", "final", "paste", *arms]
     sheet = {"Pairs": visualize.contact_sheet(rows[:40], column_titles=titles)}
     return results, sheet, {"protocol": protocol, "about": about}

@@ -93,7 +93,7 @@ class Reenactment:
     """
 
     def __init__(self, system: try_on.TryOn, clip: Clip, indices: np.ndarray, background: str):
-        self.image = clip.frames[0].astype(np.float32) / 255
+        self.image = framing.to_float(clip.frames[0])
         self.user, z_user = system.read_user(clip.frames[0])
         self.donor = system.read_donor(clip.frames[clip.donor], flat=False)
         self.poses, z_pose = system.read_poses(clip.frames[indices])
@@ -125,12 +125,12 @@ def evaluate_ubc(
     systems = {arm: try_on.TryOn(arm, weights_folder, reader) for arm in arms}
     size = systems[arms[0]].size
     clips = read_clips(folder, size, stride, run)
-    parser = PhotoParser(Path(weights_folder) / "parser_cnn.safetensors" if weights_folder else None)
+    parser = PhotoParser(weights.path_of("parser_cnn", weights_folder))
     distance = perceptual.Surrogate(parser)
     scores: dict[str, list] = {}
     curves, rows, errors, found = {}, [], [], []
     for clip in clips:
-        truth = clip.frames[clip.poses].astype(np.float32) / 255
+        truth = framing.to_float(clip.frames[clip.poses])
         garment = segmentation.region(parser.parse(clip.frames[clip.poses])[0], segmentation.GARMENTS)
         mannequin_suite.say(f"{clip.name}: target layouts of {len(clip.poses)} poses")
         spread = Reenactment(systems[arms[0]], clip, clip.poses, background)
@@ -140,13 +140,13 @@ def evaluate_ubc(
             true_xy, true_visible = clip.true_keypoints[clip.poses], clip.true_visible[clip.poses]
             errors.append(keypoint_errors(poses.keypoints, poses.visible, true_xy, true_visible))
             found.append(np.asarray(poses.visible)[true_visible])
-        images = {"first_frame": np.broadcast_to(clip.frames[0].astype(np.float32) / 255, truth.shape)}
+        images = {"first_frame": np.broadcast_to(framing.to_float(clip.frames[0]), truth.shape)}
         for arm, system in systems.items():
             mannequin_suite.say(f"{clip.name}: the arm {arm}")
             images[arm] = spread.pictures(system)
             if following:
                 moving = following.pictures(system)
-                running = clip.frames[clip.run].astype(np.float32) / 255
+                running = framing.to_float(clip.frames[clip.run])
                 for name, frames in {"": moving, ".filtered": temporal_filters.apply("motion", moving)}.items():
                     scores.setdefault(f"ubc.{arm}{name}.flicker", []).append(temporal_filters.flicker(frames))
                     scores.setdefault(f"ubc.{arm}{name}.run_ssim", []).append(metrics.ssim(frames, running).mean())
@@ -169,7 +169,6 @@ def evaluate_ubc(
         results["ubc.keypoint_error"] = float(np.median(np.concatenate(errors)))
         results["ubc.keypoints_found"] = float(np.mean(np.concatenate(found)))
     titles = ["user", "donor", "pose and truth", "coarse", "final", *arms]
-    multi_path = Path(weights_folder or weights.released("multi_path_cnn").parent) / "multi_path_cnn.safetensors"
     protocol = {
         "suite": "ubc",
         "split_hash": splits.split_hash(f"{clip.name}:{i}" for clip in clips for i in (0, clip.donor, *clip.poses)),
@@ -183,7 +182,7 @@ def evaluate_ubc(
     about = {
         "background": background,
         "reader": reader,
-        "multi_path": digest_of(multi_path),
+        "multi_path": digest_of(weights.path_of("multi_path_cnn", weights_folder)),
         "clips": ", ".join(c.name for c in clips),
     }
     sheet = {"Results, five frames of each clip": visualize.contact_sheet(rows, column_titles=titles)}

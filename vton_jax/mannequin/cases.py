@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import segmentation
+from vton_jax.core.batching import in_batches
 from vton_jax.mannequin import body, motion, people, render, sampler
 
 GARMENTS = ("short sleeve", "long sleeve", "dress", "skirt", "trousers")
@@ -150,12 +151,8 @@ def draw_cases(
     case, rather than with other seeds, which would show the same few of their combinations again and again.
     """
     key = sampler.people_key(seed, split)
-    parts = []
-    for begin in range(first, first + count, 8):
-        indices = np.arange(begin, begin + 8)
-        parts.append(jax.device_get(_drawn(key, jnp.asarray(indices), tuple(size), samples)))
-    cases = {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
-    return with_masks(cases)
+    draw = lambda indices: _drawn(key, jnp.asarray(indices), tuple(size), samples)  # noqa: E731
+    return with_masks(in_batches(draw, np.arange(first, first + count), 8, full=True))
 
 
 def with_masks(cases: dict) -> dict:

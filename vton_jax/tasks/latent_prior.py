@@ -13,12 +13,13 @@ import numpy as np
 
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Layout
 from vton_jax.layout import composition, inversion
 from vton_jax.media import visualize
 from vton_jax.models import latent_prior_cnn as latent_prior
 from vton_jax.models import weights
-from vton_jax.tasks.modules import check_size, frozen_multi_path, load, settings_of, to_float
+from vton_jax.tasks.modules import check_size, frozen_multi_path, load, settings_of
 
 
 @dataclasses.dataclass

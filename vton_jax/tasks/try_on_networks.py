@@ -12,6 +12,7 @@ import numpy as np
 
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.inputs import cached_examples, input_pipeline
 from vton_jax.media import visualize
 from vton_jax.models import flow_refinement_cnn as flow_refinement
@@ -19,7 +20,7 @@ from vton_jax.models import multi_path_cnn as multi_path
 from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import triple_guided_cnn as triple_guided
 from vton_jax.models import weights
-from vton_jax.tasks.modules import PEOPLE, check_size, frozen_multi_path, load, settings_of, to_float, total
+from vton_jax.tasks.modules import PEOPLE, check_size, frozen_multi_path, load, settings_of, total
 from vton_jax.warping import blending, geometric_flow
 
 
@@ -374,7 +375,7 @@ class TripleGuidedTask(_Guided):
     def _refined(self, params, batch: dict, x: dict) -> dict:
         """ReMapCNN's outputs with the refined flow."""
         out = _refine(self.flow_refinement_cnn, params, batch)
-        mask = batch["mask"][..., None].astype(jnp.float32) / 255
+        mask = to_float(batch["mask"][..., None])
         return out | blending.follow(out["coarse_flow"], mask, x["dress_image"], x["s_dress"])
 
     def _run(self, params, frozen, batch, rng):

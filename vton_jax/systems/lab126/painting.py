@@ -4,7 +4,6 @@ Alphabet: frames are float [T, H, W, 3] in [0, 1] of the networks' size; layouts
 [T, H, W]. `try_on.TryOn` is a `Painter` that also reads pictures and finds target layouts.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -14,34 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import geometry, segmentation
+from vton_jax.core.batching import in_batches
 from vton_jax.core.types import Dressed, Garment, Layout
-from vton_jax.models import weights
 from vton_jax.models.flow_refinement_cnn import FlowRefinementCNN
 from vton_jax.models.re_map_cnn import ReMapCNN
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
+from vton_jax.models.weights import load_network
 from vton_jax.warping import blending, geometric_flow
 
 ARMS = ("none", "post", "pre", "joint")
 LEAST_GARMENT = 0.005  # of a picture: less is no garment
-
-
-def load_network(name: str, module, path: Path | None = None):
-    """A released network, or the one in `path`: (module, parameters, arrays beside them, settings)."""
-    params, settings, extra = weights.load(path or weights.released(name), name.removesuffix("_joint"))
-    names = {field.name for field in dataclasses.fields(module)} - {"parent", "name"}
-    known = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in names}
-    return module(**known), params, extra, settings
-
-
-def in_batches(function: Callable, frames, batch: int):
-    """Equal batches, the last one padded, so that one compiled program serves all."""
-    count = len(jax.tree.leaves(frames)[0])
-    batch = min(batch, count)
-    parts = []
-    for first in range(0, count, batch):
-        index = np.minimum(np.arange(first, first + batch), count - 1)
-        parts.append(jax.device_get(function(jax.tree.map(lambda a, i=index: a[i], frames))))
-    return jax.tree.map(lambda *a: np.concatenate(a)[:count], *parts)
 
 
 class Painter:

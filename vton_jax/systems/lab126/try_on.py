@@ -19,15 +19,18 @@ import optax
 
 from vton_jax.compositing import kept_parts
 from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core.batching import in_batches
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Garment, Layout, Result, Target
 from vton_jax.layout import composition, garment_landmarks, inversion
 from vton_jax.models import latent_prior_cnn, weights
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.multi_path_cnn import POSE_SIGMA, MultiPathCNN
+from vton_jax.models.weights import load_network
 from vton_jax.reading.photo_parser import PhotoParser
-from vton_jax.systems.lab126.painting import ARMS, LEAST_GARMENT, Painter, in_batches, load_network
+from vton_jax.systems.lab126.painting import ARMS, LEAST_GARMENT, Painter
 
 PARSERS = ("multi_path", "photo")
 PARSER_HELP = (
@@ -54,7 +57,7 @@ class TryOn(Painter):
             raise UserError(f"--parser={parser} is none of {', '.join(PARSERS)}.")
         if arm not in ARMS:
             raise UserError(f"--remap={arm} is none of {', '.join(ARMS)}.")
-        at = lambda name: Path(folder) / f"{name}.safetensors" if folder else weights.released(name)  # noqa: E731
+        at = functools.partial(weights.path_of, folder=folder)
         self.multi_path, self._multi_path, extra, settings = load_network(
             "multi_path_cnn", MultiPathCNN, at("multi_path_cnn")
         )
@@ -78,7 +81,7 @@ class TryOn(Painter):
     @functools.cached_property
     def _forward(self):
         def forward(params, images):
-            z = self.multi_path.apply(params, images.astype(jnp.float32) / 255, method="encode")
+            z = self.multi_path.apply(params, to_float(images), method="encode")
             out = self.multi_path.apply(params, z, ("segmentation", "pose"), method="decode")
             labels = geometry.resize(out["segmentation"], self.size).argmax(-1).astype(jnp.uint8)
             points, visible, _ = keypoints.read_pose_map(out["pose"])
@@ -102,7 +105,7 @@ class TryOn(Painter):
     @functools.cached_property
     def _encode(self):
         encode = functools.partial(self.multi_path.apply, method="encode")
-        return jax.jit(lambda params, images: encode(params, images.astype(jnp.float32) / 255))
+        return jax.jit(lambda params, images: encode(params, to_float(images)))
 
     def latents(self, frames: np.ndarray, batch: int = 8) -> np.ndarray:
         """The latents [T, N] alone of frames [T, H, W, 3]."""
@@ -116,7 +119,7 @@ class TryOn(Painter):
     @functools.cached_property
     def _read_flat(self):
         def read(params, image):
-            small = geometry.resize(image.astype(jnp.float32) / 255, self._garment_size)
+            small = geometry.resize(to_float(image), self._garment_size)
             out = self.garment_cnn.apply(params, small[None])
             labels = geometry.resize(out["segmentation"], self.size)[0].argmax(-1).astype(jnp.uint8)
             points, present, _ = keypoints.read_pose_map(out["landmarks"][0], radius=2)
@@ -165,7 +168,7 @@ class TryOn(Painter):
                 f"No garment of type '{chosen}' was found in the garment picture, read as a {what}; try another "
                 "--garment_type, --garment_is=flat or --garment_is=person, or a clearer picture."
             )
-        image = np.where(mask[..., None], frame.astype(np.float32) / 255, 1.0)
+        image = np.where(mask[..., None], to_float(frame), 1.0)
         index = np.int32(segmentation.GARMENT_TYPES.index(chosen))
         return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
 
@@ -290,7 +293,7 @@ class TryOn(Painter):
         user, z_user = self.read_user(user_frame)
         user = composition.split_dress(user, donor.garment_type)
         poses, z_pose = self.read_poses(pose_frames)
-        user_image = user_frame.astype(np.float32) / 255
+        user_image = to_float(user_frame)
         behind = kept_parts.backdrop(user_image, np.asarray(user.segmentation)) if background == "inpaint" else None
         targets = self.targets(user, z_user, donor, poses, z_pose)
         for first in range(0, len(pose_frames), CHUNK):
