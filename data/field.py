@@ -179,8 +179,11 @@ class ShopSource(Source):
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Prepares one of the field's datasets; a subclass names its `SOURCE`."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (TFDS's way)
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {  # noqa: RUF012  (TFDS's way)
+        "2.0.0": "A whole outfit is of the garment type `outfit`; `dress` is one piece.",
+        "1.0.0": "First version.",
+    }
     SOURCE: type[Source]
 
     def __init__(self, *, source: str | Path | None = None, settings=None, **kwargs):

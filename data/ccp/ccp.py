@@ -40,7 +40,7 @@ class Source(field.Source):
                         for path in (self.folder / folder).glob("*.jpg"))  # fmt: skip
         found = {"train": [], "validation": [], "train_unlabelled": []}
         for path in photos:
-            pair = field.Pair(path.stem, garment_type="dress", person_id=path.stem)
+            pair = field.Pair(path.stem, garment_type="outfit", person_id=path.stem)
             labelled = self.path("label map", "", pair, path.stem) is not None
             if path.stem.endswith("3"):
                 if labelled:

@@ -57,7 +57,7 @@ class Source(field.Source):
                 if not rows or not {"from", "to"} <= rows[0].keys():
                     raise UserError(f"{path} should have the columns from and to; {self.LIST_MEND}.")
                 found[split] = [
-                    field.Pair(Path(row["to"]).stem, source=Path(row["from"]).stem, garment_type="dress",
+                    field.Pair(Path(row["to"]).stem, source=Path(row["from"]).stem, garment_type="outfit",
                                garment_id=item_of(row["to"])) for row in rows
                 ]  # fmt: skip
                 if crossed := [p for p in found[split] if item_of(p.source) != item_of(p.person)]:

@@ -55,8 +55,11 @@ class Settings(Choice):
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Prepares Pose-and-Dress from a folder of videos, with truth files or raw."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (TFDS's way)
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {  # noqa: RUF012  (TFDS's way)
+        "2.0.0": "A whole outfit is of the garment type `outfit`; `dress` is one piece.",
+        "1.0.0": "First version.",
+    }
 
     def __init__(self, *, source=None, settings: Settings | None = None, execution=None, **kwargs):
         self.source, self.settings = source, settings or Settings()

@@ -183,7 +183,7 @@ def garment_type(worn: tuple[str, str, str], donated: tuple[str, str, str]) -> i
     if worn == donated:
         return None
     if worn[2] or donated[2] or (worn[0] != donated[0] and worn[1] != donated[1]):
-        return 2
+        return segmentation.GARMENT_TYPES.index("outfit")
     return 0 if worn[0] != donated[0] else 1
 
 

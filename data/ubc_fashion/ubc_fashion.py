@@ -40,7 +40,7 @@ class Source(clips.ClipSource):
                 if place != self.folder and place.is_dir():
                     names += sorted(path.name for path in place.iterdir() if path.is_dir() and clips.frame_files(path))
                 for name in names:
-                    found.setdefault(split, []).extend(self.clip_pairs(split, "", name, garment_type="dress"))
+                    found.setdefault(split, []).extend(self.clip_pairs(split, "", name, garment_type="outfit"))
         if not found:
             raise UserError(f"{self.folder} has no clips: train/*.mp4 and test/*.mp4, or folders of frames there.")
         return found

@@ -201,11 +201,11 @@ def test_the_other_garment_keeps_its_pattern(people, system):
     assert part.moved_share[0][below & region].max() < 0.1 < kept.moved_share[0][below & region].max()
 
 
-@pytest.mark.parametrize("kind", ["dress", "upper"])
+@pytest.mark.parametrize("kind", ["dress", "outfit", "upper"])
 def test_without_another_garment_nothing_is_kept(people, system, kind):
     """A donated dress leaves none; neither does a user who wears a dress."""
     image = np.zeros((*SIZE, 3), np.float32)
-    labels = np.full(SIZE, segmentation.ID["upper-clothes" if kind == "dress" else "dress"], np.uint8)
+    labels = np.full(SIZE, segmentation.ID["dress" if kind == "upper" else "upper-clothes"], np.uint8)
     user = Layout(labels, people["input_keypoints"][0], people["input_visible"][0])
     donor = try_on.Garment(image, user, np.int32(segmentation.GARMENT_TYPES.index(kind)), np.bool_(False))
     dressed = object()

@@ -230,6 +230,12 @@ def test_a_garment_by_its_type():
         assert segmentation.ID[name] in segmentation.GARMENT_LABELS[kind]
 
 
+def test_a_dataset_with_other_garment_types_is_refused(folders, monkeypatch):
+    monkeypatch.setattr(segmentation, "GARMENT_TYPES", ("upper", "lower", "dress"))
+    with pytest.raises(UserError, match=r"types were upper, lower, dress, outfit.*prepare it again"):
+        input_pipeline.file_examples(str(folders / "a"), "train", 5, SIZE, None)
+
+
 def test_every_example_once_an_epoch_in_a_new_order(folders):
     examples = input_pipeline.file_examples(str(folders / "a"), "train", 5, SIZE, None)
     epochs = [labelled(examples[place] for place in range(7 * e, 7 * e + 7)) for e in range(4)]

@@ -15,9 +15,9 @@ def test_resolve_garment_type():
     cloth = segmentation.region(dress.segmentation, segmentation.GARMENTS)
     dress = dress.replace(segmentation=np.where(cloth, ID["dress"], dress.segmentation))
     assert int(garment_types.resolve_garment_type(plain.segmentation, plain.segmentation, "lower")) == 1
-    assert int(garment_types.resolve_garment_type(dress.segmentation, plain.segmentation, "lower")) == 2
-    assert int(garment_types.resolve_garment_type(plain.segmentation, dress.segmentation, "upper")) == 2
-    assert garment_types.garment_type_of(plain.segmentation, flat=False) == "dress"
+    assert int(garment_types.resolve_garment_type(dress.segmentation, plain.segmentation, "lower")) == 3
+    assert int(garment_types.resolve_garment_type(plain.segmentation, dress.segmentation, "upper")) == 3
+    assert garment_types.garment_type_of(plain.segmentation, flat=False) == "outfit"
     for name, kind in (("upper-clothes", "upper"), ("skirt", "lower"), ("pants", "lower"), ("dress", "dress")):
         assert garment_types.garment_type_of(np.where(cloth, ID[name], 0), flat=True) == kind
 
@@ -32,6 +32,7 @@ def test_half_an_outfit_leaves_the_other_half_of_a_dress():
         assert (halves[10:29, 10:30] == ID["upper-clothes"]).all() and (halves[29:50, 10:30] == ID["skirt"]).all()
         assert (halves[labels == 0] == 0).all()
         assert int(garment_types.resolve_garment_type(halves, halves, kind)) == segmentation.GARMENT_TYPES.index(kind)
-    assert garment_types.split_dress(user, segmentation.GARMENT_TYPES.index("dress")) is user
+    for kind in ("dress", "outfit"):
+        assert garment_types.split_dress(user, segmentation.GARMENT_TYPES.index(kind)) is user
     unseen = user.replace(visible=np.zeros(18, bool))
     assert {ID["upper-clothes"], ID["skirt"]} <= set(np.unique(garment_types.split_dress(unseen, 1).segmentation))

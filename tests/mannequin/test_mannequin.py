@@ -18,7 +18,7 @@ import pytest
 
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.mannequin import catalogue, motion, people, render
+from vton_jax.mannequin import catalogue, motion, people, render, sampler
 from vton_jax.media import video_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -310,6 +310,16 @@ def test_consecutive_outfits_differ_in_one_piece_or_in_all():
                 changes["dress" if both else "upper" if a["upper"] != b["upper"] else "lower"] += 1
     assert min(changes.values()) >= 2
     assert catalogue.plan_person(SETTINGS, 0, 1)[0].garments != catalogue.plan_person(SETTINGS, 1, 1)[0].garments
+
+
+def test_a_dress_lies_flat_and_an_outfit_is_worn():
+    cases = jax.jit(jax.vmap(sampler._case))(jax.random.split(jax.random.key(0), 200))
+    kinds = np.array(segmentation.GARMENT_TYPES)[cases["garment_type"]]
+    whole, flat = np.isin(kinds, ("dress", "outfit")), np.asarray(cases["flat"])
+    np.testing.assert_array_equal(kinds == "dress", whole & flat)
+    assert set(kinds) == set(segmentation.GARMENT_TYPES)
+    for outfit in ("donor_outfit", "output_outfit"):
+        assert (np.asarray(cases[outfit].dress)[kinds == "dress"] == 1).all()
 
 
 @pytest.mark.parametrize("count", [(0, 2), (2, 0), (-1, 1)])

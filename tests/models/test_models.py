@@ -32,7 +32,7 @@ from vton_jax.warping import blending
 SMALL = (64, 32)  # two places or more for every attention
 # The tests wait for the compiler, not for the arithmetic.
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-GARMENT_TYPE = jnp.array([0, 2])
+GARMENT_TYPE = jnp.array([0, 3])
 
 
 @dataclasses.dataclass
@@ -405,10 +405,16 @@ def test_least_squares_adversarial():
 
 
 def test_garment_mask_covers_what_each_type_covers():
-    every = jnp.broadcast_to(jnp.arange(segmentation.NUM_LABELS), (3, 1, segmentation.NUM_LABELS))
-    masks = blending.garment_mask(every, jnp.arange(3))
-    for index, name in enumerate(segmentation.GARMENT_TYPES):
+    types = segmentation.GARMENT_TYPES
+    every = jnp.broadcast_to(jnp.arange(segmentation.NUM_LABELS), (len(types), 1, segmentation.NUM_LABELS))
+    masks, targets = (of(every, jnp.arange(len(types))) for of in (blending.garment_mask, blending.target_mask))
+    for index, name in enumerate(types):
         assert set(np.flatnonzero(masks[index, 0])) == set(segmentation.GARMENT_LABELS[name])
+        assert set(np.flatnonzero(targets[index, 0])) == set(segmentation.TARGET_LABELS[name])
+    # Beside a dress or an outfit nothing is worn: all garments of the target show it.
+    assert set(segmentation.GARMENT_LABELS["dress"]) == {segmentation.ID["dress"]}
+    for name in ("dress", "outfit"):
+        assert set(segmentation.TARGET_LABELS[name]) == set(segmentation.GARMENTS)
 
 
 def re_map_outputs(dress, dx, mask):

@@ -153,7 +153,7 @@ def test_first_flow_is_the_flow_at_a_quarter_of_the_resolution():
         Layout(np.where(worn(yaw), DRESS, 0).astype(np.uint8)[None], joints[0][None], joints[1][None])
         for yaw, joints in ((0.5, target), (0.0, source))
     ]
-    garment = Garment(None, layouts[1], garment_type=jnp.array([2]), flat=jnp.array([False]))
+    garment = Garment(None, layouts[1], garment_type=jnp.array([3]), flat=jnp.array([False]))
     small, shown = jax.jit(geometric_flow.first_flow)(layouts[0], garment)
     assert small.shape == (1, 32, 24, 2) and shown.shape == (1, 32, 24)
     full, _ = flow_between(target, worn(0.5), source, worn(0.0))

@@ -16,6 +16,7 @@ import numpy as np
 
 from vton_jax.compositing import kept_parts, normalisation
 from vton_jax.core import framing, geometry, segmentation
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Garment, Result
 
 _HAIR = segmentation.ID["hair"]
@@ -63,7 +64,7 @@ def dress_picture(garment: Garment, picture: np.ndarray) -> np.ndarray:
     factor = picture.shape[0] / garment.layout.segmentation.shape[0]
     inner = cv2.erode((mask > 0.5).astype(np.float32), np.ones((2 * round(factor) + 1,) * 2, np.uint8))
     known = inner if inner.any() else mask
-    return kept_parts.fill(picture.astype(np.float32) / 255, known)
+    return kept_parts.fill(to_float(picture), known)
 
 
 def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -192,10 +193,10 @@ class Views:
         Args: frames: pictures of the results, perhaps filtered over time. garment: read from `self.garment`.
         """
         canvas = self._canvases[0].shape[:2]
-        photos = self.person.astype(np.float32) / 255, self._canvases[0].astype(np.float32) / 255
+        photos = to_float(self.person), to_float(self._canvases[0])
         dress = dress_picture(garment, self._canvases[1])
         dresses = framing.resize(dress, self.garment.shape[:2]), dress
-        fitted = framing.fit(self.photo, canvas)[0].astype(np.float32) / 255
+        fitted = to_float(framing.fit(self.photo, canvas)[0])
         for frame, result in zip(frames, results, strict=True):
             if canvas != self.person.shape[:2]:
                 frame = enlarge(frame, result.dressed, photos, dresses)

@@ -113,7 +113,7 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     """
     kind = segmentation.GARMENT_TYPES[garment_type]
     changed = segmentation.region(labels, segmentation.REPLACED_LABELS[kind])
-    changed |= segmentation.region(final, segmentation.GARMENT_LABELS[kind])
+    changed |= segmentation.region(final, segmentation.TARGET_LABELS[kind])
     keep = np.where(changed, 0, np.minimum(still[labels], still[final])).astype(np.float32)
     keep = cv2.erode(keep, _square(CHOSEN.inner, len(keep)))
     return np.minimum(keep, _softened(keep))

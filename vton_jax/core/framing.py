@@ -1,4 +1,4 @@
-"""Bringing any picture to a network's size and results back.
+"""Bringing any picture to a network's size and numbers, and results back.
 
 Alphabet: images are [H, W] or [H, W, C] NumPy arrays; sizes are (height, width); points are `(x, y)` with the top-left
 pixel's centre at (0, 0).
@@ -78,6 +78,11 @@ def parse_size(text: str) -> tuple[int, int]:
     if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
         raise ValueError("a size is HEIGHTxWIDTH in pixels, for example 256x192")
     return int(parts[0]), int(parts[1])
+
+
+def to_float(image):
+    """A uint8 picture [...], NumPy's or JAX's, as float32 in [0, 1]."""
+    return image.astype(np.float32) / 255
 
 
 def resize(image: np.ndarray, size: tuple[int, int], nearest: bool = False) -> np.ndarray:

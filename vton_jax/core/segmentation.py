@@ -43,10 +43,12 @@ ARMS = (ID["left-arm"], ID["right-arm"])
 LEGS = (ID["left-leg"], ID["right-leg"])
 SHOES = (ID["left-shoe"], ID["right-shoe"])
 
-# What a garment type covers on the donor, and what it replaces on the user.
-GARMENT_TYPES = ("upper", "lower", "dress")
-GARMENT_LABELS = {"upper": UPPER, "lower": LOWER, "dress": GARMENTS}
-REPLACED_LABELS = {"upper": UPPER + DRESS, "lower": LOWER + DRESS, "dress": GARMENTS}
+# What a garment type covers on the donor, what it replaces on the user, and what shows it in a target layout. A dress
+# is one piece, an outfit all that is worn. Where either is given nothing else is worn, whatever a decoder calls it.
+GARMENT_TYPES = ("upper", "lower", "dress", "outfit")
+GARMENT_LABELS = {"upper": UPPER, "lower": LOWER, "dress": DRESS, "outfit": GARMENTS}
+REPLACED_LABELS = {"upper": UPPER + DRESS, "lower": LOWER + DRESS, "dress": GARMENTS, "outfit": GARMENTS}
+TARGET_LABELS = GARMENT_LABELS | {"dress": GARMENTS}
 
 # The fixed table of merged classes over which every `miou` is averaged.
 MERGED_LABELS = (

@@ -13,7 +13,7 @@ import cv2
 import jax
 import numpy as np
 
-from vton_jax.core import framing, geometry, segmentation
+from vton_jax.core import batching, framing, geometry, segmentation
 from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.types import Layout, Pose
 from vton_jax.evaluate import dressing, protocol
@@ -197,9 +197,7 @@ def mend(layouts: TargetLayouts, coarse: np.ndarray, poses: Pose) -> dict[str, n
     coarse maps know.
     """
     found = {name: [] for name in ("final", "expected", "reconciled")}
-    for first in progress.each(range(0, len(coarse), _TOGETHER), f"x {_TOGETHER} layouts"):
-        # The last batch is filled up, so that one compiled program serves all.
-        index = np.minimum(np.arange(first, first + _TOGETHER), len(coarse) - 1)
+    for index in progress.each([*batching.parts(len(coarse), _TOGETHER)], f"x {_TOGETHER} layouts"):
         given = coarse[index], at(poses, index), poses.latent[index]
         z, final, _ = layouts.backward(*given)
         found["final"].append(final)

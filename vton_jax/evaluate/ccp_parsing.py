@@ -9,9 +9,9 @@ from vton_jax.core import framing, segmentation
 from vton_jax.evaluate import metrics, protocol
 from vton_jax.inputs import ccp
 from vton_jax.media import progress, visualize
+from vton_jax.models import weights
 from vton_jax.reading.multi_path import MultiPath
 from vton_jax.reading.photo_parser import PhotoParser
-from vton_jax.systems.lab126.networks import weights_path
 
 REGIONS = {
     "person": tuple(name for name in segmentation.CCP_MERGED_LABELS if name != "null"),
@@ -53,7 +53,7 @@ class Parsing(protocol.Suite):
         self.chosen = chosen
 
     def run(self):
-        at = lambda name: weights_path(name, self.options.weights)  # noqa: E731
+        at = lambda name: weights.path_of(name, self.options.weights)  # noqa: E731
         parser, multi_path = PhotoParser(at("parser_cnn")), MultiPath(at("multi_path_cnn"))
         chosen, classes = self.chosen, len(segmentation.CCP_MERGED_LABELS)
         matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in ("ccp", "ccp.multi_path")}

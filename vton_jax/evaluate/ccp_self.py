@@ -11,6 +11,7 @@ import numpy as np
 
 from vton_jax.core import framing, segmentation
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.evaluate import dressing, perceptual, protocol, scores
 from vton_jax.evaluate.hidden_garments import dress_hidden
 from vton_jax.inputs import ccp, splits
@@ -48,7 +49,7 @@ class SelfReconstruction(protocol.Suite):
                 continue
             readings = [np.asarray(user.layout.segmentation), labels]
             images, target = dress_hidden(compared, user, garment, readings, options.background)
-            truth = frame[None].astype(np.float32) / 255
+            truth = to_float(frame[None])
             region = segmentation.region(labels, segmentation.GARMENTS)[None]
             for name, image in images.items():
                 values = scores.frame_scores(image[None], truth, region)

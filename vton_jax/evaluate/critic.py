@@ -18,6 +18,8 @@ import numpy as np
 import optax
 
 from vton_jax.core import geometry
+from vton_jax.core.batching import in_batches
+from vton_jax.core.framing import to_float
 from vton_jax.evaluate import metrics
 from vton_jax.media import visualize
 from vton_jax.models import critic_cnn
@@ -39,7 +41,7 @@ def _programs(network: critic_cnn.CriticCNN, steps: int):
         return params, optimizer.init(params)
 
     def loss_fn(params, images, real):
-        return critic_cnn.loss(network.apply(params, images.astype(jnp.float32) / 255), real)["cross_entropy"]
+        return critic_cnn.loss(network.apply(params, to_float(images)), real)["cross_entropy"]
 
     def step(state, images, real):
         params, optimizer_state = state
@@ -47,7 +49,7 @@ def _programs(network: critic_cnn.CriticCNN, steps: int):
         updates, optimizer_state = optimizer.update(gradients, optimizer_state, params)
         return (optax.apply_updates(params, updates), optimizer_state), value
 
-    discriminate = lambda params, images: network.apply(params, images.astype(jnp.float32) / 255)  # noqa: E731
+    discriminate = lambda params, images: network.apply(params, to_float(images))  # noqa: E731
     compiled = jax.jit(step, donate_argnums=0, compiler_options=compiler.training_options())
     return jax.jit(init), compiled, jax.jit(discriminate)
 
@@ -91,11 +93,7 @@ def train(
     params = state[0]
 
     def logits(images: np.ndarray) -> np.ndarray:
-        parts = []
-        for first in range(0, len(images), _SEEN):
-            index = np.minimum(np.arange(first, first + _SEEN), len(images) - 1)
-            parts.append(np.asarray(discriminate(params, images[index])))
-        return np.concatenate(parts)[: len(images)]
+        return in_batches(lambda part: discriminate(params, part), images, _SEEN, full=True)
 
     return logits
 

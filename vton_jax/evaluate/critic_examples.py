@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from vton_jax.core.errors import UserError, WrongOption
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, User
 from vton_jax.evaluate import report
 from vton_jax.inputs import cached_examples
@@ -70,17 +71,17 @@ def dress(system: Lab126, examples: dict[str, np.ndarray]) -> np.ndarray:
     """What an arm makes of examples: uint8 [N, H, W, 3], as it would be saved."""
     joints = examples["donor_keypoints"], examples["donor_visible"]
     garments = Garment(
-        image=examples["dress_image"].astype(np.float32) / 255,
+        image=to_float(examples["dress_image"]),
         layout=Layout(examples["dress_segmentation"], *joints),
         garment_type=examples["garment_type"],
         flat=examples["donor_flat"],
     )
     # Of the user, arms see the photo and its labels alone.
     unseen = Layout(examples["input_segmentation"], *jax.tree.map(np.zeros_like, joints))
-    users = User(image=examples["input_image"].astype(np.float32) / 255, layout=unseen, latent=None, shown=None)
+    users = User(image=to_float(examples["input_image"]), layout=unseen, latent=None, shown=None)
     targets = Layout(examples["guides"], examples["target_keypoints"], examples["target_visible"])
     flows = {name: examples[name].astype(np.float32) for name in ("coarse_flow", "first_flow")}
-    flows |= {"first_shown": examples["first_shown"], "mask": examples["mask"][..., None].astype(np.float32) / 255}
+    flows |= {"first_shown": examples["first_shown"], "mask": to_float(examples["mask"][..., None])}
     return visualize.to_uint8(system.painter.dress(users, garments, targets, flows).image)
 
 

@@ -67,11 +67,11 @@ class CriticSuite(protocol.Suite):
         self.texts["about"] = self._weights()
 
     def _weights(self) -> dict[str, str]:
-        from vton_jax.systems.lab126.networks import weights_path
+        from vton_jax.models import weights
 
         names = [f"triple_guided_cnn_{arm}" for arm in ("none", "pre", "joint")]
         names += ["flow_refinement_cnn", "flow_refinement_cnn_joint"]
-        return {name: digest_of(weights_path(name, self.options.weights)) for name in names}
+        return {name: digest_of(weights.path_of(name, self.options.weights)) for name in names}
 
     def sections(self, results):
         rows = [[arm, *(_rate(results, f"critic.{arm}.fooling_{level}") for level in LEVELS)] for arm in ARM_NAMES]

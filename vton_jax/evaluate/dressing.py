@@ -7,8 +7,8 @@ import numpy as np
 from vton_jax import systems
 from vton_jax.core.types import Garment, Pose, Target, User
 from vton_jax.evaluate.protocol import LAB126, SuiteOptions, WholeSystemOptions
+from vton_jax.models import weights
 from vton_jax.reading import digest_of
-from vton_jax.systems.lab126.networks import weights_path
 from vton_jax.systems.options import ARM_NAMES, SystemOptions
 from vton_jax.systems.protocol import TryOnSystem
 
@@ -74,5 +74,5 @@ def about(options: WholeSystemOptions) -> dict[str, str]:
     """What of a system was evaluated, for a suite's texts."""
     which = {"system": options.system}
     if options.system == LAB126:
-        which = {"multi_path": digest_of(weights_path("multi_path_cnn", options.weights))}
+        which = {"multi_path": digest_of(weights.path_of("multi_path_cnn", options.weights))}
     return {"background": options.background, "reader": options.parser} | which

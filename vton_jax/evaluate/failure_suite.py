@@ -10,9 +10,10 @@ import numpy as np
 
 from vton_jax.compositing import temporal_filters
 from vton_jax.core import keypoints, segmentation
+from vton_jax.core.batching import in_batches
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Pose
 from vton_jax.evaluate import mannequin_steps, metrics, protocol, report
-from vton_jax.evaluate.scores import at
 from vton_jax.layout import completion
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
@@ -167,7 +168,7 @@ def correlations(images: np.ndarray, cases: dict) -> np.ndarray:
 
 def picture_scores(suite: str, images: np.ndarray, cases: dict) -> dict[str, float]:
     """How the pictures look where the difficulty lies: the mean over the cases that have such pixels."""
-    truth, (region, _) = cases["output_image"].astype(np.float32) / 255, regions(suite, cases)
+    truth, (region, _) = to_float(cases["output_image"]), regions(suite, cases)
     scores = {"psnr": metrics.psnr(images, truth, region), "ssim": metrics.ssim(images, truth, region)}
     if suite == "lettering":
         scores["correlation"] = correlations(images, cases)
@@ -178,7 +179,7 @@ def picture_scores(suite: str, images: np.ndarray, cases: dict) -> dict[str, flo
 
 def landmarks(suite: str, cases: dict) -> dict[str, float]:
     """What the same scores are without the difficulty, and how legible a known picture's lettering is."""
-    without = cases["without_image"].astype(np.float32) / 255
+    without = to_float(cases["without_image"])
     found = {
         f"without.{name}": value
         for name, value in (
@@ -186,8 +187,8 @@ def landmarks(suite: str, cases: dict) -> dict[str, float]:
         ).items()
     }
     if suite == "lettering":
-        moved = zip(cases["donor_image"].astype(np.float32) / 255, cases["flow"], strict=True)
-        truth = cases["output_image"].astype(np.float32) / 255
+        moved = zip(to_float(cases["donor_image"]), cases["flow"], strict=True)
+        truth = to_float(cases["output_image"])
         known = {
             "true_flow": np.stack([temporal_filters.moved(donor, flow.astype(np.float32)) for donor, flow in moved]),
             "blurred": np.stack([cv2.GaussianBlur(picture, (0, 0), len(picture) / 128) for picture in truth]),
@@ -209,15 +210,8 @@ def suite_scores(suite: str, final: np.ndarray, images: dict[str, np.ndarray], c
 
 
 def finals(layouts: TargetLayouts, coarse: np.ndarray, poses: Pose, z_user: np.ndarray) -> np.ndarray:
-    """The backward procedure in equal batches, of which the last is padded.
-
-    Args: coarse: maps of all cases, with their poses, and the latents z_user [B, N]. Returns: the final layouts.
-    """
-    found = []
-    for first in range(0, len(coarse), _BATCH):
-        part = np.minimum(np.arange(first, first + _BATCH), len(coarse) - 1)
-        found.append(layouts.backward(coarse[part], at(poses, part), z_user[part])[1])
-    return np.concatenate(found)[: len(coarse)]
+    """The final layouts: coarse maps of all cases, with their poses, and the latents z_user [B, N]."""
+    return in_batches(lambda part: layouts.backward(*part)[1], (coarse, poses, z_user), _BATCH, full=True)
 
 
 class FailureSuite(protocol.Suite):

@@ -11,6 +11,7 @@ import numpy as np
 
 from vton_jax.compositing import kept_parts, temporal_filters
 from vton_jax.core import segmentation
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, User
 from vton_jax.evaluate import metrics
 from vton_jax.evaluate.dressing import Compared
@@ -72,7 +73,7 @@ def read_users(reader: Reader, images: np.ndarray) -> User:
     """Users [B] in photos uint8 [B, H, W, 3], by the forward procedure."""
     layouts, latents = reader.read_people(images)
     shown = np.ones(images.shape[:3], bool)
-    return User(image=images.astype(np.float32) / 255, layout=layouts, latent=latents, shown=shown)
+    return User(image=to_float(images), layout=layouts, latent=latents, shown=shown)
 
 
 def read_poses(reader: Reader, images: np.ndarray) -> Pose:
@@ -194,7 +195,7 @@ def arm_scores(
     for group, of_arms in scores.items():
         results |= arm_differences(group, of_arms, seed)
     results["remap.zero_flow_epe"] = flow_error(np.zeros_like(cases["flow"]), cases)
-    images["pose_image"] = cases["pose_image"].astype(np.float32) / 255
+    images["pose_image"] = to_float(cases["pose_image"])
     each = enumerate(cases["pose_image"])
     images["paste"] = np.stack([paste(image, at(read.poses.layout, i), at(read.garments, i)) for i, image in each])
     for name in ("pose_image", "paste"):
@@ -236,7 +237,7 @@ def clip_scores(systems: dict[str, Lab126], draw_walk, num_frames: int, seed: in
     add = lambda name, value: found.setdefault(name, []).append(float(value))  # noqa: E731
     for index in range(2):
         photo, garment, pose_frames, truth = draw_walk(index, num_frames, system.size, seed)
-        truth = truth.astype(np.float32) / 255
+        truth = to_float(truth)
         user = system.read_user(photo)
         user = user.replace(backdrop=kept_parts.backdrop(user.image, np.asarray(user.layout.segmentation)))
         garment = system.read_garment(garment, flat=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vton_jax.core.errors import WrongOption
+from vton_jax.core.framing import to_float
 from vton_jax.core.options import option
 from vton_jax.evaluate import protocol, report
 from vton_jax.inputs import splits
@@ -52,7 +53,7 @@ class PairsSuite(protocol.Suite):
             frame, flat = (_read(path, compared.size) for path in pair)
             user = compared.first.read_user(frame)
             garment = compared.first.read_garment(flat, flat=True)
-            truth, labels = frame.astype(np.float32) / 255, parser.parse(frame[None])[0][0]
+            truth, labels = to_float(frame), parser.parse(frame[None])[0][0]
             readings = [np.asarray(user.layout.segmentation), labels]
             images, target = hidden_garments.dress_hidden(compared, user, garment, readings, options.background)
             images["paste"] = scores.paste(visualize.to_uint8(images["hidden"]), user.layout, garment)

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vton_jax.core.batching import in_batches
+from vton_jax.models import weights
 from vton_jax.reading.photo_parser import PhotoParser
-from vton_jax.systems.lab126.networks import weights_path
 
 _LAYERS = tuple(f"ConvBlock_{i}" for i in range(1, 5))  # the encoder's, at strides 4, 8, 16 and 32
 _BATCH = 4
@@ -47,14 +48,10 @@ class Surrogate:
 
     def __call__(self, images: np.ndarray, truth: np.ndarray) -> np.ndarray:
         """Float pictures [T, H, W, 3] in [0, 1], sides multiples of 32 -> distances [T]."""
-        parts, batch = [], min(_BATCH, len(images))
-        for first in range(0, len(images), batch):
-            index = np.minimum(np.arange(first, first + batch), len(images) - 1)
-            parts.append(np.asarray(self._distance(jnp.asarray(images[index]), jnp.asarray(truth[index]))))
-        return np.concatenate(parts)[: len(images)]
+        return in_batches(lambda pair: self._distance(*pair), (images, truth), _BATCH)
 
 
 def open_surrogate(folder: str | Path | None = None) -> tuple[PhotoParser, Surrogate]:
     """The parser of photos with the weights in `folder`, by default the released ones, and the distance over it."""
-    parser = PhotoParser(weights_path("parser_cnn", folder))
+    parser = PhotoParser(weights.path_of("parser_cnn", folder))
     return parser, Surrogate(parser)

@@ -13,6 +13,7 @@ import numpy as np
 from vton_jax.compositing import kept_parts, temporal_filters
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.errors import UserError, WrongOption
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Pose, Target
 from vton_jax.evaluate import metrics, scores
 from vton_jax.evaluate.dressing import Compared
@@ -35,7 +36,7 @@ class Clip:
 
     def floats(self, indices) -> np.ndarray:
         """Frames as floats in [0, 1]."""
-        return self.frames[indices].astype(np.float32) / 255
+        return to_float(self.frames[indices])
 
 
 @dataclasses.dataclass

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from vton_jax.core import keypoints, segmentation
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout
 from vton_jax.evaluate import metrics
 
@@ -41,7 +42,7 @@ def frame_scores(images: np.ndarray, truth: np.ndarray, garment: np.ndarray) -> 
 
 def case_scores(images: np.ndarray, cases: dict) -> dict[str, np.ndarray]:
     """`frame_scores` of every case against its truth."""
-    return frame_scores(images, cases["output_image"].astype(np.float32) / 255, cases["garment_mask"])
+    return frame_scores(images, to_float(cases["output_image"]), cases["garment_mask"])
 
 
 def means(name: str, scores: dict[str, np.ndarray]) -> dict[str, float]:
@@ -64,7 +65,7 @@ def paste(pose_image: np.ndarray, pose: Layout, garment: Garment) -> np.ndarray:
     joints; float [H, W, 3]."""
     joints = [keypoints.ID[n] for n in ("neck", "left-shoulder", "right-shoulder", "left-hip", "right-hip")]
     both = [j for j in joints if pose.visible[j] and garment.layout.visible[j]]
-    image = pose_image.astype(np.float32) / 255
+    image = to_float(pose_image)
     if len(both) < 2:
         return image
     source, target = garment.layout.keypoints[both], pose.keypoints[both]

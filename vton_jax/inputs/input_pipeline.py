@@ -253,6 +253,7 @@ def file_examples(
         builder = tfds.builder_from_directory(str(folder))
         if split not in builder.info.splits:
             raise UserError(f"{folder} has no split {split!r}; it has {', '.join(builder.info.splits)}.")
+        check_garment_types(builder.info.features, folder)
         source = builder.as_data_source(split)
         if len(source) == 0:
             raise UserError(f"The split {split!r} of {folder} holds no example.")
@@ -284,6 +285,16 @@ def tfds_batches(
     # Examples are read ahead, not batches: the buffer counts what stands before it.
     ahead = max(2 * batch_size // jax.process_count(), threads, 1)
     return FileBatches(examples, batch_size, grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
+
+
+def check_garment_types(features, folder: str | Path) -> None:
+    """Raises UserError where the features of a prepared dataset number other garment types than those of today."""
+    names = tuple(getattr(dict(features).get("garment_type"), "names", segmentation.GARMENT_TYPES))
+    if names != segmentation.GARMENT_TYPES:
+        raise UserError(
+            f"{folder} was prepared when garment types were {', '.join(names)}, today they are "
+            f"{', '.join(segmentation.GARMENT_TYPES)}; prepare it again with python data/build.py."
+        )
 
 
 def check_frames(frames: tuple[int, int], size: tuple[int, int], folder: str | Path) -> None:

@@ -110,7 +110,7 @@ def augment(
     image, labels = random_view(photo, labels, size, generator)
     if generator.random() < 0.5:
         image, labels = image[:, ::-1], segmentation.mirror(labels)
-    image = random_background(image.astype(np.float32) / 255, labels, generator)
+    image = random_background(framing.to_float(image), labels, generator)
     image = random_colours(image, generator)
     return np.round(image * 255).astype(np.uint8), np.ascontiguousarray(labels)
 

@@ -78,7 +78,8 @@ def case(
     """
     photo, parsed = framing.fit(photos[index], size)[0], framing.fit(labels[index], size, nearest=True)[0]
     masks = {name: segmentation.region(parsed, segmentation.GARMENT_LABELS[name]) for name in ("upper", "lower")}
-    masks["dress"] = segmentation.region(parsed, segmentation.DRESS)
+    # Of who wears a dress, all is given that is worn.
+    masks["outfit"] = segmentation.region(parsed, segmentation.DRESS)
     kinds = [name for name, mask in masks.items() if mask.mean() > LEAST_SHARE]
     if not kinds:
         return None

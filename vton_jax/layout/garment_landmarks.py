@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from vton_jax.core.keypoints import ID as JOINTS
-from vton_jax.core.segmentation import GARMENT_TYPES
 from vton_jax.layout.body import PROPORTIONS as BODY
 
 LANDMARKS = (
     "neck-left", "neck-right", "shoulder-left", "shoulder-right", "cuff-left-outer", "cuff-left-inner",
     "cuff-right-outer", "cuff-right-inner", "waist-left", "waist-right", "hem-left", "hem-right",
 )  # fmt: skip
+KINDS = ("upper", "lower", "dress")  # an outfit of several pieces does not lie flat as one
 NUM_LANDMARKS = len(LANDMARKS)
 ID = {name: index for index, name in enumerate(LANDMARKS)}
 
@@ -83,8 +83,8 @@ def keypoints_from_landmarks(landmarks: jax.Array, present: jax.Array, kind: str
     Where the shoulders (or, of a lower garment, the waist) are absent, nothing can be said: all joints are missing.
     Raises: ValueError for another kind.
     """
-    if kind not in GARMENT_TYPES:
-        raise ValueError(f"garment kind {kind!r} is none of {', '.join(GARMENT_TYPES)}.")
+    if kind not in KINDS:
+        raise ValueError(f"garment kind {kind!r} is none of {', '.join(KINDS)}.")
     seen = _Seen(jnp.asarray(landmarks, jnp.float32), jnp.asarray(present, bool))
     pair, measure = ("waist", _measure_lower) if kind == "lower" else ("shoulder", _measure_upper)
     top, usable = seen.middle(pair), seen.has(f"{pair}-left", f"{pair}-right")

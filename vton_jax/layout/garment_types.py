@@ -29,7 +29,7 @@ _TYPE_INDEX = {name: index for index, name in enumerate(segmentation.GARMENT_TYP
 def garment_type_of(label_map: np.ndarray, flat: bool) -> str:
     """`--garment_type=auto`: what a donor picture [H, W] offers: a flat garment's own kind, a person's whole outfit."""
     if not flat:
-        return "dress"
+        return "outfit"
     kinds = {"upper": UPPER, "lower": LOWER, "dress": DRESS}
     counts = {kind: int(segmentation.region(np.asarray(label_map), labels).sum()) for kind, labels in kinds.items()}
     return max(counts, key=counts.get)
@@ -48,7 +48,7 @@ def garment_type_index(garment_type) -> jax.Array:
 
 
 def resolve_garment_type(user_map: jax.Array, donor_map: jax.Array, garment_type) -> jax.Array:
-    """The garment type that can be carried out, int32 []: 'dress' where user or donor wears one.
+    """The garment type that can be carried out, int32 []: 'outfit' where user or donor wears a dress.
 
     Half a dress cannot be exchanged: what the user of a dress wears above or below is not known, and a donor's dress
     covers both halves.
@@ -59,7 +59,7 @@ def resolve_garment_type(user_map: jax.Array, donor_map: jax.Array, garment_type
         return dress > segmentation.region(label_map, GARMENTS).sum() - dress
 
     whole = wears_dress(user_map) | wears_dress(donor_map)
-    return jnp.where(whole, _TYPE_INDEX["dress"], garment_type_index(garment_type))
+    return jnp.where(whole, _TYPE_INDEX["outfit"], garment_type_index(garment_type))
 
 
 def split_dress(user: Layout, garment_type: int) -> Layout:
@@ -69,7 +69,7 @@ def split_dress(user: Layout, garment_type: int) -> Layout:
     """
     labels = np.asarray(user.segmentation)
     dress = segmentation.region(labels, DRESS)
-    if int(garment_type) == _TYPE_INDEX["dress"] or not dress.any():
+    if segmentation.GARMENT_TYPES[int(garment_type)] in ("dress", "outfit") or not dress.any():
         return user
     rows = np.flatnonzero(dress.any(1))
     hips = [JOINTS[name] for name in ("left-hip", "right-hip")]

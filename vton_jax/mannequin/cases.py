@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import segmentation
+from vton_jax.core.batching import in_batches
 from vton_jax.mannequin import body, motion, people, render, sampler
 
 GARMENTS = ("short sleeve", "long sleeve", "dress", "skirt", "trousers")
@@ -68,7 +69,8 @@ def _parts(key: jax.Array, index: jax.Array) -> dict:
         "user": user, "worn": worn, "scene": scene, "input_pose": input_pose.replace(yaw=input_yaw),
         "other": other, "donated": donated, "donor_scene": donor_scene, "donor_pose": donor_pose.replace(yaw=donor_yaw),
         "model": model, "clothes": clothes, "pose_scene": pose_scene, "output_pose": output_pose,
-        "garment": garment, "pattern": pattern, "garment_type": wanted, "flat": flat, "flat_pose": flat_pose,
+        "garment": garment, "pattern": pattern, "flat": flat, "flat_pose": flat_pose,
+        "garment_type": jnp.where((wanted == 2) & ~flat, 3, wanted),  # an outfit is worn
         # The pose image's person in the output's clothes: how far another body alone is from the truth.
         "more": {"other_body": (model, people.exchange(worn, donated, wanted), output_pose)},
     }  # fmt: skip
@@ -149,12 +151,8 @@ def draw_cases(
     case, rather than with other seeds, which would show the same few of their combinations again and again.
     """
     key = sampler.people_key(seed, split)
-    parts = []
-    for begin in range(first, first + count, 8):
-        indices = np.arange(begin, begin + 8)
-        parts.append(jax.device_get(_drawn(key, jnp.asarray(indices), tuple(size), samples)))
-    cases = {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
-    return with_masks(cases)
+    draw = lambda indices: _drawn(key, jnp.asarray(indices), tuple(size), samples)  # noqa: E731
+    return with_masks(in_batches(draw, np.arange(first, first + count), 8, full=True))
 
 
 def with_masks(cases: dict) -> dict:

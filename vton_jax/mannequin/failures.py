@@ -97,7 +97,7 @@ def _hem_swap(parts: dict, index: int) -> dict:
     (worn, donated), kind = _HEMS[index % len(_HEMS)]
     parts["worn"] = _dressed(parts["worn"], index + 2, people.SHORT_SLEEVE, worn, kind)
     parts["donated"] = _dressed(parts["donated"], index, people.SHORT_SLEEVE, donated, kind)
-    kind = np.int32(2 if kind == "dress" else 1)
+    kind = np.int32(1 if kind != "dress" else 2 if parts["flat"] else 3)
     return parts | {"garment_type": kind, "without": (parts["user"], parts["worn"], parts["output_pose"])}
 
 

@@ -224,11 +224,11 @@ def sample_outfit(key: jax.Array) -> Outfit:
 def exchange(wearer: Outfit, donor: Outfit, garment_type: jax.Array) -> Outfit:
     """What `wearer` wears after receiving the donor's garment: the counterfactual outfit.
 
-    Args: `garment_type`, an index in `segmentation.GARMENT_TYPES` (upper, lower, dress). Where the donor wears a dress,
-    or the type is 'dress', the whole outfit is taken; shoes always stay.
+    Args: `garment_type`, an index in `segmentation.GARMENT_TYPES`. Where the donor wears a dress, or the type is one or
+    an outfit, the whole outfit is taken; shoes always stay.
     A wearer of a dress who receives a lower garment keeps nothing above that is known: the donor's whole outfit too.
     """
-    whole = (garment_type == 2) | (donor.dress > 0.5) | (wearer.dress > 0.5)
+    whole = (garment_type >= 2) | (donor.dress > 0.5) | (wearer.dress > 0.5)
     upper = whole | (garment_type == 0)
     lower = whole | (garment_type == 1)
     return wearer.replace(

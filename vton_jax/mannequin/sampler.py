@@ -17,6 +17,8 @@ SPLITS = {"train": 0, "validation": 1, "test": 2}
 # Donors: the same person in the output's outfit (as in the catalogue), another person, or the garment laid flat.
 _DONORS = (0.4, 0.35, 0.25)
 
+_DRESS, _OUTFIT = (segmentation.GARMENT_TYPES.index(name) for name in ("dress", "outfit"))
+
 
 def people_key(seed: int, split: str) -> jax.Array:
     """The root key of a split's people and garments."""
@@ -59,7 +61,7 @@ def _case(key: jax.Array) -> dict:
     draws = people.Draws(keys[0])
     person, other = people.sample_identity(keys[1]), people.sample_identity(keys[2])
     worn, donated = people.sample_outfit(keys[3]), people.sample_outfit(keys[4])
-    wanted = draws.index(3, (0.35, 0.25, 0.4))
+    wanted = draws.index(3, (0.35, 0.25, 0.4))  # upper, lower, all
     whole = (wanted == 2) | (donated.dress > 0.5) | (worn.dress > 0.5)
     donor_kind = draws.index(3, _DONORS)
     # A whole outfit of two pieces cannot lie flat as one garment: such a donor wears it.
@@ -85,7 +87,7 @@ def _case(key: jax.Array) -> dict:
         "donor_pose": _pose(keys[8], 0.6),
         "output_pose": _pose(keys[9], 0.25),
         "flat_pose": flat_pose,
-        "garment_type": jnp.where(whole, 2, wanted),
+        "garment_type": jnp.where(whole, jnp.where(donor_kind == 2, _DRESS, _OUTFIT), wanted),
         "flat": donor_kind == 2,
         "lower": draws.chance(0.4),
         "white": draws.chance(0.5),

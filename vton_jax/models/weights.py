@@ -4,6 +4,7 @@ Alphabet: a file holds `params/LAYER/...` and, beside them, `extra/NAME` (float3
 released files lie in `vton_jax/weights/`, each with a model card of the same name.
 """
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -17,9 +18,14 @@ from vton_jax.core.errors import UserError
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 
 
+def path_of(name: str, folder: str | os.PathLike | None = None) -> Path:
+    """The file of a network's weights in `folder`; by default the released one."""
+    return Path(folder or FOLDER) / f"{name}.safetensors"
+
+
 def released(name: str) -> Path:
     """The path of a released file."""
-    return FOLDER / f"{name}.safetensors"
+    return path_of(name)
 
 
 def save(path: str | os.PathLike, params: dict, settings: dict, extra: dict | None = None) -> None:
@@ -37,6 +43,17 @@ def save(path: str | os.PathLike, params: dict, settings: dict, extra: dict | No
     temporary = path.with_name(path.name + ".part")
     temporary.write_bytes(to_bytes(tensors, metadata={"settings": json.dumps(settings, sort_keys=True)}))
     os.replace(temporary, path)
+
+
+def load_network(name: str, module, path: Path | None = None):
+    """A network rebuilt from its file, by default the released one: (module, params, extra, settings), see `load`.
+
+    Args: module: the Linen class, whose fields the settings fill. Raises: UserError as `load` does.
+    """
+    params, settings, extra = load(path or released(name), name.removesuffix("_joint"))
+    names = {field.name for field in dataclasses.fields(module)} - {"parent", "name"}
+    known = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in names}
+    return module(**known), params, extra, settings
 
 
 def load(path: str | os.PathLike, model: str | None = None) -> tuple[dict, dict, dict]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import framing, geometry, keypoints
+from vton_jax.core.batching import in_batches
 from vton_jax.models import weights
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.reading import digest_of
@@ -49,7 +50,7 @@ class MultiPath:
     @functools.cached_property
     def _read(self):
         def read(params, images):
-            out = self._network.apply(params, images.astype(jnp.float32) / 255)
+            out = self._network.apply(params, framing.to_float(images))
             shares = jax.nn.softmax(geometry.resize(out["segmentation"], self.size))
             points, _, confidence = keypoints.read_pose_map(out["pose"], threshold=0.0)
             points = keypoints.scale(points, out["pose"].shape[1:3], self.size)
@@ -59,11 +60,7 @@ class MultiPath:
 
     def _in_batches(self, images: np.ndarray):
         """All outputs for images [T] of the network's size, in batches of one shape."""
-        parts = []
-        for first in range(0, len(images), _BATCH):
-            index = np.minimum(np.arange(first, first + _BATCH), len(images) - 1)
-            parts.append(jax.device_get(self._read(self._params, images[index])))
-        return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
+        return in_batches(lambda part: self._read(self._params, part), images, _BATCH, full=True)
 
     def estimate(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `PoseEstimator`: a first look at windows of the frames, a second one at the person found in the best."""

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import framing, geometry, segmentation
+from vton_jax.core.batching import in_batches
 from vton_jax.models import weights
 from vton_jax.models.parser_cnn import ParserCNN
 from vton_jax.reading import digest_of
@@ -32,7 +33,7 @@ class PhotoParser:
     @functools.cached_property
     def _read(self):
         def read(params, images):
-            images = images.astype(jnp.float32) / 255
+            images = framing.to_float(images)
             both = jnp.concatenate([images, images[:, :, ::-1]])
             shares = jax.nn.softmax(self.network.apply(params, both)["segmentation"])
             straight, mirrored = jnp.split(shares, 2)
@@ -43,11 +44,7 @@ class PhotoParser:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Images uint8 [T, H, W, 3], sides multiples of 32 -> label probabilities float32 [T, H, W, 18]."""
-        batch, parts = min(_BATCH, len(images)), []
-        for first in range(0, len(images), batch):
-            index = np.minimum(np.arange(first, first + batch), len(images) - 1)
-            parts.append(np.asarray(self._read(self.params, images[index])))
-        return np.concatenate(parts)[: len(images)]
+        return in_batches(lambda part: self._read(self.params, part), images, _BATCH)
 
     def parse(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Parser`. Frames show one person about as tall as the frame; probabilities are enlarged, then decided."""

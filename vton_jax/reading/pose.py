@@ -15,6 +15,7 @@ import numpy as np
 
 from vton_jax.core import keypoints
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.reading import digest_of
 
 # COCO's 17 joints, as MoveNet orders them.
@@ -136,7 +137,7 @@ class MediaPipePose(_TwoPasses):
         self._landmarks, self._presence = outputs[1, 195], outputs[1, 1]
 
     def _look(self, frame, centre, side):
-        self._run(square_crop(frame, centre, side, self.size).astype(np.float32) / 255)
+        self._run(to_float(square_crop(frame, centre, side, self.size)))
         out = self._interpreter.get_tensor(self._landmarks).reshape(39, 5)
         person = float(self._interpreter.get_tensor(self._presence)[0, 0])
         points = from_square(out[:, :2] - 0.5, centre, side, self.size)

@@ -12,13 +12,14 @@ import numpy as np
 
 from vton_jax.core import geometry, segmentation
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout
 from vton_jax.inputs import cached_examples
 from vton_jax.media import visualize
 from vton_jax.models import flow_refinement_cnn as flow_refinement
 from vton_jax.models import re_map_cnn as re_map
 from vton_jax.tasks.guided import Guided
-from vton_jax.tasks.modules import load, to_float, total
+from vton_jax.tasks.modules import load, total
 from vton_jax.tasks.re_map import frozen_re_map, re_map_outputs
 from vton_jax.warping import blending, geometric_flow
 

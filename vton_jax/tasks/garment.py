@@ -11,10 +11,11 @@ import numpy as np
 
 from vton_jax.core import keypoints
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.inputs import garment_batches, input_pipeline
 from vton_jax.media import visualize
 from vton_jax.models import garment_cnn as garment
-from vton_jax.tasks.modules import TaskDefaults, check_size, load, to_float, total
+from vton_jax.tasks.modules import TaskDefaults, check_size, load, total
 
 
 @dataclasses.dataclass

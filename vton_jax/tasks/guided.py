@@ -8,10 +8,11 @@ import jax.numpy as jnp
 
 from vton_jax.core import geometry
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout
 from vton_jax.models import multi_path_cnn as multi_path
 from vton_jax.systems.lab126 import arms
-from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, frozen_multi_path, to_float
+from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, frozen_multi_path
 from vton_jax.warping import blending
 
 LAYOUTS = {"truth": 0.0, "mixed": 0.6, "predicted": 1.0}  # how often a layout is MultiPathCNN's and not the truth
@@ -80,5 +81,5 @@ class Guided(TaskDefaults):
             "target_pose": blending.pose_map(target),
             "truth": images["output"],
             "truth_labels": truth,
-            "garment_truth": blending.garment_mask(truth, batch["garment_type"]),
+            "garment_truth": blending.target_mask(truth, batch["garment_type"]),
         }

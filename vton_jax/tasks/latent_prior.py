@@ -13,11 +13,12 @@ import numpy as np
 
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Layout
 from vton_jax.layout import coarse_map, inversion
 from vton_jax.media import visualize
 from vton_jax.models import latent_prior_cnn as latent_prior
-from vton_jax.tasks.modules import TaskDefaults, check_size, frozen_multi_path, load, to_float
+from vton_jax.tasks.modules import TaskDefaults, check_size, frozen_multi_path, load
 
 
 @dataclasses.dataclass

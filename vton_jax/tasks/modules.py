@@ -36,11 +36,6 @@ class TaskDefaults:
             weights.save(self.export, params[name], settings)
 
 
-def to_float(image: jax.Array) -> jax.Array:
-    """uint8 [..., 3] -> float32 in [0, 1]."""
-    return image.astype(jnp.float32) / 255
-
-
 def total(terms: dict, weights_of: dict) -> jax.Array:
     """The weighted sum of a loss's terms."""
     return sum(weights_of[name] * value for name, value in terms.items())

@@ -11,10 +11,11 @@ import numpy as np
 
 from vton_jax.core import keypoints
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.media import visualize
 from vton_jax.models import losses, weights
 from vton_jax.models import multi_path_cnn as multi_path
-from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, load, settings_of, to_float, total
+from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, load, settings_of, total
 
 
 @dataclasses.dataclass

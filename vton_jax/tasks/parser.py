@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vton_jax.core.framing import to_float
 from vton_jax.inputs import input_pipeline, parsing_batches
 from vton_jax.media import visualize
 from vton_jax.models import parser_cnn as parser
-from vton_jax.tasks.modules import TaskDefaults, check_size, load, to_float, total
+from vton_jax.tasks.modules import TaskDefaults, check_size, load, total
 
 
 @dataclasses.dataclass

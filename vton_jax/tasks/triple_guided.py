@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
 from vton_jax.inputs import cached_examples
 from vton_jax.media import visualize
 from vton_jax.models import flow_refinement_cnn as flow_refinement
@@ -21,7 +22,7 @@ from vton_jax.models import weights
 from vton_jax.systems.lab126 import arms
 from vton_jax.tasks.flow_refinement import garment_and_target, refinement_params, refinement_terms
 from vton_jax.tasks.guided import Guided
-from vton_jax.tasks.modules import load, settings_of, to_float, total
+from vton_jax.tasks.modules import load, settings_of, total
 from vton_jax.tasks.re_map import frozen_re_map, re_map_outputs, re_map_terms
 from vton_jax.warping import blending
 
@@ -108,7 +109,7 @@ class TripleGuidedTask(Guided):
             "garment": garment,
             "target": target,
             "truth": to_float(batch["output_image"]),
-            "garment_truth": blending.garment_mask(
+            "garment_truth": blending.target_mask(
                 batch["output_segmentation"].astype(jnp.int32), batch["garment_type"]
             ),
         }
@@ -116,7 +117,7 @@ class TripleGuidedTask(Guided):
     def _refined(self, params, batch: dict, x: dict) -> dict:
         """ReMapCNN's outputs with the refined flow."""
         first = {name: batch[name] for name in ("coarse_flow", "first_flow", "first_shown")}
-        first["mask"] = batch["mask"][..., None].astype(jnp.float32) / 255
+        first["mask"] = to_float(batch["mask"][..., None])
         network = functools.partial(self.flow_refinement_cnn.apply, params)
         return arms.refine(network, x["garment"], x["target"], first)
 

@@ -26,10 +26,19 @@ class Thresholds:
 
 
 def garment_mask(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
-    """Mask [B, H, W] of the labels that a garment type covers; garment_type [B] indexes `GARMENT_TYPES`."""
+    """Mask [B, H, W] of the labels that a garment type covers on the donor; garment_type [B], of `GARMENT_TYPES`."""
+    return _labels_of_types(segmentation.GARMENT_LABELS, labels, garment_type)
+
+
+def target_mask(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
+    """The same of the labels that show the donated garment in a target layout, as decoders or the truth have it."""
+    return _labels_of_types(segmentation.TARGET_LABELS, labels, garment_type)
+
+
+def _labels_of_types(labels_of: dict[str, tuple], labels: jax.Array, garment_type: jax.Array) -> jax.Array:
     table = np.zeros((len(segmentation.GARMENT_TYPES), 256), dtype=bool)
     for index, name in enumerate(segmentation.GARMENT_TYPES):
-        table[index, list(segmentation.GARMENT_LABELS[name])] = True
+        table[index, list(labels_of[name])] = True
     return jnp.asarray(table)[garment_type.reshape((-1,) + (1,) * (labels.ndim - 1)), labels]
 
 

@@ -287,10 +287,8 @@ def first_flow(target: Layout, garment: Garment) -> tuple[jax.Array, jax.Array]:
 
     def one(target: Layout, donor: Layout, kind: jax.Array, flat: jax.Array):
         worn, lent = (
-            Worn(
-                body_of(layout, size), blending.garment_mask(layout.segmentation[None].astype(jnp.int32), kind[None])[0]
-            )
-            for layout in (target, donor)
+            Worn(body_of(layout, size), mask(layout.segmentation[None].astype(jnp.int32), kind[None])[0])
+            for layout, mask in ((target, blending.target_mask), (donor, blending.garment_mask))
         )
         trousers = target.segmentation[2::4, 2::4] == segmentation.ID["pants"]
         flow, shown = cylinder_flow(points, worn, lent, flat, trousers)

@@ -56,7 +56,7 @@ def inputs_of(user_image: jax.Array, user_labels: jax.Array, garment: Garment, t
         dress_image=garment.image,
         s_dress=segmentation.one_hot(blending.dress_labels(garment)),
         s_output=segmentation.one_hot(target_labels),
-        garment_out=blending.garment_mask(target_labels, garment.garment_type),
+        garment_out=blending.target_mask(target_labels, garment.garment_type),
     )
 
 

@@ -14,14 +14,16 @@ import numpy as np
 
 from vton_jax.compositing import kept_parts
 from vton_jax.core import geometry, segmentation
+from vton_jax.core.batching import in_batches
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Dressed, Garment, Layout, User
+from vton_jax.models import weights
 from vton_jax.models.flow_refinement_cnn import FlowRefinementCNN
 from vton_jax.models.re_map_cnn import ReMapCNN
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
+from vton_jax.models.weights import load_network
 from vton_jax.systems.garments import LEAST_GARMENT
 from vton_jax.systems.lab126 import arms
-from vton_jax.systems.lab126.networks import in_batches, load_network, weights_path
 from vton_jax.warping import blending, geometric_flow
 
 BATCH = 4  # frames that are painted in one program
@@ -38,17 +40,18 @@ class Painter:
         if arm not in arms.ARMS:
             raise UserError(f"The arm {arm} is none of {', '.join(arms.ARMS)}.")
         self.name, self.arm, self.size = arm, arms.ARMS[arm], size
-        at = functools.partial(weights_path, folder=folder)
-        self.triple_guided, self._triple, _, _ = load_network(TripleGuidedCNN, at(self.arm.triple_guided))
+        at = functools.partial(weights.path_of, folder=folder)
+        name = self.arm.triple_guided
+        self.triple_guided, self._triple, _, _ = load_network("triple_guided_cnn", TripleGuidedCNN, at(name))
         self.re_map, self._re_map = None, None
         if self.arm.placed:
-            self.re_map, self._re_map, _, _ = load_network(ReMapCNN, at("re_map_cnn"))
+            self.re_map, self._re_map, _, _ = load_network("re_map_cnn", ReMapCNN, at("re_map_cnn"))
             self._refinement_file = at(self.arm.flow_refinement)
 
     @functools.cached_property
     def _refinement(self):
         # Read on first use: the examples that it learns from come before it.
-        network, params, _, _ = load_network(FlowRefinementCNN, self._refinement_file)
+        network, params, _, _ = load_network("flow_refinement_cnn", FlowRefinementCNN, self._refinement_file)
         return functools.partial(network.apply, params)
 
     def _first_stage(self, params, garment: Garment, target: Layout) -> dict:
@@ -117,7 +120,7 @@ class Painter:
             out = self._remapped(params, own, target)
             known = geometry.warp(jnp.broadcast_to(shown[..., None], (count, *shown.shape, 1)), out["flow"])
             out["mask"] *= known
-            region = blending.garment_mask(target.segmentation.astype(jnp.int32), own.garment_type)
+            region = blending.target_mask(target.segmentation.astype(jnp.int32), own.garment_type)
             return blending.blend_after(image, out, region), out["flow"], out["mask"][..., 0] * region
 
         return jax.jit(keep)

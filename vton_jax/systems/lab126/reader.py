@@ -12,14 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core.batching import in_batches
 from vton_jax.core.errors import EmptyPicture, NoGarmentFound, NoPersonFound, UserError
+from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, Pose, User
 from vton_jax.layout import garment_landmarks, garment_types, inversion
+from vton_jax.models import weights
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.multi_path_cnn import MultiPathCNN
+from vton_jax.models.weights import load_network
 from vton_jax.reading.photo_parser import PhotoParser
 from vton_jax.systems.garments import LEAST_GARMENT
-from vton_jax.systems.lab126.networks import in_batches, load_network, weights_path
 from vton_jax.systems.options import PARSERS
 
 LEAST_PERSON = 0.02  # of a picture: less is no person
@@ -40,10 +43,11 @@ class Reader:
     def __init__(self, parser: str = "multi_path", folder: str | Path | None = None):
         if parser not in PARSERS:
             raise UserError(f"The parser {parser} is none of {', '.join(PARSERS)}.")
-        at = functools.partial(weights_path, folder=folder)
-        self.multi_path, self.multi_path_params, extra, settings = load_network(MultiPathCNN, at("multi_path_cnn"))
+        at = functools.partial(weights.path_of, folder=folder)
+        multi_path = load_network("multi_path_cnn", MultiPathCNN, at("multi_path_cnn"))
+        self.multi_path, self.multi_path_params, extra, settings = multi_path
         self.size: tuple[int, int] = tuple(settings["size"])
-        self.garment_cnn, self._garment, _, settings = load_network(GarmentCNN, at("garment_cnn"))
+        self.garment_cnn, self._garment, _, settings = load_network("garment_cnn", GarmentCNN, at("garment_cnn"))
         self._garment_size = tuple(settings["size"])
         self.whiten, self.colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
         self.photo_parser = PhotoParser(at("parser_cnn")) if parser == "photo" else None
@@ -56,7 +60,7 @@ class Reader:
     @functools.cached_property
     def _forward(self):
         def forward(params, images):
-            z = self.multi_path.apply(params, images.astype(jnp.float32) / 255, method="encode")
+            z = self.multi_path.apply(params, to_float(images), method="encode")
             out = self.multi_path.apply(params, z, ("segmentation", "pose"), method="decode")
             labels = geometry.resize(out["segmentation"], self.size).argmax(-1).astype(jnp.uint8)
             points, visible, _ = keypoints.read_pose_map(out["pose"])
@@ -80,7 +84,7 @@ class Reader:
     @functools.cached_property
     def _encode(self):
         encode = functools.partial(self.multi_path.apply, method="encode")
-        return jax.jit(lambda params, images: encode(params, images.astype(jnp.float32) / 255))
+        return jax.jit(lambda params, images: encode(params, to_float(images)))
 
     def latents(self, frames: np.ndarray, batch: int = 8) -> np.ndarray:
         """The latents [T, N] alone of frames [T, H, W, 3]."""
@@ -104,7 +108,7 @@ class Reader:
         layout = jax.tree.map(lambda a: a[0], layouts)
         require_person(layout, "the photo")
         shown = np.ones(frame.shape[:2], bool) if shown is None else shown
-        return User(image=frame.astype(np.float32) / 255, layout=layout, latent=z[0], shown=shown)
+        return User(image=to_float(frame), layout=layout, latent=z[0], shown=shown)
 
     def read_poses(self, frames: np.ndarray) -> Pose:
         """All that leaves the pose frames [T, H, W, 3]. Raises: EmptyPicture, NoPersonFound."""
@@ -119,7 +123,7 @@ class Reader:
     @functools.cached_property
     def _read_flat(self):
         def read(params, image):
-            small = geometry.resize(image.astype(jnp.float32) / 255, self._garment_size)
+            small = geometry.resize(to_float(image), self._garment_size)
             out = self.garment_cnn.apply(params, small[None])
             labels = geometry.resize(out["segmentation"], self.size)[0].argmax(-1).astype(jnp.uint8)
             points, present, _ = keypoints.read_pose_map(out["landmarks"][0], radius=2)
@@ -145,6 +149,8 @@ class Reader:
         """
         require_content(frame, "the garment picture")
         flat = self.looks_flat(frame) if flat is None else flat
+        if flat and garment_type == "outfit":
+            raise NoGarmentFound(garment_type, flat)  # an outfit of several pieces does not lie flat as one
         if flat:
             layout, kind = self._flat_layout(frame, garment_type)
         else:
@@ -153,7 +159,7 @@ class Reader:
         mask = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[kind])
         if mask.mean() < LEAST_GARMENT:
             raise NoGarmentFound(kind, flat)
-        image = np.where(mask[..., None], frame.astype(np.float32) / 255, 1.0)
+        image = np.where(mask[..., None], to_float(frame), 1.0)
         index = np.int32(segmentation.GARMENT_TYPES.index(kind))
         return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
 

@@ -14,12 +14,13 @@ import numpy as np
 import optax
 
 from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core.batching import in_batches
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
 from vton_jax.layout import coarse_map, completion, inversion
-from vton_jax.models import latent_prior_cnn
+from vton_jax.models import latent_prior_cnn, weights
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.multi_path_cnn import POSE_SIGMA
-from vton_jax.systems.lab126.networks import in_batches, load_network, weights_path
+from vton_jax.models.weights import load_network
 from vton_jax.systems.lab126.reader import Reader
 
 LEARNING_RATE = 0.1
@@ -38,7 +39,7 @@ class TargetLayouts:
 
     def __init__(self, reader: Reader, folder: str | Path | None = None):
         self._reader, self.size = reader, reader.size
-        self._prior_file = weights_path("latent_prior_cnn", folder)
+        self._prior_file = weights.path_of("latent_prior_cnn", folder)
         self._optimizer = optax.adam(LEARNING_RATE, b1=0.8, b2=0.95)
         loss = inversion.layout_loss(reader.decode, reader.whiten, PRIOR_WEIGHT, POSE_WEIGHT)
         self._steps = inversion.make_steps(loss, self._optimizer)
@@ -64,7 +65,7 @@ class TargetLayouts:
     @functools.cached_property
     def _prior(self):
         # Read on first use: the examples that it learns from come before it.
-        network, params, _, _ = load_network(LatentPriorCNN, self._prior_file)
+        network, params, _, _ = load_network("latent_prior_cnn", LatentPriorCNN, self._prior_file)
         return functools.partial(network.apply, params)
 
     @functools.cached_property
