@@ -5,7 +5,7 @@ curve) and error.csv. Without arguments a packaged mannequin sample is used.
 """
 
 import csv
-import os
+import io
 import sys
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from absl import flags
 
 from vton_jax.command_line import flag_utils
 from vton_jax.compositing import normalisation
+from vton_jax.core import files
 from vton_jax.core.errors import UserError
 from vton_jax.layout import composition
-from vton_jax.media import video_files, visualize
+from vton_jax.media import photo_files, video_files, visualize
 from vton_jax.systems.lab126 import try_on
 
 FLAGS = flags.FLAGS
@@ -48,19 +49,18 @@ def pose_frame(photo: np.ndarray) -> np.ndarray:
 
 
 def write_errors(path: Path, errors: list[float]) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with open(temporary, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["iteration", "error"])
-        writer.writerows([index, f"{error:.6f}"] for index, error in enumerate(errors))
-    os.replace(temporary, path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["iteration", "error"])
+    writer.writerows([index, f"{error:.6f}"] for index, error in enumerate(errors))
+    files.write_text(path, text.getvalue())
 
 
 def main() -> None:
     output = Path(FLAGS.output)
-    photo = video_files.read_photo(FLAGS.person or SAMPLES / "person.png")
-    pictures = photo, video_files.read_photo(FLAGS.garment or SAMPLES / "garment.png"), pose_frame(photo)
-    video_files.require_writable(output / "error.csv")
+    photo = photo_files.read_photo(FLAGS.person or SAMPLES / "person.png")
+    pictures = photo, photo_files.read_photo(FLAGS.garment or SAMPLES / "garment.png"), pose_frame(photo)
+    files.require_writable(output / "error.csv")
     system = try_on.TryOn("none", FLAGS.weights, try_on.choose_parser(FLAGS.parser, FLAGS.person))
     stage = normalisation.Stage(flat={"auto": None, "flat": True, "person": False}[FLAGS.garment_is])
     if FLAGS.person:
@@ -88,14 +88,14 @@ def main() -> None:
     colour = visualize.colour_segmentation
     try:
         output.mkdir(parents=True, exist_ok=True)
-        video_files.write_image(output / "coarse.png", colour(coarse[0]))
-        video_files.write_image(output / "final.png", colour(layouts[-1]))
+        photo_files.write_image(output / "coarse.png", colour(coarse[0]))
+        photo_files.write_image(output / "final.png", colour(layouts[-1]))
         inputs = [user_frame, visualize.to_uint8(donor.image), pose_image]
         inputs.append(visualize.draw_skeleton(np.full_like(pose_image, 255), pose.keypoints, pose.visible))
         eight = [colour(steps[name][0]) for name in composition.STEPS]
         titles = ["user", "dress", "pose", "pose image"]
         rows = [inputs, eight[:4], eight[4:]]
-        video_files.write_image(output / "steps.png", visualize.contact_sheet(rows, column_titles=titles))
+        photo_files.write_image(output / "steps.png", visualize.contact_sheet(rows, column_titles=titles))
         height, width = system.size
         curve_size = (height, 2 * width)
 

@@ -18,7 +18,8 @@ from vton_jax.command_line import flag_utils
 from vton_jax.compositing import full_size, kept_parts, normalisation, temporal_filters
 from vton_jax.core import framing
 from vton_jax.core.errors import UserError
-from vton_jax.media import video_files, visualize
+from vton_jax.core.files import require_writable
+from vton_jax.media import photo_files, video_files, visualize
 from vton_jax.systems.lab126 import try_on
 
 FLAGS = flags.FLAGS
@@ -85,11 +86,11 @@ def main() -> None:
     garment = Path(FLAGS.garment or SAMPLES / "garment.png")
     wanted = output_size()
     # Read everything first: a broken file should not wait for the networks.
-    photo, picture = video_files.read_photo(person), video_files.read_photo(garment)
+    photo, picture = photo_files.read_photo(person), photo_files.read_photo(garment)
     frames, rate = [photo], None
     if FLAGS.pose or not FLAGS.person:
         frames, rate = video_files.read_frames(Path(FLAGS.pose or SAMPLES / "pose.mp4"), FLAGS.num_frames)
-    video_files.require_writable(output)
+    require_writable(output)
     arm = FLAGS.remap if FLAGS.remap != "auto" else "post" if FLAGS.person else "joint"
     system = try_on.TryOn(arm, FLAGS.weights, try_on.choose_parser(FLAGS.parser, FLAGS.person))
     flat = {"auto": None, "flat": True, "person": False}[FLAGS.garment_is]
@@ -113,7 +114,7 @@ def main() -> None:
     results = system.clip(views.person, donor, pose_frames, FLAGS.background, stage.person.shown(system.size))
     results = list(tqdm(results, total=len(pose_frames), unit="frame", desc="try-on"))
     clip = temporal_filters.apply(FLAGS.temporal_filter, np.stack([result.image for result in results]))
-    video_files.write_image(output.with_suffix(".png"), sheet(views, donor, pose_frames, results, clip))
+    photo_files.write_image(output.with_suffix(".png"), sheet(views, donor, pose_frames, results, clip))
     clip = views.show(clip, results, donor)
     if wanted:
         clip = (framing.fit(frame, wanted)[0] for frame in clip)

@@ -29,7 +29,7 @@ from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.evaluate import metrics
 from vton_jax.inputs import ccp
 from vton_jax.mannequin import catalogue
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 from vton_jax.reading.choice import Choice
 from vton_jax.reading.multi_path import MultiPath
 from vton_jax.reading.photo_parser import PhotoParser
@@ -74,7 +74,7 @@ def face_photos(annotators) -> None:
         rows = list(csv.DictReader(file))
     embeddings, truth = [], []
     for row in rows:
-        photo = video_files.read_photo(Path(FLAGS.faces) / row["file"])
+        photo = photo_files.read_photo(Path(FLAGS.faces) / row["file"])
         labels = None if FLAGS.face_model else annotators.parser.parse(photo[None])[0][0]
         found = annotators.faces.faces(photo, labels)
         if found:

@@ -22,10 +22,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
-from vton_jax.vton_jax import tasks
 
 import train
 from benchmarks import program_costs
+from vton_jax import tasks
 from vton_jax.command_line import flag_utils
 from vton_jax.core import keypoints, segmentation
 from vton_jax.inputs import input_pipeline

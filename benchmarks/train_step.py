@@ -35,9 +35,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import jax
 import jax.numpy as jnp
 import numpy as np
-from vton_jax.vton_jax import tasks
 
 from benchmarks import program_costs
+from vton_jax import tasks
 from vton_jax.inputs import input_pipeline
 from vton_jax.training import compiler, train_state
 

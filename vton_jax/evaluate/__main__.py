@@ -21,9 +21,10 @@ from absl import flags
 
 from vton_jax.command_line import flag_utils
 from vton_jax.compositing import kept_parts
+from vton_jax.core import files
 from vton_jax.core.errors import UserError
 from vton_jax.evaluate import ccp_suite, critic_suite, failure_suite, mannequin_suite, pairs_suite, ubc_suite
-from vton_jax.media import video_files
+from vton_jax.media import photo_files
 from vton_jax.systems.lab126 import try_on
 
 FLAGS = flags.FLAGS
@@ -126,10 +127,10 @@ def main() -> None:
     kept = {name: None if not math.isfinite(value) else value for name, value in results.items()}
     for group in ("protocol", "about"):
         kept |= {f"{FLAGS.suite}.{group}.{name}": text for name, text in texts.get(group, {}).items()}
-    mannequin_suite.write_text(output / "results.json", json.dumps(kept, indent=1) + "\n")
+    files.write_text(output / "results.json", json.dumps(kept, indent=1) + "\n")
     suite.write_report(output / "report.html", results, pictures, texts, *more)
     for title, picture in pictures.items():
-        video_files.write_image(output / (title.lower().replace(",", "").replace(" ", "_") + ".png"), picture)
+        photo_files.write_image(output / (title.lower().replace(",", "").replace(" ", "_") + ".png"), picture)
     print(mannequin_suite.table(results))
     for group in texts.values():
         for name, value in group.items():

@@ -7,7 +7,6 @@ docs/evaluation.md. Users, donors and poses enter as RGB alone; the truth only s
 import base64
 import html
 import math
-import os
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import jax
 import numpy as np
 
 from vton_jax.compositing import kept_parts, temporal_filters
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import files, keypoints, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Layout
@@ -369,10 +368,4 @@ def write_page(path: Path, title: str, parts: list[str], pictures: dict) -> None
     for name, picture in pictures.items():
         data = base64.b64encode(cv2.imencode(".png", picture[..., ::-1])[1]).decode()
         shown.append(f"<h2>{html.escape(name)}</h2><img src='data:image/png;base64,{data}'>")
-    write_text(path, "\n".join([head, style + "</style>", f"<h1>{title}</h1>", *parts, *shown]))
-
-
-def write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    files.write_text(path, "\n".join([head, style + "</style>", f"<h1>{title}</h1>", *parts, *shown]))

@@ -16,7 +16,7 @@ from vton_jax.core.errors import UserError
 from vton_jax.core.types import Layout
 from vton_jax.evaluate import mannequin_suite, metrics, perceptual
 from vton_jax.inputs import splits
-from vton_jax.media import video_files, visualize
+from vton_jax.media import photo_files, visualize
 from vton_jax.models import weights
 from vton_jax.reading import digest_of
 from vton_jax.reading.photo_parser import PhotoParser
@@ -131,7 +131,7 @@ def evaluate_pairs(
     scores: dict[str, list] = {}
     rows = []
     for person, garment in mannequin_suite.progress(pairs, "pair"):
-        frame, flat = (framing.fit(video_files.read_photo(path), system.size)[0] for path in (person, garment))
+        frame, flat = (framing.fit(photo_files.read_photo(path), system.size)[0] for path in (person, garment))
         truth = framing.to_float(frame)
         user, z_user = system.read_user(frame)
         # A list may pair halves with whole people: the garment's own kind says what is exchanged.

@@ -13,7 +13,7 @@ import numpy as np
 
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.media import video_files
+from vton_jax.media import photo_files
 
 
 def is_validation(number: str) -> bool:
@@ -50,7 +50,7 @@ def numbers(folder: str | Path, ids: str | Path | None = None) -> list[str]:
 
 def read(folder: str | Path, number: str) -> tuple[np.ndarray, np.ndarray]:
     """(photo, labels) of one number, of one size. UserError where a file is broken."""
-    photo = video_files.read_photo(Path(folder) / "photos" / f"{number}.jpg")
+    photo = photo_files.read_photo(Path(folder) / "photos" / f"{number}.jpg")
     path = Path(folder) / "labels" / f"{number}.png"
     labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if labels is None or labels.shape != photo.shape[:2] or labels.max() >= len(segmentation.CCP_LABELS):
