@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from vton_jax.core import segmentation
+from vton_jax.core import label_tables
 from vton_jax.core.errors import UserError
 from vton_jax.media import photo_files
 
@@ -63,7 +63,7 @@ def read_ids(path: Path) -> np.ndarray:
     if pixels.ndim == 2:
         return pixels
     code = pixels.astype(np.int32) @ (65536, 256, 1)
-    colours = segmentation.LIP_PALETTE.astype(np.int32) @ (65536, 256, 1)
+    colours = label_tables.LIP_PALETTE.astype(np.int32) @ (65536, 256, 1)
     order = np.argsort(colours)
     place = order[np.minimum(np.searchsorted(colours, code, sorter=order), len(order) - 1)]
     if not (colours[place] == code).all():

@@ -13,7 +13,7 @@ import numpy as np
 
 from data import field, formats, near_duplicates
 from vton_jax import reading
-from vton_jax.core import segmentation
+from vton_jax.core import label_tables
 from vton_jax.core.errors import UserError
 from vton_jax.media import photo_files
 from vton_jax.reading import pose, skin
@@ -80,7 +80,7 @@ class Source(field.Source):
             points, visible = reading.visible_only(points, confidence, self.estimator.threshold)
             person.points, person.visible = points[0], visible[0]
         if path := self.path("label map", split, pair, name):
-            everything = np.arange(len(segmentation.CCP_LABELS), dtype=np.uint8)
+            everything = np.arange(len(label_tables.CCP_LABELS), dtype=np.uint8)
             ids = formats.read_labels(path, everything, person.picture.size)
             person.labels = skin.split(ids, person.points, person.visible)
         return person

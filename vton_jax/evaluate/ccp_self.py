@@ -7,7 +7,7 @@ docs/evaluation.md.
 
 import numpy as np
 
-from vton_jax.core import framing, segmentation
+from vton_jax.core import framing, label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.evaluate import mannequin_suite, pairs_suite, perceptual, ubc_suite
 from vton_jax.inputs import ccp, splits
@@ -39,7 +39,7 @@ def evaluate_self(
     for number in mannequin_suite.progress(chosen, "photo"):
         photo, ids = ccp.read(folder, number)
         frame = framing.fit(photo, system.size)[0]
-        labels = segmentation.LABEL_FROM_CCP[framing.fit(ids, system.size, fill=0, nearest=True)[0]]
+        labels = label_tables.LABEL_FROM_CCP[framing.fit(ids, system.size, fill=0, nearest=True)[0]]
         try:
             user, z_user = system.read_user(frame)
             donor = system.read_donor(frame, flat=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vton_jax.core import framing, segmentation
+from vton_jax.core import framing, label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.evaluate import ccp_layouts, ccp_self, mannequin_suite, metrics, ubc_suite
 from vton_jax.inputs import ccp, splits
@@ -23,7 +23,7 @@ from vton_jax.systems.lab126 import try_on
 
 PARTS = ("parsing", "backward", "self")
 REGIONS = {
-    "person": tuple(name for name in segmentation.CCP_MERGED_LABELS if name != "null"),
+    "person": tuple(name for name in label_tables.CCP_MERGED_LABELS if name != "null"),
     "clothes": ("hat", "upper", "skirt", "trousers", "dress", "footwear", "other"),
     "skin": ("skin",),
     "hair": ("hair",),
@@ -38,7 +38,7 @@ def merged_scores(matrix: np.ndarray) -> dict[str, float]:
     `iou_REGION` of regions merged before they are compared, `miou` over the ten classes, and each class by its name;
     NaN for what the truth does not show.
     """
-    names = segmentation.CCP_MERGED_LABELS
+    names = label_tables.CCP_MERGED_LABELS
     scores = {}
     for region, members in REGIONS.items():
         index = [names.index(name) for name in members]
@@ -97,7 +97,7 @@ def parse_photos(folder: str, chosen: list[str], weights_folder: str | None = No
     """The part `parsing` for the photos `chosen`: (results, pictures, texts) as in `evaluate_ccp`."""
     at = functools.partial(weights.path_of, folder=weights_folder)
     parser, multi_path = PhotoParser(at("parser_cnn")), MultiPath(at("multi_path_cnn"))
-    classes = len(segmentation.CCP_MERGED_LABELS)
+    classes = len(label_tables.CCP_MERGED_LABELS)
     matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in ("ccp", "ccp.multi_path")}
     shown = set(np.linspace(0, len(chosen) - 1, min(_EXAMPLES, len(chosen))).round().astype(int).tolist())
     rows, shares = [], {}
@@ -108,9 +108,9 @@ def parse_photos(folder: str, chosen: list[str], weights_folder: str | None = No
         small = multi_path.parse(np.stack(fitted))[0]
         for i, (photo, ids_map) in enumerate(zip(photos, truths, strict=True)):
             read = {"ccp": parser.parse(photo[None])[0][0], "ccp.multi_path": places[i].restore(small[i], nearest=True)}
-            truth = segmentation.CCP_MERGED_FROM_CCP[ids_map]
+            truth = label_tables.CCP_MERGED_FROM_CCP[ids_map]
             for name, labels in read.items():
-                counts = metrics.confusion(segmentation.CCP_MERGED_FROM_LABEL[labels], truth, classes)
+                counts = metrics.confusion(label_tables.CCP_MERGED_FROM_LABEL[labels], truth, classes)
                 matrices[name] += counts
                 if name == "ccp":
                     shares[numbers[i]] = float(np.diagonal(counts).sum() / counts.sum())
@@ -126,7 +126,7 @@ def parse_photos(folder: str, chosen: list[str], weights_folder: str | None = No
     titles = ["photo", "true labels", "ParserCNN", "MultiPathCNN", "ParserCNN over the photo"]
     protocol = {
         "size": " and ".join(f"{height}x{width}" for height, width in parser.sizes) + ", labels enlarged to the photo",
-        "classes": ", ".join(segmentation.CCP_MERGED_LABELS),
+        "classes": ", ".join(label_tables.CCP_MERGED_LABELS),
     }
     about = {
         "parser": parser.name,
@@ -139,9 +139,9 @@ def parse_photos(folder: str, chosen: list[str], weights_folder: str | None = No
 
 def _for_show(ids: np.ndarray) -> np.ndarray:
     """CCP's ids -> labels with a colour: skin as a face's, footwear as a left shoe's."""
-    labels = segmentation.LABEL_FROM_CCP[ids]
-    labels[ids == segmentation.CCP_SKIN] = segmentation.ID["face"]
-    labels[np.isin(ids, segmentation.CCP_FOOTWEAR)] = segmentation.ID["left-shoe"]
+    labels = label_tables.LABEL_FROM_CCP[ids]
+    labels[ids == label_tables.CCP_SKIN] = segmentation.ID["face"]
+    labels[np.isin(ids, label_tables.CCP_FOOTWEAR)] = segmentation.ID["left-shoe"]
     return labels
 
 

@@ -331,7 +331,7 @@ def check_labels(labels: np.ndarray, whose: str) -> None:
     if (wrong := (labels >= segmentation.NUM_LABELS) & (labels != segmentation.UNKNOWN)).any():
         raise UserError(
             f"{whose} has the label {labels[wrong].max()}, but ATR's labels end at {segmentation.NUM_LABELS - 1}; "
-            "translate it with vton_jax.segmentation before data/build.py."
+            "translate it with vton_jax.core.label_tables before data/build.py."
         )
 
 
