@@ -25,11 +25,11 @@ sys.path.insert(0, str(ROOT))
 
 from data.raw import annotate, outfits, people
 from vton_jax.command_line import flag_utils
-from vton_jax.core import framing, keypoints, segmentation
+from vton_jax.core import framing, keypoints, label_tables, segmentation
 from vton_jax.evaluate import metrics
 from vton_jax.inputs import ccp
 from vton_jax.mannequin import catalogue
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 from vton_jax.reading.choice import Choice
 from vton_jax.reading.multi_path import MultiPath
 from vton_jax.reading.photo_parser import PhotoParser
@@ -74,7 +74,7 @@ def face_photos(annotators) -> None:
         rows = list(csv.DictReader(file))
     embeddings, truth = [], []
     for row in rows:
-        photo = video_files.read_photo(Path(FLAGS.faces) / row["file"])
+        photo = photo_files.read_photo(Path(FLAGS.faces) / row["file"])
         labels = None if FLAGS.face_model else annotators.parser.parse(photo[None])[0][0]
         found = annotators.faces.faces(photo, labels)
         if found:
@@ -111,18 +111,18 @@ def _parsed_examples():
     settings = catalogue.Settings(seed=61, seconds=4)
     videos = [catalogue.plan_person(settings, index, 1)[0] for index in range(FLAGS.parsers)]
     rendered = (_rendered(video, video.outfit) for video in videos)
-    yield "mannequins", segmentation.MERGED_FROM_LABEL, ((f, segmentation.merged(labels)) for f, labels in rendered)
+    yield "mannequins", label_tables.MERGED_FROM_LABEL, ((f, label_tables.merged(labels)) for f, labels in rendered)
     if FLAGS.ccp:
         photos = (ccp.read(FLAGS.ccp, number) for number in ccp.numbers(FLAGS.ccp) if ccp.is_validation(number))
         fitted = (
             (framing.fit(photo, _SIZE)[0], framing.fit(ids, _SIZE, fill=0, nearest=True)[0]) for photo, ids in photos
         )
-        examples = ((photo[None], segmentation.CCP_MERGED_FROM_CCP[ids][None]) for photo, ids in fitted)
-        yield "street photos", segmentation.CCP_MERGED_FROM_LABEL, examples
+        examples = ((photo[None], label_tables.CCP_MERGED_FROM_CCP[ids][None]) for photo, ids in fitted)
+        yield "street photos", label_tables.CCP_MERGED_FROM_LABEL, examples
     if FLAGS.clips:
         clips = (video_files.read_video(clip, 4, select="even")[0] for clip in sorted(Path(FLAGS.clips).glob("*.mp4")))
         fitted = (np.stack([framing.fit(frame, _SIZE)[0] for frame in frames]) for frames in clips)
-        yield "clips", segmentation.MERGED_FROM_LABEL, ((frames, None) for frames in fitted)
+        yield "clips", label_tables.MERGED_FROM_LABEL, ((frames, None) for frames in fitted)
 
 
 def parsers() -> None:
@@ -165,7 +165,7 @@ def garments(parser) -> None:
         described = []
         for number in ccp.numbers(FLAGS.ccp)[::5]:
             photo, ids = ccp.read(FLAGS.ccp, number)
-            labels = segmentation.LABEL_FROM_CCP[ids]
+            labels = label_tables.LABEL_FROM_CCP[ids]
             labels = np.where(labels == segmentation.UNKNOWN, segmentation.ID["face"], labels)  # skin and shoes
             described.append(outfits.describe(photo[None], labels[None]))
         for piece, colours in zip(outfits.PIECES, np.stack(described, 1), strict=True):

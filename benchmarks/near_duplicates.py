@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tqdm import tqdm
 
 from data import near_duplicates
-from vton_jax.media import video_files
+from vton_jax.media import photo_files
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--edges", type=float, default=0.7, help="least correlation of what is printed")
     arguments = parser.parse_args()
     paths = [p for folder in arguments.folders for p in sorted(folder.rglob("*")) if p.suffix in (".jpg", ".png")]
-    looks = [near_duplicates.look(video_files.read_photo(path, max_side=256)) for path in tqdm(paths, disable=None)]
+    looks = [near_duplicates.look(photo_files.read_photo(path, max_side=256)) for path in tqdm(paths, disable=None)]
     by_rule = {pair[:2] for pair in near_duplicates.resembling(looks, looks)}
     near_duplicates.EDGES = near_duplicates.EDGES_BEFORE_PLAIN = arguments.edges
     found = [pair for pair in near_duplicates.resembling(looks, looks) if pair[0] < pair[1]]

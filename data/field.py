@@ -22,7 +22,7 @@ import tensorflow_datasets as tfds
 from data import formats
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.media import video_files
+from vton_jax.media import photo_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Source:
         picture = formats.read_picture(photo)
         if mask := self.path("garment mask", split, pair, pair.garment):
             return picture, formats.read_mask(mask, picture.size)
-        return picture, formats.mask_on_white(video_files.read_photo(photo))
+        return picture, formats.mask_on_white(photo_files.read_photo(photo))
 
     def how(self) -> str:
         """What else than the folder decides what the dataset becomes."""

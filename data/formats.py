@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from vton_jax.core import segmentation
+from vton_jax.core import label_tables
 from vton_jax.core.errors import UserError
-from vton_jax.media import video_files
+from vton_jax.media import photo_files
 
 VIDEO_QUALITY = 95  # JPEG quality of frames taken from clips; their own compression is coarser
 
@@ -37,7 +37,7 @@ def encode(image: np.ndarray, extension: str = ".png") -> bytes:
 
 def read_picture(path: Path) -> Picture:
     """A photo as it is in its file, where that is upright RGB in JPEG or PNG; else as PNG. Raises UserError."""
-    pixels = video_files.read_photo(path)
+    pixels = photo_files.read_photo(path)
     with Image.open(path) as image:
         plain = image.format in ("JPEG", "PNG") and image.mode == "RGB" and image.size == pixels.shape[1::-1]
         plain = plain and image.getexif().get(0x0112, 1) == 1 and "transparency" not in image.info
@@ -63,7 +63,7 @@ def read_ids(path: Path) -> np.ndarray:
     if pixels.ndim == 2:
         return pixels
     code = pixels.astype(np.int32) @ (65536, 256, 1)
-    colours = segmentation.LIP_PALETTE.astype(np.int32) @ (65536, 256, 1)
+    colours = label_tables.LIP_PALETTE.astype(np.int32) @ (65536, 256, 1)
     order = np.argsort(colours)
     place = order[np.minimum(np.searchsorted(colours, code, sorter=order), len(order) - 1)]
     if not (colours[place] == code).all():
@@ -85,7 +85,7 @@ def read_labels(path: Path, table: np.ndarray, size: tuple[int, int]) -> np.ndar
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     """A garment's mask, bool [H, W]: what is at least half bright. UserError where it is not of the photo's `size`."""
-    mask = video_files.read_photo(path)[..., 0] >= 128
+    mask = photo_files.read_photo(path)[..., 0] >= 128
     if mask.shape != tuple(size):
         raise UserError(f"{path} is {mask.shape[1]}x{mask.shape[0]}, its garment {size[1]}x{size[0]}; "
                         "get the two from one release.")  # fmt: skip

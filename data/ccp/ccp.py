@@ -13,9 +13,9 @@ import numpy as np
 
 from data import field, formats, near_duplicates
 from vton_jax import reading
-from vton_jax.core import segmentation
+from vton_jax.core import label_tables
 from vton_jax.core.errors import UserError
-from vton_jax.media import video_files
+from vton_jax.media import photo_files
 from vton_jax.reading import pose, skin
 
 
@@ -59,7 +59,7 @@ class Source(field.Source):
         for files in self.FILES[0].patterns:
             for path in sorted(self.folder.glob(files.format(name="*"))):
                 looks[path.stem.endswith("3")][path.stem] = near_duplicates.look(
-                    video_files.read_photo(path, max_side=256)
+                    photo_files.read_photo(path, max_side=256)
                 )
         held, free = list(looks[True]), list(looks[False])
         found = near_duplicates.resembling(list(looks[False].values()), list(looks[True].values()))
@@ -76,11 +76,11 @@ class Source(field.Source):
         photo = self.path("person photo", split, pair, name)
         person = field.Person(formats.read_picture(photo))
         if self.estimator:
-            points, confidence = self.estimator.estimate(video_files.read_photo(photo)[None])
+            points, confidence = self.estimator.estimate(photo_files.read_photo(photo)[None])
             points, visible = reading.visible_only(points, confidence, self.estimator.threshold)
             person.points, person.visible = points[0], visible[0]
         if path := self.path("label map", split, pair, name):
-            everything = np.arange(len(segmentation.CCP_LABELS), dtype=np.uint8)
+            everything = np.arange(len(label_tables.CCP_LABELS), dtype=np.uint8)
             ids = formats.read_labels(path, everything, person.picture.size)
             person.labels = skin.split(ids, person.points, person.visible)
         return person

@@ -21,8 +21,8 @@ from pathlib import Path
 from data.raw import annotate, units
 from vton_jax.command_line import flag_utils
 from vton_jax.core.errors import UserError
+from vton_jax.media.files import MediaError
 from vton_jax.media.progress import Progress
-from vton_jax.media.video_files import MediaError
 from vton_jax.reading.choice import Choice
 
 

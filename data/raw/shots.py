@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from vton_jax.media import video_files
+from vton_jax.media.files import MediaError
 
 _THUMBNAIL, _BINS = (64, 48), 8
 # A cut is where the colours change (a share of the pixels), and change more than in the motion around it. Within nine
@@ -50,7 +51,7 @@ def decode(path: str | Path, rate: float, max_frames: int, max_side: int = 1024)
             colours = _colours(frame)
             changes.append(0.0 if before is None else float(np.abs(colours - before).sum() / 2))
             before, total = colours, total + 1
-    except video_files.MediaError as error:
+    except MediaError as error:
         if not kept:
             raise
         problem = str(error)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data import field
-from vton_jax.core import segmentation
+from vton_jax.core import label_tables
 
 Settings = field.Settings
 
@@ -34,7 +34,7 @@ class Source(field.ShopSource):
         return person.removesuffix("_0") + "_1"
 
     def table(self, path: Path) -> np.ndarray:
-        return segmentation.LABEL_FROM_PF_AFN if path.parent.name.endswith("_label") else segmentation.LABEL_FROM_CIHP
+        return label_tables.LABEL_FROM_PF_AFN if path.parent.name.endswith("_label") else label_tables.LABEL_FROM_CIHP
 
 
 class Builder(field.Builder):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data import field
-from vton_jax.core import segmentation
+from vton_jax.core import label_tables
 
 Settings = field.Settings
 
@@ -27,7 +27,7 @@ class Source(field.ShopSource):
         return person
 
     def table(self, path: Path) -> np.ndarray:
-        return segmentation.LABEL_FROM_CIHP
+        return label_tables.LABEL_FROM_CIHP
 
 
 class Builder(field.Builder):

@@ -14,7 +14,7 @@ import pytest
 from vton_jax.compositing import full_size, kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Garment, Layout, User
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 from vton_jax.systems.lab126.reader import Reader
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -229,7 +229,7 @@ def test_behind_a_person_who_left_lies_the_background():
 @pytest.fixture(scope="module")
 def read():
     """The packaged person as the networks read it: (photo, layout)."""
-    photo = video_files.read_photo(ROOT / "vton_jax" / "samples" / "person.png")
+    photo = photo_files.read_photo(ROOT / "vton_jax" / "samples" / "person.png")
     layouts, _ = Reader().read_people(photo[None])
     return photo.astype(np.float32) / 255, Layout(
         *(a[0] for a in (layouts.segmentation, layouts.keypoints, layouts.visible))
@@ -385,9 +385,9 @@ def test_a_size_that_is_none_dies_in_a_sentence(tmp_path, text):
 
 def test_the_users_own_photo_comes_back_at_its_size(tmp_path):
     """The packaged sample, enlarged: a photo of an odd shape, of which the background must come back as it was."""
-    person = framing.resize(video_files.read_photo(ROOT / "vton_jax" / "samples" / "person.png"), (512, 384))
+    person = framing.resize(photo_files.read_photo(ROOT / "vton_jax" / "samples" / "person.png"), (512, 384))
     person = np.pad(person, ((0, 0), (30, 30), (0, 0)), mode="edge")
-    video_files.write_image(tmp_path / "person.png", person)
+    photo_files.write_image(tmp_path / "person.png", person)
     arguments = [f"--person={tmp_path / 'person.png'}", f"--output={tmp_path / 'clip.mp4'}", "--remap=none"]
     done = render(*arguments, "--output_size=photo")
     assert done.returncode == 0, done.stderr

@@ -26,24 +26,6 @@ def test_mirror_twice_is_the_identity_and_exchanges_sides(labels):
     assert segmentation.mirror(one).tolist() == expected
 
 
-def test_merged_by_name():
-    merged = {
-        name: segmentation.MERGED_LABELS[segmentation.MERGED_FROM_LABEL[i]] for name, i in segmentation.ID.items()
-    }
-    assert merged["hat"] == "hair" and merged["left-arm"] == merged["right-arm"] == "arms"
-    assert merged["pants"] == "trousers" and merged["left-shoe"] == "shoes" and merged["dress"] == "dress"
-    assert set(merged.values()) == set(segmentation.MERGED_LABELS)
-    assert segmentation.merged(np.array([0, 255, 17])).tolist() == [0, -1, 5]
-
-
-def test_lip_by_name():
-    assert len(segmentation.LIP_LABELS) == 20 == len(segmentation.LABEL_FROM_LIP)
-    for name, label in zip(segmentation.LIP_LABELS, segmentation.LABEL_FROM_LIP, strict=True):
-        if name in segmentation.ID:
-            assert segmentation.LABELS[label] == name
-    assert segmentation.LABELS[segmentation.LABEL_FROM_LIP[7]] == "upper-clothes"  # coat
-
-
 def test_one_hot(labels):
     labels[1, 2, 3] = segmentation.UNKNOWN
     maps = np.asarray(segmentation.one_hot(labels))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import keypoints, label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.inputs import input_pipeline
 from vton_jax.media import video_files
@@ -71,7 +71,7 @@ def test_viton(tmp_path):
     np.testing.assert_array_equal(example["image"], decoded(source / "train/image/000002_0.jpg"))
     np.testing.assert_array_equal(example["garment_image"], decoded(source / "train/cloth/000002_1.jpg"))
     np.testing.assert_array_equal(example["garment_mask"][..., 0] > 0, field_folders.mask() > 0)
-    labels = segmentation.LABEL_FROM_CIHP[field_folders.ids("000002_0", 20)]
+    labels = label_tables.LABEL_FROM_CIHP[field_folders.ids("000002_0", 20)]
     np.testing.assert_array_equal(example["segmentation"][..., 0], labels)
     truth = field_folders.points("000002_0")
     np.testing.assert_allclose(example["keypoints"], truth, atol=1e-3)
@@ -92,7 +92,7 @@ def test_viton_hd_pairs_a_person_with_the_own_garment_whatever_the_list_says(tmp
     body_25 = field_folders.points("00001_00", 25)
     for joint, place in (("nose", 0), ("left-wrist", 7), ("right-hip", 9), ("left-ankle", 14), ("left-ear", 18)):
         np.testing.assert_allclose(example["keypoints"][keypoints.ID[joint]], body_25[place], atol=1e-3)
-    expected = segmentation.LABEL_FROM_CIHP[field_folders.ids("00001_00", 20)]
+    expected = label_tables.LABEL_FROM_CIHP[field_folders.ids("00001_00", 20)]
     np.testing.assert_array_equal(example["segmentation"][..., 0], expected)
 
 
@@ -222,17 +222,17 @@ def test_ccp_keeps_validation_apart_from_what_resembles_it(tmp_path, mat, capsys
     }  # fmt: skip
     example = splits["train"]["0002", "", ""]
     ids = field_folders.ids("0002", 59, (96, 72))
-    np.testing.assert_array_equal(example["segmentation"][..., 0], segmentation.LABEL_FROM_CCP[ids])
+    np.testing.assert_array_equal(example["segmentation"][..., 0], label_tables.LABEL_FROM_CCP[ids])
     assert (splits["train_unlabelled"]["0008", "", ""]["segmentation"] == segmentation.UNKNOWN).all()
 
 
 def test_label_tables_by_name():
-    neck = segmentation.LABEL_FROM_CIHP[segmentation.LIP_LABELS.index("jumpsuits")]
+    neck = label_tables.LABEL_FROM_CIHP[label_tables.LIP_LABELS.index("jumpsuits")]
     assert segmentation.LABELS[neck] == "face"
-    others = np.arange(20) != segmentation.LIP_LABELS.index("jumpsuits")
-    np.testing.assert_array_equal(segmentation.LABEL_FROM_CIHP[others], segmentation.LABEL_FROM_LIP[others])
-    assert len({tuple(colour) for colour in segmentation.LIP_PALETTE.tolist()}) == 20
-    known = {segmentation.LABELS[i] for i in segmentation.LABEL_FROM_PF_AFN if i != segmentation.UNKNOWN}
+    others = np.arange(20) != label_tables.LIP_LABELS.index("jumpsuits")
+    np.testing.assert_array_equal(label_tables.LABEL_FROM_CIHP[others], label_tables.LABEL_FROM_LIP[others])
+    assert len({tuple(colour) for colour in label_tables.LIP_PALETTE.tolist()}) == 20
+    known = {segmentation.LABELS[i] for i in label_tables.LABEL_FROM_PF_AFN if i != segmentation.UNKNOWN}
     assert known == {"background", "upper-clothes"}
 
 
@@ -240,9 +240,9 @@ def test_label_maps_grey_indexed_and_coloured_read_the_same(tmp_path):
     ids = field_folders.ids("x", 20)
     grey = field_folders.write(tmp_path / "grey.png", ids)
     indexed = Image.fromarray(ids, "P")
-    indexed.putpalette(segmentation.LIP_PALETTE.ravel().tolist())
+    indexed.putpalette(label_tables.LIP_PALETTE.ravel().tolist())
     indexed.save(tmp_path / "indexed.png")
-    coloured = field_folders.write(tmp_path / "coloured.png", segmentation.LIP_PALETTE[ids])
+    coloured = field_folders.write(tmp_path / "coloured.png", label_tables.LIP_PALETTE[ids])
     for path in (grey, tmp_path / "indexed.png", coloured):
         np.testing.assert_array_equal(formats.read_ids(path), ids)
     with pytest.raises(UserError, match="not LIP's"):
@@ -252,7 +252,7 @@ def test_label_maps_grey_indexed_and_coloured_read_the_same(tmp_path):
     with pytest.raises(UserError, match="table ends at 17"):
         formats.read_labels(grey, np.arange(18, dtype=np.uint8), field_folders.SIZE)
     with pytest.raises(UserError, match="its photo 10x20"):
-        formats.read_labels(grey, segmentation.LABEL_FROM_LIP, (20, 10))
+        formats.read_labels(grey, label_tables.LABEL_FROM_LIP, (20, 10))
 
 
 def test_openpose_files(tmp_path):
@@ -483,7 +483,7 @@ def test_a_hand_beside_the_thigh_is_an_arm():
     points, visible = np.zeros((18, 2), np.float32), np.zeros(18, bool)
     for name, place in joints.items():
         points[keypoints.ID[name]], visible[keypoints.ID[name]] = place, True
-    skin_id = segmentation.CCP_SKIN
+    skin_id = label_tables.CCP_SKIN
     ids = np.zeros((200, 100), np.uint8)
     ids[100:125, 24:34] = skin_id  # the hand, nearer to the thigh than to the wrist
     ids[100:150, 56:64] = skin_id  # the thigh, down to below the knee

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vton_jax import systems
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import keypoints, label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
 from vton_jax.evaluate import ccp_layouts, perceptual, report, scores
@@ -247,11 +247,11 @@ def folder(tmp_path, monkeypatch):
     """Clothing Co-Parsing with three photos of `dressed`; the last photo is one grey."""
     for name in ("photos", "labels"):
         (tmp_path / name).mkdir()
-    (tmp_path / "labels.json").write_text(json.dumps(segmentation.CCP_LABELS))
+    (tmp_path / "labels.json").write_text(json.dumps(label_tables.CCP_LABELS))
     names = {"upper-clothes": "shirt", "pants": "jeans", "background": "null"}
-    ids = np.full(SIZE, segmentation.CCP_SKIN, np.uint8)
+    ids = np.full(SIZE, label_tables.CCP_SKIN, np.uint8)
     for ours, theirs in names.items():
-        ids[dressed() == ID[ours]] = segmentation.CCP_LABELS.index(theirs)
+        ids[dressed() == ID[ours]] = label_tables.CCP_LABELS.index(theirs)
     noise = np.random.default_rng(0).normal(0, 8, (*SIZE, 3))
     photo = np.clip(segmentation.PALETTE[dressed()] * 0.8 + noise, 0, 255).astype(np.uint8)
     for number, picture in (("0003", photo), ("0013", photo), ("0023", np.full_like(photo, 128))):

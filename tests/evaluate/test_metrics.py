@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vton_jax.core import segmentation
+from vton_jax.core import label_tables, segmentation
 from vton_jax.evaluate import metrics
 
 
@@ -90,7 +90,7 @@ def test_segmentation_score_sums_over_the_set():
     score.add(np.full((1, 2), segmentation.UNKNOWN, np.uint8), np.array([[arm, segmentation.UNKNOWN]]))
     assert score.per_class["arms"] == 0.5 and score.per_class["background"] == 1
     assert np.isnan(score.per_class["dress"]) and score.miou == 0.75
-    assert list(score.per_class) == list(segmentation.MERGED_LABELS)
+    assert list(score.per_class) == list(label_tables.MERGED_LABELS)
 
 
 def test_pck():

@@ -15,7 +15,7 @@ from vton_jax.core.errors import UserError
 from vton_jax.core.options import option
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, Result, Target, User
 from vton_jax.evaluate import perceptual
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (64, 48)
@@ -100,7 +100,7 @@ def photos(tmp_path):
     photo = np.random.default_rng(0).integers(0, 255, (*SIZE, 3)).astype(np.uint8)
     for folder in ("person", "garment"):
         (tmp_path / folder).mkdir()
-        video_files.write_image(tmp_path / folder / "a.png", photo)
+        photo_files.write_image(tmp_path / folder / "a.png", photo)
     video_files.write_video(tmp_path / "walk.mp4", [np.roll(photo, i, 1) for i in range(9)], 10)
     return tmp_path
 
@@ -120,7 +120,7 @@ def test_a_suite_of_a_few_lines_is_flags_numbers_and_a_report(command, monkeypat
     assert results == {"toy.grey": 5, "toy.nothing": None, "toy.protocol.suite": "toy", "toy.about.seed": "7"}
     page = (tmp_path / "out" / "report.html").read_text()
     assert "grey is 5.0" in page and "toy.nothing" in page and "One, grey" in page and "data:image/png" in page
-    assert (video_files.read_photo(tmp_path / "out" / "one_grey.png") == 5).all()
+    assert (photo_files.read_photo(tmp_path / "out" / "one_grey.png") == 5).all()
     said = capsys.readouterr()
     assert "toy.grey" in said.out and "suite: toy" in said.out and "report.html" in said.err
     earlier = f"--compare={tmp_path / 'out' / 'results.json'}"

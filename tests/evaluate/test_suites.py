@@ -17,7 +17,7 @@ from vton_jax.evaluate import pairs_suite, perceptual, reenactment, report, ubc_
 from vton_jax.evaluate.dressing import Compared
 from vton_jax.evaluate.pairs_suite import PairsSuite
 from vton_jax.evaluate.ubc_suite import UbcSuite
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 from vton_jax.reading.photo_parser import PhotoParser
 from vton_jax.systems.lab126.system import Lab126
 
@@ -218,7 +218,7 @@ def test_the_surrogate_grows_with_blur_noise_and_shift():
     import cv2
 
     distance = perceptual.Surrogate(PhotoParser())
-    image = video_files.read_photo(SAMPLES / "person.png")[:256, :192].astype(np.float32) / 255
+    image = photo_files.read_photo(SAMPLES / "person.png")[:256, :192].astype(np.float32) / 255
     rng = np.random.default_rng(0)
     variants = [image, cv2.GaussianBlur(image, (0, 0), 1.5), cv2.GaussianBlur(image, (0, 0), 4)]
     variants += [image + rng.normal(0, s, image.shape).astype(np.float32) for s in (0.03, 0.15)]
@@ -235,11 +235,11 @@ def test_the_surrogate_grows_with_blur_noise_and_shift():
 def people(tmp_path):
     for folder in ("person", "garment"):
         (tmp_path / folder).mkdir()
-    person, garment = (video_files.read_photo(SAMPLES / f"{name}.png") for name in ("person", "garment"))
+    person, garment = (photo_files.read_photo(SAMPLES / f"{name}.png") for name in ("person", "garment"))
     for name in ("a.png", "7_0.png", "alone.png"):
-        video_files.write_image(tmp_path / "person" / name, person)
+        photo_files.write_image(tmp_path / "person" / name, person)
     for name in ("a.png", "7_1.png", "other.png"):
-        video_files.write_image(tmp_path / "garment" / name, garment)
+        photo_files.write_image(tmp_path / "garment" / name, garment)
     return tmp_path
 
 

@@ -60,7 +60,7 @@ def test_prepared_files_become_batches_of_examples_and_mirror_images(tmp_path):
     for number in range(2):
         z = np.arange(12, dtype=np.float32).reshape(3, 2, 2) + 100 * number
         np.savez(tmp_path / f"{number:04d}.npz", z_user=z, coarse_maps=z.astype(np.uint8))
-    (tmp_path / "0002.part.npz").write_bytes(b"half a file")
+    (tmp_path / ".0002.7-9.npz").write_bytes(b"half a file")
     batches = input_pipeline.open_batches(str(tmp_path), 4, seed=0, size=(64, 64), draw="case_batch")
     seen = np.concatenate([next(batches)["z_user"] for _ in range(3)])
     wanted = np.concatenate([np.arange(12).reshape(6, 2) + 100 * n for n in range(2)])

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import keypoints, label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.evaluate import ccp_parsing
 from vton_jax.inputs import ccp, parsing_batches, splits
@@ -20,35 +20,35 @@ from vton_jax.reading import photo_parser, skin
 
 ROOT = Path(__file__).resolve().parents[2]
 ID = segmentation.ID
-SKIN = segmentation.CCP_SKIN
-SHOES = segmentation.CCP_LABELS.index("boots")
+SKIN = label_tables.CCP_SKIN
+SHOES = label_tables.CCP_LABELS.index("boots")
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
 def test_every_name_of_ccp_has_one_label():
-    assert len(segmentation.CCP_LABELS) == 59 == len(set(segmentation.CCP_LABELS))
+    assert len(label_tables.CCP_LABELS) == 59 == len(set(label_tables.CCP_LABELS))
     unsettled = {
-        n for n, label in zip(segmentation.CCP_LABELS, segmentation.LABEL_FROM_CCP, strict=True) if label == 255
+        n for n, label in zip(label_tables.CCP_LABELS, label_tables.LABEL_FROM_CCP, strict=True) if label == 255
     }
-    assert unsettled == {"skin", *(segmentation.CCP_LABELS[i] for i in segmentation.CCP_FOOTWEAR)}
+    assert unsettled == {"skin", *(label_tables.CCP_LABELS[i] for i in label_tables.CCP_FOOTWEAR)}
     for name, label in {"null": "background", "jeans": "pants", "coat": "upper-clothes", "romper": "dress"}.items():
-        assert segmentation.LABEL_FROM_CCP[segmentation.CCP_LABELS.index(name)] == ID[label]
+        assert label_tables.LABEL_FROM_CCP[label_tables.CCP_LABELS.index(name)] == ID[label]
 
 
 def test_merging_ccps_own_ids_or_ours_is_the_same():
     """The score compares the truth's merged ids with ours: both ways around must meet, whatever limb skin becomes."""
-    for index, name in enumerate(segmentation.CCP_LABELS):
-        ours = [segmentation.LABEL_FROM_CCP[index]]
+    for index, name in enumerate(label_tables.CCP_LABELS):
+        ours = [label_tables.LABEL_FROM_CCP[index]]
         if name == "skin":
             ours = [ID[n] for n in ("face", "left-arm", "right-arm", "left-leg", "right-leg")]
-        elif index in segmentation.CCP_FOOTWEAR:
+        elif index in label_tables.CCP_FOOTWEAR:
             ours = segmentation.SHOES
-        assert {segmentation.CCP_MERGED_FROM_LABEL[label] for label in ours} == {
-            segmentation.CCP_MERGED_FROM_CCP[index]
+        assert {label_tables.CCP_MERGED_FROM_LABEL[label] for label in ours} == {
+            label_tables.CCP_MERGED_FROM_CCP[index]
         }
-    assert set(segmentation.CCP_MERGED_FROM_CCP) == set(range(len(segmentation.CCP_MERGED_LABELS)))
+    assert set(label_tables.CCP_MERGED_FROM_CCP) == set(range(len(label_tables.CCP_MERGED_LABELS)))
 
 
 # --- skin ------------------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def test_merged_scores_against_counting():
     matrix = np.zeros((10, 11), np.int64)
     np.add.at(matrix, (truth, read), 1)
     scores = ccp_parsing.merged_scores(matrix)
-    names = segmentation.CCP_MERGED_LABELS
+    names = label_tables.CCP_MERGED_LABELS
     for region, members in ccp_parsing.REGIONS.items():
         there, found = (np.isin(a, [names.index(n) for n in members]) for a in (truth, read))
         assert scores[f"iou_{region}"] == pytest.approx((there & found).sum() / (there | found).sum())
@@ -242,10 +242,10 @@ def tiny_ccp(tmp_path):
     """Two photos of one grey scene with a labelled middle."""
     for name in ("photos", "labels"):
         (tmp_path / name).mkdir()
-    (tmp_path / "labels.json").write_text(json.dumps(segmentation.CCP_LABELS))
+    (tmp_path / "labels.json").write_text(json.dumps(label_tables.CCP_LABELS))
     for number in ("0003", "0004"):
         ids = np.zeros((90, 60), np.uint8)
-        ids[20:70, 20:40] = segmentation.CCP_LABELS.index("dress")
+        ids[20:70, 20:40] = label_tables.CCP_LABELS.index("dress")
         cv2.imwrite(str(tmp_path / "photos" / f"{number}.jpg"), np.full((90, 60, 3), 128, np.uint8))
         cv2.imwrite(str(tmp_path / "labels" / f"{number}.png"), ids)
     return tmp_path
@@ -313,8 +313,8 @@ def test_the_released_parser_reads_real_photos(test_data):
     parser, matrix = photo_parser.PhotoParser(), np.zeros((10, 11), np.int64)
     for number in numbers:
         photo, ids = ccp.read(folder, number)
-        read = segmentation.CCP_MERGED_FROM_LABEL[parser.parse(photo[None])[0][0]]
-        np.add.at(matrix, (segmentation.CCP_MERGED_FROM_CCP[ids].ravel(), read.ravel()), 1)
+        read = label_tables.CCP_MERGED_FROM_LABEL[parser.parse(photo[None])[0][0]]
+        np.add.at(matrix, (label_tables.CCP_MERGED_FROM_CCP[ids].ravel(), read.ravel()), 1)
     scores = ccp_parsing.merged_scores(matrix)
     assert scores["iou_person"] > 0.88 and scores["iou_clothes"] > 0.8
 

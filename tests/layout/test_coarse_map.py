@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from capsule_people import SIZE, person
 
-from vton_jax.core import geometry, segmentation
+from vton_jax.core import geometry, label_tables, segmentation
 from vton_jax.core.segmentation import ID, UNKNOWN
 from vton_jax.core.types import Layout
 from vton_jax.layout import body_parts, coarse_map, completion, garment_types
@@ -156,7 +156,7 @@ def test_counterfactual_truth():
     coarse, truth, pose = (np.stack(a) for a in zip(*(case(jax.random.key(seed)) for seed in range(24)), strict=True))
 
     def miou(predicted):
-        a, b = segmentation.merged(predicted), segmentation.merged(truth)
+        a, b = label_tables.merged(predicted), label_tables.merged(truth)
         return np.mean([((a == k) & (b == k)).sum() / max(((a == k) | (b == k)).sum(), 1) for k in range(10)])
 
     assert miou(coarse) > 0.68

@@ -19,7 +19,7 @@ import pytest
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.mannequin import catalogue, motion, people, render, sampler
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (128, 96)
@@ -249,8 +249,8 @@ def test_the_catalogue_holds_what_it_says(written):
         worn = [truth[name] for name in ("upper", "lower", "dress") if truth[name]]
         assert row["garments"].split() == worn
         for name in worn:
-            picture = video_files.read_photo(written / "garments" / f"{name}.png")
-            mask = video_files.read_photo(written / "garments" / f"{name}_mask.png")[..., 0] > 0
+            picture = photo_files.read_photo(written / "garments" / f"{name}.png")
+            mask = photo_files.read_photo(written / "garments" / f"{name}_mask.png")[..., 0] > 0
             about = json.loads((written / "garments" / f"{name}.json").read_text())
             assert picture.shape == (64, 48, 3) and 0.05 < mask.mean() < 0.8 and (picture[~mask] == 255).all()
             assert "hem-left" in about["landmarks"] and ("neck-left" in about["landmarks"]) == (

@@ -8,7 +8,7 @@ import pytest
 from vton_jax import reading
 from vton_jax.core import keypoints
 from vton_jax.core.errors import UserError
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 from vton_jax.reading import faces, pose
 from vton_jax.reading.choice import Choice
 
@@ -79,7 +79,7 @@ def test_faces_of_photos_are_found_and_told_apart(test_data):
     detector = faces.FaceDetector(test_data / "models" / "yunet_n_dynamic.onnx")
     with (test_data / "faces" / "labels.csv").open() as file:
         rows = list(csv.DictReader(file))[:12]
-    photos = [video_files.read_photo(test_data / "faces" / row["file"]) for row in rows]
+    photos = [photo_files.read_photo(test_data / "faces" / row["file"]) for row in rows]
     for photo in photos:
         found = detector.detect(photo)
         assert len(found) and found[0, 14] >= 0.7

@@ -10,7 +10,7 @@ from vton_jax.compositing import normalisation
 from vton_jax.core import segmentation
 from vton_jax.core.errors import Cancelled, NoGarmentFound, UserError, WrongOption
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, Result, Target, User
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 from vton_jax.systems.options import JobOptions
 
 SIZE = (32, 24)
@@ -64,8 +64,8 @@ class ToySystem:
 def files(tmp_path):
     person = np.full((*SIZE, 3), 255, np.uint8)
     person[4:28, 8:16] = 20
-    video_files.write_image(tmp_path / "me.png", person)
-    video_files.write_image(tmp_path / "shirt.png", np.full((*SIZE, 3), [0, 90, 200], np.uint8))
+    photo_files.write_image(tmp_path / "me.png", person)
+    photo_files.write_image(tmp_path / "shirt.png", np.full((*SIZE, 3), [0, 90, 200], np.uint8))
     video_files.write_video(tmp_path / "walk.mp4", [np.roll(person, shift, 1) for shift in range(5)], 10)
     names = {"person": "me.png", "garment": "shirt.png", "pose": "walk.mp4"}
     return {name: str(tmp_path / file) for name, file in names.items()} | {"framing": "pose"}
@@ -78,7 +78,7 @@ def test_from_paths_to_a_clip(files, tmp_path):
     frames, rate = video_files.read_frames(tmp_path / "out" / "clip.mp4")
     assert len(results) == len(frames) == 5 and rate == 10
     assert np.abs(frames[0].reshape(-1, 3).mean(0) - [0, 90, 200]).max() < 12
-    assert video_files.read_photo(tmp_path / "out" / "clip.png").size > 0
+    assert photo_files.read_photo(tmp_path / "out" / "clip.png").size > 0
     assert [step for step in seen if step[0] == "try-on"] == [("try-on", done, 5) for done in range(6)]
     assert seen[0] == ("reading", 0, 3) and seen[-1] == ("writing", 5, 5)
 

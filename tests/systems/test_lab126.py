@@ -14,7 +14,7 @@ from vton_jax.compositing import kept_parts
 from vton_jax.core import segmentation
 from vton_jax.core.errors import EmptyPicture, NoGarmentFound, NoPersonFound, SeveralGarments, UserError
 from vton_jax.core.types import Layout
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 from vton_jax.reading.photo_parser import PhotoParser
 from vton_jax.systems.lab126 import reader as reader_lib
 from vton_jax.systems.lab126.painter import Painter
@@ -33,12 +33,12 @@ def system():
 
 @pytest.fixture(scope="module")
 def user():
-    return video_files.read_photo(SAMPLES / "person.png")
+    return photo_files.read_photo(SAMPLES / "person.png")
 
 
 @pytest.fixture(scope="module")
 def garment():
-    return video_files.read_photo(SAMPLES / "garment.png")
+    return photo_files.read_photo(SAMPLES / "garment.png")
 
 
 def test_the_forward_procedure_reads_a_person(system, user):
@@ -192,7 +192,7 @@ def test_invert_writes_what_it_promises(tmp_path):
     assert rows[0] == ["iteration", "error"]
     errors = [float(row[1]) for row in rows[1:]]
     assert len(errors) == 25 and errors[-1] < 0.8 * errors[0]
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_real_pictures_do_not_crash(test_data, tmp_path):

@@ -5,7 +5,7 @@ Conventions: intersections and unions are summed over all pixels of the set at t
 
 import numpy as np
 
-from vton_jax.core import framing, segmentation
+from vton_jax.core import framing, label_tables, segmentation
 from vton_jax.evaluate import metrics, protocol
 from vton_jax.inputs import ccp
 from vton_jax.media import progress, visualize
@@ -14,7 +14,7 @@ from vton_jax.reading.multi_path import MultiPath
 from vton_jax.reading.photo_parser import PhotoParser
 
 REGIONS = {
-    "person": tuple(name for name in segmentation.CCP_MERGED_LABELS if name != "null"),
+    "person": tuple(name for name in label_tables.CCP_MERGED_LABELS if name != "null"),
     "clothes": ("hat", "upper", "skirt", "trousers", "dress", "footwear", "other"),
     "skin": ("skin",),
     "hair": ("hair",),
@@ -29,7 +29,7 @@ def merged_scores(matrix: np.ndarray) -> dict[str, float]:
     `iou_REGION` of regions merged before they are compared, `miou` over the ten classes, and each class by its name;
     NaN for what the truth does not show.
     """
-    names = segmentation.CCP_MERGED_LABELS
+    names = label_tables.CCP_MERGED_LABELS
     scores = {}
     for region, members in REGIONS.items():
         index = [names.index(name) for name in members]
@@ -55,7 +55,7 @@ class Parsing(protocol.Suite):
     def run(self):
         at = lambda name: weights.path_of(name, self.options.weights)  # noqa: E731
         parser, multi_path = PhotoParser(at("parser_cnn")), MultiPath(at("multi_path_cnn"))
-        chosen, classes = self.chosen, len(segmentation.CCP_MERGED_LABELS)
+        chosen, classes = self.chosen, len(label_tables.CCP_MERGED_LABELS)
         matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in ("ccp", "ccp.multi_path")}
         shown = set(np.linspace(0, len(chosen) - 1, min(_EXAMPLES, len(chosen))).round().astype(int).tolist())
         rows, right = [], {}
@@ -67,9 +67,9 @@ class Parsing(protocol.Suite):
             for i, (photo, ids) in enumerate(zip(photos, truths, strict=True)):
                 whole = places[i].restore(small[i], nearest=True)
                 read = {"ccp": parser.parse(photo[None])[0][0], "ccp.multi_path": whole}
-                truth = segmentation.CCP_MERGED_FROM_CCP[ids]
+                truth = label_tables.CCP_MERGED_FROM_CCP[ids]
                 counts = {
-                    name: metrics.confusion(segmentation.CCP_MERGED_FROM_LABEL[labels], truth, classes)
+                    name: metrics.confusion(label_tables.CCP_MERGED_FROM_LABEL[labels], truth, classes)
                     for name, labels in read.items()
                 }
                 for name, matrix in counts.items():
@@ -83,7 +83,7 @@ class Parsing(protocol.Suite):
         self.texts["protocol"] = {
             "size": " and ".join(f"{height}x{width}" for height, width in parser.sizes)
             + ", labels enlarged to the photo",
-            "classes": ", ".join(segmentation.CCP_MERGED_LABELS),
+            "classes": ", ".join(label_tables.CCP_MERGED_LABELS),
         }
         worst = ", ".join(sorted(right, key=right.get)[:8])
         self.texts["about"] = {"parser": parser.name, "multi_path": multi_path.name, "worst": worst}
@@ -105,7 +105,7 @@ def _sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
 
 def _for_show(ids: np.ndarray) -> np.ndarray:
     """CCP's ids -> labels with a colour: skin as a face's, footwear as a left shoe's."""
-    labels = segmentation.LABEL_FROM_CCP[ids]
-    labels[ids == segmentation.CCP_SKIN] = segmentation.ID["face"]
-    labels[np.isin(ids, segmentation.CCP_FOOTWEAR)] = segmentation.ID["left-shoe"]
+    labels = label_tables.LABEL_FROM_CCP[ids]
+    labels[ids == label_tables.CCP_SKIN] = segmentation.ID["face"]
+    labels[np.isin(ids, label_tables.CCP_FOOTWEAR)] = segmentation.ID["left-shoe"]
     return labels

@@ -9,7 +9,7 @@ import collections
 
 import numpy as np
 
-from vton_jax.core import framing, segmentation
+from vton_jax.core import framing, label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
 from vton_jax.evaluate import dressing, perceptual, protocol, scores
@@ -40,7 +40,7 @@ class SelfReconstruction(protocol.Suite):
         for number in progress.each(self.chosen, "photo"):
             photo, ids = ccp.read(options.data, number)
             frame = framing.fit(photo, compared.size)[0]
-            labels = segmentation.LABEL_FROM_CCP[framing.fit(ids, compared.size, fill=0, nearest=True)[0]]
+            labels = label_tables.LABEL_FROM_CCP[framing.fit(ids, compared.size, fill=0, nearest=True)[0]]
             try:
                 user = compared.first.read_user(frame)
                 garment = compared.first.read_garment(frame, flat=False)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from vton_jax.compositing import temporal_filters
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import keypoints, label_tables, segmentation
 from vton_jax.core.batching import in_batches
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Pose
@@ -71,7 +71,7 @@ def regions(suite: str, cases: dict) -> tuple[np.ndarray, np.ndarray]:
     if suite == "hem_swap":
         # The rows from one hem to the other, where legs come or go, and there all that changes.
         legs = segmentation.region(truth, segmentation.LEGS) != segmentation.region(without, segmentation.LEGS)
-        changed = segmentation.merged(truth) != segmentation.merged(without)
+        changed = label_tables.merged(truth) != label_tables.merged(without)
         region = changed & legs.any(2, keepdims=True)
         return region, region
     if suite == "lettering":
@@ -100,7 +100,7 @@ def layout_scores(suite: str, layouts: np.ndarray, cases: dict) -> dict[str, flo
         return {}
     region, within = regions(suite, cases)
     truth = cases["output_segmentation"]
-    right = segmentation.merged(layouts) == segmentation.merged(truth)
+    right = label_tables.merged(layouts) == label_tables.merged(truth)
     scores = {"layout_right": float(right[region].mean()) if region.any() else float("nan")}
     if suite == "back_view":
         scores["face_share"] = float(segmentation.region(layouts, segmentation.FACE)[region].mean())

@@ -7,7 +7,7 @@ Conventions: images are floats [..., H, W, C] in [0, 1], masks bool [..., H, W],
 
 import numpy as np
 
-from vton_jax.core import segmentation as segmentation_lib
+from vton_jax.core import label_tables
 
 SSIM_TAPS = 11
 SSIM_SIGMA = 1.5
@@ -78,15 +78,15 @@ def miou_from_confusion(matrix: np.ndarray) -> tuple[float, list[float]]:
 
 
 class SegmentationScore:
-    """Sums intersections and unions over a whole set, over `segmentation.MERGED_LABELS`."""
+    """Sums intersections and unions over a whole set, over `label_tables.MERGED_LABELS`."""
 
     def __init__(self):
-        classes = len(segmentation_lib.MERGED_LABELS)
+        classes = len(label_tables.MERGED_LABELS)
         self.matrix = np.zeros((classes, classes + 1), np.int64)
 
     def add(self, predicted, truth) -> None:
         """Adds label maps [..., H, W] in ATR's ids. Unknown truth is left out, unknown predictions are misses."""
-        merged = segmentation_lib.merged
+        merged = label_tables.merged
         self.matrix += confusion(merged(np.asarray(predicted)), merged(np.asarray(truth)), len(self.matrix))
 
     @property
@@ -97,7 +97,7 @@ class SegmentationScore:
     @property
     def per_class(self) -> dict[str, float]:
         """Intersection over union by merged label; NaN for labels absent from the truth so far."""
-        return dict(zip(segmentation_lib.MERGED_LABELS, miou_from_confusion(self.matrix)[1], strict=True))
+        return dict(zip(label_tables.MERGED_LABELS, miou_from_confusion(self.matrix)[1], strict=True))
 
 
 def pck(predicted_xy, predicted_visible, true_xy, true_visible, heights, *, fraction: float = 0.05) -> float:

@@ -15,6 +15,7 @@ from vton_jax.core.framing import to_float
 from vton_jax.core.options import option
 from vton_jax.evaluate import protocol, report
 from vton_jax.inputs import splits
+from vton_jax.media import photo_files
 from vton_jax.systems.options import ARM_NAMES
 
 # Folders of people and of garments, as the field lays them out.
@@ -87,9 +88,8 @@ class PairsSuite(protocol.Suite):
 
 def _read(path: Path, size: tuple[int, int]) -> np.ndarray:
     from vton_jax.core import framing
-    from vton_jax.media import video_files
 
-    return framing.fit(video_files.read_photo(path), size)[0]
+    return framing.fit(photo_files.read_photo(path), size)[0]
 
 
 def _scores(image: np.ndarray, truth: np.ndarray, region: np.ndarray, distance) -> dict[str, float]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.evaluate.protocol import Suite
+from vton_jax.media import photo_files
 
 
 def say(text: str) -> None:
@@ -47,7 +48,6 @@ def make_folder(path: str | Path) -> Path:
 
 def write(folder: Path, suite: Suite, results: dict[str, float]) -> dict:
     """Writes results.json, report.html and the sheets; returns what results.json holds, NaN as None."""
-    from vton_jax.media import video_files
 
     kept: dict = {name: None if not math.isfinite(value) else value for name, value in results.items()}
     for group in ("protocol", "about"):
@@ -55,7 +55,7 @@ def write(folder: Path, suite: Suite, results: dict[str, float]) -> dict:
     write_text(folder / "results.json", json.dumps(kept, indent=1) + "\n")
     write_text(folder / "report.html", page(suite, results))
     for title, picture in suite.pictures.items():
-        video_files.write_image(folder / (title.lower().replace(",", "").replace(" ", "_") + ".png"), picture)
+        photo_files.write_image(folder / (title.lower().replace(",", "").replace(" ", "_") + ".png"), picture)
     return kept
 
 

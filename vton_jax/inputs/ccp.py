@@ -2,7 +2,7 @@
 
 W. Yang, P. Luo, L. Lin, "Clothing Co-Parsing by Joint Image Segmentation and Labeling", CVPR 2014; Apache-2.0.
 Alphabet: a number is a string such as "0013"; photos are uint8 [H, W, 3], labels uint8 [H, W] in the data set's own ids
-(`segmentation.CCP_LABELS`). Photos whose number ends in 3 are for validation.
+(`label_tables.CCP_LABELS`). Photos whose number ends in 3 are for validation.
 """
 
 import json
@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vton_jax.core import segmentation
+from vton_jax.core import label_tables
 from vton_jax.core.errors import UserError
-from vton_jax.media import video_files
+from vton_jax.media import photo_files
 
 
 def is_validation(number: str) -> bool:
@@ -30,10 +30,10 @@ def numbers(folder: str | Path, ids: str | Path | None = None) -> list[str]:
         names = tuple(json.loads((folder / "labels.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         names = ()
-    if names != segmentation.CCP_LABELS:
+    if names != label_tables.CCP_LABELS:
         raise UserError(
             f"{folder} is no Clothing Co-Parsing folder: it should hold photos/, labels/ and labels.json with the "
-            f"{len(segmentation.CCP_LABELS)} names of the data set."
+            f"{len(label_tables.CCP_LABELS)} names of the data set."
         )
     there = {path.stem for path in (folder / "photos").glob("*.jpg")}
     there &= {path.stem for path in (folder / "labels").glob("*.png")}
@@ -50,9 +50,9 @@ def numbers(folder: str | Path, ids: str | Path | None = None) -> list[str]:
 
 def read(folder: str | Path, number: str) -> tuple[np.ndarray, np.ndarray]:
     """(photo, labels) of one number, of one size. UserError where a file is broken."""
-    photo = video_files.read_photo(Path(folder) / "photos" / f"{number}.jpg")
+    photo = photo_files.read_photo(Path(folder) / "photos" / f"{number}.jpg")
     path = Path(folder) / "labels" / f"{number}.png"
     labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if labels is None or labels.shape != photo.shape[:2] or labels.max() >= len(segmentation.CCP_LABELS):
-        raise UserError(f"{path} is no label map of its photo's size with ids below {len(segmentation.CCP_LABELS)}.")
+    if labels is None or labels.shape != photo.shape[:2] or labels.max() >= len(label_tables.CCP_LABELS):
+        raise UserError(f"{path} is no label map of its photo's size with ids below {len(label_tables.CCP_LABELS)}.")
     return photo, labels

@@ -19,6 +19,7 @@ import numpy as np
 
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
+from vton_jax.core.files import replacing, require_writable, writing
 from vton_jax.inputs import augment as augmentation
 from vton_jax.inputs import field_examples
 
@@ -151,19 +152,17 @@ def write_prepared(
     Files that are there are not made again, so that the same call goes on where it stopped. Raises UserError where the
     folder cannot be written to.
     """
-    from vton_jax.media import video_files
     from vton_jax.media.progress import Progress
 
     folder = Path(folder).expanduser()
-    video_files.require_writable(folder / "0000.npz")
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(folder / "0000.npz")
     progress = Progress(len(numbers), 0)
     for done, number in enumerate(numbers, start=1):
         path = folder / f"{number:04d}.npz"
         if not path.exists():
-            part = path.with_suffix(".part.npz")
-            (np.savez_compressed if compressed else np.savez)(part, **chunk_of(number))
-            os.replace(part, path)
+            arrays = chunk_of(number)
+            with replacing(path) as temporary, writing(path):
+                (np.savez_compressed if compressed else np.savez)(temporary, **arrays)
         progress.advance(done)
         progress.show(done, {})
     progress.close()
@@ -177,7 +176,7 @@ def prepared_batches(
     `split` 'validation' is every twentieth file, another one the rest, None all. `unused` names arrays to leave out.
     Raises UserError where a file is damaged, or none is left.
     """
-    files = sorted(path for path in Path(folder).glob("*.npz") if not path.name.endswith(".part.npz"))
+    files = sorted(path for path in Path(folder).glob("*.npz") if not path.name.startswith("."))
     if split is not None:
         files = [path for number, path in enumerate(files) if (number % 20 == 19) == (split == "validation")]
     if not files:
@@ -332,7 +331,7 @@ def check_labels(labels: np.ndarray, whose: str) -> None:
     if (wrong := (labels >= segmentation.NUM_LABELS) & (labels != segmentation.UNKNOWN)).any():
         raise UserError(
             f"{whose} has the label {labels[wrong].max()}, but ATR's labels end at {segmentation.NUM_LABELS - 1}; "
-            "translate it with vton_jax.segmentation before data/build.py."
+            "translate it with vton_jax.core.label_tables before data/build.py."
         )
 
 

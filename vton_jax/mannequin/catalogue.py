@@ -17,7 +17,6 @@ A garment's id is a digest of its parameters, so that two garments with one id a
 be proven. The same settings give the same bytes. A video is finished when it exists: a stopped run goes on.
 """
 
-import contextlib
 import csv
 import dataclasses
 import functools
@@ -34,11 +33,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import segmentation
+from vton_jax.core import files, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.layout import garment_landmarks
 from vton_jax.mannequin import motion, people, render
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 
 # Live training and evaluation fold 0, 1 and 2 into the seed (`sampler.SPLITS`): the catalogue's people are others.
 _CATALOGUE = 3
@@ -170,26 +169,6 @@ def _flat(identity, outfit, lower: jax.Array, *, size: tuple[int, int]):
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _replacing(path: Path):
-    """Yields a temporary file that becomes `path` if all goes well."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        try:
-            with temporary.open("wb") as file:
-                yield file
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); check the folder and the free space.") from None
-
-
-def _write_text(path: Path, text: str) -> None:
-    with _replacing(path) as file:
-        file.write(text.encode())
-
-
 def _flatten(name: str, tree) -> dict[str, np.ndarray]:
     """{'name/field/...': array} for every number of a pytree."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
@@ -259,16 +238,16 @@ def _write_garments(folder: Path, video: Video, size: tuple[int, int]) -> None:
         image, labels, landmarks, present = map(
             np.asarray, _flat(video.identity, video.outfit, jnp.asarray(worn == "lower"), size=size)
         )
-        video_files.write_image(folder / f"{name}.png", image)
+        photo_files.write_image(folder / f"{name}.png", image)
         mask = segmentation.region(labels, segmentation.GARMENTS)
-        video_files.write_image(folder / f"{name}_mask.png", np.where(mask, 255, 0).astype(np.uint8))
+        photo_files.write_image(folder / f"{name}_mask.png", np.where(mask, 255, 0).astype(np.uint8))
         points = {
             n: [round(float(v), 3) for v in landmarks[i]]
             for i, n in enumerate(garment_landmarks.LANDMARKS)
             if present[i]
         }
         about = {"garment": name, "worn": worn, "size": list(size), "landmarks": points}
-        _write_text(done, json.dumps(about, indent=1) + "\n")
+        files.write_text(done, json.dumps(about, indent=1) + "\n")
 
 
 def _write_video(folder: Path, video: Video, settings: Settings) -> None:
@@ -280,10 +259,11 @@ def _write_video(folder: Path, video: Video, settings: Settings) -> None:
     _write_garments(folder / "garments", video, settings.size)
     names = ("identity", "outfit", "motion", "scene")
     numbers = {k: v for name, tree in zip(names, parameters, strict=True) for k, v in _flatten(name, tree).items()}
-    with _replacing(folder / "truth" / f"{video.name}.npz") as file:
+    truth = folder / "truth" / f"{video.name}.npz"
+    with files.replacing(truth) as temporary, files.writing(truth):
         np.savez_compressed(
-            file, segmentation=labels, keypoints=points, visible=visible, times=times, person=np.array(video.person),
-            outfit_id=np.array(f"{video.person}-o{video.index}"),
+            temporary, segmentation=labels, keypoints=points, visible=visible, times=times,
+            person=np.array(video.person), outfit_id=np.array(f"{video.person}-o{video.index}"),
             **{worn: np.array(name) for worn, name in video.garments.items()}, **numbers,
         )  # fmt: skip
     # The video comes last: where it exists, all of it does.
@@ -305,7 +285,7 @@ def _prepare(folder: Path, settings: Settings) -> None:
     path = folder / "catalogue.json"
     if path.exists() and path.read_text() != about:
         raise UserError(f"{folder} holds a catalogue with other settings (see {path}); choose another folder.")
-    _write_text(path, about)
+    files.write_text(path, about)
 
 
 def _write_table(folder: Path) -> None:
@@ -317,7 +297,7 @@ def _write_table(folder: Path) -> None:
         with np.load(folder / "truth" / f"{path.stem}.npz", allow_pickle=False) as truth:
             worn = [str(truth[name]) for name in ("upper", "lower", "dress")]
             table.writerow((path.name, truth["person"], truth["outfit_id"], " ".join(filter(None, worn))))
-    _write_text(folder / "catalogue.csv", text.getvalue())
+    files.write_text(folder / "catalogue.csv", text.getvalue())
 
 
 def write(folder: str | os.PathLike, num_people: int, videos_per_person: int, settings: Settings) -> Iterator[str]:

@@ -14,7 +14,7 @@ from absl import flags
 
 from vton_jax.command_line import flag_utils
 from vton_jax.mannequin import motion, people, render, sampler
-from vton_jax.media import video_files
+from vton_jax.media import photo_files, video_files
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -52,8 +52,8 @@ def draw(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def main() -> None:
     folder = Path(FLAGS.output)
     photo, garment, clip = draw(FLAGS.seed)
-    video_files.write_image(folder / "person.png", photo)
-    video_files.write_image(folder / "garment.png", garment)
+    photo_files.write_image(folder / "person.png", photo)
+    photo_files.write_image(folder / "garment.png", garment)
     video_files.write_video(folder / "pose.mp4", clip, Fraction(FRAME_RATE))
 
 

@@ -13,6 +13,7 @@ import flax.traverse_util
 import jax
 import numpy as np
 
+from vton_jax.core import files
 from vton_jax.core.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
@@ -29,7 +30,7 @@ def released(name: str) -> Path:
 
 
 def save(path: str | os.PathLike, params: dict, settings: dict, extra: dict | None = None) -> None:
-    """Writes one network. The file appears whole or not at all.
+    """Writes one network. The file appears whole or not at all. Raises: UserError where it cannot be written.
 
     Args: params: {'params': ...} as Linen returns it. settings: JSON-able, with 'model', the network's name.
     """
@@ -38,11 +39,7 @@ def save(path: str | os.PathLike, params: dict, settings: dict, extra: dict | No
     flat = flax.traverse_util.flatten_dict(jax.device_get(params), sep="/")
     tensors = {name: np.ascontiguousarray(np.asarray(value, np.float16)) for name, value in flat.items()}
     tensors |= {f"extra/{name}": np.ascontiguousarray(np.asarray(v, np.float32)) for name, v in (extra or {}).items()}
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(to_bytes(tensors, metadata={"settings": json.dumps(settings, sort_keys=True)}))
-    os.replace(temporary, path)
+    files.write_bytes(path, to_bytes(tensors, metadata={"settings": json.dumps(settings, sort_keys=True)}))
 
 
 def load_network(name: str, module, path: Path | None = None):

@@ -7,7 +7,7 @@ are `face`, as on the mannequin. Where the pose shows no limb at all, the pixels
 import cv2
 import numpy as np
 
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import keypoints, label_tables, segmentation
 
 # Limbs as capsules: part, first and second joint, how far it goes on beyond the second (in lengths of the bone), radius
 # in torso lengths. Distances count from the surface: a hand beside a thigh is nearer to the wrist's capsule.
@@ -22,7 +22,7 @@ _WHOLE = 0.85  # a connected piece with such a share of one label is all of it
 
 def split(ccp_labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """CCP's ids [H, W] and the pose found on the photo -> ATR-18 labels, uint8 [H, W]."""
-    labels = segmentation.LABEL_FROM_CCP[ccp_labels]
+    labels = label_tables.LABEL_FROM_CCP[ccp_labels]
     joint = {name: points[i].astype(np.float32) for i, name in enumerate(keypoints.JOINTS) if visible[i]}
     hips = [joint[name] for name in ("left-hip", "right-hip") if name in joint]
     if hips and "neck" in joint:
@@ -35,8 +35,8 @@ def split(ccp_labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -> np
         limbs += [("face", joint["neck"], np.mean(head, 0), _HEAD * torso)] if head else []
         limbs += [("face", joint["neck"], np.mean(hips, 0), _TORSO * torso)] if hips else []
     knees = [joint[name][1] for name in ("left-knee", "right-knee") if name in joint]
-    _assign(labels, ccp_labels == segmentation.CCP_SKIN, limbs, min(knees, default=0), _REACH * torso)
-    _assign(labels, np.isin(ccp_labels, segmentation.CCP_FOOTWEAR), _capsules(joint, _FEET, torso))
+    _assign(labels, ccp_labels == label_tables.CCP_SKIN, limbs, min(knees, default=0), _REACH * torso)
+    _assign(labels, np.isin(ccp_labels, label_tables.CCP_FOOTWEAR), _capsules(joint, _FEET, torso))
     return labels
 
 

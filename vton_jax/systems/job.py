@@ -17,10 +17,10 @@ import numpy as np
 
 from vton_jax import systems
 from vton_jax.compositing import full_size, kept_parts, normalisation, temporal_filters
-from vton_jax.core import framing, segmentation
+from vton_jax.core import files, framing, segmentation
 from vton_jax.core.errors import Cancelled, WrongOption
 from vton_jax.core.types import Garment, Pose, Result, User
-from vton_jax.media import video_files, visualize
+from vton_jax.media import photo_files, video_files, visualize
 from vton_jax.systems.contact_sheet import contact_sheet
 from vton_jax.systems.garments import own_garment
 from vton_jax.systems.options import JobOptions
@@ -98,9 +98,9 @@ class TryOnJob:
     def pictures(self) -> Pictures:
         """Reads the files. Raises: MediaError for one that is missing, broken or none."""
         options = self.options
-        photo = video_files.read_photo(options.person or SAMPLES / "person.png")
+        photo = photo_files.read_photo(options.person or SAMPLES / "person.png")
         own_clothes = (options.garment or "").lower() == "none"
-        garment = None if own_clothes else video_files.read_photo(options.garment or SAMPLES / "garment.png")
+        garment = None if own_clothes else photo_files.read_photo(options.garment or SAMPLES / "garment.png")
         if options.person and not options.pose:
             return Pictures(photo, garment, [photo])
         limit = getattr(options, "num_frames", None)
@@ -203,7 +203,7 @@ class TryOnJob:
             raise WrongOption("output", output, "should end in .mp4.")
         _ = self.output_size  # a size that is none should not wait for the networks
         pictures = self.pictures()
-        video_files.require_writable(output)
+        files.require_writable(output)
         reading = reading or self.read(pictures)
         when_read(reading)
         results = list(self.results(reading))
@@ -211,7 +211,7 @@ class TryOnJob:
         sheet = contact_sheet(reading, results, filtered)
         frames = self._counted(self.clip(reading, filtered, results), len(results))
         video_files.write_video(output, (visualize.to_uint8(frame) for frame in frames), pictures.rate or STILL_RATE)
-        video_files.write_image(output.with_suffix(".png"), sheet)
+        photo_files.write_image(output.with_suffix(".png"), sheet)
         return results
 
     def _counted(self, frames: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +10,11 @@ import cv2
 import jax
 import numpy as np
 
+from vton_jax.core import files
 from vton_jax.core.errors import WrongOption
 from vton_jax.core.types import Pose
 from vton_jax.layout import coarse_map, garment_types
-from vton_jax.media import video_files, visualize
+from vton_jax.media import photo_files, video_files, visualize
 from vton_jax.systems.job import Reading, TryOnJob
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.options import InvertOptions, JobOptions
@@ -37,7 +37,7 @@ def invert(options: InvertOptions, output: Path, watch: Callable[[int, float], N
     index = options.frame if options.frame is not None and pictures.rate else count // 3
     if index >= count:
         raise WrongOption("frame", index, f"is past the end: the pose clip has {count} frames.")
-    video_files.require_writable(output / "error.csv")
+    files.require_writable(output / "error.csv")
     reading = job.read(dataclasses.replace(pictures, poses=[pictures.poses[index]]))
     try:
         return write(job.system, reading, output, options.num_iterations, watch)
@@ -57,9 +57,9 @@ def write(system: Lab126, reading: Reading, output: Path, num_iterations: int, w
         watch(len(errors) - 1, error)
     colour = visualize.colour_segmentation
     output.mkdir(parents=True, exist_ok=True)
-    video_files.write_image(output / "coarse.png", colour(coarse[0]))
-    video_files.write_image(output / "final.png", colour(layouts[-1]))
-    video_files.write_image(output / "steps.png", _steps_sheet(reading, pose, steps))
+    photo_files.write_image(output / "coarse.png", colour(coarse[0]))
+    photo_files.write_image(output / "final.png", colour(layouts[-1]))
+    photo_files.write_image(output / "steps.png", _steps_sheet(reading, pose, steps))
     video_files.write_video(output / "iterations.mp4", _film(coarse[0], layouts, errors), _RATE)
     _write_errors(output / "error.csv", errors)
     return errors
@@ -86,9 +86,7 @@ def _film(coarse: np.ndarray, layouts: list[np.ndarray], errors: list[float]) ->
 
 
 def _write_errors(path: Path, errors: list[float]) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with open(temporary, "w", newline="") as file:
+    with files.replacing(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["iteration", "error"])
         writer.writerows([index, f"{error:.6f}"] for index, error in enumerate(errors))
-    os.replace(temporary, path)
