@@ -8,9 +8,10 @@ import pytest
 
 from vton_jax.compositing import normalisation
 from vton_jax.core import framing, keypoints, segmentation
-from vton_jax.core.types import Layout
+from vton_jax.core.types import Garment, Layout, User
 from vton_jax.mannequin import cases
-from vton_jax.systems.lab126 import try_on
+from vton_jax.systems.lab126.painter import Painter
+from vton_jax.systems.lab126.reader import Reader
 
 SIZE = (256, 192)
 SHIRT, TROUSERS = segmentation.ID["upper-clothes"], segmentation.ID["pants"]
@@ -30,11 +31,10 @@ def test_the_default_place_is_where_fit_has_it():
     np.testing.assert_allclose(place.put_back(result, np.zeros((*SIZE, 3), np.float32)), result, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "place", [normalisation.Normalisation(0.7, (0.15, 0.06)), normalisation.Normalisation(1.6, (-0.4, -0.2))]
-)
+@pytest.mark.parametrize("scale, shift", [(0.7, (0.15, 0.06)), (1.6, (-0.4, -0.2))])
 @pytest.mark.parametrize("size", [SIZE, (427, 320)])
-def test_what_is_brought_and_put_back_is_the_picture_again(place, size):
+def test_what_is_brought_and_put_back_is_the_picture_again(scale, shift, size):
+    place = normalisation.Normalisation(scale, shift)
     fitted = smooth(size).astype(np.float32) / 255
     there = place.bring(smooth(size), size).astype(np.float32) / 255
     back = place.put_back(there, fitted)
@@ -145,12 +145,12 @@ def people():
 
 @pytest.fixture(scope="module")
 def system():
-    return try_on.TryOn("post")
+    return Painter("post", SIZE)
 
 
 def test_joints_of_somebody_cut_off_at_the_hips_are_read_where_they_are(people):
     """The upper half of a mannequin's photo, against its true joints: without a stage the hips are read as knees."""
-    system = try_on.TryOn("none", parser="photo")
+    system = Reader("photo")
     joints, faults = [keypoints.ID[f"{side}-{name}"] for side in ("left", "right") for name in ("shoulder", "hip")], []
     for photo, points in zip(people["input_image"][:4], people["input_keypoints"][:4], strict=True):
         rows = int(points[joints, 1].max()) + 12
@@ -175,9 +175,10 @@ def test_the_other_garment_keeps_its_pattern(people, system):
         image = case["input_image"].astype(np.float32) / 255
         moved, final = np.roll(image, aside, 1), np.roll(user.segmentation, aside, 1)[None]
         pose = Layout(final, user.keypoints[None] + [aside, 0], user.visible[None])
-        donor = try_on.Garment(image, user, case["garment_type"], np.bool_(False))
-        painted = system.dress(image, user, donor, final, pose)
-        kept = system.keep_other_garment(painted, image, user, donor, final, pose)
+        worn = User(image, user, None, np.ones(SIZE, bool))
+        donor = Garment(image, user, case["garment_type"], np.bool_(False))
+        painted = system.dress(worn, donor, pose)
+        kept = system.keep_other_garment(painted, worn, donor, pose)
         region = segmentation.region(final[0], segmentation.GARMENT_LABELS["lower"])
         np.testing.assert_array_equal(kept.image[0][~region], painted.image[0][~region])
         assert (kept.photo_share <= painted.photo_share).all() and (kept.dress_share <= painted.dress_share).all()
@@ -196,7 +197,7 @@ def test_the_other_garment_keeps_its_pattern(people, system):
     # Of what the photo does not show nothing is copied.
     half = np.arange(SIZE[0])[:, None] < np.median(np.nonzero(region)[0])
     half = np.broadcast_to(half, SIZE)
-    part = system.keep_other_garment(painted, image, user, donor, final, pose, half)
+    part = system.keep_other_garment(painted, worn.replace(shown=half), donor, pose)
     below = ~half & (np.arange(SIZE[0])[:, None] > np.nonzero(half)[0].max() + 20)
     assert part.moved_share[0][below & region].max() < 0.1 < kept.moved_share[0][below & region].max()
 
@@ -207,6 +208,7 @@ def test_without_another_garment_nothing_is_kept(people, system, kind):
     image = np.zeros((*SIZE, 3), np.float32)
     labels = np.full(SIZE, segmentation.ID["dress" if kind == "upper" else "upper-clothes"], np.uint8)
     user = Layout(labels, people["input_keypoints"][0], people["input_visible"][0])
-    donor = try_on.Garment(image, user, np.int32(segmentation.GARMENT_TYPES.index(kind)), np.bool_(False))
+    donor = Garment(image, user, np.int32(segmentation.GARMENT_TYPES.index(kind)), np.bool_(False))
     dressed = object()
-    assert system.keep_other_garment(dressed, image, user, donor, None, None) is dressed
+    worn = User(image, user, None, np.ones(SIZE, bool))
+    assert system.keep_other_garment(dressed, worn, donor, None) is dressed
