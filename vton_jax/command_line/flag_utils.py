@@ -51,7 +51,7 @@ class TupleParser(flags.ArgumentParser):
         if isinstance(argument, tuple | list):
             return tuple(argument)
         try:
-            return tuple(self.item(part) for part in str(argument).split(",") if part.strip())
+            return tuple(self.item(part.strip()) for part in str(argument).split(",") if part.strip())
         except ValueError:
             raise ValueError(f"expected {self.item.__name__} values separated by commas") from None
 

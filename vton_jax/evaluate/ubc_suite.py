@@ -61,8 +61,8 @@ class UbcSuite(protocol.Suite):
                 values = reenactment.spread_scores(clip, images, garment, distance)
                 for score, value in values.items():
                     found[f"ubc.{name}.{score}"].extend(value)
-                line = zip(clip.poses.tolist(), values["ssim"].tolist(), strict=True)
-                self.curves[clip.name][name] = list(line)
+                line = list(zip(clip.poses.tolist(), values["ssim"].tolist(), strict=True))
+                self.curves[clip.name][name] = line
         titles = ["user", "donor", "pose and truth", "coarse", "final", *compared.names]
         self.pictures["Results, five frames of each clip"] = visualize.contact_sheet(rows, column_titles=titles)
         self._state_protocol(clips, compared, parser.name, distance.name)
@@ -93,7 +93,7 @@ class UbcSuite(protocol.Suite):
         self.texts["about"] = dressing.about(options) | {"clips": ", ".join(clip.name for clip in clips)}
 
     def sections(self, results):
-        lines = [name for name in (*ARM_NAMES, self.options.system, "first_frame")]
+        lines = [*ARM_NAMES, self.options.system, "first_frame"]
         parts = ["<p>Real clips; no weight has seen them.</p>"]
         parts.append(report.score_table(results, "ubc", lines, {score: score for score in SCORES}))
         curves = [f"<h3>{html.escape(name)}</h3>{curve_svg(lines)}" for name, lines in self.curves.items()]
