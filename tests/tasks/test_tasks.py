@@ -17,6 +17,7 @@ from vton_jax.inputs import input_pipeline
 from vton_jax.tasks import TASKS
 from vton_jax.tasks.modules import TaskDefaults
 from vton_jax.tasks.protocol import Task
+from vton_jax.training import loop, preparation
 from vton_jax.training.options import TrainingOptions
 
 
@@ -145,7 +146,11 @@ def test_help_lists_the_flags_of_a_model(toy, capsys):
     assert ended.value.code == 0 and "--garment_cnn." in said and "--init_from=" in said and "--num_steps=" in said
 
 
-def test_options_are_refused_without_flags_too():
+def test_the_loop_runs_without_flags(tmp_path):
+    options = TrainingOptions(model="toy", workdir=str(tmp_path / "run"), size=(4, 3), num_steps=3, log_every=1)
+    options = preparation.join_processes(options)
+    loop.TrainingLoop(options, ToyTask(brightness=0.2), preparation.make_mesh(options)).run()
+    assert [line["step"] for line in metrics(tmp_path / "run")] == [1, 2, 3]
+    assert (tmp_path / "run" / "mean.txt").exists() and not (tmp_path / "run" / "flags.txt").exists()
     with pytest.raises(ValueError, match="Give --workdir=DIR"):
-        TrainingOptions().check()
-    TrainingOptions(workdir="run").check()
+        preparation.join_processes(TrainingOptions())

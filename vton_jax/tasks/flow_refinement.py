@@ -48,7 +48,7 @@ def refinement_terms(out: dict, batch: dict) -> tuple[jax.Array, dict]:
 def refinement_params(
     network: flow_refinement.FlowRefinementCNN, key: jax.Array, size: tuple[int, int], path: str | Path = ""
 ) -> dict:
-    """FlowRefinementCNN's parameters from a file, or untrained where `path` is empty."""
+    """FlowRefinementCNN's parameters at a (height, width): from the file `path`, or untrained of `key`."""
     height, width = size[0] // 4, size[1] // 4
     maps = lambda channels: jnp.zeros((1, height, width, channels))  # noqa: E731
     make = jax.jit(lambda: network.init(key, maps(39), maps(36), maps(2), maps(2), maps(1)[..., 0] > 0))

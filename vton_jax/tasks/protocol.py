@@ -10,18 +10,25 @@ import numpy as np
 class Task(Protocol):
     """What is trained, and how. A task is a dataclass: every field becomes a flag.
 
-    `modules` names what learns, {name: parameters} in `params`; `size` is the (height, width) of the pictures. All
-    methods but `open_batches`, `pictures` and `finish` are traced by JAX, and `init` and `frozen` also run as they are.
-    A mistake that a user can mend is a UserError, raised in `__post_init__`, `open_batches`, `init` or `frozen`.
+    `modules` names what learns, the keys of `params`; `size` is the (height, width) of the pictures. JAX traces the
+    losses, and `init` and `frozen` for their shapes before it runs them. A mistake that a user can mend is a UserError,
+    raised in `__post_init__`, `open_batches`, `init` or `frozen`.
     """
 
     modules: tuple[str, ...]
     size: tuple[int, int]
 
     def open_batches(self, dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str) -> Any:
-        """The batches that `dataset` names, see `input_pipeline`: dicts of arrays [B, ...], images uint8 [B, H, W, 3].
+        """The batches to learn from, or to be tested on; the same arguments give the same ones.
 
-        `batch_size` is that of all processes; each draws its own rows. The same arguments give the same batches.
+        Args:
+          dataset: `mannequin`, a folder, or a mixture of folders.
+          batch_size: rows of all processes together; each draws its own.
+          seed: of their order, and of what is drawn.
+          size: (height, width) of the pictures.
+          split: such as `train` or `validation`.
+
+        Returns: an `input_pipeline.PositionedBatches`, whose batches are dicts of arrays [B, ...].
         """
 
     def init(self, key: Any, batch: dict) -> dict:
@@ -41,4 +48,11 @@ class Task(Protocol):
         """Pictures for people, {name: uint8 [H, W, 3]}, of one batch."""
 
     def finish(self, params: dict, frozen: dict, batches: Iterator[dict], workdir: Any) -> None:
-        """Hands over what was learned, when the last step is done: writes weights where they are asked for."""
+        """Hands over what was learned, when the last step is done: writes weights where they are asked for.
+
+        Args:
+          params: {module: tree}, the moving average where one is kept.
+          frozen: as from `frozen`.
+          batches: those that would have come next.
+          workdir: the folder of the run, an `epath.Path`.
+        """

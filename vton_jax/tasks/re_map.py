@@ -19,7 +19,7 @@ from vton_jax.tasks.modules import load, total
 
 
 def re_map_params(network: re_map.ReMapCNN, key: jax.Array, size: tuple[int, int], path: str | Path = "") -> dict:
-    """ReMapCNN's parameters from a file, or untrained where `path` is empty."""
+    """ReMapCNN's parameters at a (height, width): from the file `path`, or untrained of `key`."""
     height, width = size
     image, maps = jnp.zeros((1, height, width, 3)), jnp.zeros((1, height, width, segmentation.NUM_LABELS))
     pose = jnp.zeros((1, height // 4, width // 4, keypoints.NUM_JOINTS))
@@ -41,7 +41,16 @@ def re_map_outputs(network: re_map.ReMapCNN, params: dict, x: dict) -> dict:
 
 
 def re_map_terms(out: dict, x: dict, batch: dict, flow_weight: float) -> tuple[jax.Array, dict]:
-    """ReMapCNN's loss and its terms; the true flow counts where the batch knows it."""
+    """ReMapCNN's loss on a batch.
+
+    Args:
+      out: from `re_map_outputs`.
+      x: from `Guided.prepare`.
+      batch: whose true flow counts, where it knows one.
+      flow_weight: of the flow's term; 0 leaves it out.
+
+    Returns: the total and its terms by name.
+    """
     known = {n: batch[n].astype(jnp.float32) for n in ("flow", "flow_visible") if n in batch and flow_weight > 0}
     terms = re_map.loss(out, x["truth"], x["truth_labels"], known, x["garment_truth"].astype(jnp.float32))
     return total(terms, re_map.LOSS_WEIGHTS | {"flow": flow_weight}), terms

@@ -1,1 +1,1 @@
-"""The training loop's parts: state, checkpoints, metrics, sharding, processes, guards, compiler options."""
+"""The training loop and its parts: options, state, checkpoints, metrics, sharding, processes, guards, compiler."""

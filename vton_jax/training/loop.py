@@ -7,6 +7,7 @@ trains there (`run_guard`). Whatever does not fit dies before anything is compil
 import contextlib
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import jax
 import numpy as np
@@ -230,7 +231,7 @@ class TrainingLoop:
             self.writer.pictures(self.step, self.task.pictures(params, self._frozen_here(), self.example))
             self.writer.flush()
 
-    def stop_at_nan(self, number: int, terms: str) -> None:
+    def stop_at_nan(self, number: int, terms: str) -> NoReturn:
         """Keeps the state before the bad step, which no step has changed since, as a run that begins with it."""
         folder = self.workdir / "not_finite"
         self.batches.set_state({"position": self.batches.position - self.step + number - 1})
@@ -269,7 +270,7 @@ class TrainingLoop:
             self.task.finish(params, self._frozen_here(), map(self._for_pictures, self.batches), self.workdir)
 
     def _for_pictures(self, batch):
-        """A batch for the task's own use: several processes: process 0 draws its own rows."""
+        """A batch as the task itself looks at it: spread over the mesh; in several processes the own rows."""
         return sharding.shard_batch(batch, self.mesh) if self.alone else batch
 
     def _frozen_here(self):

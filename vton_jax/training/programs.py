@@ -12,9 +12,14 @@ from vton_jax.training.options import TrainingOptions
 
 
 class Programs:
-    """`one_step` and `evaluate` are as `train_state` builds them; a step takes its state's memory over.
+    """`one_step` and `evaluate` are as `train_state` builds them, but a step uses up the state that it is given.
 
-    `shardings` says where the state lies, before a step and after it.
+    Args:
+      options: of the step: the moving average, parts, remat, what to do at a NaN.
+      task: a `Task`.
+      optimizer: what makes updates of gradients.
+      mesh: the devices.
+      shardings: where a state lies, before a step and after it.
     """
 
     def __init__(

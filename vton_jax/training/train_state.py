@@ -255,10 +255,16 @@ def make_evaluation(task) -> Callable:
 def make_live_steps(
     step: Callable, batch_at: Callable, count: int, rows: NamedSharding, skip_nan: bool = False
 ) -> Callable:
-    """`count` steps in one program: as `make_train_step`'s, but of a position in the data: metrics are [count].
+    """Builds `count` steps in one program; for accelerators only: XLA's CPU convolutions are 7-10 times slower inside.
 
-    `batch_at(position)` draws a batch on the device, spread as `rows` says. For accelerators only: XLA's CPU
-    convolutions are 7-10 times slower inside a scan.
+    Args:
+      step: as from `make_train_step`.
+      batch_at: draws the batch of a position on the device.
+      count: of steps.
+      rows: how a batch is spread.
+      skip_nan: as in `make_train_step`.
+
+    Returns: a step that takes the first position in place of a batch, and whose metrics are [count].
     """
 
     def steps(state, frozen, position, seed_key, *, learning_rate_scale=1.0, healthy=1.0):
