@@ -8,7 +8,6 @@ brings sheets of the same evaluations, of mannequins alone, to docs/images as JP
 
 import argparse
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import cv2
 
+from vton_jax.core import files
 from vton_jax.systems.options import ARM_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,9 +179,7 @@ def main() -> None:
         tables["differences"] = differences_table(results)
     if arguments.critic:
         tables |= {what: critic_table(results, what) for what in ("fooling", "preferred")}
-    part = arguments.page.with_suffix(".part")
-    part.write_text(fill(arguments.page.read_text(encoding="utf-8"), tables), encoding="utf-8")
-    os.replace(part, arguments.page)
+    files.write_text(arguments.page, fill(arguments.page.read_text(encoding="utf-8"), tables))
     for picture in filter(None, arguments.pictures.split(",")):
         write_picture(Path(picture), ROOT / "docs" / "images")
 

@@ -80,4 +80,4 @@ def test_the_report_names_every_number(tmp_path):
     text = (tmp_path / "report.html").read_text()
     assert all(name in text for name in results) and "front 3" in text and "data:image/png" in text
     assert text.count("<td>joint<td>0.5000") == 1 and (tmp_path / "a_sheet.png").exists()
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*"))

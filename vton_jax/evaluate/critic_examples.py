@@ -40,7 +40,7 @@ def read_examples(folder: str, count: int) -> tuple[dict[str, np.ndarray], np.nd
     if not cached_examples.is_folder(folder):
         raise WrongOption("data", folder, "holds no prepared examples; make them with python data/guides.py.")
     parts, held_out = [], []
-    for number, path in enumerate(sorted(p for p in Path(folder).glob("*.npz") if not p.name.endswith(".part.npz"))):
+    for number, path in enumerate(sorted(p for p in Path(folder).glob("*.npz") if not p.name.startswith("."))):
         if sum(map(len, held_out)) >= count:
             break
         try:

@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from vton_jax.core.errors import WrongOption
-from vton_jax.core.framing import to_float
 from vton_jax.core.options import option
 from vton_jax.evaluate import protocol, report
 from vton_jax.inputs import splits
-from vton_jax.media import photo_files
 from vton_jax.systems.options import ARM_NAMES
 
 # Folders of people and of garments, as the field lays them out.
@@ -41,7 +39,7 @@ class PairsSuite(protocol.Suite):
         self.arms = arms
 
     def run(self):
-        from vton_jax.core import segmentation
+        from vton_jax.core import framing, segmentation
         from vton_jax.evaluate import dressing, hidden_garments, perceptual, scores
         from vton_jax.media import progress, visualize
 
@@ -54,7 +52,7 @@ class PairsSuite(protocol.Suite):
             frame, flat = (_read(path, compared.size) for path in pair)
             user = compared.first.read_user(frame)
             garment = compared.first.read_garment(flat, flat=True)
-            truth, labels = to_float(frame), parser.parse(frame[None])[0][0]
+            truth, labels = framing.to_float(frame), parser.parse(frame[None])[0][0]
             readings = [np.asarray(user.layout.segmentation), labels]
             images, target = hidden_garments.dress_hidden(compared, user, garment, readings, options.background)
             images["paste"] = scores.paste(visualize.to_uint8(images["hidden"]), user.layout, garment)
@@ -88,6 +86,7 @@ class PairsSuite(protocol.Suite):
 
 def _read(path: Path, size: tuple[int, int]) -> np.ndarray:
     from vton_jax.core import framing
+    from vton_jax.media import photo_files
 
     return framing.fit(photo_files.read_photo(path), size)[0]
 

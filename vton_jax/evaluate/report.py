@@ -7,15 +7,14 @@ import base64
 import html
 import json
 import math
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from vton_jax.core import files
 from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.evaluate.protocol import Suite
-from vton_jax.media import photo_files
 
 
 def say(text: str) -> None:
@@ -48,22 +47,16 @@ def make_folder(path: str | Path) -> Path:
 
 def write(folder: Path, suite: Suite, results: dict[str, float]) -> dict:
     """Writes results.json, report.html and the sheets; returns what results.json holds, NaN as None."""
+    from vton_jax.media import photo_files
 
     kept: dict = {name: None if not math.isfinite(value) else value for name, value in results.items()}
     for group in ("protocol", "about"):
         kept |= {f"{suite.name}.{group}.{name}": text for name, text in suite.texts.get(group, {}).items()}
-    write_text(folder / "results.json", json.dumps(kept, indent=1) + "\n")
-    write_text(folder / "report.html", page(suite, results))
+    files.write_text(folder / "results.json", json.dumps(kept, indent=1) + "\n")
+    files.write_text(folder / "report.html", page(suite, results))
     for title, picture in suite.pictures.items():
         photo_files.write_image(folder / (title.lower().replace(",", "").replace(" ", "_") + ".png"), picture)
     return kept
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replaces a file at once."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 # ------------------------------------------------------------------------------------------------------------- the page
