@@ -47,7 +47,7 @@ def make_folder(path: str | Path) -> Path:
 
 def write(folder: Path, suite: Suite, results: dict[str, float]) -> dict:
     """Writes results.json, report.html and the sheets; returns what results.json holds, NaN as None."""
-    from vton_jax.media import photo_files
+    from vton_jax.media import photo_files  # here: names and options need no OpenCV
 
     kept: dict = {name: None if not math.isfinite(value) else value for name, value in results.items()}
     for group in ("protocol", "about"):
