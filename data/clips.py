@@ -1,6 +1,6 @@
 """What the datasets made of clips share: frames that are far apart in time, each paired with the clip's first one.
 
-Alphabet: as in `data.field`; a person's name is `CLIP:FRAME`, the frame counted from 0. A clip is a video file or a
+Conventions: as in `data.field`; a person's name is `CLIP:FRAME`, the frame counted from 0. A clip is a video file or a
 folder of frames.
 """
 

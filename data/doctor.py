@@ -1,6 +1,6 @@
 """Looks at a dataset's folder and says in plain words what is missing, misnamed or mismatched, and how to mend it.
 
-Alphabet: see `data.field`. A `Finding` either keeps examples from being made (`serious`) or makes them poorer.
+Conventions: see `data.field`. A `Finding` either keeps examples from being made (`serious`) or makes them poorer.
 """
 
 import dataclasses

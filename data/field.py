@@ -1,11 +1,11 @@
 """What the builders of the field's datasets share: features, the files of a layout, pairs, and the builder itself.
 
-Alphabet: an example is one line of a pair list: a person, the garment the person wears (`paired`) or should wear, and,
-where a dataset has it, another picture of the same person in the same clothes (`source`). Photos are stored as they
-are (JPEG or PNG), label maps as PNG in ATR's table; keypoints are COCO-18 in pixels. What a dataset lacks has the value
-that already means "missing": labels all `segmentation.UNKNOWN`, joints not visible, an absent picture one white pixel
-with the name ''. `paired` is True where the picture of the person is the truth for the garment; unpaired lists are
-splits of their own, `test_unpaired`.
+Conventions: an example is one line of a pair list: a person, the garment the person wears (`paired`) or should wear,
+and, where a dataset has it, another picture of the same person in the same clothes (`source`). Photos are stored as
+they are (JPEG or PNG), label maps as PNG in ATR's table; keypoints are COCO-18 in pixels. What a dataset lacks has the
+value that already means "missing": labels all `segmentation.UNKNOWN`, joints not visible, an absent picture one white
+pixel with the name ''. `paired` is True where the picture of the person is the truth for the garment; unpaired lists
+are splits of their own, `test_unpaired`.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Reads the formats of the field's datasets: photos, label maps, masks, keypoints and lists.
 
-Alphabet: photos are uint8 RGB [H, W, 3], label maps uint8 [H, W], masks bool [H, W]; keypoints are COCO-18, `(x, y)` in
-pixels. Whatever is wrong with a file is a UserError that names it.
+Conventions: photos are uint8 RGB [H, W, 3], label maps uint8 [H, W], masks bool [H, W]; keypoints are COCO-18, `(x, y)`
+in pixels. Whatever is wrong with a file is a UserError that names it.
 """
 
 import dataclasses

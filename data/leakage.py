@@ -1,7 +1,7 @@
 """Proves that no person, garment or near-duplicate picture is in two parts of a prepared dataset.
 
-Alphabet: see `vton_jax.splits` for parts, `data.near_duplicates` for what resembles what. People and garments are told
-apart by the ids that an example carries; where a dataset knows none, only the pictures can speak. Garments of raw
+Conventions: see `vton_jax.splits` for parts, `data.near_duplicates` for what resembles what. People and garments are
+told apart by the ids that an example carries; where a dataset knows none, only the pictures can speak. Garments of raw
 videos have ids within a person alone (`data.raw.outfits`): those that look alike on two people in two parts are
 suspected, which is no proof, as many clothes look alike.
 """

@@ -1,10 +1,10 @@
 """Finds pictures that show the same scene: recompressed, resized, shifted, cropped, recoloured or mirrored copies.
 
-Alphabet: a `Look` is what is kept of a picture. Two pictures resemble each other when three things agree: a perceptual
-hash (of 255 bits, at most `HASH_DISTANCE` differ), the edges where they fit best (a correlation of at least `EDGES`
-over shifts and small changes of scale), and the colours. A person or a garment before a plain background shows little
-but an outline, which many share: there the edges must agree more closely. Each picture is compared twice, as it is and
-mirrored.
+Conventions: a `Look` is what is kept of a picture. Two pictures resemble each other when three things agree: a
+perceptual hash (of 255 bits, at most `HASH_DISTANCE` differ), the edges where they fit best (a correlation of at least
+`EDGES` over shifts and small changes of scale), and the colours. A person or a garment before a plain background shows
+little but an outline, which many share: there the edges must agree more closely. Each picture is compared twice, as it
+is and mirrored.
 
 Calibrated by benchmarks/near_duplicates.py on the 1,997 photos of Clothing Co-Parsing: of their two million pairs, the
 16 that resemble each other by this rule are all copies to the eye; their edges correlate by 0.79 or more, those of the

@@ -1,4 +1,4 @@
-"""Clothing Co-Parsing (Yang et al. 2014) as a TFDS builder. Alphabet: see `data.field`.
+"""Clothing Co-Parsing (Yang et al. 2014) as a TFDS builder. Conventions: see `data.field`.
 
 Photos of people on the street: there are no garment photos and no pairs. Validation are the photos whose number ends in
 3; what resembles one of them is left out of training, and said. Labels need a pose to tell face, arms, legs and the two

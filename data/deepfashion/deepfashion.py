@@ -1,7 +1,7 @@
 """DeepFashion's In-shop photos with the pose-transfer pairs (Zhu et al. 2019) as a TFDS builder.
 
-Alphabet: see `data.field`. A pair is two photos of one person in the same clothes: `source` is the list's `from`, the
-person its `to`. There is no garment photo and no label map.
+Conventions: see `data.field`. A pair is two photos of one person in the same clothes: `source` is the list's `from`,
+the person its `to`. There is no garment photo and no label map.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""Dress Code (Morelli et al. 2022) as a TFDS builder. Alphabet: see `data.field`."""
+"""Dress Code (Morelli et al. 2022) as a TFDS builder. Conventions: see `data.field`."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Pose-and-Dress as a TFDS builder: samples of one person in two outfits and three poses, from annotated or raw videos.
 
-Alphabet: a sample is the contract of `vton_jax.input_pipeline` and where it comes from. The input frame is of one
+Conventions: a sample is the contract of `vton_jax.input_pipeline` and where it comes from. The input frame is of one
 video, the donor and the output frame (the truth) are of another one of the same person, in another outfit. Images are
 stored as PNG: uint8 RGB [H, W, 3], label maps uint8 [H, W, 1]. TensorFlow is not needed: images are given as encoded
 bytes.

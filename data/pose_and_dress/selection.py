@@ -1,6 +1,6 @@
 """Which frames of which videos become samples, and who goes into which split.
 
-Alphabet: a source is a folder of videos. What lies as `videos/NAME.mp4` beside `truth/NAME.npz` has its truth (see
+Conventions: a source is a folder of videos. What lies as `videos/NAME.mp4` beside `truth/NAME.npz` has its truth (see
 `vton_jax.mannequin.catalogue`; only what every annotated video has is read: segmentation, keypoints, visible, person
 and garments); every other video is raw, see `data.raw`. Keypoints are [T, 18, 2] in pixels with visible [T, 18]. The
 distance of two poses is a share of the person's height.

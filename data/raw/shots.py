@@ -1,6 +1,6 @@
 """Decoding a video and finding its shots, in memory that does not grow with its length.
 
-Alphabet: a frame's number counts from 0 in the order of decoding. A shot is a half-open range of frame numbers.
+Conventions: a frame's number counts from 0 in the order of decoding. A shot is a half-open range of frame numbers.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""UBC Fashion (Zablotskaia et al. 2019) as a TFDS builder. Alphabet: see `data.field` and `data.clips`.
+"""UBC Fashion (Zablotskaia et al. 2019) as a TFDS builder. Conventions: see `data.field` and `data.clips`.
 
 Each clip shows one person in one outfit: there are no garment photos, pairs are paired, and labels are missing. Points
 come from `CLIP_dwpose.npz` beside a clip, where it is there.

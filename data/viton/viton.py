@@ -1,4 +1,4 @@
-"""VITON (Han et al. 2018) as a TFDS builder, in CP-VTON's layout or PF-AFN's. Alphabet: see `data.field`."""
+"""VITON (Han et al. 2018) as a TFDS builder, in CP-VTON's layout or PF-AFN's. Conventions: see `data.field`."""
 
 from pathlib import Path
 

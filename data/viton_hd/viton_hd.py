@@ -1,4 +1,4 @@
-"""VITON-HD (Choi et al. 2021) as a TFDS builder, both releases. Alphabet: see `data.field`."""
+"""VITON-HD (Choi et al. 2021) as a TFDS builder, both releases. Conventions: see `data.field`."""
 
 from pathlib import Path
 

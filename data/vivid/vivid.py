@@ -1,4 +1,4 @@
-"""ViViD (Fang et al. 2024) as a TFDS builder. Alphabet: see `data.field` and `data.clips`.
+"""ViViD (Fang et al. 2024) as a TFDS builder. Conventions: see `data.field` and `data.clips`.
 
 The clips of a category lie beside its garments; labels and points are missing (DensePose is not read).
 """

@@ -1,7 +1,7 @@
 """Flags: sizes, settings derived from dataclasses, flagfiles and errors in one sentence.
 
-Alphabet: a size is `HEIGHTxWIDTH`, for example 256x192. A field `latent_size` of the Linen module that a task keeps in
-its field `multi_path_cnn` becomes `--multi_path_cnn.latent_size`; a plain field `l1_weight` of the task becomes
+Conventions: a size is `HEIGHTxWIDTH`, for example 256x192. A field `latent_size` of the Linen module that a task keeps
+in its field `multi_path_cnn` becomes `--multi_path_cnn.latent_size`; a plain field `l1_weight` of the task becomes
 `--l1_weight`. A field that has the name of a flag which exists already shares that flag. The later flag wins; a
 `--flagfile` inside a flagfile is looked for in the working directory, then beside the file that names it.
 """

@@ -1,7 +1,7 @@
 """Bringing any picture to a network's size and numbers, and results back.
 
-Alphabet: images are [H, W] or [H, W, C] NumPy arrays; sizes are (height, width); points are `(x, y)` with the top-left
-pixel's centre at (0, 0).
+Conventions: images are [H, W] or [H, W, C] NumPy arrays; sizes are (height, width); points are `(x, y)` with the
+top-left pixel's centre at (0, 0).
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Flows and warps.
 
-Alphabet: a `flow` is [..., H, W, 2], `(dx, dy)` in pixels, backward: `warp(image, flow)[y, x] = image[y + dy, x + dx]`
-with bilinear sampling; zero is the identity. The top-left pixel's centre is (0, 0). `size` is (height, width).
+Conventions: a `flow` is [..., H, W, 2], `(dx, dy)` in pixels, backward: `warp(image, flow)[y, x] = image[y + dy, x +
+dx]` with bilinear sampling; zero is the identity. The top-left pixel's centre is (0, 0). `size` is (height, width).
 Samples outside the image read the nearest edge pixel.
 """
 

@@ -1,6 +1,6 @@
 """Keypoints: the joint table, mirroring, pose maps and back.
 
-Alphabet: keypoints are [..., 18, 2] floats, `(x, y)` in pixels, the top-left pixel's centre at (0, 0), in OpenPose's
+Conventions: keypoints are [..., 18, 2] floats, `(x, y)` in pixels, the top-left pixel's centre at (0, 0), in OpenPose's
 COCO-18 order; `visible` is bool [..., 18]. A missing joint is (0, 0) and False. Left and right are the person's own.
 A pose map is [..., H, W, 18], one Gaussian bump of height 1 a visible joint; it is derived on device, never stored.
 """

@@ -1,6 +1,6 @@
 """Other tables of labels: those of data sets, with the way to ours, and the merged classes of scores.
 
-Alphabet: ids are indices in a table; "here" is ATR's table, `segmentation.LABELS`.
+Conventions: ids are indices in a table; "here" is ATR's table, `segmentation.LABELS`.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Label maps: the table of labels, one-hot maps and region masks. Other tables: label_tables.py.
 
-Alphabet: a `segmentation` is an integer array [..., H, W] of label ids in ATR's table of 18 (`LABELS`). Soft maps are
-floats in [0, 1] of shape [..., H, W, 18] and exist only at a network's mouth. `UNKNOWN` (255) marks pixels that
+Conventions: a `segmentation` is an integer array [..., H, W] of label ids in ATR's table of 18 (`LABELS`). Soft maps
+are floats in [0, 1] of shape [..., H, W, 18] and exist only at a network's mouth. `UNKNOWN` (255) marks pixels that
 nobody has claimed; it is never fed to a network and carries weight 0 in losses.
 
 Left and right are the person's own.

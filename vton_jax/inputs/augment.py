@@ -1,6 +1,6 @@
 """Brings examples to a size and varies them: pictures, labels, joints, flow and the names of left and right together.
 
-Alphabet: an example is a dict of the contract in `input_pipeline`; sizes are (height, width). All pictures of an
+Conventions: an example is a dict of the contract in `input_pipeline`; sizes are (height, width). All pictures of an
 example go the same way, so that what belonged together still does. A `matrix` is float [2, 3] and maps a pixel's place
 `(x, y)` to its new place. Where a picture ends, its border goes on, in image and labels alike.
 

@@ -1,6 +1,6 @@
 """Batches of what `data/guides.py` prepared: examples of the try-on path up to TripleGuidedCNN.
 
-Alphabet: as in `data/guides.py`, without its axes of 1 and 2: one of the two target layouts is drawn for an example,
+Conventions: as in `data/guides.py`, without its axes of 1 and 2: one of the two target layouts is drawn for an example,
 and half of the examples are mirrored. 'guide' [B, H, W] is the layout that was drawn.
 """
 

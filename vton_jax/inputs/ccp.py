@@ -1,8 +1,8 @@
 """Clothing Co-Parsing as it lies in its folder: photos/NUMBER.jpg, labels/NUMBER.png, labels.json.
 
 W. Yang, P. Luo, L. Lin, "Clothing Co-Parsing by Joint Image Segmentation and Labeling", CVPR 2014; Apache-2.0.
-Alphabet: a number is a string such as "0013"; photos are uint8 [H, W, 3], labels uint8 [H, W] in the data set's own ids
-(`label_tables.CCP_LABELS`). Photos whose number ends in 3 are for validation.
+Conventions: a number is a string such as "0013"; photos are uint8 [H, W, 3], labels uint8 [H, W] in the data set's own
+ids (`label_tables.CCP_LABELS`). Photos whose number ends in 3 are for validation.
 """
 
 import json

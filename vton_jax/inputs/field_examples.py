@@ -1,6 +1,6 @@
 """From the features of the field's datasets (see docs/datasets.md) to examples of the contract in `input_pipeline`.
 
-Alphabet: the features name a person, maybe another picture of the same person (`source`), and maybe a garment laid
+Conventions: the features name a person, maybe another picture of the same person (`source`), and maybe a garment laid
 flat. The person is the truth (`output`); the input is the source where there is one, else the person. The donor is the
 garment where there is one, else the input. What is missing there stays missing here.
 """

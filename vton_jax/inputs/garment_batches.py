@@ -1,8 +1,8 @@
 """Batches for GarmentCNN with real cloth in them: garments cut out of photos with labels, beside the mannequin's.
 
 A garment cut out and laid on white looks much as shops show garments alone. What it lacks are landmarks: 'known' [B]
-says whose are given. Alphabet: batches as in `mannequin.sampler.garment_batch`; photos uint8 [H, W, 3] of any size with
-labels uint8 [H, W] (ATR's ids).
+says whose are given. Conventions: batches as in `mannequin.sampler.garment_batch`; photos uint8 [H, W, 3] of any size
+with labels uint8 [H, W] (ATR's ids).
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Batches for training, from the live mannequin, from a prepared TFDS dataset, or from memory.
 
-Alphabet: an example is a dict of the Pose-and-Dress contract: images uint8 [H, W, 3], segmentations uint8 [H, W],
+Conventions: an example is a dict of the Pose-and-Dress contract: images uint8 [H, W, 3], segmentations uint8 [H, W],
 keypoints float32 [18, 2] with visible bool [18], garment_type int32 [], optionally flow float32 [H, W, 2] with
 flow_visible bool [H, W] and donor_flat bool [] (the donor is a garment laid flat). A batch has a leading axis B.
 Every source iterates over batches; `get_state()` is its position and `set_state(state)` returns there, so that

@@ -1,6 +1,6 @@
 """Batches of photos with labels for ParserCNN: random views, backgrounds and colours of a set held in memory.
 
-Alphabet: photos uint8 [H, W, 3] of any size with labels uint8 [H, W] (ATR's ids, or `UNKNOWN`); a batch is {'image'
+Conventions: photos uint8 [H, W, 3] of any size with labels uint8 [H, W] (ATR's ids, or `UNKNOWN`); a batch is {'image'
 uint8 [B, H, W, 3], 'segmentation' uint8 [B, H, W]} of one size. `generator` is NumPy's.
 """
 

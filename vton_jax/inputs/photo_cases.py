@@ -1,7 +1,7 @@
 """Try-on cases from photos that show everybody once: the garment is cut out by its labels and warped, and is the donor;
 the photo is the truth; the user's photo is the same with another's garment, and often with the person elsewhere.
 
-Alphabet: as in `mannequin.cases`: uint8 pictures [H, W, 3], labels uint8 [H, W] (ATR's ids), 'flow' [H, W, 2] in
+Conventions: as in `mannequin.cases`: uint8 pictures [H, W, 3], labels uint8 [H, W] (ATR's ids), 'flow' [H, W, 2] in
 pixels, backward from the output to the donor's picture. `generator` is NumPy's.
 """
 

@@ -1,7 +1,7 @@
 """What identifies a split: the hash that evaluation results carry.
 
-Alphabet: a split's name is a part (`train`, `validation`, `test`), and what of it, `test_unpaired`: splits of one part
-may share people. The hash stands for the set of examples, whatever their order.
+Conventions: a split's name is a part (`train`, `validation`, `test`), and what of it, `test_unpaired`: splits of one
+part may share people. The hash stands for the set of examples, whatever their order.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Alignment part by part: where in one person's picture lies what another person's shows.
 
-Alphabet: parts: see body_parts.py. All functions take one frame; `jax.vmap` them over batches.
+Conventions: parts: see body_parts.py. All functions take one frame; `jax.vmap` them over batches.
 """
 
 import dataclasses

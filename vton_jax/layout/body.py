@@ -1,9 +1,9 @@
 """A person's frame of reference: all joints, the scale, and where torso and head look, from keypoints alone.
 
-Alphabet: points are (x, y) in pixels; a `Body` is one person's joints, all 18 of them completed where some are missing,
-with the scale `height` (pixels a body height) and the turn of torso and head as (cosine, sine): (1, 0) faces the
-camera, sine > 0 looks to the picture's right. Lengths in `PROPORTIONS` are shares of the body height. Left and right
-are the person's own. All functions take one frame; `jax.vmap` them over batches.
+Conventions: points are (x, y) in pixels; a `Body` is one person's joints, all 18 of them completed where some are
+missing, with the scale `height` (pixels a body height) and the turn of torso and head as (cosine, sine): (1, 0) faces
+the camera, sine > 0 looks to the picture's right. Lengths in `PROPORTIONS` are shares of the body height. Left and
+right are the person's own. All functions take one frame; `jax.vmap` them over batches.
 """
 
 import dataclasses

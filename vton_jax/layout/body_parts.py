@@ -1,9 +1,9 @@
 """The parts of a body: where the points of a picture lie on trunk, skirt and limbs, and what is worn there.
 
-Alphabet: `Body`: see body.py; a `Figure` is a person in a picture, and where each of its pixels lies on the body. Radii
-are shares of the body height. Parts are numbered: 0 trunk, 1 skirt (hips and what hangs from them), then the eight
-limbs in the order of `LIMBS`. Left and right are the person's own. All functions take one frame; `jax.vmap` them over
-batches.
+Conventions: `Body`: see body.py; a `Figure` is a person in a picture, and where each of its pixels lies on the body.
+Radii are shares of the body height. Parts are numbered: 0 trunk, 1 skirt (hips and what hangs from them), then the
+eight limbs in the order of `LIMBS`. Left and right are the person's own. All functions take one frame; `jax.vmap` them
+over batches.
 """
 
 import dataclasses

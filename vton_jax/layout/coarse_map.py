@@ -1,8 +1,8 @@
 """The coarse target segmentation: the user's head and the donor's garment in the target pose, in eight small steps.
 
-Alphabet: a canvas is a label map [H, W] (uint8) in ATR's table with `UNKNOWN` where something was removed and nothing
-took its place; user, donor and pose are `types.Layout` of one frame each, all of one size. `Figure` and parts: see
-body_parts.py. Every function takes one frame, has static shapes and no Python branch on data: jit and vmap them.
+Conventions: a canvas is a label map [H, W] (uint8) in ATR's table with `UNKNOWN` where something was removed and
+nothing took its place; user, donor and pose are `types.Layout` of one frame each, all of one size. `Figure` and parts:
+see body_parts.py. Every function takes one frame, has static shapes and no Python branch on data: jit and vmap them.
 
 What comes from where: stance, background, bare arms, bare legs and feet from the pose image; hair, face, kept garments
 and how high the shoes reach from the user; the garment with its sleeves, hem and neckline from the donor.

@@ -1,6 +1,6 @@
 """Holes of coarse maps, filled: by the nearest label, or by what the decoder expects there. NumPy.
 
-Alphabet: coarse maps are label maps uint8 [H, W] in ATR's table, with `UNKNOWN` where there is a hole.
+Conventions: coarse maps are label maps uint8 [H, W] in ATR's table, with `UNKNOWN` where there is a hole.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The garments of a source carried over to a target, part by part.
 
-Alphabet: `Figure` and parts: see body_parts.py. Sets of labels are bits, see `segmentation.bit_set`. A canvas is a
+Conventions: `Figure` and parts: see body_parts.py. Sets of labels are bits, see `segmentation.bit_set`. A canvas is a
 label map uint8 [H, W] with `UNKNOWN`. One frame.
 """
 

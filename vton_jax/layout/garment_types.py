@@ -1,6 +1,6 @@
 """Garment types: what a donor offers, what can be carried out, and a dress as the two halves that one may replace.
 
-Alphabet: a garment type is a name of `segmentation.GARMENT_TYPES` or its index there.
+Conventions: a garment type is a name of `segmentation.GARMENT_TYPES` or its index there.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The user's head turned as the target's is: an ellipsoid, and the hair that stands out from it or hangs down.
 
-Alphabet: `Figure`: see body_parts.py; user and target are of one size. One frame.
+Conventions: `Figure`: see body_parts.py; user and target are of one size. One frame.
 """
 
 import dataclasses

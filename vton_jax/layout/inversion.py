@@ -1,6 +1,6 @@
 """The backward procedure (Lab126 talk): glide back through a decoder to the latent that best explains a target.
 
-Alphabet: latents z [B, N]; `loss_fn(z, target) -> (loss [B], error [B])` gives each example's loss and its Err, the
+Conventions: latents z [B, N]; `loss_fn(z, target) -> (loss [B], error [B])` gives each example's loss and its Err, the
 number that is watched; Err is kept after every iteration, errors [iterations + 1, B]. Examples never influence each
 other: the optimizer works number by number and the losses are summed.
 

@@ -1,6 +1,6 @@
 """The articulated body: bones posed by forward kinematics, and the rounded cones that clothe them.
 
-Alphabet: lengths in body heights; a bone is a rigid frame `rotation` [3, 3] (columns are its axes in the world) and
+Conventions: lengths in body heights; a bone is a rigid frame `rotation` [3, 3] (columns are its axes in the world) and
 `origin` [3]; limbs point along their own -y. A primitive is a rounded cone in a bone's frame, stretched by `scale`
 about its first end: local = start + scale * unit, where in unit space spheres of radius `radii` sit at 0 and at `axis`.
 Left is index 0 of every pair; with yaw 0 the person faces the camera and their left is the picture's right (+x).

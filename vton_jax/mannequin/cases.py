@@ -2,7 +2,7 @@
 
 Cases are drawn uniformly over the donated garment, its pattern, the backgrounds and the yaw of the target pose. The
 pose image shows a third person in clothes of their own. Half the donors are garments laid flat.
-Alphabet: arrays as in the Pose-and-Dress sample, without a batch axis until `draw_cases` stacks them; NumPy outside.
+Conventions: arrays as in the Pose-and-Dress sample, without a batch axis until `draw_cases` stacks them; NumPy outside.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """A catalogue of videos with their truth, as if a shop had handed it over.
 
-Alphabet: a person has one look and one scene (one photo session) and several videos, each in another outfit:
+Conventions: a person has one look and one scene (one photo session) and several videos, each in another outfit:
 consecutive outfits differ in the upper garment, in the lower one, or in everything but the shoes. Below the folder:
 
     videos/PERSON_K.mp4      H.264

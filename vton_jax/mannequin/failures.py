@@ -12,7 +12,7 @@ arm_over_body       a bare forearm before the trunk                       the sa
 back_view           the target is seen from behind                        the same seen from the front
 hair_over_garment   long hair hangs over the garment                      the same with short hair
 
-Alphabet: as in `cases`; here NumPy, one case at a time, before they are drawn.
+Conventions: as in `cases`; here NumPy, one case at a time, before they are drawn.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """How they move: single poses and motions, as functions of time.
 
-Alphabet: `time` in seconds; angles in radians; see `people.Pose`.
+Conventions: `time` in seconds; angles in radians; see `people.Pose`.
 """
 
 import flax.struct

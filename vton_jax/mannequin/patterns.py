@@ -1,6 +1,6 @@
 """Cloth patterns, faces and backgrounds: colour as a function of place.
 
-Alphabet: cloth coordinates `u` (around) and `v` (along) and the torso's own `x`, `y` are in body heights; `grain` is
+Conventions: cloth coordinates `u` (around) and `v` (along) and the torso's own `x`, `y` are in body heights; `grain` is
 the length of one pixel there, over which edges are smoothed. Colours are RGB in [0, 1].
 """
 

@@ -1,6 +1,6 @@
 """Who: identities, what they wear, how they stand, where they are. Plain pytrees of numbers, sampled from keys.
 
-Alphabet: lengths are in body heights (a person is 1 high, feet at 0); colours are RGB in [0, 1]; angles in radians.
+Conventions: lengths are in body heights (a person is 1 high, feet at 0); colours are RGB in [0, 1]; angles in radians.
 Every field is an array of shape [] or as noted, so that whole populations are sampled and rendered under `vmap`.
 The world is right-handed: x to the picture's right, y up, z towards the camera.
 """

@@ -1,9 +1,9 @@
 """Rendering with exact truth: `render(identity, outfit, pose, scene)` is pure, so every counterfactual exists.
 
-Alphabet: see `people` and `body`. The camera is orthographic: pixel x = centre_x + scale X, pixel y = centre_y - scale
-Y for a world point (X, Y, Z); a larger Z is nearer. A ray meets a rounded cone where a quadratic says so (the body of
-the cone, or a sphere at either end), so a frame is a closed-form expression; the intersection of an orthographic ray
-follows from three dot products that are affine or quadratic in the pixel's place.
+Conventions: see `people` and `body`. The camera is orthographic: pixel x = centre_x + scale X, pixel y = centre_y -
+scale Y for a world point (X, Y, Z); a larger Z is nearer. A ray meets a rounded cone where a quadratic says so (the
+body of the cone, or a sphere at either end), so a frame is a closed-form expression; the intersection of an
+orthographic ray follows from three dot products that are affine or quadratic in the pixel's place.
 
 Two ways to the same picture: `culled=True` visits, primitive by primitive, only the 16x16 tiles of its bounding box
 (for CPUs); `culled=False` visits every pixel, which `vmap`s well (for accelerators). A test holds them equal.

@@ -2,7 +2,7 @@
 
 Every example is a pure function of its key, so a run resumes exactly from a step number, and no two steps show the same
 person. The keys of training and evaluation never meet: `people_key` splits them at the root.
-Alphabet: batches follow the Pose-and-Dress sample (see `vton_jax.input_pipeline`): images uint8 [B, H, W, 3].
+Conventions: batches follow the Pose-and-Dress sample (see `vton_jax.input_pipeline`): images uint8 [B, H, W, 3].
 """
 
 import functools

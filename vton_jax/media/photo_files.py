@@ -1,7 +1,7 @@
 """Photos in and out.
 
-Alphabet: an image is uint8 RGB [H, W, 3]. What is read is upright: EXIF rotation is applied. Every failure that a user
-can cause is a `UserError` (of what is read, a `MediaError`): one sentence that names the file and the mend.
+Conventions: an image is uint8 RGB [H, W, 3]. What is read is upright: EXIF rotation is applied. Every failure that a
+user can cause is a `UserError` (of what is read, a `MediaError`): one sentence that names the file and the mend.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Clips in and out, and whatever else can serve as a pose.
 
-Alphabet: a frame is uint8 RGB [H, W, 3], a clip uint8 RGB [T, H, W, 3]; `size` is (height, width), a frame rate a
+Conventions: a frame is uint8 RGB [H, W, 3], a clip uint8 RGB [T, H, W, 3]; `size` is (height, width), a frame rate a
 `fractions.Fraction` in frames a second. What is read is upright: display matrices are applied. Every failure that a
 user can cause is a `UserError` (of what is read, a `MediaError`): one sentence that names the file and the mend.
 """

@@ -1,8 +1,8 @@
 """Pictures for people: label maps in colour, skeletons, flows, contact sheets and the error curve.
 
-Alphabet: everything here takes NumPy (or JAX) arrays and returns uint8 RGB [..., H, W, 3]; images that come in may be
-uint8 or floats in [0, 1]. Points are `(x, y)` in pixels, the top-left pixel's centre at (0, 0); `size` is
-(height, width).
+Conventions: everything here takes NumPy (or JAX) arrays and returns uint8 RGB [..., H, W, 3]; images that come in may
+be uint8 or floats in [0, 1]. Points are `(x, y)` in pixels, the top-left pixel's centre at (0, 0); `size` is (height,
+width).
 """
 
 import colorsys

@@ -1,6 +1,6 @@
 """CriticCNN: whether a picture is a real frame or something that networks painted. Not in the talk, which asked people.
 
-Alphabet: image [B, H, W, 3] in [0, 1], sides multiples of 32; logits [B], above 0 for what is taken for real.
+Conventions: image [B, H, W, 3] in [0, 1], sides multiples of 32; logits [B], above 0 for what is taken for real.
 """
 
 from typing import Any

@@ -5,7 +5,7 @@ fails. This network sees what either brings to each place of the target (the dre
 warped) beside what the target should show there, and answers with a share of each flow and a correction. Not in the
 talk; ClothFlow's cascaded estimation of flow is of this kind.
 
-Alphabet: everything lies at a quarter of the resolution, [B, H/4, W/4, C]; flows are backward, in pixels there.
+Conventions: everything lies at a quarter of the resolution, [B, H/4, W/4, C]; flows are backward, in pixels there.
 """
 
 from typing import Any

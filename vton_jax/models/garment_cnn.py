@@ -1,6 +1,6 @@
 """GarmentCNN: reads a garment laid flat. Which pixels it covers, of what kind it is, and where its landmarks lie.
 
-Alphabet: image [B, H, W, 3] in [0, 1]; segmentation logits [B, H/4, W/4, 18]; landmark maps [B, H/4, W/4, 12] in the
+Conventions: image [B, H, W, 3] in [0, 1]; segmentation logits [B, H/4, W/4, 18]; landmark maps [B, H/4, W/4, 12] in the
 order of `garment_landmarks.LANDMARKS`.
 """
 

@@ -1,6 +1,6 @@
 """MultiPathCNN (Lab126 talk): an auto-encoder with a small latent z and three decoder paths that share first layers.
 
-Alphabet: image [B, H, W, 3] in [0, 1]; z [B, latent_size]; the image path returns [B, H, W, 3] in [0, 1]; the
+Conventions: image [B, H, W, 3] in [0, 1]; z [B, latent_size]; the image path returns [B, H, W, 3] in [0, 1]; the
 segmentation path returns logits [B, H/2, W/2, 18]; the pose path returns keypoint maps [B, H/2, W/2, 18], 1 at a joint.
 The encoder sees the RGB image alone, in training and at inference; "the output is a smoothed version of the input".
 Work happens at low resolution with many channels and leaves through depth-to-space.

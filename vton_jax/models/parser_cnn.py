@@ -1,6 +1,6 @@
 """ParserCNN: reads the labels of what is visible in a photo, sharply: a U-Net whose skips carry what no latent can.
 
-Alphabet: image [B, H, W, 3] in [0, 1], sides multiples of 32; label logits [B, H, W, 18] of ATR's table. All is
+Conventions: image [B, H, W, 3] in [0, 1], sides multiples of 32; label logits [B, H, W, 18] of ATR's table. All is
 convolution, so any such size can be read; the released weights have learned people about as tall as 256 pixels.
 """
 

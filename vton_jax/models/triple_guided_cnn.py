@@ -1,7 +1,7 @@
 """TripleGuidedCNN (Lab126 talk): puts I_dress on I_input, guided by S_output, S_input and S_dress.
 
-Alphabet: images [B, H, W, 3] in [0, 1]; label maps as soft one-hot maps [B, H, W, 18]. The network paints an image and
-three shares that sum to 1 a pixel: painted, copied from I_input at the same place (the background), copied from the
+Conventions: images [B, H, W, 3] in [0, 1]; label maps as soft one-hot maps [B, H, W, 18]. The network paints an image
+and three shares that sum to 1 a pixel: painted, copied from I_input at the same place (the background), copied from the
 dress image at the same place (which is where ReMapCNN, before it or trained with it, has put the dress).
 """
 

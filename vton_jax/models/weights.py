@@ -1,7 +1,7 @@
 """Weights on disk: safetensors files of float16 arrays, with the settings that rebuild the network in their header.
 
-Alphabet: a file holds `params/LAYER/...` and, beside them, `extra/NAME` (float32 statistics such as the latent's). The
-released files lie in `vton_jax/weights/`, each with a model card of the same name.
+Conventions: a file holds `params/LAYER/...` and, beside them, `extra/NAME` (float32 statistics such as the latent's).
+The released files lie in `vton_jax/weights/`, each with a model card of the same name.
 """
 
 import dataclasses

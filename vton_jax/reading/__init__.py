@@ -1,8 +1,8 @@
 """What can be seen in a raw photo or frame: pose, parts and faces, each behind a small protocol.
 
-Alphabet: frames are uint8 RGB [T, H, W, 3] of any size, upright; one main person. Keypoints are float32 [T, 18, 2],
+Conventions: frames are uint8 RGB [T, H, W, 3] of any size, upright; one main person. Keypoints are float32 [T, 18, 2],
 COCO-18, (x, y) in pixels of the frame as given; `confidence` is float32 in [0, 1]. A joint below an estimator's
-`threshold` counts as not visible; its keypoint stays where it was guessed, and `visible_only` makes the house's
+`threshold` counts as not visible; its keypoint stays where it was guessed, and `visible_only` makes the project's
 (0, 0)/False of it. Labels are ATR's 18.
 
 A shop brings its own by giving an object with the method of a protocol; `name` says what made the annotations, weights
@@ -58,7 +58,7 @@ class FaceEmbedder(Protocol):
 
 
 def visible_only(keypoints: np.ndarray, confidence: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints [..., 18, 2] and visible [..., 18] in the house's form: what is not visible is (0, 0)."""
+    """Keypoints [..., 18, 2] and visible [..., 18] in the project's form: what is not visible is (0, 0)."""
     visible = confidence >= threshold
     return np.where(visible[..., None], keypoints, 0).astype(np.float32), visible
 

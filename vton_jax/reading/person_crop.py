@@ -1,7 +1,7 @@
 """Cropping a frame to its person, framed as the networks were trained to see people.
 
-Alphabet: a box is (left, top, right, bottom) in pixels of the frame's edges (0 is the left edge of the first pixel); it
-may reach beyond the frame, where the border's colours continue.
+Conventions: a box is (left, top, right, bottom) in pixels of the frame's edges (0 is the left edge of the first pixel);
+it may reach beyond the frame, where the border's colours continue.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """What is trained, and how: a task ties networks, losses and pictures together, as `protocol.Task` says.
 
-Alphabet: `params` is {module: {'params': ...}}; batches as in `input_pipeline`; a loss is
+Conventions: `params` is {module: {'params': ...}}; batches as in `input_pipeline`; a loss is
 `loss_fn(params, frozen, batch, rng) -> (scalar, {'name': term})`. Images enter as uint8 and become floats here. Every
 field of a task is a flag; `size`, `dtype` and `export` are those of the training.
 """

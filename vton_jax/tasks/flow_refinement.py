@@ -1,6 +1,6 @@
 """The task of FlowRefinementCNN, and what the joint training needs of it.
 
-Alphabet: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], pose maps [B, H/4, W/4, 18].
+Conventions: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], pose maps [B, H/4, W/4, 18].
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The task of GarmentCNN: garments laid flat, whose landmarks only the live mannequin knows.
 
-Alphabet: batches as in `mannequin.sampler.garment_batch` and `garment_batches`; the rest as in `vton_jax.tasks`.
+Conventions: batches as in `mannequin.sampler.garment_batch` and `garment_batches`; the rest as in `vton_jax.tasks`.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """What the tasks of the try-on picture share: layouts as the try-on path will see them.
 
-Alphabet: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], pose maps [B, H/4, W/4, 18].
+Conventions: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], pose maps [B, H/4, W/4, 18].
 """
 
 import jax

@@ -1,6 +1,6 @@
 """The task of LatentPriorCNN: what MultiPathCNN would see in the photo that the try-on wants to make.
 
-Alphabet: see `vton_jax.tasks`. A batch holds either frames, as `mannequin.sampler.case_batch` draws them, which the
+Conventions: see `vton_jax.tasks`. A batch holds either frames, as `mannequin.sampler.case_batch` draws them, which the
 frozen MultiPathCNN reads here; or what `data/latents.py` has read already: {'z_user', 'z_pose', 'z_output': [B, N];
 'coarse_maps': uint8 [B, H/8, W/8, 18], pixels of each label in blocks of 8x8; 'output_segmentation': [B, H, W]}.
 """

@@ -1,6 +1,6 @@
 """The task of MultiPathCNN: every frame that shows a person is its own lesson.
 
-Alphabet: see `vton_jax.tasks`.
+Conventions: see `vton_jax.tasks`.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The task of ParserCNN: photos with labels, or the mannequin's frames.
 
-Alphabet: batches as in `parsing_batches`; the rest as in `vton_jax.tasks`.
+Conventions: batches as in `parsing_batches`; the rest as in `vton_jax.tasks`.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The task of TripleGuidedCNN, which paints the try-on picture, in the arms of Table 1.
 
-Alphabet: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], pose maps [B, H/4, W/4, 18].
+Conventions: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18], pose maps [B, H/4, W/4, 18].
 """
 
 import dataclasses

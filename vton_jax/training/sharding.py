@@ -1,6 +1,6 @@
 """Where arrays live: the mesh of devices, batches spread over it, parameters copied to it or spread too.
 
-Alphabet: the mesh has two axes, `data` and `fsdp`, and every device holds its own rows of a batch, whichever axis it
+Conventions: the mesh has two axes, `data` and `fsdp`, and every device holds its own rows of a batch, whichever axis it
 lies on. With `fsdp` = 1 each device keeps a copy of the state (data parallel). With `fsdp` = N the arrays of the state
 (parameters, optimizer, moving average) are spread over N devices, along their largest axis that N divides; a step
 gathers the parameters, and reduces each gradient to the part that a device keeps (ZeRO, Rajbhandari et al. 2020,

@@ -1,9 +1,9 @@
 """The state of a training and its pure step.
 
-Alphabet: `params` is {module: tree} for the modules of a task; a frozen part is none of them, its parameters travel as
-the argument `frozen`. `step` counts finished steps. A batch is a dict of arrays with a leading axis B, spread over the
-mesh as `sharding` says. A loss is `loss_fn(params, frozen, batch, rng) -> (scalar, {'name': term})` and its gradient
-goes to the modules it is filed under, to no other. Metrics are float32 scalars.
+Conventions: `params` is {module: tree} for the modules of a task; a frozen part is none of them, its parameters travel
+as the argument `frozen`. `step` counts finished steps. A batch is a dict of arrays with a leading axis B, spread over
+the mesh as `sharding` says. A loss is `loss_fn(params, frozen, batch, rng) -> (scalar, {'name': term})` and its
+gradient goes to the modules it is filed under, to no other. Metrics are float32 scalars.
 """
 
 import math

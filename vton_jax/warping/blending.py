@@ -1,7 +1,7 @@
 """How ReMapCNN's flow and TripleGuidedCNN's picture come together, in training and in try-on alike.
 
-Alphabet: images [B, H, W, 3] in [0, 1]; label ids [B, H, W]; soft label maps [B, H, W, 18]; `re_map` is the dict that
-ReMapCNN returns; garment_out [B, H, W] is 1 on the donated garment in the target layout.
+Conventions: images [B, H, W, 3] in [0, 1]; label ids [B, H, W]; soft label maps [B, H, W, 18]; `re_map` is the dict
+that ReMapCNN returns; garment_out [B, H, W] is 1 on the donated garment in the target layout.
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ donor shows that angle at sin(angle + d') half widths from its own axis. Along t
 where; a garment laid flat says it by its top and its hem. FlowRefinementCNN weighs this flow against ReMapCNN's. Not in
 the talk.
 
-Alphabet: `Body` and parts: see body.py and body_parts.py; one frame; `garment` bool [H, W] marks the garment.
+Conventions: `Body` and parts: see body.py and body_parts.py; one frame; `garment` bool [H, W] marks the garment.
 """
 
 import dataclasses
