@@ -26,9 +26,8 @@ from absl import flags
 from benchmarks import program_costs
 from vton_jax import tasks, train
 from vton_jax.command_line import flag_utils
-from vton_jax.core import keypoints, segmentation
-from vton_jax.inputs import input_pipeline
-from vton_jax.models import latent_prior_cnn, multi_path_cnn, weights
+from vton_jax.inputs import cached_examples, input_pipeline
+from vton_jax.models import multi_path_cnn, weights
 from vton_jax.training import sharding, train_state
 
 FLAGS = flags.FLAGS
@@ -56,38 +55,12 @@ def shapes_of(tree, shardings):
     return jax.tree.map(lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), tree, shardings)
 
 
-def prepared_guides(count: int, size: tuple[int, int]) -> dict:
-    """Shapes of a batch of `vton_jax.guides`, of which no file need be at hand."""
-    height, width = size
-    small, joints = (count, height // 4, width // 4), (count, keypoints.NUM_JOINTS)
-    kinds = {
-        np.uint8: {f"{name}_image": (count, *size, 3) for name in ("input", "dress", "output")}
-        | {f"{name}_segmentation": (count, *size) for name in ("input", "dress", "output")}
-        | {"guide": (count, *size), "mask": (count, *size)},
-        np.float32: {"target_keypoints": (*joints, 2), "donor_keypoints": (*joints, 2), "flow_visible": small},
-        np.float16: {name: (*small, 2) for name in ("coarse_flow", "first_flow", "flow")},
-        bool: {"target_visible": joints, "donor_visible": joints, "first_shown": small, "donor_flat": (count,)},
-        np.int32: {"garment_type": (count,)},
-    }
-    return {name: jax.ShapeDtypeStruct(shape, kind) for kind, of in kinds.items() for name, shape in of.items()}
-
-
-def prepared_latents(count: int, size: tuple[int, int], latent_size: int) -> dict:
-    """Shapes of a batch of what data/latents.py prepares."""
-    blocks = tuple(side // latent_prior_cnn.BLOCK for side in size)
-    return {
-        **{f"z_{who}": jax.ShapeDtypeStruct((count, latent_size), np.float32) for who in ("user", "pose", "output")},
-        "coarse_maps": jax.ShapeDtypeStruct((count, *blocks, segmentation.NUM_LABELS), np.uint8),
-        "output_segmentation": jax.ShapeDtypeStruct((count, *size), np.uint8),
-    }
-
-
 def batch_shapes(task, batch_size: int) -> dict:
     """Shapes of the recipe's batch. ParserCNN's photos are taken to be the mannequin's: it looks at as many pixels."""
     if FLAGS.dataset != "mannequin" and (FLAGS.model == "flow_refinement_cnn" or getattr(task, "refined", False)):
-        return prepared_guides(batch_size, FLAGS.size)
+        return cached_examples.flow_batch(batch_size, FLAGS.size)
     if FLAGS.dataset != "mannequin" and FLAGS.model == "latent_prior_cnn":
-        return prepared_latents(batch_size, FLAGS.size, task.latent_prior_cnn.latent_size)
+        return cached_examples.latent_batch(batch_size, FLAGS.size, task.latent_prior_cnn.latent_size)
     return input_pipeline.mannequin_batches(0, batch_size, FLAGS.size, draw=task.live_batch).shapes()
 
 
@@ -129,16 +102,13 @@ def main() -> None:
     step = train_state.make_train_step(
         task, optimizer, FLAGS.ema_decay, accumulate=FLAGS.accumulate, remat=FLAGS.remat, mesh=mesh
     )
-    arguments = (
-        shapes_of(state, shardings),
-        shapes_of(frozen, copied),
-        shapes_of(batch, sharding.batch_sharding(mesh)),
-        shapes_of(key, copied),
-    )
+    places = (shardings, copied, sharding.batch_sharding(mesh), copied)
+    arguments = map(shapes_of, (state, frozen, batch, key), places)
     scalar = jax.ShapeDtypeStruct((), jnp.float32, sharding=copied)
-    scalars = {"learning_rate_scale": scalar, "healthy": scalar}
     started = time.perf_counter()
-    lowered = jax.jit(step, donate_argnums=0, out_shardings=(shardings, copied)).lower(*arguments, **scalars)
+    lowered = jax.jit(step, donate_argnums=0, out_shardings=(shardings, copied)).lower(
+        *arguments, learning_rate_scale=scalar, healthy=scalar
+    )
     lower_seconds = time.perf_counter() - started
     # Nothing will run: LLVM need not try hard.
     options = {} if FLAGS.topology else {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}

@@ -82,6 +82,12 @@ class JaxTrainer:
         self.state, metrics = self.program(self.state, {}, batch, self.seed_key, **self.rate)
         return metrics
 
+    def run(self, steps: int) -> None:
+        """So many steps of the first batch."""
+        for _ in range(steps):
+            metrics = self.step(self.batch)
+        jax.block_until_ready(metrics)
+
     def forward_flops(self) -> int:
         """FLOPs of the loss's convolutions and products, forward."""
         (loss,) = self.task.losses().values()
@@ -201,7 +207,7 @@ def slowest_operations(folder: str, count: int = 25) -> list:
     ]
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=sorted(SETTINGS), default="multi_path_cnn")
     parser.add_argument("--size", default="128x96", help="HEIGHTxWIDTH")
@@ -213,25 +219,11 @@ def main() -> None:
     parser.add_argument("--untuned", action="store_true", help="without the options of vton_jax/training/compiler.py")
     parser.add_argument("--without_data", action="store_true", help="spare the measurement from files")
     parser.add_argument("--profile", help="folder for a JAX trace")
-    arguments = parser.parse_args()
-    try:
-        import torch
+    return parser.parse_args()
 
-        from benchmarks import torch_twins
-    except ImportError:
-        raise SystemExit('The twin needs PyTorch: pip install -e ".[bench]".') from None
 
-    size = tuple(int(side) for side in arguments.size.split("x"))
-    on_gpu = jax.default_backend() == "gpu"
-    device = torch.device("cuda" if on_gpu else "cpu")
-    ours = JaxTrainer(arguments.model, size, arguments.batch_size, arguments.dtype, not arguments.untuned)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    twin = torch_twins.Trainer(arguments.model, ours.params, size, device, getattr(torch, arguments.dtype),
-                               arguments.compile, LEARNING_RATE, EMA_DECAY)  # fmt: skip
-    started = time.perf_counter()
-    first = compare(ours, twin, 1e-3 if arguments.dtype == "float32" else 5e-2)
-    compare_seconds = time.perf_counter() - started
-
+def measure(ours: JaxTrainer, twin, arguments: argparse.Namespace) -> dict:
+    """The two take turns: speeds, ratios, FLOPs and the peak that they are measured against."""
     batch = twin.put(ours.batch)
 
     def run_torch(steps):
@@ -239,28 +231,16 @@ def main() -> None:
             loss, _ = twin.step(batch, LEARNING_RATE)
         loss.item()
 
-    def run_jax(steps):
-        for _ in range(steps):
-            metrics = ours.step(ours.batch)
-        jax.block_until_ready(metrics)
-
     def draw(steps):
         for _ in range(steps):
             jax.block_until_ready(next(ours.batches))
 
-    seconds, processor = contest({"jax": run_jax, "torch": run_torch}, arguments.rounds, arguments.steps)
+    seconds, processor = contest({"jax": ours.run, "torch": run_torch}, arguments.rounds, arguments.steps)
     drawing = contest({"draw": draw}, 3, 1)[0]["draw"]
-    peaks = matmul_peak(arguments.dtype, device, 8192 if on_gpu else 2048)
+    peaks = matmul_peak(arguments.dtype, twin.device, 8192 if twin.device.type == "cuda" else 2048)
     flops = {"jax": 3 * ours.forward_flops(), "torch": 3 * twin.forward_flops(batch)}
     medians = {name: statistics.median(times) for name, times in seconds.items()}
-    report = vars(arguments) | {
-        "jax_version": jax.__version__,
-        "torch_version": torch.__version__,
-        "device": jax.devices()[0].device_kind,
-        "machine": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load": [round(load, 1) for load in os.getloadavg()],
-        "first_loss_and_gradient_norm": first,
+    return {
         "seconds_a_step": {name: round(value, 4) for name, value in medians.items()},
         "all_seconds": {name: [round(value, 4) for value in times] for name, times in seconds.items()},
         "examples_a_second": {name: round(arguments.batch_size / value, 2) for name, value in medians.items()},
@@ -272,14 +252,48 @@ def main() -> None:
         "model_flops_utilisation": {
             name: round(flops[name] / value / max(peaks.values()), 3) for name, value in medians.items()},
         "live_drawing_over_step": round(statistics.median(drawing) / medians["jax"], 3),
-        "compile_seconds": {"jax": round(ours.compile_seconds, 1), "drawing": round(ours.draw_compile_seconds, 1),
-                            "compare": round(compare_seconds, 1)},
+    }  # fmt: skip
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    try:
+        import torch
+
+        from benchmarks import torch_twins
+    except ImportError:
+        raise SystemExit('The twin needs PyTorch: pip install -e ".[bench]".') from None
+
+    size = tuple(int(side) for side in arguments.size.split("x"))
+    device = torch.device("cuda" if jax.default_backend() == "gpu" else "cpu")
+    ours = JaxTrainer(arguments.model, size, arguments.batch_size, arguments.dtype, not arguments.untuned)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    twin = torch_twins.Trainer(
+        arguments.model, ours.params, size, device, dtype=getattr(torch, arguments.dtype), compile_=arguments.compile,
+        learning_rate=LEARNING_RATE, ema_decay=EMA_DECAY,
+    )  # fmt: skip
+    started = time.perf_counter()
+    first = compare(ours, twin, 1e-3 if arguments.dtype == "float32" else 5e-2)
+    compare_seconds = time.perf_counter() - started
+    report = vars(arguments) | {
+        "jax_version": jax.__version__,
+        "torch_version": torch.__version__,
+        "device": jax.devices()[0].device_kind,
+        "machine": platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": [round(load, 1) for load in os.getloadavg()],
+        "first_loss_and_gradient_norm": first,
+    }
+    report |= measure(ours, twin, arguments)
+    report["compile_seconds"] = {
+        "jax": round(ours.compile_seconds, 1), "drawing": round(ours.draw_compile_seconds, 1),
+        "compare": round(compare_seconds, 1),
     }  # fmt: skip
     if not arguments.without_data:
         report["time_waiting_for_data"] = round(data_wait(ours, max(arguments.rounds, 10)), 4)
     if arguments.profile:
         with jax.profiler.trace(arguments.profile):
-            run_jax(2)
+            ours.run(2)
         report["slowest_operations_of_2_steps"] = slowest_operations(arguments.profile)
     print(json.dumps(report, indent=2))
 

@@ -77,6 +77,19 @@ def _tfds_in_bounds():
         yield
 
 
+def _move(built: Path, place: Path, replaced: Path) -> None:
+    """Moves a dataset into its place; what was there before goes to `replaced`, and back where that fails."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.exists():
+        os.replace(place, replaced)
+    try:
+        os.replace(built, place)
+    except OSError:
+        if replaced.exists():
+            os.replace(replaced, place)
+        raise
+
+
 def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = False, settings=None, **options) -> Path:
     """Prepares the dataset of a builder's module and returns its folder; one from the same source is kept.
 
@@ -117,16 +130,7 @@ def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = F
             )
         if hasattr(builder, "write_reports"):
             builder.write_reports(Path(builder.data_path))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        replaced = aside / "replaced"
-        if place.exists():
-            os.replace(place, replaced)
-        try:
-            os.replace(builder.data_path, place)
-        except OSError:
-            if replaced.exists():
-                os.replace(replaced, place)
-            raise
+        _move(Path(builder.data_path), place, aside / "replaced")
     except OSError as error:
         if user_error := user_error_in(error):
             raise user_error from None

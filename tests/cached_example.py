@@ -29,6 +29,6 @@ def example(count: int, seed: int = 0) -> dict[str, np.ndarray]:
         "mask": rng.integers(0, 256, (count, 1, 2, H, W)).astype(np.uint8),
         "flow": flows[:, :, 0],
         "flow_visible": rng.random((count, 1, *small)).astype(np.float32),
-        "garment_type": np.arange(count, dtype=np.int32)[:, None] % 3,
+        "garment_type": np.arange(count, dtype=np.int32)[:, None] % 2,
         "donor_flat": rng.random((count, 1)) < 0.5,
     }

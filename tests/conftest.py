@@ -47,7 +47,7 @@ def train(monkeypatch, tmp_path):
 
     def run(*arguments, source=tiny_training.memory_source, name="run"):
         if source:  # None: as --dataset says
-            monkeypatch.setattr(input_pipeline, "open_batches", lambda _, size, seed, *rest: source(size, seed))
+            monkeypatch.setattr(input_pipeline, "open_batches", lambda _, size, seed, *rest, **more: source(size, seed))
         argv = ["train.py", "--model=tiny", *tiny_training.command(tmp_path / name, *arguments)[2:]]
         with flagsaver.flagsaver():
             flag_utils.run(script.main, script.define_more_flags, argv)

@@ -155,3 +155,24 @@ def ccp(folder: Path, mat: bool = False) -> Path:
         else:
             write(folder / "labels" / f"{name}.png", labels)
     return folder
+
+
+def built(module, source, data_dir, **settings) -> dict[str, dict[str, dict]]:
+    """{split: {person, source and garment: features}} of what is prepared from a folder."""
+    import tensorflow_datasets as tfds
+
+    from data import prepare
+
+    place = prepare.build(module, source, data_dir, settings=module.Settings(**settings))
+    builder = tfds.builder_from_directory(str(place))
+    splits = {name: list(builder.as_data_source(name)) for name in builder.info.splits}
+    names = ("person", "source", "garment")
+    return {s: {tuple(e[n].decode() for n in names): e for e in examples} for s, examples in splits.items()}
+
+
+def told(module, folder) -> tuple[str, bool]:
+    """(what the doctor says, whether something is serious)."""
+    from data import doctor
+
+    findings, counts = doctor.examine(lambda f: module.Source(f, module.Settings()), folder)
+    return doctor.report("it", findings, counts), any(finding.serious for finding in findings)

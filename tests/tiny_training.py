@@ -127,7 +127,7 @@ def environment(devices: int = 1) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def tiny_tasks(open_batches=lambda dataset, batch_size, seed, *_: memory_source(batch_size, seed)):
+def tiny_tasks(open_batches=lambda dataset, batch_size, seed, *_, **more: memory_source(batch_size, seed)):
     """Lets train.py find the tiny task, and its data."""
     before = input_pipeline.open_batches
     TASKS["tiny"], input_pipeline.open_batches = TinyTask, open_batches

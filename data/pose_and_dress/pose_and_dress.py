@@ -112,7 +112,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 plan.made_by,
                 self.settings.annotators,
                 self.settings.looking,
-                self.execution,
+                execution=self.execution,
             )
             self.raw.rejected += self.broken
             videos += self.raw.videos

@@ -44,7 +44,8 @@ def annotate_video(path: str | Path, name: str, annotators: Annotators, settings
             rejected += [(int(number), "the shot is too short") for number in video.numbers[here]]
             continue
         title = name if len(video.bounds) == 1 else f"{name}#{index}"
-        shot = _annotate_shot(video, here, title, points, visible, confidence, annotators, settings, rejected)
+        poses = {"points": points, "visible": visible, "confidence": confidence}
+        shot = _annotate_shot(video, here, title, annotators, settings, **poses, rejected=rejected)
         if shot is not None:
             made.append(shot)
     rejected.sort()
@@ -57,15 +58,17 @@ def _most_frequent(rejected) -> str:
     return max(sorted(set(reasons)), key=reasons.count) if reasons else "no frames"
 
 
-def _annotate_shot(video, here, title, points, visible, confidence, annotators, settings, rejected) -> Shot | None:
-    size = video.frames.shape[1:3]
+def _annotate_shot(
+    video, here, title, annotators: Annotators, settings: Settings, *, points, visible, confidence, rejected: list
+) -> Shot | None:
+    """The frames `here` as one shot, None where none is left; `rejected` takes the others."""
     head, feet = person_crop.head_and_feet(points[here], visible[here])
     spans = (feet - head)[np.isfinite(feet - head)]
     extent = float(np.median(spans)) if len(spans) else None
     boxes = person_crop.crop_boxes(points[here], visible[here], settings.size, extent)
     crops, kept = {}, []
     for i, box in zip(here, boxes, strict=True):
-        problem = quality.pose_problem(points[i], visible[i], confidence[i], size)
+        problem = quality.pose_problem(points[i], visible[i], confidence[i], video.frames.shape[1:3])
         if not problem:
             crop, place = person_crop.crop_to(video.frames[i], box, settings.size)
             problem = quality.blur_problem(crop)
@@ -85,9 +88,8 @@ def _annotate_shot(video, here, title, points, visible, confidence, annotators, 
     labels, certainty = annotators.parser.parse(images)
     others = _others(video.frames, points, visible, [kept[k] for k in chosen], annotators)
     good, embeddings, faces = [], [], []
-    for row, k in enumerate(chosen):
-        i = kept[k]
-        problem = others[row] or quality.parse_problem(labels[row], float(certainty[row]), moved[k], visible[i])
+    for row, i in enumerate(kept[k] for k in chosen):
+        problem = others[row] or quality.parse_problem(labels[row], float(certainty[row]), crops[i][1], visible[i])
         found = []
         if not problem and annotators.faces:
             frame, parse = _close_up(video.frames[i], crops[i][2], labels[row])

@@ -92,6 +92,7 @@ def gather(
     made_by: str,
     choice: Choice,
     settings: annotate.Settings,
+    *,
     execution: engine.Execution,
 ) -> Raw:
     """Annotates the raw videos of a source, as far as that is not done, and finds out who is in them."""

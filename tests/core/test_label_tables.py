@@ -21,3 +21,13 @@ def test_lip_by_name():
         if name in segmentation.ID:
             assert segmentation.LABELS[label] == name
     assert segmentation.LABELS[label_tables.LABEL_FROM_LIP[7]] == "upper-clothes"  # coat
+
+
+def test_label_tables_by_name():
+    neck = label_tables.LABEL_FROM_CIHP[label_tables.LIP_LABELS.index("jumpsuits")]
+    assert segmentation.LABELS[neck] == "face"
+    others = np.arange(20) != label_tables.LIP_LABELS.index("jumpsuits")
+    np.testing.assert_array_equal(label_tables.LABEL_FROM_CIHP[others], label_tables.LABEL_FROM_LIP[others])
+    assert len({tuple(colour) for colour in label_tables.LIP_PALETTE.tolist()}) == 20
+    known = {segmentation.LABELS[i] for i in label_tables.LABEL_FROM_PF_AFN if i != segmentation.UNKNOWN}
+    assert known == {"background", "upper-clothes"}

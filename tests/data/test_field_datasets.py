@@ -1,9 +1,6 @@
 """The field's datasets: from folders in their layouts to the same features, paired and unpaired apart; the doctor."""
 
-import json
-import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,19 +8,17 @@ import cv2
 import field_folders
 import numpy as np
 import pytest
-from PIL import Image
 
 from vton_jax.core import keypoints, label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.inputs import input_pipeline
 from vton_jax.media import video_files
-from vton_jax.reading import skin
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 tfds = pytest.importorskip("tensorflow_datasets")
 
-from data import doctor, field, formats, prepare
+from data import field, formats, prepare
 from data.ccp import ccp
 from data.deepfashion import deepfashion
 from data.dress_code import dress_code
@@ -33,15 +28,6 @@ from data.viton_hd import viton_hd
 from data.vivid import vivid
 
 MODULES = (viton, viton_hd, dress_code, deepfashion, ubc_fashion, vivid, ccp)
-
-
-def built(module, source, data_dir, **settings) -> dict[str, dict[str, dict]]:
-    """{split: {person, source and garment: features}} of what is prepared from a folder."""
-    place = prepare.build(module, source, data_dir, settings=module.Settings(**settings))
-    builder = tfds.builder_from_directory(str(place))
-    splits = {name: list(builder.as_data_source(name)) for name in builder.info.splits}
-    names = ("person", "source", "garment")
-    return {s: {tuple(e[n].decode() for n in names): e for e in examples} for s, examples in splits.items()}
 
 
 def decoded(path: Path) -> np.ndarray:
@@ -61,7 +47,7 @@ def test_all_have_the_same_features_and_say_where_they_are_from():
 
 def test_viton(tmp_path):
     source = field_folders.viton(tmp_path / "viton")
-    splits = built(viton, source, tmp_path / "data")
+    splits = field_folders.built(viton, source, tmp_path / "data")
     assert {name: sorted(examples) for name, examples in splits.items()} == {
         "train": [(f"00000{n}_0", "", f"00000{n}_1") for n in (1, 2, 3)],
         "test": [("000011_0", "", "000011_1"), ("000012_0", "", "000012_1")],
@@ -84,7 +70,7 @@ def test_viton(tmp_path):
 
 @pytest.mark.parametrize("newer", [True, False])
 def test_viton_hd_pairs_a_person_with_the_own_garment_whatever_the_list_says(tmp_path, newer):
-    splits = built(viton_hd, field_folders.viton_hd(tmp_path / "hd", newer), tmp_path / "data")
+    splits = field_folders.built(viton_hd, field_folders.viton_hd(tmp_path / "hd", newer), tmp_path / "data")
     assert sorted(splits["train"]) == [("00001_00", "", "00001_00"), ("00002_00", "", "00002_00")]
     assert sorted(splits["test"]) == [("00006_00", "", "00006_00"), ("00008_00", "", "00008_00")]
     assert sorted(splits["test_unpaired"]) == [("00006_00", "", "00008_00"), ("00008_00", "", "00006_00")]
@@ -134,7 +120,7 @@ def test_dress_code_mixed_up_lists_are_refused(tmp_path):
 @pytest.mark.parametrize(("size", "is_renamed"), [((256, 176), True), ((256, 256), False), ((1101, 750), True)])
 def test_deepfashion_by_its_names(tmp_path, size, is_renamed):
     source = field_folders.deepfashion(tmp_path / "deepfashion", is_renamed, size)
-    splits = built(deepfashion, source, tmp_path / "data")
+    splits = field_folders.built(deepfashion, source, tmp_path / "data")
     a, b = (name.removesuffix(".jpg") for name in field_folders.DEEPFASHION_RENAMED["train"])
     assert sorted(splits["train"]) == [(a, b, ""), (b, a, "")] and len(splits["test"]) == 2
     example = splits["train"][b, a, ""]
@@ -177,7 +163,7 @@ def test_ubc_fashion_takes_frames_far_apart(tmp_path):
     body, valid = np.full((12, 18, 2), 0.5, np.float32), np.ones((12, 18), bool)
     body[5:, 0], valid[3:, 1] = (0.25, 0.75), False
     np.savez(source / "train" / "91a_dwpose.npz", body=body, valid=valid)
-    splits = built(ubc_fashion, source, tmp_path / "data", frames_per_video=3)
+    splits = field_folders.built(ubc_fashion, source, tmp_path / "data", frames_per_video=3)
     first = "91a:00000"
     assert set(splits["train"]) == {("91a:00006", first, ""), ("91a:00011", first, "")}
     assert set(splits["test"]) == {("91b:00002", "91b:00000", ""), ("91b:00005", "91b:00000", "")}
@@ -203,7 +189,7 @@ def test_vivid_lists_and_front_views(tmp_path):
     entry = '{"subdir": "dresses", "video": "3_detail.mp4", "image": "%s_in_xl.jpg"}\n'
     field_folders.write_text(source / "test_data_180.jsonl", entry % "3")
     field_folders.write_text(source / "test_data_180_unpaired.jsonl", entry % "3")
-    splits = built(vivid, source, tmp_path / "data", frames_per_video=2)
+    splits = field_folders.built(vivid, source, tmp_path / "data", frames_per_video=2)
     assert set(splits["train"]) == {("1_detail:00009", "1_detail:00002", "1_in_xl")}
     example = splits["test"]["3_detail:00011", "3_detail:00000", "3_in_xl"]
     assert example["garment_type"] == segmentation.GARMENT_TYPES.index("dress") and example["paired"]
@@ -214,7 +200,7 @@ def test_vivid_lists_and_front_views(tmp_path):
 
 @pytest.mark.parametrize("mat", [False, True])
 def test_ccp_keeps_validation_apart_from_what_resembles_it(tmp_path, mat, capsys):
-    splits = built(ccp, field_folders.ccp(tmp_path / "ccp", mat), tmp_path / "data")
+    splits = field_folders.built(ccp, field_folders.ccp(tmp_path / "ccp", mat), tmp_path / "data")
     assert "0007 (as 0003)" in capsys.readouterr().err
     numbers = {name: sorted(person for person, _, _ in examples) for name, examples in splits.items()}
     assert numbers == {
@@ -226,157 +212,6 @@ def test_ccp_keeps_validation_apart_from_what_resembles_it(tmp_path, mat, capsys
     assert (splits["train_unlabelled"]["0008", "", ""]["segmentation"] == segmentation.UNKNOWN).all()
 
 
-def test_label_tables_by_name():
-    neck = label_tables.LABEL_FROM_CIHP[label_tables.LIP_LABELS.index("jumpsuits")]
-    assert segmentation.LABELS[neck] == "face"
-    others = np.arange(20) != label_tables.LIP_LABELS.index("jumpsuits")
-    np.testing.assert_array_equal(label_tables.LABEL_FROM_CIHP[others], label_tables.LABEL_FROM_LIP[others])
-    assert len({tuple(colour) for colour in label_tables.LIP_PALETTE.tolist()}) == 20
-    known = {segmentation.LABELS[i] for i in label_tables.LABEL_FROM_PF_AFN if i != segmentation.UNKNOWN}
-    assert known == {"background", "upper-clothes"}
-
-
-def test_label_maps_grey_indexed_and_coloured_read_the_same(tmp_path):
-    ids = field_folders.ids("x", 20)
-    grey = field_folders.write(tmp_path / "grey.png", ids)
-    indexed = Image.fromarray(ids, "P")
-    indexed.putpalette(label_tables.LIP_PALETTE.ravel().tolist())
-    indexed.save(tmp_path / "indexed.png")
-    coloured = field_folders.write(tmp_path / "coloured.png", label_tables.LIP_PALETTE[ids])
-    for path in (grey, tmp_path / "indexed.png", coloured):
-        np.testing.assert_array_equal(formats.read_ids(path), ids)
-    with pytest.raises(UserError, match="not LIP's"):
-        formats.read_ids(field_folders.write(tmp_path / "noise.png", field_folders.picture("x")))
-    with pytest.raises(UserError, match="is a JPEG"):
-        formats.read_ids(field_folders.write(tmp_path / "labels.jpg", ids))
-    with pytest.raises(UserError, match="table ends at 17"):
-        formats.read_labels(grey, np.arange(18, dtype=np.uint8), field_folders.SIZE)
-    with pytest.raises(UserError, match="its photo 10x20"):
-        formats.read_labels(grey, label_tables.LABEL_FROM_LIP, (20, 10))
-
-
-def test_openpose_files(tmp_path):
-    path = field_folders.write_text(tmp_path / "nobody.json", '{"people": []}')
-    assert not formats.read_openpose(path)[1].any()
-    for text in ("{", '{"people": [{"pose_keypoints": [1, 2, 3]}]}', '{"people": [{}]}', "[]"):
-        with pytest.raises(UserError, match="holds no OpenPose keypoints"):
-            formats.read_openpose(field_folders.write_text(tmp_path / "bad.json", text))
-
-
-def test_a_mask_on_white_keeps_a_white_print_inside():
-    image = np.full((40, 30, 3), 255, np.uint8)
-    image[10:30, 8:22] = 120
-    image[15:20, 12:16] = 255
-    expected = np.zeros((40, 30), bool)
-    expected[10:30, 8:22] = True
-    np.testing.assert_array_equal(formats.mask_on_white(image), expected)
-    assert not formats.mask_on_white(np.full((20, 20, 3), 255, np.uint8)).any()
-
-
-# --- the doctor ------------------------------------------------------------------------------------------------------
-
-
-def told(module, folder) -> tuple[str, bool]:
-    """(what the doctor says, whether something is serious)."""
-    findings, counts = doctor.examine(lambda f: module.Source(f, module.Settings()), folder)
-    return doctor.report("it", findings, counts), any(finding.serious for finding in findings)
-
-
-def test_doctor_finds_nothing_serious_in_what_can_be_built(tmp_path):
-    makers = {viton: field_folders.viton, viton_hd: field_folders.viton_hd, dress_code: field_folders.dress_code,
-              deepfashion: field_folders.deepfashion, ccp: field_folders.ccp}  # fmt: skip
-    for module, make in makers.items():
-        text, serious = told(module, make(tmp_path / make.__name__))
-        assert not serious and "Nothing keeps it from being prepared" in text, text
-
-
-def damage_rename(source):
-    (source / "test" / "cloth-mask").rename(source / "test" / "cloth_masks")
-
-
-def damage_photo(source):
-    (source / "train" / "image" / "00001_00.jpg").unlink()
-
-
-def damage_extension(source):
-    photo = source / "train" / "cloth" / "00002_00.jpg"
-    photo.rename(photo.with_suffix(".png"))
-
-
-def damage_size(source):
-    field_folders.write(source / "train" / "image-parse-v3" / "00001_00.png", np.zeros((10, 10), np.uint8))
-
-
-def damage_bytes(source):
-    path = source / "test" / "image" / "00006_00.jpg"
-    path.write_bytes(path.read_bytes()[:200])
-
-
-def damage_pose(source):
-    flat = np.concatenate([field_folders.points("x", 25) + 500, np.ones((25, 1))], -1).ravel().tolist()
-    for path in (source / "test" / "openpose_json").iterdir():
-        path.write_text(json.dumps({"people": [{"pose_keypoints_2d": flat}]}))
-
-
-def damage_lists(source):
-    text = (source / "train_pairs.txt").read_text()
-    (source / "test_pairs.txt").write_text(text + (source / "test_pairs.txt").read_text())
-
-
-def damage_list_name(source):
-    (source / "train_pairs.txt").rename(source / "train_pair.txt")
-
-
-def damage_labels(source):
-    shutil.rmtree(source / "train" / "image-parse-v3")
-
-
-@pytest.mark.parametrize(
-    ("damage", "said", "serious"),
-    [
-        (damage_rename, "Rename .*cloth_masks to cloth-mask", False),
-        (damage_photo, "train: the person photo of 1 of 2 is missing .00001_00.", True),
-        (damage_extension, "has 00002_00.png where 00002_00.jpg is expected", True),
-        (damage_size, "is 10x10, its photo 48x64", True),
-        (damage_bytes, "00006_00.jpg is (damaged|a damaged)", True),
-        (damage_pose, "keypoints lie outside of the photo in 2 of 2", True),
-        (damage_lists, "2 people are in train and in test", True),
-        (damage_list_name, "Rename train_pair.txt to train_pairs.txt", True),
-        (damage_labels, "train: no label map is there", False),
-    ],
-)
-def test_doctor_says_what_is_wrong_and_how_to_mend_it(tmp_path, damage, said, serious):
-    source = field_folders.viton_hd(tmp_path / "hd")
-    damage(source)
-    text, found = told(viton_hd, source)
-    assert re.search(said, text), text
-    assert found == serious, text
-
-
-def test_doctor_looks_around(tmp_path):
-    field_folders.viton_hd(tmp_path / "outer" / "zalando")
-    text, serious = told(viton_hd, tmp_path / "outer")
-    assert serious and f"Give --source={tmp_path / 'outer' / 'zalando'}" in text
-    text, _ = told(viton_hd, tmp_path / "outer" / "zalando" / "test")
-    assert "one split alone" in text
-    text, _ = told(viton_hd, tmp_path / "none")
-    assert "there is no folder" in text
-
-
-def test_missing_photos_leave_pairs_out_and_missing_labels_are_unknown(tmp_path, capsys):
-    source = field_folders.viton_hd(tmp_path / "hd")
-    damage_photo(source)
-    damage_labels(source)
-    splits = built(viton_hd, source, tmp_path / "data")
-    assert "train: 1 of 2 pairs are left out" in capsys.readouterr().err
-    (example,) = splits["train"].values()
-    assert (example["segmentation"] == segmentation.UNKNOWN).all() and example["visible"].any()
-    damage_bytes(source)
-    with pytest.raises(UserError, match=r"00006_00.jpg is"):
-        prepare.build(viton_hd, source, tmp_path / "other")
-    assert not (tmp_path / "other").exists()
-
-
 def test_another_source_is_seen(tmp_path):
     one = field_folders.viton(tmp_path / "viton")
     settings = viton.Settings()
@@ -386,28 +221,13 @@ def test_another_source_is_seen(tmp_path):
     assert viton.Builder.fingerprint(one, settings) != before
 
 
-def test_commands(tmp_path):
-    source = field_folders.viton_hd(tmp_path / "hd")
-
-    def run(*arguments):
-        command = [sys.executable, str(ROOT / "data" / "build.py"), *map(str, arguments)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-
-    healthy = run("doctor", "--dataset=viton_hd", f"--source={source}")
-    assert healthy.returncode == 0 and "2 train, 2 test, 2 test_unpaired can be read" in healthy.stdout, healthy.stderr
-    damage_photo(source)
-    assert run("doctor", "--dataset=viton_hd", f"--source={source}").returncode == 1
-    unknown = run("doctor", "--dataset=viton_hp", f"--source={source}")
-    assert unknown.returncode == 2 and "did you mean viton_hd" in unknown.stderr
-
-
 # --- real samples ----------------------------------------------------------------------------------------------------
 
 
 def test_the_real_viton_sample(tmp_path, test_data):
     """The CP-VTON sample is one split without lists; its label maps are LIP in colours, and the same as grey ids."""
     sample, source = test_data / "tryon" / "viton_cpvton9", tmp_path / "viton"
-    text, _ = told(viton, sample)
+    text, _ = field_folders.told(viton, sample)
     assert "one split alone" in text
     source.mkdir()
     (source / "test").symlink_to(sample)
@@ -415,7 +235,7 @@ def test_the_real_viton_sample(tmp_path, test_data):
     garments = sorted(path.stem for path in (sample / "cloth").glob("*_1.jpg"))
     write = "".join(f"{p}.jpg {g}.jpg\n" for p, g in zip(people, garments[::-1], strict=False))
     field_folders.write_text(source / "test_pairs.txt", write)
-    splits = built(viton, source, tmp_path / "data")
+    splits = field_folders.built(viton, source, tmp_path / "data")
     assert len(splits["test_unpaired"]) == len(people) >= 7 and len(splits["test"]) >= 2
     for (person, _, _), example in splits["test_unpaired"].items():
         labels, skin = example["segmentation"][..., 0], segmentation.ARMS + segmentation.FACE
@@ -436,7 +256,7 @@ def test_the_real_pf_afn_sample(tmp_path, test_data):
     garments = sorted(path.name for path in (source / "test_clothes").glob("*.jpg"))
     write = "".join(f"{p} {g}\n" for p, g in zip(people, garments, strict=True))
     field_folders.write_text(source / "test_pairs.txt", write)
-    splits = built(viton, source, tmp_path / "data")
+    splits = field_folders.built(viton, source, tmp_path / "data")
     assert list(splits) == ["test_unpaired"] and len(splits["test_unpaired"]) == 6
     for example in splits["test_unpaired"].values():
         white = formats.mask_on_white(example["garment_image"], 4)
@@ -445,7 +265,9 @@ def test_the_real_pf_afn_sample(tmp_path, test_data):
 
 
 def test_the_real_clips(tmp_path, test_data):
-    splits = built(ubc_fashion, test_data / "video" / "ubc_fashion", tmp_path / "data", frames_per_video=3)
+    splits = field_folders.built(
+        ubc_fashion, test_data / "video" / "ubc_fashion", tmp_path / "data", frames_per_video=3
+    )
     assert list(splits) == ["test"] and len(splits["test"]) == 4
     for example in splits["test"].values():
         height, width = example["image"].shape[:2]
@@ -453,7 +275,7 @@ def test_the_real_clips(tmp_path, test_data):
         places = example["keypoints"][example["visible"]].round().astype(int)
         inside = example["image"][places[:, 1].clip(0, height - 1), places[:, 0].clip(0, width - 1)]
         assert (inside < 250).any(-1).mean() > 0.9  # on the person, not on the white background
-    splits = built(vivid, test_data / "video" / "vivid_demo", tmp_path / "data", frames_per_video=2)
+    splits = field_folders.built(vivid, test_data / "video" / "vivid_demo", tmp_path / "data", frames_per_video=2)
     assert list(splits) == ["test_unpaired"] and len(splits["test_unpaired"]) == 12
 
 
@@ -468,25 +290,8 @@ def test_the_real_ccp_leaves_out_exactly_the_known_copies(test_data):
 
 
 def test_unpaired_examples_do_not_train(tmp_path):
-    built(viton, field_folders.viton(tmp_path / "viton"), tmp_path / "data")
+    field_folders.built(viton, field_folders.viton(tmp_path / "viton"), tmp_path / "data")
     batch = next(input_pipeline.tfds_batches(tmp_path / "data", "train", 2, 0, (64, 48)))
     assert batch["donor_flat"].all()
     with pytest.raises(UserError, match="for evaluation, not for training"):
         next(input_pipeline.tfds_batches(tmp_path / "data", "test_unpaired", 2, 0, (64, 48)))
-
-
-def test_a_hand_beside_the_thigh_is_an_arm():
-    """A piece of skin that ends above the knees and begins at a wrist is no leg, though the thigh is nearer."""
-    joints = {"neck": (50, 30), "nose": (50, 15), "right-shoulder": (35, 32), "right-elbow": (28, 60),
-              "right-wrist": (30, 85), "right-hip": (42, 90), "right-knee": (42, 135), "right-ankle": (42, 180),
-              "left-hip": (58, 90), "left-knee": (58, 135), "left-ankle": (58, 180)}  # fmt: skip
-    points, visible = np.zeros((18, 2), np.float32), np.zeros(18, bool)
-    for name, place in joints.items():
-        points[keypoints.ID[name]], visible[keypoints.ID[name]] = place, True
-    skin_id = label_tables.CCP_SKIN
-    ids = np.zeros((200, 100), np.uint8)
-    ids[100:125, 24:34] = skin_id  # the hand, nearer to the thigh than to the wrist
-    ids[100:150, 56:64] = skin_id  # the thigh, down to below the knee
-    labels = skin.split(ids, points, visible)
-    assert set(np.unique(labels[100:125, 24:34])) == {segmentation.ID["right-arm"]}
-    assert set(np.unique(labels[100:150, 56:64])) == {segmentation.ID["left-leg"]}

@@ -152,7 +152,7 @@ def test_the_suite_end_to_end(tmp_path, monkeypatch):
 
 
 def test_bad_folders_die_in_a_sentence(folder, tmp_path):
-    with pytest.raises(UserError, match=r"python data/guides\.py"):
+    with pytest.raises(UserError, match=r"vton_jax\.cache_examples --kind=flows"):
         critic_examples.read_examples(tmp_path / "nothing", 10)
     with pytest.raises(UserError, match="has 2 files for the examples asked for; every 4th is held out"):
         critic_examples.read_examples(folder, 4)
@@ -175,4 +175,4 @@ def test_the_command_dies_in_a_sentence_and_leaves_nothing(tmp_path):
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert "data/guides.py" in done.stderr and not list(tmp_path.glob("out/*"))
+    assert "vton_jax.cache_examples" in done.stderr and not list(tmp_path.glob("out/*"))

@@ -1,17 +1,19 @@
-"""What data/guides.py prepared, as batches."""
+"""Cached examples: what is written, what is read again, and the batches."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from cached_example import H, W, example
 
 from vton_jax.core import geometry, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.inputs import cached_examples
+from vton_jax.inputs import cached_examples, input_pipeline
+from vton_jax.models import latent_prior_cnn
+from vton_jax.tasks.latent_prior import LatentPriorTask
 
 
 def turned(labels, flipped):
@@ -25,8 +27,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_batch_draws_guides_and_mirror_images_and_keeps_them_consistent(folder):
-    batches = cached_examples.open_batches(folder, 19, 0, (H, W), "train")
+def test_a_batch_draws_target_layouts_and_mirror_images_and_keeps_them_consistent(folder):
+    batches = cached_examples.open_flows(folder, 19, 0, (H, W), "train")
     wanted = [example(2, number) for number in range(19)]
     seen = {"plain": 0, "mirrored": 0, 0: 0, 1: 0}
     for _ in range(4):
@@ -68,31 +70,118 @@ def test_mirroring_commutes_with_warping():
 
 
 def test_the_twentieth_file_is_held_out(folder):
-    held_out = next(cached_examples.open_batches(folder, 2, 0, (H, W), "validation"))
+    held_out = next(cached_examples.open_flows(folder, 2, 0, (H, W), "validation"))
     wanted = example(2, 19)["output_segmentation"][:, 0]
     for labels in held_out["output_segmentation"]:
         assert any((labels == w).all() or (labels == segmentation.mirror(w)).all() for w in wanted)
 
 
 def test_other_folders_die_in_a_sentence(folder, tmp_path):
-    with pytest.raises(UserError, match=r"data/guides\.py"):
-        cached_examples.open_batches(tmp_path / "nothing", 2, 0, (H, W), "train")
+    with pytest.raises(UserError, match=r"vton_jax\.cache_examples --kind=flows"):
+        cached_examples.open_flows(tmp_path / "nothing", 2, 0, (H, W), "train")
     with pytest.raises(UserError, match="is of 32x24, not of --size"):
-        cached_examples.open_batches(folder, 2, 0, (64, 48), "train")
+        cached_examples.open_flows(folder, 2, 0, (64, 48), "train")
     for path in folder.glob("*.npz"):
         np.savez(path, z_user=np.zeros((2, 2, 3)))
     with pytest.raises(UserError, match="holds other examples"):
-        cached_examples.open_batches(folder, 2, 0, (H, W), "train")
+        cached_examples.open_flows(folder, 2, 0, (H, W), "train")
 
 
-def test_the_compiler_is_told_the_shapes_of_such_a_batch(folder):
+def test_shapes_are_known_without_files(folder):
     """benchmarks/compile_for_pods.py compiles recipes whose examples are not at hand."""
-    program = (
-        "import json; from benchmarks import compile_for_pods\n"
-        f"shapes = compile_for_pods.prepared_guides(19, {(H, W)})\n"
-        "print(json.dumps({name: [s.shape, s.dtype.name] for name, s in shapes.items()}))"
-    )
+    kinds = lambda batch: {name: (a.shape, np.dtype(a.dtype)) for name, a in batch.items()}  # noqa: E731
+    batch = next(cached_examples.open_flows(folder, 19, 0, (H, W), "train"))
+    assert kinds(cached_examples.flow_batch(19, (H, W))) == kinds(batch)
+
+
+def test_garment_types_as_they_once_were_are_refused(folder):
+    old = example(2, 3)
+    old["garment_type"][1], old["donor_flat"][1] = segmentation.GARMENT_TYPES.index("dress"), False
+    np.savez(folder / "0003.npz", **old)
+    with pytest.raises(UserError, match=r"0003\.npz numbers garment types as they once were"):
+        cached_examples.open_flows(folder, 2, 0, (H, W), "train")
+
+
+# --- latents ---------------------------------------------------------------------------------------------------------
+
+
+def test_counts_are_the_shares_that_the_try_on_computes():
+    assert cached_examples.BLOCK == latent_prior_cnn.BLOCK
+    rng = np.random.default_rng(0)
+    maps = rng.integers(0, segmentation.NUM_LABELS, (2, 3, 32, 24)).astype(np.uint8)
+    maps[:, :, :8] = segmentation.UNKNOWN
+    counts = cached_examples.count_labels(maps, 8)
+    assert counts.dtype == np.uint8 and counts.shape == (2, 3, 4, 3, 18) and not counts[:, :, 0].any()
+    np.testing.assert_allclose(counts / 64, segmentation.soft_maps(maps.astype(np.int32), 8), atol=1e-6)
+
+
+def test_packed_latents_are_batches(tmp_path):
+    rng = np.random.default_rng(1)
+    latents, mirrored = ({f"z_{n}": rng.random((3, 5), np.float32) for n in ("user", "pose", "output")} for _ in "ab")
+    coarse, truth = rng.integers(0, segmentation.NUM_LABELS, (2, 3, 32, 24)).astype(np.uint8)
+    arrays = cached_examples.pack_latents(latents, mirrored, coarse, truth)
+    cached_examples.write(tmp_path, range(1), lambda number: arrays, compressed=True)
+    batch = next(cached_examples.open_latents(tmp_path, 6, seed=0))
+    for name, wanted in cached_examples.latent_batch(6, (32, 24), 5).items():
+        assert (batch[name].shape, batch[name].dtype) == (wanted.shape, wanted.dtype)
+    places = {z.tobytes(): i for i, z in enumerate([*latents["z_user"], *mirrored["z_user"]])}
+    for z, labels in zip(batch["z_user"], batch["output_segmentation"], strict=True):
+        turn, one = divmod(places[z.tobytes()], 3)
+        np.testing.assert_array_equal(labels, turned(truth[one], turn))
+
+
+def test_writing_goes_on_where_it_stopped(tmp_path):
+    asked = []
+
+    def make(number, stop_at=None):
+        asked.append(number)
+        if number == stop_at:
+            raise KeyboardInterrupt
+        return {"z": np.full((2, 1, 3), number)}
+
+    folder = tmp_path / "new" / "examples"
+    with pytest.raises(KeyboardInterrupt):
+        cached_examples.write(folder, range(5, 9), lambda number: make(number, stop_at=7), compressed=False)
+    assert sorted(path.name for path in folder.iterdir()) == ["0005.npz", "0006.npz"]
+    cached_examples.write(folder, range(5, 9), make, compressed=True)
+    assert asked == [5, 6, 7, 7, 8]
+    batches = cached_examples.open_latents(folder, 8, seed=0)
+    assert sorted(next(batches)["z"][:, 0]) == [5, 5, 6, 6, 7, 7, 8, 8]
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match="cannot"):
+        cached_examples.write(tmp_path / "file", range(1), make, compressed=False)
+
+
+def test_files_become_batches_of_examples_and_mirror_images(tmp_path):
+    for number in range(2):
+        z = np.arange(12, dtype=np.float32).reshape(3, 2, 2) + 100 * number
+        np.savez(tmp_path / f"{number:04d}.npz", z_user=z, coarse_maps=z.astype(np.uint8))
+    (tmp_path / ".0002.7-9.npz").write_bytes(b"half a file")
+    task = LatentPriorTask(size=(64, 64))
+    batches = task.open_batches(str(tmp_path), 4, 0, (64, 64), "train")
+    seen = np.concatenate([next(batches)["z_user"] for _ in range(3)])
+    wanted = np.concatenate([np.arange(12).reshape(6, 2) + 100 * n for n in range(2)])
+    assert sorted(seen[:, 0]) == sorted(wanted[:, 0])  # every one of the twelve once
+    with pytest.raises(UserError, match="other networks learn"):
+        input_pipeline.open_batches(str(tmp_path), 4, seed=0, size=(64, 64))
+    (tmp_path / "0003.npz").write_bytes(b"half a file")
+    with pytest.raises(UserError, match=r"0003\.npz is damaged"):
+        task.open_batches(str(tmp_path), 4, 0, (64, 64), "train")
+
+
+def test_examples_of_another_size_are_refused():
+    batch = {"coarse_maps": np.zeros((2, 8, 4, segmentation.NUM_LABELS), np.uint8)}
+    LatentPriorTask(size=(64, 32)).init(jax.random.PRNGKey(0), batch)
+    with pytest.raises(UserError, match="of 64x32, not of --size=64x64"):
+        LatentPriorTask(size=(64, 64)).init(jax.random.PRNGKey(0), batch)
+
+
+def test_the_command_asks_for_what_it_needs(tmp_path):
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
-    batch = next(cached_examples.open_batches(folder, 19, 0, (H, W), "train"))
-    assert json.loads(done.stdout) == {name: [list(a.shape), a.dtype.name] for name, a in batch.items()}
+    for arguments, said in (
+        ((), "Give --kind=flows"),
+        (("--kind=latents", f"--photos={tmp_path}"), "--kind=flows alone"),
+    ):
+        command = [sys.executable, "-m", "vton_jax.cache_examples", f"--output={tmp_path}", *arguments]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 2 and said in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr

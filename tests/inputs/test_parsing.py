@@ -138,7 +138,7 @@ def test_photo_and_labels_move_together():
 
 def test_a_batch_is_a_function_of_its_position():
     photos, labels = zip(*[coloured(seed) for seed in range(5)], strict=True)
-    batches = parsing_batches.memory_batches(photos, labels, 4, 7, (64, 48), parsing_batches.augment)
+    batches = parsing_batches.memory_batches(photos, labels, 4, 7, (64, 48), view=parsing_batches.augment)
     first, second = next(batches), next(batches)
     batches.set_state({"position": 1})
     again = next(batches)

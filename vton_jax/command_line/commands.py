@@ -16,6 +16,7 @@ COMMANDS = {
     "render": "photo + garment + poses -> clip and contact sheet",
     "invert": "the backward procedure on one frame, watched",
     "train": "trains a network; resumes exactly",
+    "cache_examples": "prepares what networks learn from that learn from others' readings",
     "evaluate": "scores systems on pictures with their truth",
     "mannequin": "writes a catalogue of videos with exact truth",
 }

@@ -1,15 +1,12 @@
-"""The examples of the suite `critic`: those of `data/guides.py`, taken as far as the layout on the try-on path, with
+"""The examples of the suite `critic`: cached ones of the kind `flows`, as far as the layout on the try-on path, with
 another person's pose image; here every arm dresses them. Nobody appears in two examples: user, donor and pose image's
 person are drawn anew for each.
 """
 
-import zipfile
-from pathlib import Path
-
 import jax
 import numpy as np
 
-from vton_jax.core.errors import UserError, WrongOption
+from vton_jax.core.errors import WrongOption
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, User
 from vton_jax.evaluate import report
@@ -24,39 +21,32 @@ _USED = (
     *("target_keypoints", "target_visible", "donor_keypoints", "donor_visible", "garment_type", "donor_flat"),
     *FLOWS,
 )
-_BOTH = ("guides", "target_keypoints", "target_visible", *FLOWS)
 # No critic learns from every fourth file: its people are those that it is tried on. Garments and patterns come round
 # every 30 cases, and files hold 24: every fifth would show the same combinations each time.
 HELD_OUT = 4
+_COMMAND = f"{cached_examples.COMMAND} --kind=flows"
 _CHUNK = 48  # examples between two lines of progress
 
 
 def read_examples(folder: str, count: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Examples of whole files of data/guides.py, at least `count` where there are as many.
+    """Cached examples of whole files, at least `count` where there are as many.
 
     Returns ({name: [N, ...]}, bool [N]: held out). Raises UserError for a folder without such examples, a damaged file,
     fewer files than a split needs, and where a frame is on both sides, as in examples of photos.
     """
     if not cached_examples.is_folder(folder):
-        raise WrongOption("data", folder, "holds no prepared examples; make them with python data/guides.py.")
+        raise WrongOption("data", folder, f"holds no cached examples; make them with {_COMMAND}.")
     parts, held_out = [], []
-    for number, path in enumerate(sorted(p for p in Path(folder).glob("*.npz") if not p.name.startswith("."))):
+    for number, path in enumerate(cached_examples.files_of(folder)):
         if sum(map(len, held_out)) >= count:
             break
-        try:
-            with np.load(path) as file:
-                missing = [name for name in _USED if name not in file.files]
-                part = {} if missing else {name: file[name][:, 0] for name in _USED}
-        except (OSError, ValueError, zipfile.BadZipFile):
-            raise UserError(f"{path} is damaged; remove it and let data/guides.py make it again.") from None
-        if missing:
-            raise UserError(f"{path} lacks {', '.join(missing)}: it is none of python data/guides.py.")
-        parts.append({name: a[:, OTHER_POSE] if name in _BOTH else a for name, a in part.items()})
+        part = {name: a[:, 0] for name, a in cached_examples.read_file(path, _USED).items()}
+        parts.append({name: a[:, OTHER_POSE] if name in cached_examples.BOTH else a for name, a in part.items()})
         held_out.append(np.full(len(part["guides"]), number % HELD_OUT == HELD_OUT - 1))
     if len(parts) < HELD_OUT:
         why = (
             f"has {len(parts)} files for the examples asked for; every {HELD_OUT}th is held out, so at least "
-            f"{HELD_OUT} are needed: a larger num_examples, or more of python data/guides.py."
+            f"{HELD_OUT} are needed: a larger num_examples, or more of {_COMMAND}."
         )
         raise WrongOption("data", folder, why)
     examples = {name: np.concatenate([part[name] for part in parts]) for name in _USED}

@@ -25,12 +25,12 @@ class CriticSuite(protocol.Suite):
 
     @dataclasses.dataclass(frozen=True)
     class Options(protocol.SuiteOptions):
-        data: str | None = option(None, "Examples of python data/guides.py.")
+        data: str | None = option(None, "Cached examples of python -m vton_jax.cache_examples --kind=flows.")
         num_examples: int = option(1120, "At least so many examples, in whole files.", lower_bound=1)
         seed: int = option(0, "Seed of the first critic.")
 
     def __init__(self, options, steps: int | None = None):
-        protocol.require_data(type(self), options, "of python data/guides.py")
+        protocol.require_data(type(self), options, "of python -m vton_jax.cache_examples --kind=flows")
         protocol.require_lab126(type(self), options)
         super().__init__(options)
         self.steps = steps

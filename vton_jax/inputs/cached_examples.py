@@ -1,28 +1,153 @@
-"""Batches of what `data/guides.py` prepared: examples of the try-on path up to TripleGuidedCNN.
+"""Cached examples: what the released networks read in try-on cases, for the networks that learn from it.
 
-Conventions: as in `data/guides.py`, without its axes of 1 and 2: one of the two target layouts is drawn for an example,
-and half of the examples are mirrored. 'guide' [B, H, W] is the layout that was drawn.
+A folder holds a file NUMBER.npz for every so many cases, of arrays [K, copies, ...]; what could not be read is missing.
+`systems.lab126.cache_examples` makes them. There are two kinds:
+
+flows    for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: the try-on path as far as TripleGuidedCNN. Some
+         arrays have an axis of two, for a target layout and what follows from it: the output image's own, and the one
+         for the pose image of another person.
+latents  for LatentPriorCNN: the latents that it reads and the one that it should say, the coarse map's labels, and the
+         true layout. The second copy is the mirror image.
+
+Conventions: arrays as `flow_batch` and `latent_batch` say them, which is what batches hold. In a file of `flows` there
+is one copy, 'guides' for 'guide', and the axis of two in `BOTH`; flows are in pixels of a quarter of the resolution.
 """
 
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.inputs import input_pipeline
+from vton_jax.core.files import replacing, require_writable, writing
+from vton_jax.core.types import Garment, Layout
+from vton_jax.inputs import input_pipeline, parsing_batches, photo_cases
 
+CASES = {"flows": 24, "latents": 48}  # of one file
+COMMAND = "python -m vton_jax.cache_examples"
+BLOCK = 8  # side of the blocks in which LatentPriorCNN sees coarse maps
+QUARTER = 4  # side of the blocks in which flows are kept
 BOTH = ("guides", "target_keypoints", "target_visible", "coarse_flow", "first_flow", "first_shown", "mask")
 FLOWS = ("coarse_flow", "first_flow", "flow")
+_FLOW_SEED = 1_000_000  # of the cases of `flows`: other people than `latents` shows
+
+
+# ------------------------------------------------------------------------------------------------------------- batches
+
+
+def flow_batch(count: int, size: tuple[int, int]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of a batch of `flows`.
+
+    'dress_image' and 'dress_segmentation' show the garment alone; 'input_segmentation' is as read,
+    'output_segmentation' the truth, 'guide' a target layout. 'coarse_flow' and 'mask' (of 255) are ReMapCNN's,
+    'first_flow' and 'first_shown' `geometric_flow`'s; 'flow' is the truth, 'flow_visible' the share of each block that
+    it is known for.
+    """
+    small, joints = (count, size[0] // QUARTER, size[1] // QUARTER), (count, keypoints.NUM_JOINTS)
+    kinds = {
+        np.uint8: {f"{name}_image": (count, *size, 3) for name in ("input", "dress", "output")}
+        | {f"{name}_segmentation": (count, *size) for name in ("input", "dress", "output")}
+        | {"guide": (count, *size), "mask": (count, *size)},
+        np.float32: {"target_keypoints": (*joints, 2), "donor_keypoints": (*joints, 2), "flow_visible": small},
+        np.float16: {name: (*small, 2) for name in FLOWS},
+        bool: {"target_visible": joints, "donor_visible": joints, "first_shown": small, "donor_flat": (count,)},
+        np.int32: {"garment_type": (count,)},
+    }
+    return {name: jax.ShapeDtypeStruct(shape, kind) for kind, of in kinds.items() for name, shape in of.items()}
+
+
+def latent_batch(count: int, size: tuple[int, int], latent_size: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of a batch of `latents`; 'coarse_maps' counts the pixels of each label in each block."""
+    blocks = tuple(side // BLOCK for side in size)
+    return {
+        **{f"z_{who}": jax.ShapeDtypeStruct((count, latent_size), np.float32) for who in ("user", "pose", "output")},
+        "coarse_maps": jax.ShapeDtypeStruct((count, *blocks, segmentation.NUM_LABELS), np.uint8),
+        "output_segmentation": jax.ShapeDtypeStruct((count, *size), np.uint8),
+    }
 
 
 def is_folder(dataset: str | Path) -> bool:
-    """Whether --dataset names a folder of prepared .npz files."""
-    return any(Path(dataset).glob("*.npz"))
+    """Whether --dataset names a folder of cached examples."""
+    return bool(files_of(dataset))
+
+
+def files_of(folder: str | Path) -> list[Path]:
+    """The files of a folder in the order of their numbers; half-written ones begin with a dot."""
+    return sorted(path for path in Path(folder).glob("*.npz") if not path.name.startswith("."))
+
+
+def read_file(path: Path, names: Sequence[str] = (), unused: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The arrays [K, copies, ...] of a file: those in `names`, by default all but `unused`.
+
+    Raises: UserError where the file is damaged, lacks one of `names`, or numbers garment types as they once were.
+    """
+    try:
+        with np.load(path) as file:
+            if missing := [name for name in names if name not in file.files]:
+                raise UserError(f"{path} lacks {', '.join(missing)}: {COMMAND} has not made it, or for another kind.")
+            arrays = {name: file[name] for name in names or file.files if name not in unused}
+    except UserError:
+        raise
+    except (OSError, ValueError, zipfile.BadZipFile):
+        raise UserError(f"{path} is damaged; remove it and let {COMMAND} make it again.") from None
+    if {"garment_type", "donor_flat"} <= arrays.keys():
+        dresses = arrays["garment_type"] == segmentation.GARMENT_TYPES.index("dress")
+        if (dresses & ~arrays["donor_flat"]).any():  # a worn donor gives an outfit, which once was called a dress
+            raise UserError(f"{path} numbers garment types as they once were; let {COMMAND} make its folder anew.")
+    return arrays
+
+
+def _read(folder: str | Path, split: str | None, unused: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """All arrays [N, ...] of a split: `validation` is every twentieth file, another one the rest, None all."""
+    files = files_of(folder)
+    if split is not None:
+        files = [path for number, path in enumerate(files) if (number % 20 == 19) == (split == "validation")]
+    if not files:
+        raise UserError(f"{folder} holds no cached examples for the split {split!r}.")
+    parts = [read_file(path, unused=unused) for path in files]
+    return {n: np.concatenate([part[n].reshape(-1, *part[n].shape[2:]) for part in parts]) for n in parts[0]}
+
+
+def open_latents(folder: str | Path, batch_size: int, seed: int) -> input_pipeline.PositionedBatches:
+    """Shuffled batches of all `latents` in a folder. Raises UserError where a file is damaged, or none is there."""
+    return input_pipeline.memory_batches(_read(folder, None), batch_size, seed)
+
+
+def open_flows(
+    folder: str | Path, batch_size: int, seed: int, size: tuple[int, int], split: str, *, unused: Sequence[str] = ()
+) -> input_pipeline.PositionedBatches:
+    """Shuffled batches of the `flows` in a folder; of an example either target layout is drawn, half are mirrored.
+
+    Args: split: every twentieth file is `validation`. unused: names of arrays that need not be read.
+    Raises: UserError where the folder holds no such examples, or examples of another size.
+    """
+    if not is_folder(folder):
+        raise UserError(f"--dataset={folder} holds no cached examples; make them with {COMMAND} --kind=flows.")
+    examples = input_pipeline.memory_batches(_read(folder, split, unused), batch_size, seed)
+    found = examples.batch_at(0)
+    if "guides" not in found:
+        raise UserError(f"--dataset={folder} holds other examples than those of {COMMAND} --kind=flows.")
+    if found["guides"].shape[-2:] != tuple(size):
+        raise UserError(f"--dataset={folder} is of {'x'.join(map(str, found['guides'].shape[-2:]))}, not of --size.")
+    first, share = input_pipeline.own_rows(batch_size)
+
+    def batch_at(position):
+        draws = np.random.default_rng((seed, position)).random((batch_size, 2))[first : first + share]
+        batch, rows = examples.batch_at(position), []
+        for row, (which, flipped) in enumerate(draws):
+            example = {n: a[row][int(which < 0.5)] if n in BOTH else a[row] for n, a in batch.items()}
+            example["guide"] = example.pop("guides")
+            rows.append(mirror(example) if flipped < 0.5 else example)
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+    return input_pipeline.PositionedBatches(batch_at)
 
 
 def mirror(example: dict) -> dict:
-    """Mirrors an example left to right; left and right labels and joints change their names."""
+    """Mirrors an example of `flows` left to right; left and right labels and joints change their names."""
     width = example["guide"].shape[-1]
     out = dict(example)
     for name, value in example.items():
@@ -38,30 +163,105 @@ def mirror(example: dict) -> dict:
     return out
 
 
-def open_batches(
-    folder: str | Path, batch_size: int, seed: int, size: tuple[int, int], split: str, unused: tuple[str, ...] = ()
-) -> input_pipeline.PositionedBatches:
-    """Shuffled batches; every twentieth file is the split 'validation'. `unused` names what need not be read.
+# --------------------------------------------------------------------------------------------------------------- files
 
-    Raises UserError where the folder holds no such examples, or examples of another size.
+
+def case_source(kind: str, size: tuple[int, int], split: str, photos: str | None = None) -> Callable[[int], dict]:
+    """number of a file -> the `CASES[kind]` cases that it is made from, as `mannequin.cases.draw_cases` has them.
+
+    Args: photos: a prepared dataset of photos with labels; None: the mannequin. Raises: UserError where it is none.
     """
-    if not is_folder(folder):
-        raise UserError(f"--dataset={folder} holds no prepared examples; make them with python data/guides.py.")
-    examples = input_pipeline.prepared_batches(folder, batch_size, seed, split, unused)
-    found = examples.batch_at(0)
-    if "guides" not in found:
-        raise UserError(f"--dataset={folder} holds other examples than those of python data/guides.py.")
-    if found["guides"].shape[-2:] != tuple(size):
-        raise UserError(f"--dataset={folder} is of {'x'.join(map(str, found['guides'].shape[-2:]))}, not of --size.")
-    first, share = input_pipeline.own_rows(batch_size)
+    count = CASES[kind]
+    if photos:
+        pictures = parsing_batches.read_photos(photos, split)
+        return lambda number: photo_cases.draw_cases(*pictures, count, size, number)
+    from vton_jax.mannequin import cases
 
-    def batch_at(position):
-        draws = np.random.default_rng((seed, position)).random((batch_size, 2))[first : first + share]
-        batch, rows = examples.batch_at(position), []
-        for row, (which, flipped) in enumerate(draws):
-            example = {n: a[row][int(which < 0.5)] if n in BOTH else a[row] for n, a in batch.items()}
-            example["guide"] = example.pop("guides")
-            rows.append(mirror(example) if flipped < 0.5 else example)
-        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    seed, samples = (_FLOW_SEED, 2) if kind == "flows" else (0, 1)
+    return lambda number: cases.draw_cases(count, size, seed, split, samples=samples, first=number * count)
 
-    return input_pipeline.PositionedBatches(batch_at)
+
+def write(folder: str | Path, numbers: range, make: Callable[[int], dict[str, np.ndarray]], compressed: bool) -> None:
+    """Writes `make(number)`, arrays [K, copies, ...], to a file for each number.
+
+    Files that are there are not made again, so that the same call goes on where it stopped. Raises: UserError where the
+    folder cannot be written to.
+    """
+    from vton_jax.media.progress import Progress
+
+    folder = Path(folder).expanduser()
+    require_writable(folder / "0000.npz")
+    progress = Progress(len(numbers), 0)
+    for done, number in enumerate(numbers, start=1):
+        path = folder / f"{number:04d}.npz"
+        if not path.exists():
+            arrays = make(number)
+            with replacing(path) as temporary, writing(path):
+                (np.savez_compressed if compressed else np.savez)(temporary, **arrays)
+        progress.advance(done)
+        progress.show(done, {})
+    progress.close()
+
+
+def pack_flows(
+    cases: dict, users: Layout, dresses: Garment, targets: Sequence[Layout], flows: Sequence[dict]
+) -> dict[str, np.ndarray]:
+    """The arrays of a file of `flows` from K cases.
+
+    Args: users: layouts [K]. dresses: garments [K] whose layouts show the garment alone. targets: the two target
+    layouts [K] of each. flows: for each of them what FlowRefinementCNN starts from, `lab126.painter.Painter.flows`.
+    """
+    both = {name: np.stack([one[name] for one in flows], 1) for name in flows[0]}
+    goal = jax.tree.map(lambda *a: np.stack(a, 1), *targets)
+    visible = block_means(cases["flow_visible"][..., None].astype(np.float32), QUARTER)
+    shown = np.where(cases["flow_visible"][..., None], cases["flow"], 0)
+    flow = block_means(shown, QUARTER) / np.maximum(visible, 1e-6) / QUARTER
+    examples = {
+        "input_image": cases["input_image"],
+        "dress_image": np.round(dresses.image * 255).astype(np.uint8),
+        "output_image": cases["output_image"],
+        "input_segmentation": users.segmentation,
+        "dress_segmentation": dresses.layout.segmentation,
+        "output_segmentation": cases["output_segmentation"],
+        "guides": goal.segmentation,
+        "target_keypoints": goal.keypoints,
+        "target_visible": goal.visible,
+        "donor_keypoints": dresses.layout.keypoints,
+        "donor_visible": dresses.layout.visible,
+        "coarse_flow": both["coarse_flow"].astype(np.float16),
+        "first_flow": both["first_flow"].astype(np.float16),
+        "first_shown": both["first_shown"],
+        "mask": np.round(both["mask"][..., 0] * 255).astype(np.uint8),
+        "flow": flow.astype(np.float16),
+        "flow_visible": visible[..., 0],
+        "garment_type": dresses.garment_type.astype(np.int32),
+        "donor_flat": dresses.flat,
+    }
+    return {name: array[:, None] for name, array in examples.items()}
+
+
+def pack_latents(latents: dict, mirrored: dict, coarse: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of a file of `latents` from K cases.
+
+    Args: latents: {'z_user', 'z_pose', 'z_output': [K, N]}. mirrored: those of the mirror images. coarse, truth: the
+    coarse maps and the true layouts, uint8 [K, H, W].
+    """
+    twice = lambda maps: np.stack([maps, segmentation.mirror(maps)], 1)  # noqa: E731
+    return {name: np.stack([latents[name], mirrored[name]], 1) for name in latents} | {
+        "coarse_maps": count_labels(twice(coarse), BLOCK),
+        "output_segmentation": twice(truth),
+    }
+
+
+def block_means(maps: np.ndarray, block: int) -> np.ndarray:
+    """Means over blocks of pixels: [K, H, W, C] -> [K, H/block, W/block, C]."""
+    count, height, width, channels = maps.shape
+    return maps.reshape(count, height // block, block, width // block, block, channels).mean((2, 4))
+
+
+def count_labels(maps: np.ndarray, block: int) -> np.ndarray:
+    """Label maps [..., H, W] -> how many pixels of each label each block holds, uint8 [..., H/block, W/block, 18]."""
+    *lead, height, width = maps.shape
+    blocks = maps.reshape(*lead, height // block, block, width // block, block)
+    counts = [(blocks == label).sum((-3, -1)) for label in range(segmentation.NUM_LABELS)]
+    return np.stack(counts, -1).astype(np.uint8)

@@ -10,7 +10,6 @@ number of processes: `batch_size` is that of all processes together, and each dr
 
 import os
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +18,6 @@ import numpy as np
 
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.core.files import replacing, require_writable, writing
 from vton_jax.inputs import augment as augmentation
 from vton_jax.inputs import field_examples
 
@@ -144,54 +142,6 @@ def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) 
     return PositionedBatches(batch_at)
 
 
-def write_prepared(
-    folder: str | Path, numbers: range, chunk_of: Callable[[int], dict[str, np.ndarray]], compressed: bool = False
-) -> None:
-    """Writes `chunk_of(number)`, arrays [K, copies, ...], to a file for each number, for `prepared_batches` to read.
-
-    Files that are there are not made again, so that the same call goes on where it stopped. Raises UserError where the
-    folder cannot be written to.
-    """
-    from vton_jax.media.progress import Progress
-
-    folder = Path(folder).expanduser()
-    require_writable(folder / "0000.npz")
-    progress = Progress(len(numbers), 0)
-    for done, number in enumerate(numbers, start=1):
-        path = folder / f"{number:04d}.npz"
-        if not path.exists():
-            arrays = chunk_of(number)
-            with replacing(path) as temporary, writing(path):
-                (np.savez_compressed if compressed else np.savez)(temporary, **arrays)
-        progress.advance(done)
-        progress.show(done, {})
-    progress.close()
-
-
-def prepared_batches(
-    folder: str | Path, batch_size: int, seed: int, split: str | None = None, unused: tuple[str, ...] = ()
-) -> PositionedBatches:
-    """Shuffled batches of what `data/latents.py` or `data/guides.py` prepared: .npz files of [K, copies, ...].
-
-    `split` 'validation' is every twentieth file, another one the rest, None all. `unused` names arrays to leave out.
-    Raises UserError where a file is damaged, or none is left.
-    """
-    files = sorted(path for path in Path(folder).glob("*.npz") if not path.name.startswith("."))
-    if split is not None:
-        files = [path for number, path in enumerate(files) if (number % 20 == 19) == (split == "validation")]
-    if not files:
-        raise UserError(f"{folder} holds no prepared examples for the split {split!r}.")
-    parts = []
-    for path in files:
-        try:
-            with np.load(path) as file:
-                names = [name for name in file.files if name not in unused]
-                parts.append({name: (a := file[name]).reshape(-1, *a.shape[2:]) for name in names})
-        except (OSError, ValueError, zipfile.BadZipFile):
-            raise UserError(f"{path} is damaged; remove it and let the script that made it make it again.") from None
-    return memory_batches({n: np.concatenate([p[n] for p in parts]) for n in parts[0]}, batch_size, seed)
-
-
 def find_dataset(data_dir: str | Path) -> Path:
     """The folder of the one prepared dataset in or below `data_dir`; UserError where there is none or several."""
     folder = Path(data_dir)
@@ -273,6 +223,7 @@ def tfds_batches(
     batch_size: int,
     seed: int,
     size: tuple[int, int] | None = None,
+    *,
     augment: Callable[[dict, np.random.Generator], dict] | None = augmentation.at_random,
     num_threads: int | None = None,
 ) -> FileBatches:
@@ -311,6 +262,7 @@ def open_batches(
     seed: int,
     size: tuple[int, int],
     split: str = "train",
+    *,
     draw: str = "training_batch",
 ) -> PositionedBatches:
     """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or folders of prepared datasets.
@@ -320,10 +272,10 @@ def open_batches(
     if dataset == "mannequin":
         return mannequin_batches(seed, batch_size, size, split, draw)
     if any(Path(dataset).glob("*.npz")):
-        if draw != "case_batch":
-            raise UserError(f"{dataset} holds what latent_prior_cnn learns from; this --model needs another --dataset.")
-        return prepared_batches(dataset, batch_size, seed)
-    return tfds_batches(dataset, split, batch_size, seed, size, augmentation.at_random if split == "train" else None)
+        raise UserError(f"{dataset} holds cached examples, from which other networks learn; this --model needs another "
+                        "--dataset.")  # fmt: skip
+    augment = augmentation.at_random if split == "train" else None
+    return tfds_batches(dataset, split, batch_size, seed, size, augment=augment)
 
 
 def check_labels(labels: np.ndarray, whose: str) -> None:

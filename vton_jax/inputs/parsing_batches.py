@@ -26,11 +26,11 @@ def photo_batches(
     """
     photos, labels = read_photos(dataset, split)
     if split != "train":
-        return memory_batches(photos, labels, batch_size, seed, size, as_it_is)
+        return memory_batches(photos, labels, batch_size, seed, size, view=as_it_is)
     for image, parsed in _mannequins(seed):
         photos.append(image)
         labels.append(parsed)
-    return memory_batches(photos, labels, batch_size, seed, size, augment)
+    return memory_batches(photos, labels, batch_size, seed, size, view=augment)
 
 
 def read_photos(dataset: str, split: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -75,6 +75,7 @@ def memory_batches(
     batch_size: int,
     seed: int,
     size: tuple[int, int],
+    *,
     view: Callable,
 ) -> input_pipeline.PositionedBatches:
     """Shuffled batches of views `(photo, labels, size, generator) -> (image, labels)`.

@@ -112,21 +112,22 @@ def _reach_of_legs(identity: Identity, bones: Bones) -> jax.Array:
     return jnp.abs(local[:, 2]).max()
 
 
-def primitives_of(identity: Identity, outfit: Outfit, bones: Bones, show: jax.Array | int = EVERYTHING) -> Primitives:
-    """The rounded cones of a dressed person, or of one garment alone (`show`, which may be traced)."""
-    g, leg = identity.girth, identity.legs
-    upper, lower, dress, skirt = outfit.upper, outfit.lower, outfit.dress > 0.5, outfit.skirt > 0.5
-    rows: list[dict] = []
-    open_ended = (-10.0, 10.0)
-    no_cut = (0.0, 99.0, 1e-3, 1e-3, 1e-3, 0.0)
+class _Parts:
+    """Rounded cones in the making, all with the arrays of `Primitives`. `show`: see `primitives_of`."""
 
-    def add(bone, start, end, radii, label, material, *, depth=1.0, wide=1.0, clip=open_ended, cut=no_cut, wrap=0.045,
-            enabled=True, show_with=EVERYTHING):  # fmt: skip
-        shown = (jnp.asarray(show) == EVERYTHING) | ((show_with != EVERYTHING) & (jnp.asarray(show) == show_with))
+    def __init__(self, show):
+        self.rows: list[dict] = []
+        self.show = show
+
+    def add(self, bone, ends, radii, label, material, *, depth=1.0, wide=1.0, clip=(-10.0, 10.0),
+            cut=(0.0, 99.0, 1e-3, 1e-3, 1e-3, 0.0), wrap=0.045, enabled=True, show_with=EVERYTHING):  # fmt: skip
+        """A cone between its two `ends` with their `radii`; by default nothing is cut off."""
+        show = jnp.asarray(self.show)
+        shown = (show == EVERYTHING) | ((show_with != EVERYTHING) & (show == show_with))
         scale = (wide, 1.0, depth)
         vector = lambda values: jnp.stack([jnp.asarray(v, jnp.float32) for v in values])  # noqa: E731
-        start, end, scale = vector(start), vector(end), vector(scale)
-        rows.append(
+        start, end, scale = vector(ends[0]), vector(ends[1]), vector(scale)
+        self.rows.append(
             {
                 "bone": jnp.asarray(bone), "start": start, "axis": (end - start) / scale, "radii": vector(radii),
                 "scale": scale, "clip": vector(clip), "cut": vector(cut), "label": jnp.asarray(label, jnp.int32),
@@ -135,106 +136,132 @@ def primitives_of(identity: Identity, outfit: Outfit, bones: Bones, show: jax.Ar
             }
         )  # fmt: skip
 
-    face, sides = _L["face"], (0, 1)
+
+def primitives_of(identity: Identity, outfit: Outfit, bones: Bones, show: jax.Array | int = EVERYTHING) -> Primitives:
+    """The rounded cones of a dressed person, or of one garment alone (`show`, which may be traced)."""
+    parts = _Parts(show)
+    hip_r, waist_r, torso = _add_body(parts, identity, outfit)
+    _add_upper(parts, identity, outfit, torso)
+    _add_skirts(parts, identity, outfit, bones, (hip_r, waist_r))
+    _add_lower(parts, identity, outfit, torso)
+    _add_hair(parts, identity)
+    return Primitives(**{name: jnp.stack([row[name] for row in parts.rows]) for name in parts.rows[0]})
+
+
+_SIDES = 0, 1
+_FLAT = 0.62  # a torso is that much less deep than wide
+
+
+def _add_body(parts: _Parts, identity: Identity, outfit: Outfit):
+    """Skin and shoes. Returns the radii of hips and waist, and the torso's cones, for the clothes over them."""
+    add = parts.add
+    g, leg = identity.girth, identity.legs
+    upper, lower, dress, skirt = outfit.upper, outfit.lower, outfit.dress > 0.5, outfit.skirt > 0.5
+    face = _L["face"]
     arm_label, leg_label, shoe_label = segmentation.ARMS, segmentation.LEGS, segmentation.SHOES
     hip_r, waist_r, chest_r = 0.088 * g * identity.hips, 0.072 * g * identity.waist, 0.088 * g * identity.shoulders
-    flat = 0.62  # a torso is that much less deep than wide
     shoulder_x = 0.086 * identity.shoulders
 
-    # Body.
-    add(HEAD, (0, 0.05, 0.01), (0, 0.095, 0.0), (0.052, 0.066), face, FACE, wide=0.86 * identity.face_width, depth=1.02)
-    add(HEAD, (0, 0.075, 0.07), (0, 0.058, 0.078), (0.006, 0.009), face, SKIN)
-    add(TORSO, (0, 0.25, 0), (0, 0.35, 0.004), (0.036 * g, 0.03 * g), face, SKIN)
+    add(HEAD, ((0, 0.05, 0.01), (0, 0.095, 0.0)), (0.052, 0.066), face, FACE, wide=0.86 * identity.face_width,
+        depth=1.02)  # fmt: skip
+    add(HEAD, ((0, 0.075, 0.07), (0, 0.058, 0.078)), (0.006, 0.009), face, SKIN)
+    add(TORSO, ((0, 0.25, 0), (0, 0.35, 0.004)), (0.036 * g, 0.03 * g), face, SKIN)
     torso = [
-        ((0, -0.01, 0), (0, 0.10, 0), hip_r, waist_r, flat),
-        ((0, 0.10, 0), (0, 0.205, 0), waist_r, chest_r, flat),
-        ((0, 0.268, 0), (shoulder_x, 0.252, 0), 0.042 * g, 0.034 * g, 0.9),
-        ((0, 0.268, 0), (-shoulder_x, 0.252, 0), 0.042 * g, 0.034 * g, 0.9),
+        (((0, -0.01, 0), (0, 0.10, 0)), hip_r, waist_r, _FLAT),
+        (((0, 0.10, 0), (0, 0.205, 0)), waist_r, chest_r, _FLAT),
+        (((0, 0.268, 0), (shoulder_x, 0.252, 0)), 0.042 * g, 0.034 * g, 0.9),
+        (((0, 0.268, 0), (-shoulder_x, 0.252, 0)), 0.042 * g, 0.034 * g, 0.9),
     ]
-    for start, end, r0, r1, depth in torso:
-        add(TORSO, start, end, (r0, r1), face, SKIN, depth=depth)
+    for ends, r0, r1, depth in torso:
+        add(TORSO, ends, (r0, r1), face, SKIN, depth=depth)
     covered = jnp.where(dress, upper.hem, jnp.where(skirt, lower.hem, 0.0)) * (THIGH_LENGTH + SHIN_LENGTH) * leg
     covering = dress | skirt
-    for i in sides:
-        add(UPPER_ARM[i], (0, -0.005, 0), (0, -UPPER_ARM_LENGTH, 0), (0.032 * g, 0.024 * g), arm_label[i], SKIN)
-        add(FOREARM[i], (0, 0, 0), (0, -FOREARM_LENGTH, 0), (0.025 * g, 0.017 * g), arm_label[i], SKIN)
-        add(FOREARM[i], (0, -FOREARM_LENGTH - 0.012, 0), (0, -FOREARM_LENGTH - 0.055, 0.004), (0.021, 0.013),
+    for i in _SIDES:
+        add(UPPER_ARM[i], ((0, -0.005, 0), (0, -UPPER_ARM_LENGTH, 0)), (0.032 * g, 0.024 * g), arm_label[i], SKIN)
+        add(FOREARM[i], ((0, 0, 0), (0, -FOREARM_LENGTH, 0)), (0.025 * g, 0.017 * g), arm_label[i], SKIN)
+        add(FOREARM[i], ((0, -FOREARM_LENGTH - 0.012, 0), (0, -FOREARM_LENGTH - 0.055, 0.004)), (0.021, 0.013),
             arm_label[i], SKIN, depth=0.6)  # fmt: skip
         # Where a skirt covers the leg, the leg is left out, so that a striding knee does not pierce the cloth.
         below = (-10.0, jnp.where(covering, 0.02 - covered, 10.0))
-        add(THIGH[i], (0, 0, 0), (0, -THIGH_LENGTH * leg, 0), (0.053 * g, 0.036 * g), leg_label[i], SKIN, clip=below)
+        add(THIGH[i], ((0, 0, 0), (0, -THIGH_LENGTH * leg, 0)), (0.053 * g, 0.036 * g), leg_label[i], SKIN, clip=below)
         below = (-10.0, jnp.where(covering, 0.02 - covered + THIGH_LENGTH * leg, 10.0))
-        add(SHIN[i], (0, 0, 0), (0, -SHIN_LENGTH * leg, 0), (0.037 * g, 0.021 * g), leg_label[i], SKIN, clip=below)
-        add(FOOT[i], (0, -0.014, -0.012), (0, -0.026, 0.072), (0.024, 0.018), shoe_label[i], SHOE)
+        add(SHIN[i], ((0, 0, 0), (0, -SHIN_LENGTH * leg, 0)), (0.037 * g, 0.021 * g), leg_label[i], SKIN, clip=below)
+        add(FOOT[i], ((0, -0.014, -0.012), (0, -0.026, 0.072)), (0.024, 0.018), shoe_label[i], SHOE)
         top = 0.02 + 0.07 * outfit.shoe_height
-        add(SHIN[i], (0, -SHIN_LENGTH * leg + 0.1, 0), (0, -SHIN_LENGTH * leg - 0.012, 0), (0.03 * g, 0.026),
+        add(SHIN[i], ((0, -SHIN_LENGTH * leg + 0.1, 0), (0, -SHIN_LENGTH * leg - 0.012, 0)), (0.03 * g, 0.026),
             shoe_label[i], SHOE, clip=(-10.0, -SHIN_LENGTH * leg + top))  # fmt: skip
+    return hip_r, waist_r, torso
 
-    # Upper garment or dress.
-    cloth = jnp.where(dress, _L["dress"], _L["upper-clothes"])
+
+def _upper_label(outfit: Outfit) -> jax.Array:
+    return jnp.where(outfit.dress > 0.5, _L["dress"], _L["upper-clothes"])
+
+
+def _add_upper(parts: _Parts, identity: Identity, outfit: Outfit, torso: list) -> None:
+    """The upper garment, or the dress above its skirt."""
+    add, g, upper, cloth = parts.add, identity.girth, outfit.upper, _upper_label(outfit)
     fit, neck = upper.fit, upper.neck_depth
     opening = (0.0, 0.305, upper.neck_width, neck + 0.02, 0.012 + 0.25 * neck, upper.neck_v)
-    hem = jnp.where(dress, -0.2, -upper.hem)
-    for start, end, r0, r1, depth in torso:
-        add(TORSO, start, end, (r0 + fit, r1 + fit), cloth, UPPER_CLOTH, depth=depth, clip=(hem, 10.0), cut=opening,
+    hem = jnp.where(outfit.dress > 0.5, -0.2, -upper.hem)
+    for ends, r0, r1, depth in torso:
+        add(TORSO, ends, (r0 + fit, r1 + fit), cloth, UPPER_CLOTH, depth=depth, clip=(hem, 10.0), cut=opening,
             wrap=0.09, show_with=ONLY_UPPER)  # fmt: skip
     arm_length = UPPER_ARM_LENGTH + FOREARM_LENGTH
     sleeve = upper.sleeve * arm_length
-    for i in sides:
-        add(UPPER_ARM[i], (0, -0.003, 0), (0, -UPPER_ARM_LENGTH, 0), (0.034 * g + fit, 0.026 * g + 1.2 * fit), cloth,
+    for i in _SIDES:
+        add(UPPER_ARM[i], ((0, -0.003, 0), (0, -UPPER_ARM_LENGTH, 0)), (0.034 * g + fit, 0.026 * g + 1.2 * fit), cloth,
             UPPER_CLOTH, clip=(-sleeve, 10.0), enabled=upper.sleeve > 0.02, show_with=ONLY_UPPER)  # fmt: skip
-        add(FOREARM[i], (0, 0, 0), (0, -FOREARM_LENGTH, 0), (0.026 * g + 1.2 * fit, 0.019 * g + fit), cloth,
+        add(FOREARM[i], ((0, 0, 0), (0, -FOREARM_LENGTH, 0)), (0.026 * g + 1.2 * fit, 0.019 * g + fit), cloth,
             UPPER_CLOTH, clip=(-(sleeve - UPPER_ARM_LENGTH), 10.0), enabled=sleeve > UPPER_ARM_LENGTH + 0.005,
             show_with=ONLY_UPPER)  # fmt: skip
 
-    # Skirts: of a dress or alone. They widen to where the knees are.
+
+def _add_skirts(parts: _Parts, identity: Identity, outfit: Outfit, bones: Bones, radii: tuple) -> None:
+    """Skirts, of a dress or alone; they widen to where the knees are. `radii` of hips and waist."""
+    dress, skirt, (hip_r, waist_r) = outfit.dress > 0.5, outfit.skirt > 0.5, radii
     reach = jnp.clip(_reach_of_legs(identity, bones), 0.0, 0.12)
     for garment, label, material, worn, show_with in (
-        (upper, cloth, UPPER_CLOTH, dress, ONLY_UPPER),
-        (lower, _L["skirt"], LOWER_CLOTH, ~dress & skirt, ONLY_LOWER),
+        (outfit.upper, _upper_label(outfit), UPPER_CLOTH, dress, ONLY_UPPER),
+        (outfit.lower, _L["skirt"], LOWER_CLOTH, ~dress & skirt, ONLY_LOWER),
     ):
-        length = garment.hem * (THIGH_LENGTH + SHIN_LENGTH) * leg
+        length = garment.hem * (THIGH_LENGTH + SHIN_LENGTH) * identity.legs
         width = hip_r + garment.fit + 0.015 + 0.09 * garment.flare * length / 0.3
-        add(TORSO, (0, 0.085, 0), (0, -length, 0), (waist_r + garment.fit + 0.004, width), label, material,
-            depth=flat + 1.6 * reach, clip=(-length, 0.095), wrap=0.09, enabled=worn, show_with=show_with)  # fmt: skip
+        parts.add(TORSO, ((0, 0.085, 0), (0, -length, 0)), (waist_r + garment.fit + 0.004, width), label, material,
+                  depth=_FLAT + 1.6 * reach, clip=(-length, 0.095), wrap=0.09, enabled=worn,
+                  show_with=show_with)  # fmt: skip
 
-    # Lower garments: the hips of both, the legs of trousers.
+
+def _add_lower(parts: _Parts, identity: Identity, outfit: Outfit, torso: list) -> None:
+    """The hips of skirts and trousers, and the legs of trousers."""
+    add, g, leg, lower = parts.add, identity.girth, identity.legs, outfit.lower
+    dress, skirt = outfit.dress > 0.5, outfit.skirt > 0.5
     label = jnp.where(skirt, _L["skirt"], _L["pants"])
-    start, end, r0, r1, depth = torso[0]
+    ends, r0, r1, depth = torso[0]
     below_hip = jnp.where(skirt, -lower.hem * (THIGH_LENGTH + SHIN_LENGTH) * leg, -10.0)
-    add(TORSO, start, end, (r0 + lower.fit + 0.002, r1 + lower.fit * 0.5 + 0.002), label, LOWER_CLOTH, depth=depth,
+    add(TORSO, ends, (r0 + lower.fit + 0.002, r1 + lower.fit * 0.5 + 0.002), label, LOWER_CLOTH, depth=depth,
         clip=(below_hip, 0.085), wrap=0.09, enabled=~dress, show_with=ONLY_LOWER)  # fmt: skip
     trouser = lower.hem * (THIGH_LENGTH + SHIN_LENGTH) * leg
-    for i in sides:
+    for i in _SIDES:
         worn = ~dress & ~skirt
         loose = lower.fit * (0.6 + 0.6 * lower.flare)
-        add(THIGH[i], (0, 0, 0), (0, -THIGH_LENGTH * leg, 0), (0.054 * g + 0.006, 0.038 * g + loose), label,
+        add(THIGH[i], ((0, 0, 0), (0, -THIGH_LENGTH * leg, 0)), (0.054 * g + 0.006, 0.038 * g + loose), label,
             LOWER_CLOTH, clip=(-trouser, 10.0), enabled=worn, show_with=ONLY_LOWER)  # fmt: skip
-        add(SHIN[i], (0, 0, 0), (0, -SHIN_LENGTH * leg, 0), (0.038 * g + loose, 0.024 * g + 0.006 + loose), label,
+        add(SHIN[i], ((0, 0, 0), (0, -SHIN_LENGTH * leg, 0)), (0.038 * g + loose, 0.024 * g + 0.006 + loose), label,
             LOWER_CLOTH, clip=(THIGH_LENGTH * leg - trouser, 10.0), enabled=worn & (trouser > THIGH_LENGTH * leg),
             show_with=ONLY_LOWER)  # fmt: skip
 
-    # Hair: a cap open at the face, and what hangs or is tied behind.
-    style = identity.hair_style
+
+def _add_hair(parts: _Parts, identity: Identity) -> None:
+    """A cap open at the face, and what hangs or is tied behind."""
+    add, style, hair = parts.add, identity.hair_style, _L["hair"]
     brow = (0.0, 0.05, 0.054, 0.066, -1.0, 0.0)
-    add(
-        HEAD,
-        (0, 0.06, -0.006),
-        (0, 0.1, -0.004),
-        (0.062, 0.07),
-        _L["hair"],
-        HAIR,
-        wide=0.94,
-        clip=(0.045, 10.0),
-        cut=brow,
-    )
+    add(HEAD, ((0, 0.06, -0.006), (0, 0.1, -0.004)), (0.062, 0.07), hair, HAIR, wide=0.94, clip=(0.045, 10.0), cut=brow)
     hanging = (style == 1) | (style == 2)
     drop = jnp.where(style == 2, -0.10, -0.015)
-    add(HEAD, (0, 0.085, -0.022), (0, drop, -0.038), (0.062, jnp.where(style == 2, 0.06, 0.066)), _L["hair"], HAIR,
+    add(HEAD, ((0, 0.085, -0.022), (0, drop, -0.038)), (0.062, jnp.where(style == 2, 0.06, 0.066)), hair, HAIR,
         wide=1.05, depth=0.75, clip=(drop, 10.0), cut=(0.0, 0.03, 0.058, 0.1, -1.0, 0.0), enabled=hanging)  # fmt: skip
-    add(HEAD, (0, 0.165, -0.03), (0, 0.17, -0.03), (0.034, 0.03), _L["hair"], HAIR, enabled=style == 3)
-    add(HEAD, (0, 0.12, -0.075), (0, -0.06, -0.08), (0.024, 0.016), _L["hair"], HAIR, enabled=style == 4)
-    return Primitives(**{name: jnp.stack([row[name] for row in rows]) for name in rows[0]})
+    add(HEAD, ((0, 0.165, -0.03), (0, 0.17, -0.03)), (0.034, 0.03), hair, HAIR, enabled=style == 3)
+    add(HEAD, ((0, 0.12, -0.075), (0, -0.06, -0.08)), (0.024, 0.016), hair, HAIR, enabled=style == 4)
 
 
 def landmarks_of(

@@ -143,6 +143,7 @@ def draw_cases(
     seed: int = 0,
     split: str = "test",
     samples: int = 2,
+    *,
     first: int = 0,
 ) -> dict:
     """`count` cases of a split's people and garments as stacked NumPy arrays; case i is the same for any count.

@@ -48,7 +48,7 @@ def _band(value: jax.Array, period: jax.Array, share: float, grain: jax.Array) -
     return _edge(place - 0.5 * share * period, grain)
 
 
-def cloth(pattern, colours, scale, text, u, v, x, y, front, grain):
+def cloth(pattern, colours, scale, text, *, u, v, x, y, front, grain):
     """The cloth's colour [..., 3] at `(u, v)`; the lettering of prints lies on the torso's front at `(x, y)`."""
     stripes = _band(v, scale, 0.5, grain)
     pinstripes = _band(u, 0.7 * scale, 0.25, grain)

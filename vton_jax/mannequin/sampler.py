@@ -160,6 +160,7 @@ def training_batch(
     size: tuple[int, int] = render.SIZE,
     samples: int = 2,
     rows: tuple[int, int] | None = None,
+    *,
     pose_image: bool = False,
 ) -> dict:
     """A batch of Pose-and-Dress examples, each the counterfactual truth of its key.

@@ -31,10 +31,8 @@ class GarmentCNN(nn.Module):
         }
 
 
-def loss(
-    outputs: dict, image: jax.Array, labels: jax.Array, landmarks: jax.Array, present: jax.Array, known: jax.Array
-) -> dict:
-    """{'segmentation', 'landmarks'}; landmarks [B, 12, 2] in pixels of the image, present [B, 12].
+def loss(outputs: dict, labels: jax.Array, landmarks: jax.Array, present: jax.Array, known: jax.Array) -> dict:
+    """{'segmentation', 'landmarks'}; labels [B, H, W], landmarks [B, 12, 2] in pixels of them, present [B, 12].
 
     known [B]: whether an example's landmarks are given at all; where not, they count for nothing.
     """
@@ -42,7 +40,7 @@ def loss(
     target = segmentation.soft_maps(labels, labels.shape[1] // size[0])
     log_probabilities = jax.nn.log_softmax(outputs["segmentation"])
     size = outputs["landmarks"].shape[1:3]
-    maps = keypoints.pose_map(keypoints.scale(landmarks, image.shape[1:3], size), present, size, 1.5)
+    maps = keypoints.pose_map(keypoints.scale(landmarks, labels.shape[1:3], size), present, size, 1.5)
     return {
         "segmentation": -jnp.mean(jnp.sum(target * log_probabilities, -1)),
         "landmarks": jnp.mean(known[:, None, None, None] * jnp.square(outputs["landmarks"] - maps) * (1 + 30 * maps)),

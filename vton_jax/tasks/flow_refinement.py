@@ -25,14 +25,14 @@ from vton_jax.warping import blending, geometric_flow
 
 
 def garment_and_target(batch: dict) -> tuple[Garment, Layout]:
-    """The garment and the target layout of a batch of `cached_examples.open_batches`."""
+    """The garment and the target layout of a batch of `cached_examples.open_flows`."""
     donor = Layout(batch["dress_segmentation"], batch["donor_keypoints"], batch["donor_visible"])
     garment = Garment(to_float(batch["dress_image"]), donor, batch["garment_type"], flat=None)
     return garment, Layout(batch["guide"], batch["target_keypoints"], batch["target_visible"])
 
 
 def refine(network: flow_refinement.FlowRefinementCNN, params: dict, batch: dict) -> dict:
-    """FlowRefinementCNN's outputs for a batch of `cached_examples.open_batches`."""
+    """FlowRefinementCNN's outputs for a batch of `cached_examples.open_flows`."""
     inputs = blending.refinement_inputs(*garment_and_target(batch))
     return network.apply(params, *inputs, *(batch[n] for n in ("coarse_flow", "first_flow", "first_shown")))
 
@@ -59,7 +59,7 @@ def refinement_params(
 class FlowRefinementTask(Guided):
     """FlowRefinementCNN behind a frozen ReMapCNN (`re_map_weights`; `none`: an untrained one).
 
-    Either --dataset is a folder of data/guides.py, which holds ReMapCNN's flows as they are on the try-on path, or
+    Either --dataset is a folder of cached examples, which holds ReMapCNN's flows as they are on the try-on path, or
     batches are drawn live and ReMapCNN runs in the step.
     """
 
@@ -79,13 +79,15 @@ class FlowRefinementTask(Guided):
     def open_batches(self, dataset, batch_size, seed, size, split):
         if cached_examples.is_folder(dataset):
             unused = ("input_image", "output_image", "input_segmentation", "mask")
-            return cached_examples.open_batches(dataset, batch_size, seed, size, split, unused)
+            return cached_examples.open_flows(dataset, batch_size, seed, size, split, unused=unused)
         return super().open_batches(dataset, batch_size, seed, size, split)
 
     def init(self, key, batch):
         self._prepared = "guide" in batch
         if not {"guide", "flow"} & set(batch):
-            raise UserError("flow_refinement_cnn learns from --dataset=mannequin or from a folder of data/guides.py.")
+            raise UserError(
+                "flow_refinement_cnn learns from --dataset=mannequin or from cached examples of --kind=flows."
+            )
         return {"flow_refinement_cnn": refinement_params(self.flow_refinement_cnn, key, self.size, self.init_from)}
 
     def frozen(self):
@@ -94,7 +96,7 @@ class FlowRefinementTask(Guided):
         return super().frozen() | {"re_map_cnn": frozen_re_map(self)}
 
     def _read(self, frozen, batch, rng):
-        """A live batch as those of `cached_examples.open_batches`."""
+        """A live batch as those of `cached_examples.open_flows`."""
         x = self.prepare(frozen, batch, rng)
         coarse = re_map_outputs(self.re_map_cnn, frozen["re_map_cnn"], x)["coarse_flow"]
         donor, target = x["garment"].layout, x["target"]

@@ -48,7 +48,7 @@ class GarmentTask(TaskDefaults):
         image = to_float(batch["image"])
         outputs = self.garment_cnn.apply(params["garment_cnn"], image)
         known = batch.get("known", jnp.ones(len(image), bool))
-        terms = garment.loss(outputs, image, batch["segmentation"], batch["landmarks"], batch["present"], known)
+        terms = garment.loss(outputs, batch["segmentation"], batch["landmarks"], batch["present"], known)
         return total(terms, garment.LOSS_WEIGHTS), terms
 
     def losses(self):

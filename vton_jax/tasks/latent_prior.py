@@ -1,8 +1,7 @@
 """The task of LatentPriorCNN: what MultiPathCNN would see in the photo that the try-on wants to make.
 
 Conventions: see `vton_jax.tasks`. A batch holds either frames, as `mannequin.sampler.case_batch` draws them, which the
-frozen MultiPathCNN reads here; or what `data/latents.py` has read already: {'z_user', 'z_pose', 'z_output': [B, N];
-'coarse_maps': uint8 [B, H/8, W/8, 18], pixels of each label in blocks of 8x8; 'output_segmentation': [B, H, W]}.
+frozen MultiPathCNN reads here; or what was read already, see `cached_examples.latent_batch`.
 """
 
 import dataclasses
@@ -15,6 +14,7 @@ from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Layout
+from vton_jax.inputs import cached_examples
 from vton_jax.layout import coarse_map, inversion
 from vton_jax.media import visualize
 from vton_jax.models import latent_prior_cnn as latent_prior
@@ -36,9 +36,16 @@ class LatentPriorTask(TaskDefaults):
     def __post_init__(self):
         check_size(self.size, 32, "LatentPriorCNN")
 
+    def open_batches(self, dataset, batch_size, seed, size, split):
+        if cached_examples.is_folder(dataset):
+            return cached_examples.open_latents(dataset, batch_size, seed)
+        return super().open_batches(dataset, batch_size, seed, size, split)
+
     def init(self, key, batch):
         if not {"coarse_maps", "pose_image"} & set(batch):
-            raise UserError("latent_prior_cnn learns from --dataset=mannequin or from a folder of data/latents.py.")
+            raise UserError(
+                "latent_prior_cnn learns from --dataset=mannequin or from cached examples of --kind=latents."
+            )
         blocks = tuple(side // latent_prior.BLOCK for side in self.size)
         if "coarse_maps" in batch and (found := tuple(batch["coarse_maps"].shape[1:3])) != blocks:
             theirs = "x".join(str(side * latent_prior.BLOCK) for side in found)

@@ -23,7 +23,7 @@ class TaskDefaults:
     live_batch = "training_batch"
 
     def open_batches(self, dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str):
-        return input_pipeline.open_batches(dataset, batch_size, seed, size, split, self.live_batch)
+        return input_pipeline.open_batches(dataset, batch_size, seed, size, split, draw=self.live_batch)
 
     def frozen(self) -> dict:
         return {}

@@ -35,7 +35,7 @@ class TripleGuidedTask(Guided):
     """TripleGuidedCNN in the arms of the talk's Table 1: `none`, `pre` (ReMapCNN frozen before it) or `joint`.
 
     The arm `post` needs no training of its own: it is `none` with ReMapCNN after it. `re_map_weights` empty takes the
-    released ReMapCNN, `none` an untrained one. `refined`: --dataset is a folder of data/guides.py, whose flows of
+    released ReMapCNN, `none` an untrained one. `refined`: --dataset is a folder of cached examples, whose flows of
     ReMapCNN are refined by FlowRefinementCNN (`flow_refinement_weights`); the arm `joint` then trains that one.
     """
 
@@ -76,7 +76,7 @@ class TripleGuidedTask(Guided):
     def open_batches(self, dataset, batch_size, seed, size, split):
         if not self.refined:
             return super().open_batches(dataset, batch_size, seed, size, split)
-        return cached_examples.open_batches(dataset, batch_size, seed, size, split)
+        return cached_examples.open_flows(dataset, batch_size, seed, size, split)
 
     def _flow_params(self, key):
         if not self.refined:
@@ -100,7 +100,7 @@ class TripleGuidedTask(Guided):
         return frozen
 
     def _prepared(self, batch: dict) -> dict:
-        """What `prepare` gives, from a batch of `cached_examples.open_batches`."""
+        """What `prepare` gives, from a batch of `cached_examples.open_flows`."""
         garment, target = garment_and_target(batch)
         return {
             "inputs": arms.inputs_of(

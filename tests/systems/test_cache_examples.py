@@ -1,0 +1,54 @@
+"""Cached examples from a few cases: what the files should hold, and that mirror images and target layouts differ."""
+
+import numpy as np
+import pytest
+
+from vton_jax.core import segmentation
+from vton_jax.inputs import cached_examples
+from vton_jax.mannequin import cases
+from vton_jax.systems.lab126 import cache_examples
+from vton_jax.systems.lab126.painter import Painter
+from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.lab126.target_layouts import TargetLayouts
+
+COUNT = 3
+
+
+@pytest.fixture(scope="module")
+def parts():
+    reader = Reader()
+    drawn = cases.draw_cases(COUNT, reader.size, 5, "validation", samples=1)
+    drawn["donor_image"][0] = 255  # nobody finds a garment there
+    return reader, TargetLayouts(reader), drawn
+
+
+def check(arrays, copies, shapes):
+    assert arrays.keys() - {"guides"} == shapes.keys() - {"guide"}
+    for name, array in arrays.items():
+        wanted = shapes["guide" if name == "guides" else name]
+        lead = (2,) if name in cached_examples.BOTH else ()
+        assert array.shape == (COUNT - 1, copies, *lead, *wanted.shape[1:]) and array.dtype == wanted.dtype, name
+
+
+def test_flows(parts):
+    reader, layouts, drawn = parts
+    arrays = cache_examples.flows(reader, layouts, Painter("post", reader.size), drawn)
+    check(arrays, 1, cached_examples.flow_batch(1, reader.size))
+    np.testing.assert_array_equal(arrays["output_image"][:, 0], drawn["output_image"][1:])
+    np.testing.assert_array_equal(arrays["garment_type"][:, 0], drawn["garment_type"][1:])
+    of_output, of_pose = np.moveaxis(arrays["guides"][:, 0], 1, 0)
+    truth = drawn["output_segmentation"][1:]
+    assert (of_output == truth).mean() > (of_pose == truth).mean() > 0.8
+    white = arrays["dress_segmentation"][:, 0] == 0
+    assert (arrays["dress_image"][:, 0][white] == 255).all() and 0.5 < white.mean() < 1
+    assert segmentation.region(arrays["dress_segmentation"][~white[:, None]], segmentation.GARMENTS).all()
+
+
+def test_latents(parts):
+    reader, layouts, drawn = parts
+    arrays = cache_examples.latents(reader, layouts, drawn)
+    check(arrays, 2, cached_examples.latent_batch(1, reader.size, reader.multi_path.latent_size))
+    truth = arrays["output_segmentation"]
+    np.testing.assert_array_equal(truth[:, 0], drawn["output_segmentation"][1:])
+    np.testing.assert_array_equal(truth[:, 1], segmentation.mirror(truth[:, 0]))
+    assert np.abs(arrays["z_user"][:, 0] - arrays["z_user"][:, 1]).max() > 0.1
