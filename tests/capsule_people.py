@@ -7,7 +7,7 @@ from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.keypoints import NUM_JOINTS
 from vton_jax.core.segmentation import ID
 from vton_jax.core.types import Layout
-from vton_jax.layout import body_parts
+from vton_jax.layout import body_map
 from vton_jax.layout.body import PROPORTIONS, body_of
 
 SIZE = (256, 192)
@@ -50,15 +50,15 @@ def person(
     keypoints, visible = standing(turn, **where)
     body = body_of(Layout(None, keypoints, visible), SIZE)
     points = geometry.grid(SIZE)
-    near, place = (np.asarray(a) for a in body_parts.limb_place(points, body))
-    share, across = (np.asarray(a) for a in body_parts.trunk_coordinates(points, body))
+    near, place = (np.asarray(a) for a in body_map.limb_place(points, body))
+    share, across = (np.asarray(a) for a in body_map.trunk_coordinates(points, body))
     canvas = np.zeros(SIZE, np.uint8)
-    for i, label in enumerate(body_parts.LIMB_LABEL):
-        on, clothed = near[i] < 1, place[i] < (sleeve if body_parts.IS_ARM[i] else hem)
-        cloth = ID["upper-clothes"] if body_parts.IS_ARM[i] else ID["pants"]
-        worn = clothed & (lower == "pants" or body_parts.IS_ARM[i])
-        if shoe_top is not None and i in body_parts.SHINS:
-            label = np.where(place[i] > shoe_top, segmentation.SHOES[list(body_parts.SHINS).index(i)], label)
+    for i, label in enumerate(body_map.LIMB_LABEL):
+        on, clothed = near[i] < 1, place[i] < (sleeve if body_map.IS_ARM[i] else hem)
+        cloth = ID["upper-clothes"] if body_map.IS_ARM[i] else ID["pants"]
+        worn = clothed & (lower == "pants" or body_map.IS_ARM[i])
+        if shoe_top is not None and i in body_map.SHINS:
+            label = np.where(place[i] > shoe_top, segmentation.SHOES[list(body_map.SHINS).index(i)], label)
         canvas = np.where(on, np.where(worn, cloth, label), canvas)
     if lower == "skirt":
         canvas = np.where((share > 0.9) & (share < 1 + hem * 0.85) & (np.abs(across) < 1.2), ID["skirt"], canvas)

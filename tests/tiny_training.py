@@ -122,7 +122,7 @@ def command(workdir, *arguments):
 
 def environment(devices: int = 1) -> dict[str, str]:
     """The environment of such a process, with so many virtual devices."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     return {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "OMP_NUM_THREADS": "1"}
 
 

@@ -9,7 +9,7 @@ from capsule_people import SIZE, person
 from vton_jax.core import geometry, label_tables, segmentation
 from vton_jax.core.segmentation import ID, UNKNOWN
 from vton_jax.core.types import Layout
-from vton_jax.layout import body_parts, coarse_map, completion, garment_types
+from vton_jax.layout import body_map, body_parts, coarse_map, completion, garment_types
 from vton_jax.layout.body import body_of
 from vton_jax.mannequin import motion, people, render
 
@@ -21,8 +21,8 @@ def share_of(canvas, labels, mask) -> float:
 
 
 def limb_mask(layout: Layout, name: str, low: float, high: float):
-    index = [limb[0] for limb in body_parts.LIMBS].index(name)
-    near, place = body_parts.limb_place(geometry.grid(SIZE), body_of(layout, SIZE))
+    index = [limb[0] for limb in body_map.LIMBS].index(name)
+    near, place = body_map.limb_place(geometry.grid(SIZE), body_of(layout, SIZE))
     return np.asarray((near[index] < 0.6) & (place[index] > low) & (place[index] < high))
 
 

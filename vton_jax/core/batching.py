@@ -6,6 +6,7 @@ A part that lacks frames repeats the last one; what becomes of the repetitions i
 from collections.abc import Callable, Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -18,11 +19,27 @@ def parts(count: int, batch: int) -> Iterator[np.ndarray]:
 def in_batches(function: Callable, frames, batch: int, *, full: bool = False):
     """What `function` makes of a tree of `frames` [T, ...], called with parts [batch, ...] of it: a tree of [T, ...].
 
-    Fewer frames than `batch` make one smaller part, unless it should be `full`: one shape for every T.
+    A single frame makes a part of its own, unless it should be `full`: one shape for every T, or two.
     """
     count = len(jax.tree.leaves(frames)[0])
     done = [
         jax.device_get(function(jax.tree.map(lambda a, i=index: a[i], frames)))
-        for index in parts(count, batch if full else min(batch, count))
+        for index in parts(count, 1 if count == 1 and not full else batch)
     ]
     return jax.tree.map(lambda *a: np.concatenate(a)[:count], *done)
+
+
+def spread(tree, count: int):
+    """A tree of arrays [...] for each of `count` frames: views [count, ...]."""
+    return jax.tree.map(lambda a: np.broadcast_to(np.asarray(a), (count, *np.shape(a))), tree)
+
+
+def stacked(*trees):
+    """Trees of arrays [...] as one of arrays [len(trees), ...]; what is missing in all stays so. For `jax.vmap`: work
+    of one kind is compiled once, which halves the longest programs."""
+    return jax.tree.map(lambda *a: jnp.stack(a), *trees)
+
+
+def unstacked(tree, count: int) -> list:
+    """The inverse of `stacked`."""
+    return [jax.tree.map(lambda a, i=i: a[i], tree) for i in range(count)]

@@ -19,7 +19,7 @@ from vton_jax.core.types import Layout, Pose
 from vton_jax.evaluate import dressing, protocol
 from vton_jax.evaluate.scores import at, fraction_improved, layout_score, stack
 from vton_jax.inputs import ccp, splits
-from vton_jax.layout import body_parts, completion
+from vton_jax.layout import body_map, completion
 from vton_jax.layout.body import PROPORTIONS, body_of
 from vton_jax.media import progress, visualize
 from vton_jax.reading import skin
@@ -57,7 +57,7 @@ def truth_of(folder: str, number: str, reader: Reader) -> tuple[np.ndarray, np.n
 @functools.partial(jax.jit, static_argnames="size")
 def _compiled_places(points, visible, size):
     body, grid = body_of(Layout(None, points, visible), size), geometry.grid(size)
-    return body, *body_parts.trunk_coordinates(grid, body), body_parts.limb_place(grid, body)[0]
+    return body, *body_map.trunk_coordinates(grid, body), body_map.limb_place(grid, body)[0]
 
 
 def _places(points: np.ndarray, visible: np.ndarray, size: tuple[int, int]):

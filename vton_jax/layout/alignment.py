@@ -1,17 +1,17 @@
 """Alignment part by part: where in one person's picture lies what another person's shows.
 
-Conventions: parts: see body_parts.py. All functions take one frame; `jax.vmap` them over batches.
+Conventions: parts: see body_map.py. All functions take one frame; `jax.vmap` them over batches.
 """
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from vton_jax.core.keypoints import ID
-from vton_jax.layout import body_parts
-from vton_jax.layout.body import Body, length_of
-from vton_jax.layout.body_parts import FIRST, FROM_TRUNK, LIMBS, OTHER_SIDE, SECOND, dot
+from vton_jax.layout import body_map
+from vton_jax.layout.body import Body
+from vton_jax.layout.body_map import FROM_TRUNK, LIMBS, OTHER_SIDE, Axis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,40 +39,27 @@ def backward_points(points: jax.Array, target: Body, source: Body) -> tuple[jax.
     Returns the points and, [P], the source's part that each reads.
     """
     scale = source.height / target.height
-    along, across, length = body_parts.trunk_axes(target)
-    source_along, source_across, source_length = body_parts.trunk_axes(source)
-    relative = points - target.joints[ID["neck"]]
-    down, side = dot(relative, along), dot(relative, across)
-    share = down / length
     mirror = jnp.where(target.turn[0] * source.turn[0] < 0, -1.0, 1.0)
-    side = side * mirror * body_parts.trunk_width(source, share) / body_parts.trunk_width(target, share)
-    down = _bend(down, length, source_length, scale)
-    trunk = source.joints[ID["neck"]] + down[..., None] * source_along + side[..., None] * source_across
+    here, there = body_map.trunk_axis(target), body_map.trunk_axis(source)
+    down, side = here.place(points)
+    share = down / here.length
+    side = side * mirror * body_map.trunk_width(source, share) / body_map.trunk_width(target, share)
+    trunk = there.point(_bend(down, here.length, there.length, scale), side)
 
-    along, across = body_parts.skirt_axes(target)
-    source_along, source_across = body_parts.skirt_axes(source)
-    relative = points - target.hips
-    down = dot(relative, along)
-    down = jnp.where(down > 0, down * source.leg / target.leg, down * scale)
-    side = dot(relative, across) * mirror * body_parts.skirt_width(source) / body_parts.skirt_width(target)
-    skirt = source.hips + down[..., None] * source_along + side[..., None] * source_across
+    here, there = body_map.skirt_axis(target), body_map.skirt_axis(source)
+    down, side = here.place(points)
+    down = down * jnp.where(down > 0, there.length / here.length, scale)
+    skirt = there.point(down, side * mirror * body_map.skirt_width(source) / body_map.skirt_width(target))
 
-    known = body_parts.limb_known(source)
-    both_hidden = ~known & ~known[OTHER_SIDE]
-    before = jnp.where(both_hidden & jnp.asarray(~FROM_TRUNK), jnp.arange(len(LIMBS)) - 1, jnp.arange(len(LIMBS)))
-    read = jnp.where(~known[before] & known[OTHER_SIDE][before], jnp.asarray(OTHER_SIDE)[before], before)
-    first, second = source.joints[FIRST][read], source.joints[SECOND][read]
-    only_end = before != jnp.arange(len(LIMBS))
-    limbs = []
-    for i in range(len(LIMBS)):
-        a, bone = target.joints[FIRST[i]], target.joints[SECOND[i]] - target.joints[FIRST[i]]
-        length, source_length = jnp.maximum(length_of(bone), 1.0), length_of(second[i] - first[i])
-        along, source_along = bone / length_of(bone), (second[i] - first[i]) / source_length
-        relative = points - a
-        down = dot(relative, along)
-        at_end = jnp.where((down > 0) & (down < length), THRESHOLDS.end * source_length, _NOWHERE)
-        down = jnp.where(only_end[i], at_end, _bend(down, length, source_length, scale))
-        side = dot(relative, jnp.stack([along[1], -along[0]])) * scale
-        source_across = jnp.stack([source_along[1], -source_along[0]])
-        limbs.append(first[i] + down[..., None] * source_along + side[..., None] * source_across)
-    return jnp.stack([trunk, skirt, *limbs]), jnp.concatenate([jnp.arange(2), 2 + read])
+    limb, known = np.arange(len(LIMBS)), body_map.limb_known(source)
+    only_end = ~known & ~known[OTHER_SIDE] & ~FROM_TRUNK
+    read = body_map.limbs_read(source, jnp.where(only_end, limb - 1, limb))
+
+    def one(here: Axis, there: Axis, only_end: jax.Array):
+        down, side = here.place(points)
+        at_end = jnp.where((down > 0) & (down < here.length), THRESHOLDS.end * there.length, _NOWHERE)
+        down = jnp.where(only_end, at_end, _bend(down, here.length, there.length, scale))
+        return there.point(down, side * scale)
+
+    limbs = jax.vmap(one)(body_map.limb_axes(target), body_map.limb_axes(source, read), only_end)
+    return jnp.concatenate([trunk[None], skirt[None], limbs]), jnp.concatenate([jnp.arange(2), 2 + read])

@@ -1,7 +1,7 @@
 """The garments of a source carried over to a target, part by part.
 
-Conventions: `Figure` and parts: see body_parts.py. Sets of labels are bits, see `segmentation.bit_set`. A canvas is a
-label map uint8 [H, W] with `UNKNOWN`. One frame.
+Conventions: parts: see body_map.py; `Figure`: see body_parts.py. Sets of labels are bits, see `segmentation.bit_set`. A
+canvas is a label map uint8 [H, W] with `UNKNOWN`. One frame.
 """
 
 import dataclasses
@@ -14,7 +14,8 @@ from vton_jax.core.geometry import warp_nearest
 from vton_jax.core.segmentation import ARMS, DRESS, FACE, HAIR, ID, LEGS, LOWER, UNKNOWN, UPPER, bit_set, in_bit_set
 from vton_jax.layout import body_parts
 from vton_jax.layout.alignment import backward_points
-from vton_jax.layout.body_parts import LIMB_LABEL, SKIRT, Figure
+from vton_jax.layout.body_map import IS_ARM, LIMB_LABEL, SKIRT, limb_known
+from vton_jax.layout.body_parts import Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +94,7 @@ def garment_layers(source: Figure, wanted: jax.Array, target: Figure, canvas: ja
     read = jax.vmap(lambda place: warp_nearest(code, place, 0))(places)  # [P, H, W]
     member = ((read >> (10 + part[:, None, None])) & 1).astype(bool)
     # A limb whose joints the target hides is behind something: it may fill a hole, no more.
-    known = jnp.concatenate([jnp.ones(2, bool), body_parts.limb_known(target.body)])[:, None, None]
+    known = jnp.concatenate([jnp.ones(2, bool), limb_known(target.body)])[:, None, None]
     label = jnp.where(member & (known | (canvas == UNKNOWN)), read & 31, 0)
     # A narrow side view stretched to a front view must not grow over the shoulders: what is there are sleeves.
     widest = jnp.where(target.share < t.hips_begin, t.chest_half_width, t.hips_half_width)
@@ -104,17 +105,16 @@ def garment_layers(source: Figure, wanted: jax.Array, target: Figure, canvas: ja
     # Sleeves and trouser legs: on the limb itself their length decides; beside it, the source's own outline.
     nearness, place = target.nearness, target.place
     labels = jnp.asarray(source.layout.segmentation).astype(jnp.int32)
-    index = np.arange(len(LIMB_LABEL))
 
     def clothed(arms: bool, bits, garment_label):
         end = body_parts.covered_share(labels, source.body, in_bit_set(labels, bits & wanted), arms)
-        found = jnp.zeros_like(labels)
-        for i in index[arms == body_parts.IS_ARM]:
-            chain = i ^ 1  # the other limb of the same arm or leg
-            own = (canvas == LIMB_LABEL[i]) & (nearness[i] <= nearness[chain])
-            beside = jnp.where(in_bit_set(limb[i], bits & wanted) & (nearness[i] < t.beside_limb), limb[i], 0)
-            found = jnp.where((found == 0) & (place[i] < end), jnp.where(own, garment_label, beside), found)
-        return found
+        index = np.flatnonzero(arms == IS_ARM)
+        near, found = nearness[index], limb[index]
+        # `index ^ 1`: the other limb of the same arm or leg.
+        own = (canvas == LIMB_LABEL[index][:, None, None]) & (near <= nearness[index ^ 1])
+        beside = jnp.where(in_bit_set(found, bits & wanted) & (near < t.beside_limb), found, 0)
+        found = jnp.where(place[index] < end, jnp.where(own, garment_label, beside), 0)
+        return jnp.take_along_axis(found, jnp.argmax(found > 0, 0)[None], 0)[0]
 
     upper_bits, lower_bits = bit_set(UPPER + DRESS), bit_set(LOWER)
     first = lambda bits, *layers: jnp.select([in_bit_set(a, bits) & (a > 0) for a in layers], layers, 0)  # noqa: E731

@@ -6,7 +6,7 @@ donor shows that angle at sin(angle + d') half widths from its own axis. Along t
 where; a garment laid flat says it by its top and its hem. FlowRefinementCNN weighs this flow against ReMapCNN's. Not in
 the talk.
 
-Conventions: `Body` and parts: see body.py and body_parts.py; one frame; `garment` bool [H, W] marks the garment.
+Conventions: `Body` and parts: see body.py and body_map.py; one frame; `garment` bool [H, W] marks the garment.
 """
 
 import dataclasses
@@ -14,13 +14,14 @@ import dataclasses
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vton_jax.core import geometry, segmentation
-from vton_jax.core.keypoints import ID
+from vton_jax.core.batching import stacked, unstacked
 from vton_jax.core.types import Garment, Layout
-from vton_jax.layout import body_parts, garment_landmarks
-from vton_jax.layout.body import PROPORTIONS, Body, body_of, length_of
-from vton_jax.layout.body_parts import FIRST, IS_ARM, LIMBS, OTHER_SIDE, SECOND, dot
+from vton_jax.layout import body_map, body_parts, garment_landmarks
+from vton_jax.layout.body import PROPORTIONS, Body, body_of
+from vton_jax.layout.body_map import FROM_TRUNK, IS_ARM, LIMB_RADII, LIMBS, Axis
 from vton_jax.warping import blending
 
 
@@ -50,7 +51,7 @@ class Thresholds:
     # What of it is a limb's.
     limb_reach: float = 1.7  # cloth on an arm reaches this many radii from the bone
     beyond_leg: float = 0.3  # and on a leg as many beyond its half width
-    shoulder: float = 0.2  # of the upper arm, as in `body_parts.limb_place`: cloth here is a sleeve's even without one
+    shoulder: float = 0.2  # of the upper arm, as in `body_map.limb_place`: cloth here is a sleeve's even without one
     beyond_sleeve: float = 0.1
     beyond_joints: float = 0.3  # of a limb's length: how far beyond its joints it goes on
     in_front: float = 0.25  # sine of the turn beyond which one side's limbs are before the trunk, the other's behind it
@@ -77,25 +78,21 @@ def _axis(points: jax.Array, body: Body) -> tuple[jax.Array, jax.Array, jax.Arra
     Rows count lengths of the trunk from the neck; below the hips, legs: 1 is the hips, 1 + leg / trunk the ankles.
     Sides are in pixels, to the picture's right.
     """
-    share, across = body_parts.trunk_coordinates(points, body)
-    half = PROPORTIONS.trunk_half_width * body_parts.trunk_width(body, share)
-    along, over = body_parts.skirt_axes(body)
-    relative = points - body.hips
-    down, side = dot(relative, along), dot(relative, over)
-    _, _, length = body_parts.trunk_axes(body)
+    trunk = body_map.trunk_axis(body)
+    (down, side), (beneath, skirt_side) = trunk.place(points), body_map.skirt_axis(body).place(points)
+    share = down / trunk.length
+    half, skirt_half = body_map.trunk_width(body, share), body_map.skirt_width(body)
     below = share > 1
-    row = jnp.where(below, 1 + jnp.maximum(down, 0) / length, share)
-    skirt_half = PROPORTIONS.trunk_half_width * body_parts.skirt_width(body)
-    return row, jnp.where(below, side, across * half), jnp.where(below, skirt_half, half)
+    row = jnp.where(below, 1 + jnp.maximum(beneath, 0) / trunk.length, share)
+    half = PROPORTIONS.trunk_half_width * jnp.where(below, skirt_half, half)
+    return row, jnp.where(below, skirt_side, side), half
 
 
 def _from_axis(row: jax.Array, side: jax.Array, body: Body) -> jax.Array:
     """The inverse of `_axis`: points [..., 2]."""
-    along, across, length = body_parts.trunk_axes(body)
-    low, over = body_parts.skirt_axes(body)
-    above = body.joints[ID["neck"]] + (row * length)[..., None] * along + side[..., None] * across
-    beneath = body.hips + ((row - 1) * length)[..., None] * low + side[..., None] * over
-    return jnp.where((row > 1)[..., None], beneath, above)
+    trunk = body_map.trunk_axis(body)
+    beneath = body_map.skirt_axis(body).point((row - 1) * trunk.length, side)
+    return jnp.where((row > 1)[..., None], beneath, trunk.point(row * trunk.length, side))
 
 
 def _profile(garment: jax.Array, row: jax.Array, side: jax.Array, half: jax.Array, arms: jax.Array) -> jax.Array:
@@ -167,7 +164,7 @@ class _Measured:
 def _measured(worn: Worn) -> _Measured:
     body, garment = worn.body, worn.garment[::2, ::2]  # a quarter of the pixels measures a garment well enough
     some = geometry.grid(worn.garment.shape)[::2, ::2]
-    all_near = body_parts.limb_place(some, body)[0]
+    all_near = body_map.limb_place(some, body)[0]
     near, leg_near = (jnp.where(kind[:, None, None], all_near, jnp.inf).min(0) for kind in (IS_ARM, ~IS_ARM))
     row, side, half = _axis(some, body)
     return _Measured(
@@ -176,7 +173,7 @@ def _measured(worn: Worn) -> _Measured:
         _profile(garment, row, side, half, near),
         _leg_width(garment & (row > THRESHOLDS.legs_begin), leg_near),
         *_ends(garment, row, (jnp.abs(side) < half) & ((near > THRESHOLDS.limb_reach) | (row > 1))),
-        body_parts.trunk_axes(body)[2],
+        body_map.trunk_axis(body).length,
     )
 
 
@@ -204,38 +201,31 @@ def _on_limbs(points: jax.Array, target: _Measured, source: _Measured, flat: jax
 
     A limb that the source hides is read from the other side.
     """
-    body, other, t = target.body, source.body, THRESHOLDS
-    known = body_parts.limb_known(other)
-    read = jnp.where(~known & known[OTHER_SIDE], jnp.asarray(OTHER_SIDE), jnp.arange(len(LIMBS)))
-    turns = _turned(body, 1.0), _turned(other, 1.0)
+    body, t = target.body, THRESHOLDS
+    turns = _turned(body, 1.0), _turned(source.body, 1.0)
+    read = body_map.limbs_read(source.body)
     # Of flat trousers: lengths from hip to hem, there over here.
     legs = [(garment.hem - 1) * garment.trunk_length for garment in (source, target)]
     leg_ratio = legs[0] / jnp.maximum(legs[1], t.shortest_leg * len(target.garment))
-    limbs, limbs_shown = [], []
-    for i in range(len(LIMBS)):
-        a, bone = body.joints[FIRST[i]], body.joints[SECOND[i]] - body.joints[FIRST[i]]
-        first = other.joints[FIRST][read[i]]
-        other_bone = other.joints[SECOND][read[i]] - first
-        length, other_length = jnp.maximum(length_of(bone), 1.0), length_of(other_bone)
-        along, other_along = bone / length_of(bone), other_bone / other_length
-        relative = points - a
-        down = dot(relative, along)
-        share = jnp.clip(down / length, -t.beyond_joints, 1 + t.beyond_joints)
-        radius = LIMBS[i][3] + (LIMBS[i][4] - LIMBS[i][3]) * jnp.clip(share, 0, 1)
-        wide = [t.sleeve if IS_ARM[i] else garment.leg_width for garment in (target, source)]
-        across = dot(relative, jnp.stack([along[1], -along[0]])) / (radius * wide[0] * body.height)
-        u, shown_here = _around(across, *turns)
-        over = jnp.stack([other_along[1], -other_along[0]])
-        there = share * other_length
-        if not IS_ARM[i]:
-            # Lying trousers do not show where the knees are: their legs reach from hip to hem in one line.
-            before = 0.0 if i % 4 == 2 else length_of(body.joints[FIRST[i]] - body.joints[FIRST[i - 1]])
-            hip = other.joints[FIRST][i if i % 4 == 2 else i - 1]
-            first = jnp.where(flat, hip, first)
-            there = jnp.where(flat, (before + down) * leg_ratio, there)
-        limbs.append(first + there[..., None] * other_along + (u * radius * wide[1] * other.height)[..., None] * over)
-        limbs_shown.append(shown_here)
-    return jnp.stack(limbs), jnp.stack(limbs_shown)
+
+    def one(here: Axis, there: Axis, radii: jax.Array, is_arm: jax.Array, before: jax.Array, hip: jax.Array):
+        down, side = here.place(points)
+        share = jnp.clip(down / here.length, -t.beyond_joints, 1 + t.beyond_joints)
+        radius = radii[0] + (radii[1] - radii[0]) * jnp.clip(share, 0, 1)
+        wide = [jnp.where(is_arm, t.sleeve, garment.leg_width) for garment in (target, source)]
+        u, shown = _around(side / (radius * wide[0] * body.height), *turns)
+        # Lying trousers do not show where the knees are: their legs reach from hip to hem in one line.
+        lies = flat & ~is_arm
+        start = jnp.where(lies, hip, there.start)
+        place = jnp.where(lies, (before + down) * leg_ratio, share * there.length)
+        return there.replace(start=start).point(place, u * radius * wide[1] * source.body.height), shown
+
+    here, there = body_map.limb_axes(body), body_map.limb_axes(source.body, read)
+    limb = np.arange(len(LIMBS))
+    above = np.where(FROM_TRUNK, limb, limb - 1)  # the thigh above a shin
+    before = jnp.where(FROM_TRUNK, 0.0, here.length[above])
+    hips = body_map.limb_axes(source.body).start[above]
+    return jax.vmap(one)(here, there, jnp.asarray(LIMB_RADII), jnp.asarray(IS_ARM), before, hips)
 
 
 def cylinder_flow(
@@ -251,11 +241,12 @@ def cylinder_flow(
     """
     # A garment that lies alone lies with its front up, whatever its missing head and hands look like.
     turn = jnp.where(flat, jnp.array([1.0, 0.0]), source.body.turn)
-    target, source = _measured(target), _measured(source.replace(body=source.body.replace(turn=turn)))
+    both = stacked(target, source.replace(body=source.body.replace(turn=turn)))
+    target, source = unstacked(jax.vmap(_measured)(both), 2)
     row, side, _ = _axis(points, target.body)
     trunk, shown = _on_trunk(row, side, target, source, flat)
     limbs, limbs_shown = _on_limbs(points, target, source, flat)
-    near, place = body_parts.limb_place(points, target.body)
+    near, place = body_map.limb_place(points, target.body)
     sleeve = body_parts.covered_share(
         jnp.zeros(source.garment.shape, jnp.int32), source.body, source.garment, arms=True
     )
@@ -286,9 +277,12 @@ def first_flow(target: Layout, garment: Garment) -> tuple[jax.Array, jax.Array]:
     points = geometry.grid((size[0] // 4, size[1] // 4)) * 4 + 1.5
 
     def one(target: Layout, donor: Layout, kind: jax.Array, flat: jax.Array):
+        bodies = unstacked(jax.vmap(lambda layout: body_of(layout, size))(stacked(target, donor)), 2)
         worn, lent = (
-            Worn(body_of(layout, size), mask(layout.segmentation[None].astype(jnp.int32), kind[None])[0])
-            for layout, mask in ((target, blending.target_mask), (donor, blending.garment_mask))
+            Worn(body, mask(layout.segmentation[None].astype(jnp.int32), kind[None])[0])
+            for body, layout, mask in zip(
+                bodies, (target, donor), (blending.target_mask, blending.garment_mask), strict=True
+            )
         )
         trousers = target.segmentation[2::4, 2::4] == segmentation.ID["pants"]
         flow, shown = cylinder_flow(points, worn, lent, flat, trousers)

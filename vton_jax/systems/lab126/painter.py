@@ -14,7 +14,7 @@ import numpy as np
 
 from vton_jax.compositing import kept_parts
 from vton_jax.core import geometry, segmentation
-from vton_jax.core.batching import in_batches
+from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Dressed, Garment, Layout, User
 from vton_jax.models import weights
@@ -51,77 +51,67 @@ class Painter:
     @functools.cached_property
     def _refinement(self):
         # Read on first use: the examples that it learns from come before it.
-        network, params, _, _ = load_network("flow_refinement_cnn", FlowRefinementCNN, self._refinement_file)
-        return functools.partial(network.apply, params)
-
-    def _first_stage(self, params, garment: Garment, target: Layout) -> dict:
-        """ReMapCNN's outputs and the geometric flow, 'first_flow' with 'first_shown'; everything has an axis B."""
-        poses = (blending.pose_map(of) for of in (garment.layout, target))
-        labels = blending.dress_labels(garment), target.segmentation.astype(jnp.int32)
-        out = self.re_map.apply(params, garment.image, *map(segmentation.one_hot, labels), *poses)
-        first, shown = geometric_flow.first_flow(target, garment)
-        return out | {"first_flow": first, "first_shown": shown}
-
-    def _remapped(self, params, garment: Garment, target: Layout, flows: dict | None = None) -> dict:
-        """ReMapCNN's outputs with the flow as FlowRefinementCNN leaves it; flows: see `dress`."""
-        first = self._first_stage(params, garment, target) if flows is None else flows
-        return arms.refine(self._refinement, garment, target, first)
+        return load_network("flow_refinement_cnn", FlowRefinementCNN, self._refinement_file)[:2]
 
     @functools.cached_property
     def _flows(self):
-        names = ("coarse_flow", "mask", "first_flow", "first_shown")
-        return jax.jit(lambda *a: {n: value for n, value in self._first_stage(*a).items() if n in names})
+        def flows(params, garment, target):
+            poses = (blending.pose_map(of) for of in (garment.layout, target))
+            labels = blending.dress_labels(garment), target.segmentation.astype(jnp.int32)
+            out = self.re_map.apply(params, garment.image, *map(segmentation.one_hot, labels), *poses)
+            first, shown = geometric_flow.first_flow(target, garment)
+            return {"coarse_flow": out["coarse_flow"], "mask": out["mask"], "first_flow": first, "first_shown": shown}
 
-    def flows(self, garments: Garment, targets: Layout, batch: int = 8) -> dict:
+        return jax.jit(flows)
+
+    def flows(self, garments: Garment, targets: Layout) -> dict:
         """What FlowRefinementCNN starts from, for garments [B] and target layouts [B]: ReMapCNN's 'coarse_flow' and
         'mask', and the geometric 'first_flow' with 'first_shown'."""
-        return in_batches(lambda part: self._flows(self._re_map, *part), (garments, targets), batch)
+        return in_batches(lambda part: self._flows(self._re_map, *part), (garments, targets), BATCH, full=True)
+
+    @functools.cached_property
+    def _refined(self):
+        def refined(params, garment, target, first):
+            out = arms.refine(functools.partial(self._refinement[0].apply, params), garment, target, first)
+            return {name: out[name] for name in ("flow", "warped", "mask")}
+
+        return jax.jit(refined)
+
+    def re_mapped(self, garments: Garment, targets: Layout) -> dict:
+        """The garments [B] in target layouts [B]: the 'flow' as FlowRefinementCNN leaves it, the dress 'warped' by it,
+        and where it is trusted ('mask')."""
+        given = garments, targets, self.flows(garments, targets)
+        return in_batches(lambda part: self._refined(self._refinement[1], *part), given, BATCH, full=True)
 
     @functools.cached_property
     def _dress(self):
-        def dress(triple, re_map_params, user, garment, target, flows):
-            count = len(target.segmentation)
-            if garment.image.ndim == 3:
-                spread = lambda a: jnp.broadcast_to(a, (count, *jnp.shape(a)))  # noqa: E731
-                garment, user = jax.tree.map(spread, garment), jax.tree.map(spread, user)
-            inputs = arms.inputs_of(*user, garment, target.segmentation)
-            re_map, flow = None, jnp.zeros((count, *self.size, 2))
-            if self.arm.placed:
-                re_map = self._remapped(re_map_params, garment, target, flows)
-                flow = re_map["flow"]
-            out = arms.paint(self.arm, functools.partial(self.triple_guided.apply, triple), inputs, re_map)
+        def dress(params, user_image, user_labels, garment, target, re_map):
+            inputs = arms.inputs_of(user_image, user_labels, garment, target.segmentation)
+            out = arms.paint(self.arm, functools.partial(self.triple_guided.apply, params), inputs, re_map)
             photo_share, dress_share = blending.shares(self.name, out, re_map, inputs.garment_out)
+            flow = jnp.zeros((*target.segmentation.shape, 2)) if re_map is None else re_map["flow"]
             nothing = jnp.zeros_like(flow), jnp.zeros_like(dress_share)
             image = jnp.clip(out["image"], 0, 1)
             return Dressed(image, target.segmentation, flow, photo_share, dress_share, *nothing)
 
         return jax.jit(dress)
 
-    def dress(self, user: User, garment: Garment, targets: Layout, flows: dict | None = None) -> Dressed:
-        """Paints target layouts [T].
-
-        Args: user and garment may also carry a leading axis T, both or none. flows: what the method of that name gave
-        for the same targets (leading axis T), where it is known already.
-        """
+    def dress(self, user: User, garment: Garment, targets: Layout) -> Dressed:
+        """Paints target layouts [T]; user and garment may also carry a leading axis T, both or none."""
         who = (user.image, user.layout.segmentation), garment
-        many = np.ndim(user.image) == 4
-
-        def part(frames):
-            target, flows, *rest = frames
-            return self._dress(self._triple, self._re_map, *(rest if many else who), target, flows)
-
-        return in_batches(part, (targets, flows, *(who if many else ())), BATCH)
+        if np.ndim(user.image) == 3:
+            who = spread(who, len(targets.segmentation))
+        (image, labels), garment = who
+        re_map = self.re_mapped(garment, targets) if self.arm.placed else None
+        given = image, labels, garment, targets, re_map
+        return in_batches(lambda part: self._dress(self._triple, *part), given, BATCH, full=True)
 
     @functools.cached_property
     def _keep(self):
-        def keep(params, image, own, shown, target):
-            count = len(target.segmentation)
-            own = jax.tree.map(lambda a: jnp.broadcast_to(a, (count, *jnp.shape(a))), own)
-            out = self._remapped(params, own, target)
-            known = geometry.warp(jnp.broadcast_to(shown[..., None], (count, *shown.shape, 1)), out["flow"])
-            out["mask"] *= known
-            region = blending.target_mask(target.segmentation.astype(jnp.int32), own.garment_type)
-            return blending.blend_after(image, out, region), out["flow"], out["mask"][..., 0] * region
+        def keep(image, shown, labels, garment_type, re_map):
+            mask = re_map["mask"] * geometry.warp(shown[..., None], re_map["flow"])
+            region = blending.target_mask(labels.astype(jnp.int32), garment_type)
+            return blending.blend_after(image, re_map | {"mask": mask}, region), mask[..., 0] * region
 
         return jax.jit(keep)
 
@@ -143,12 +133,12 @@ class Painter:
             garment_type=np.int32(segmentation.GARMENT_TYPES.index(other)),
             flat=np.bool_(False),
         )
-        shown = np.float32(user.shown)
-        image, flow, share = in_batches(
-            lambda part: self._keep(self._re_map, part[0], own, shown, part[1]), (dressed.image, targets), BATCH
-        )
+        own, shown = spread((own, np.float32(user.shown)), len(targets.segmentation))
+        re_map = self.re_mapped(own, targets)
+        given = dressed.image, shown, targets.segmentation, own.garment_type, re_map
+        image, share = in_batches(lambda part: self._keep(*part), given, BATCH, full=True)
         rest = {name: getattr(dressed, name) * (1 - share) for name in ("photo_share", "dress_share")}
-        return dressed.replace(image=image, photo_flow=flow, moved_share=share, **rest)
+        return dressed.replace(image=image, photo_flow=re_map["flow"], moved_share=share, **rest)
 
     def paint(self, user: User, garment: Garment, targets: Layout) -> Iterator[Dressed]:
         """`dress`, and what is kept of the user's photo. Yields frames without the leading axis, with the labels of the

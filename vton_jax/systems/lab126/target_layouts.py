@@ -53,11 +53,11 @@ class TargetLayouts:
     def _compose_pairs(self):
         return jax.jit(jax.vmap(coarse_map.coarse_target_segmentation))
 
-    def coarse(self, user: Layout, garment: Garment, poses: Layout, batch: int = 8):
+    def coarse(self, user: Layout, garment: Garment, poses: Layout, batch: int = CHUNK):
         """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
         return in_batches(lambda p: self._compose(user, garment.layout, p, garment.garment_type), poses, batch)
 
-    def coarse_pairs(self, users: Layout, garments: Garment, poses: Layout, batch: int = 8):
+    def coarse_pairs(self, users: Layout, garments: Garment, poses: Layout, batch: int = CHUNK):
         """The same for many users, each with a garment and a pose of their own: all have a leading axis B."""
         pairs = (users, garments.layout, poses, garments.garment_type)
         return in_batches(lambda part: self._compose_pairs(*part), pairs, batch)
