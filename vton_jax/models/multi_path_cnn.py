@@ -12,7 +12,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core.types import Layout
 from vton_jax.models import layers, losses
 
 
@@ -115,6 +116,17 @@ _CLASS_WEIGHTS = {
     "background": 0.7, "hair": 1.6, "face": 2.0, "left-arm": 2.5, "right-arm": 2.5, "left-leg": 2.0, "right-leg": 2.0,
     "left-shoe": 3.0, "right-shoe": 3.0,
 }  # fmt: skip
+
+
+def read(outputs: dict, size: tuple[int, int], threshold: float = 0.25) -> tuple[Layout, jax.Array]:
+    """What the segmentation and pose paths show, brought to `size`: layouts [B], and the joints' confidence [B, 18].
+
+    A joint whose peak stays below `threshold` is missing, at (0, 0).
+    """
+    labels = geometry.resize(outputs["segmentation"], size).argmax(-1).astype(jnp.uint8)
+    points, visible, confidence = keypoints.read_pose_map(outputs["pose"], threshold)
+    points = keypoints.scale(points, outputs["pose"].shape[1:3], size)
+    return Layout(labels, jnp.where(visible[..., None], points, 0.0), visible), confidence
 
 
 def loss(outputs: dict, image: jax.Array, labels: jax.Array, points: jax.Array, visible: jax.Array) -> dict:

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import framing, geometry, keypoints
+from vton_jax.core import framing, geometry
 from vton_jax.core.batching import in_batches
-from vton_jax.models import weights
+from vton_jax.models import multi_path_cnn, weights
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.reading import digest_of
 from vton_jax.reading.person_crop import crop_boxes, crop_to
@@ -38,7 +38,7 @@ def _windows(frame: tuple[int, int], size: tuple[int, int]) -> list[tuple[float,
 class MultiPath:
     """Pose estimator and parser in one, from a file of MultiPathCNN's weights (default: the released one)."""
 
-    threshold = 0.25  # of a pose map's peak, as in `keypoints.read_pose_map`
+    threshold = 0.25  # of a pose map's peak, as in `multi_path_cnn.read`
 
     def __init__(self, path=None):
         path = path or weights.released("multi_path_cnn")
@@ -51,10 +51,9 @@ class MultiPath:
     def _read(self):
         def read(params, images):
             out = self._network.apply(params, framing.to_float(images))
-            shares = jax.nn.softmax(geometry.resize(out["segmentation"], self.size))
-            points, _, confidence = keypoints.read_pose_map(out["pose"], threshold=0.0)
-            points = keypoints.scale(points, out["pose"].shape[1:3], self.size)
-            return points, jnp.clip(confidence, 0, 1), shares.argmax(-1).astype(jnp.uint8), shares.max(-1)
+            layout, confidence = multi_path_cnn.read(out, self.size, threshold=0.0)
+            certainty = jax.nn.softmax(geometry.resize(out["segmentation"], self.size)).max(-1)
+            return layout.keypoints, jnp.clip(confidence, 0, 1), layout.segmentation, certainty
 
         return jax.jit(read)
 

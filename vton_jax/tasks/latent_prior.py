@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Layout
@@ -18,6 +18,7 @@ from vton_jax.inputs import cached_examples
 from vton_jax.layout import coarse_map, inversion
 from vton_jax.media import visualize
 from vton_jax.models import latent_prior_cnn as latent_prior
+from vton_jax.models import multi_path_cnn as multi_path
 from vton_jax.tasks.modules import TaskDefaults, check_size, frozen_multi_path, load
 
 
@@ -72,10 +73,7 @@ class LatentPriorTask(TaskDefaults):
         layouts = {}
         for name, latent in z.items():
             out = self._decode(frozen, latent, "segmentation", "pose")
-            labels = geometry.resize(out["segmentation"], self.size).argmax(-1).astype(jnp.uint8)
-            points, visible, _ = keypoints.read_pose_map(out["pose"])
-            points = keypoints.scale(points, out["pose"].shape[1:3], self.size)
-            layouts[name] = Layout(labels, jnp.where(visible[..., None], points, 0.0), visible)
+            layouts[name] = multi_path.read(out, self.size)[0]
         donor = Layout(*(batch[f"donor_{name}"] for name in ("segmentation", "keypoints", "visible")))
         compose = jax.vmap(lambda *a: coarse_map.coarse_target_segmentation(*a)[0])
         return {

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import keypoints
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
 from vton_jax.media import visualize
@@ -97,21 +96,19 @@ class MultiPathTask(TaskDefaults):
         people = jax.tree.map(lambda a: a[:6], self._people(batch))
         image = to_float(people["image"])
         out = jax.jit(self.multi_path_cnn.apply)(params["multi_path_cnn"], image)
-        labels = np.asarray(out["segmentation"].argmax(-1))
-        size, small = image.shape[1:3], labels.shape[1:3]
-        points, visible, _ = keypoints.read_pose_map(out["pose"])
-        points = np.asarray(keypoints.scale(points, small, size))
+        size = image.shape[1:3]
+        layout = jax.device_get(multi_path.read(out, size)[0])
         rows = []
         for i in range(image.shape[0]):
             true_pose = visualize.draw_skeleton(
                 np.full((*size, 3), 255, np.uint8), people["keypoints"][i], people["visible"][i]
             )
-            pose = visualize.draw_skeleton(np.full((*size, 3), 255, np.uint8), points[i], np.asarray(visible[i]))
+            pose = visualize.draw_skeleton(np.full((*size, 3), 255, np.uint8), layout.keypoints[i], layout.visible[i])
             rows.append(
                 [
                     visualize.to_uint8(image[i]), visualize.to_uint8(np.asarray(out["image"][i])),
                     visualize.colour_segmentation(np.asarray(people["segmentation"][i])),
-                    visualize.colour_segmentation(labels[i]), true_pose, pose,
+                    visualize.colour_segmentation(layout.segmentation[i]), true_pose, pose,
                 ]
             )  # fmt: skip
         titles = ["photo", "image path", "true labels", "segmentation path", "true pose", "pose path"]

@@ -17,7 +17,7 @@ from vton_jax.core.errors import EmptyPicture, NoGarmentFound, NoPersonFound, Us
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, Pose, User
 from vton_jax.layout import garment_landmarks, garment_types, inversion
-from vton_jax.models import weights
+from vton_jax.models import multi_path_cnn, weights
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.weights import load_network
@@ -62,11 +62,7 @@ class Reader:
         def forward(params, images):
             z = self.multi_path.apply(params, to_float(images), method="encode")
             out = self.multi_path.apply(params, z, ("segmentation", "pose"), method="decode")
-            labels = geometry.resize(out["segmentation"], self.size).argmax(-1).astype(jnp.uint8)
-            points, visible, _ = keypoints.read_pose_map(out["pose"])
-            points = keypoints.scale(points, self.small, self.size)
-            layout = Layout(labels, jnp.where(visible[..., None], points, 0.0), visible)
-            return layout, z
+            return multi_path_cnn.read(out, self.size)[0], z
 
         return jax.jit(forward)
 
