@@ -42,9 +42,9 @@ def numbers(folder: str | Path, ids: str | Path | None = None) -> list[str]:
     try:
         listed = Path(ids).read_text(encoding="utf-8").split()
     except (OSError, ValueError):
-        raise UserError(f"--ids={ids} cannot be read; it should list photo numbers, one a line.") from None
+        raise UserError(f"{ids} cannot be read; it should list photo numbers, one a line.") from None
     if missing := [number for number in listed if number not in there]:
-        raise UserError(f"--ids={ids} lists {missing[0]}, which has no photo with labels in {folder}.")
+        raise UserError(f"{ids} lists {missing[0]}, which has no photo with labels in {folder}.")
     return listed
 
 

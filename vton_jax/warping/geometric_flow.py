@@ -208,7 +208,8 @@ def _on_limbs(points: jax.Array, target: _Measured, source: _Measured, flat: jax
     legs = [(garment.hem - 1) * garment.trunk_length for garment in (source, target)]
     leg_ratio = legs[0] / jnp.maximum(legs[1], t.shortest_leg * len(target.garment))
 
-    def one(here: Axis, there: Axis, radii: jax.Array, is_arm: jax.Array, before: jax.Array, hip: jax.Array):
+    def one(limb: jax.Array, here: Axis, there: Axis, before: jax.Array, hip: jax.Array):
+        radii, is_arm = jnp.asarray(LIMB_RADII)[limb], jnp.asarray(IS_ARM)[limb]
         down, side = here.place(points)
         share = jnp.clip(down / here.length, -t.beyond_joints, 1 + t.beyond_joints)
         radius = radii[0] + (radii[1] - radii[0]) * jnp.clip(share, 0, 1)
@@ -225,7 +226,7 @@ def _on_limbs(points: jax.Array, target: _Measured, source: _Measured, flat: jax
     above = np.where(FROM_TRUNK, limb, limb - 1)  # the thigh above a shin
     before = jnp.where(FROM_TRUNK, 0.0, here.length[above])
     hips = body_map.limb_axes(source.body).start[above]
-    return jax.vmap(one)(here, there, jnp.asarray(LIMB_RADII), jnp.asarray(IS_ARM), before, hips)
+    return jax.vmap(one)(limb, here, there, before, hips)
 
 
 def cylinder_flow(

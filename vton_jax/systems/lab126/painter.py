@@ -85,8 +85,8 @@ class Painter:
 
     @functools.cached_property
     def _dress(self):
-        def dress(params, user_image, user_labels, garment, target, re_map):
-            inputs = arms.inputs_of(user_image, user_labels, garment, target.segmentation)
+        def dress(params, user, garment, target, re_map):
+            inputs = arms.inputs_of(*user, garment, target.segmentation)
             out = arms.paint(self.arm, functools.partial(self.triple_guided.apply, params), inputs, re_map)
             photo_share, dress_share = blending.shares(self.name, out, re_map, inputs.garment_out)
             flow = jnp.zeros((*target.segmentation.shape, 2)) if re_map is None else re_map["flow"]
@@ -101,9 +101,9 @@ class Painter:
         who = (user.image, user.layout.segmentation), garment
         if np.ndim(user.image) == 3:
             who = spread(who, len(targets.segmentation))
-        (image, labels), garment = who
+        user_pictures, garment = who
         re_map = self.re_mapped(garment, targets) if self.arm.placed else None
-        given = image, labels, garment, targets, re_map
+        given = user_pictures, garment, targets, re_map
         return in_batches(lambda part: self._dress(self._triple, *part), given, BATCH, full=True)
 
     @functools.cached_property
