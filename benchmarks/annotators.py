@@ -1,7 +1,7 @@
 """How good the annotators are: python benchmarks/annotators.py --clips=DIR --faces=DIR --mannequins=20 ...
 
---clips: clips NAME.mp4 beside NAME_dwpose.npz (`body` [T, 18, 2] in shares of the frame, `valid` [T, 18]); prints the
-distance of the found joints from the given ones in % of the person's height. --faces: photos and labels.csv
+--clips: clips NAME.mp4 beside NAME_dwpose.npz (`body` [T, 18, 2] in fractions of the frame, `valid` [T, 18]); prints
+the distance of the found joints from the given ones in % of the person's height. --faces: photos and labels.csv
 (file,group); prints pairwise precision and recall of the people found. --mannequins: the same for two videos each of so
 many mannequins, which go through the whole annotation. --parsers: how right each parser is, on so
 many mannequins, on Clothing Co-Parsing's validation photos (--ccp) and, without a truth, on --clips. --garments: so
@@ -50,7 +50,7 @@ def pose_error(annotators) -> None:
     for clip in sorted(Path(FLAGS.clips).glob("*.mp4")):
         frames = video_files.read_video(clip)[0][:: FLAGS.every]
         with np.load(clip.with_name(f"{clip.stem}_dwpose.npz")) as file:
-            # Shares of the frame: 0 is the left edge of the first pixel.
+            # Fractions of the frame: 0 is the left edge of the first pixel.
             truth = file["body"][:: FLAGS.every] * [frames.shape[2], frames.shape[1]] - 0.5
             valid = file["valid"][:: FLAGS.every]
         points, confidence = annotators.pose.estimate(frames)

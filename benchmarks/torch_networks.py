@@ -245,8 +245,8 @@ class TripleGuidedCNN(nn.Module):
         x = torch.cat([input_image * 2 - 1, dress_image * 2 - 1, s_output, s_input, s_dress], -1)
         x = outer(depth_to_space(self.Conv_0(self.ConvBlock_0(self.UNet_0(inner(x)))).float(), 4))
         painted = torch.sigmoid(x[..., :3])
-        shares = torch.softmax(x[..., 3:] + x.new_tensor([1.0, 0.0, 0.0]), -1)
-        return shares[..., :1] * painted + shares[..., 1:2] * input_image + shares[..., 2:] * dress_image
+        weights = torch.softmax(x[..., 3:] + x.new_tensor([1.0, 0.0, 0.0]), -1)
+        return weights[..., :1] * painted + weights[..., 1:2] * input_image + weights[..., 2:] * dress_image
 
 
 def load_flax(module: nn.Module, tree: dict) -> None:

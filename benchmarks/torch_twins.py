@@ -182,12 +182,12 @@ class TripleGuidedTwin(nn.Module):
         rows = (coarse[:, 1:] - coarse[:, :-1]).abs().sum(-1) * inside[:, 1:] * inside[:, :-1]
         columns = (coarse[:, :, 1:] - coarse[:, :, :-1]).abs().sum(-1) * inside[:, :, 1:] * inside[:, :, :-1]
         distance = torch.linalg.norm(mapped["flow"] - batch["flow"] + 1e-6, dim=-1)
-        share = mapped["mask"][..., 0].clamp(1e-4, 1 - 1e-4)
+        probability = mapped["mask"][..., 0].clamp(1e-4, 1 - 1e-4)
         return {
             "l1": masked_mean(error, seen),
             "tv": rows.mean() + columns.mean(),
             "flow": masked_mean(torch.sqrt(distance * distance + 1) - 1, seen),
-            "mask": -(seen * share.log() + (1 - seen) * (1 - share).log()).mean(),
+            "mask": -(seen * probability.log() + (1 - seen) * (1 - probability).log()).mean(),
         }
 
 

@@ -9,7 +9,7 @@ so that other work on the machine hits both, and medians over the turns are repo
     model FLOPs utilisation: three times the forward pass's convolutions and products, over the matmul peak that was
         measured in the same run (the better of the two libraries); each library's own, since JAX has fewer to do where
         a doubled map is convolved
-    time waiting for data: the share of train.py's loop spent in `next(batches)` and in placing the batch, from a
+    time waiting for data: the fraction of train.py's loop spent in `next(batches)` and in placing the batch, from a
         dataset of files that is made for it; and what drawing a batch live costs beside a step
     compile seconds
 
@@ -163,7 +163,7 @@ def paired_ratio(seconds: dict[str, list[float]]) -> float:
 
 
 def data_wait(ours: JaxTrainer, steps: int) -> float:
-    """The share of the time that a loop like train.py's spends in getting its batch, from files."""
+    """The fraction of the time that a loop like train.py's spends in getting its batch, from files."""
     with tempfile.TemporaryDirectory() as folder:
         height, width = ours.size
         environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}

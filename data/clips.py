@@ -109,7 +109,7 @@ class ClipSource(field.Source):
 
 
 def read_dwpose(path: Path, frame: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Points [18, 2] in pixels and visible [18] of a frame; the file has them in shares of the frame."""
+    """Points [18, 2] in pixels and visible [18] of a frame; the file has them in fractions of the frame."""
     try:
         with np.load(path, allow_pickle=False) as file:
             body, valid = file["body"][frame], file["valid"][frame]

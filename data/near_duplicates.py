@@ -21,7 +21,7 @@ import numpy as np
 HASH_DISTANCE = 90
 EDGES = 0.75
 EDGES_BEFORE_PLAIN = 0.9
-PLAIN = 0.58  # a picture is plain where a smaller share of it has any edges; street photos have 0.6 and more
+PLAIN = 0.58  # a picture is plain where a smaller fraction of it has any edges; street photos have 0.6 and more
 COLOURS = 30  # mean difference of thumbnails, of 255; the most among the 16 copies is 25
 _WHITE = 230
 _FAINT = 2  # edges that noise makes

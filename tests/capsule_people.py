@@ -51,7 +51,7 @@ def person(
     body = body_of(Layout(None, keypoints, visible), SIZE)
     points = geometry.grid(SIZE)
     near, place = (np.asarray(a) for a in body_map.limb_place(points, body))
-    share, across = (np.asarray(a) for a in body_map.trunk_coordinates(points, body))
+    fraction, across = (np.asarray(a) for a in body_map.trunk_coordinates(points, body))
     canvas = np.zeros(SIZE, np.uint8)
     for i, label in enumerate(body_map.LIMB_LABEL):
         on, clothed = near[i] < 1, place[i] < (sleeve if body_map.IS_ARM[i] else hem)
@@ -61,10 +61,10 @@ def person(
             label = np.where(place[i] > shoe_top, segmentation.SHOES[list(body_map.SHINS).index(i)], label)
         canvas = np.where(on, np.where(worn, cloth, label), canvas)
     if lower == "skirt":
-        canvas = np.where((share > 0.9) & (share < 1 + hem * 0.85) & (np.abs(across) < 1.2), ID["skirt"], canvas)
-    trunk = (np.abs(across) < 0.85) & (share > 0)
-    canvas = np.where(trunk & (share < 1.12) & (share > 0.85), ID[lower], canvas)
-    canvas = np.where(trunk & (share < 0.9), ID["upper-clothes"], canvas)
+        canvas = np.where((fraction > 0.9) & (fraction < 1 + hem * 0.85) & (np.abs(across) < 1.2), ID["skirt"], canvas)
+    trunk = (np.abs(across) < 0.85) & (fraction > 0)
+    canvas = np.where(trunk & (fraction < 1.12) & (fraction > 0.85), ID[lower], canvas)
+    canvas = np.where(trunk & (fraction < 0.9), ID["upper-clothes"], canvas)
     offset = (np.asarray(points) - np.asarray(body.head)) / np.asarray(body.height) / (0.06, 0.085)
     skull = (offset**2).sum(-1) < 1
     face = skull & (offset[..., 1] > -0.4) & (np.abs(offset[..., 0]) < 0.8) & (np.cos(turn) > 0)

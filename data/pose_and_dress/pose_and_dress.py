@@ -33,10 +33,10 @@ def _field(default, text: str):
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Choice):
-    """How samples are made. Distances of poses are shares of the person's height (see `selection.pose_distance`)."""
+    """How samples are made. Distances of poses are fractions of the person's height (see `selection.pose_distance`)."""
 
     frames_per_video: int = _field(8, "At most so many frames of a video are used.")
-    pose_distance: float = _field(0.07, "How far apart the poses of a sample are, a share of the person's height.")
+    pose_distance: float = _field(0.07, "How far apart the poses of a sample are, a fraction of the person's height.")
     crop_size: tuple[int, int] = _field((256, 192), "Size of the crops of raw videos.")
     rate: float = _field(6.0, "Frames a second of a raw video that are looked at.")
     max_frames: int = _field(60, "And at most so many of a video.")

@@ -3,7 +3,7 @@
 Conventions: a source is a folder of videos. What lies as `videos/NAME.mp4` beside `truth/NAME.npz` has its truth (see
 `vton_jax.mannequin.catalogue`; only what every annotated video has is read: segmentation, keypoints, visible, person
 and garments); every other video is raw, see `data.raw`. Keypoints are [T, 18, 2] in pixels with visible [T, 18]. The
-distance of two poses is a share of the person's height.
+distance of two poses is a fraction of the person's height.
 """
 
 import dataclasses
@@ -18,11 +18,11 @@ from vton_jax.core.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 WORN = ("upper", "lower", "dress")
-# Shares of the people, by the digest of their name: it stays theirs when a catalogue grows.
+# Fractions of the people, by the digest of their name: it stays theirs when a catalogue grows.
 _VALIDATION, _TEST = 0.1, 0.1
 _TORSO = [keypoints.ID[name] for name in ("neck", "right-shoulder", "left-shoulder", "right-hip", "left-hip")]
 _SEEN_ONCE = 0.1  # what a joint adds to the distance that only one of two poses shows
-_LEAST_GARMENT = 0.005  # share of the frame that the garment must cover in the donor and the output frame
+_LEAST_GARMENT = 0.005  # fraction of the frame that the garment must cover in the donor and the output frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +136,7 @@ def read_video_truth(video: Path, truth: Path) -> Video:
 
 
 def normalise(points: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Keypoints [..., 18, 2] from the middle of the torso, in shares of the person's height; missing joints are 0."""
+    """Keypoints [..., 18, 2] from the middle of the torso, in fractions of a person's height; missing joints are 0."""
     used = visible[..., _TORSO, None]
     middle = (points[..., _TORSO, :] * used).sum(-2) / np.maximum(used.sum(-2), 1)
     height = keypoints.person_height(points, visible)
@@ -227,8 +227,8 @@ def samples_of_person(videos: list[Video], frames_per_video: int, least: float) 
 
 def split_of(person: str) -> str:
     """The split of a person: a function of the name alone."""
-    share = int.from_bytes(hashlib.sha256(f"pose_and_dress {person}".encode()).digest()[:8], "big") / 2**64
-    return "test" if share < _TEST else "validation" if share < _TEST + _VALIDATION else "train"
+    fraction = int.from_bytes(hashlib.sha256(f"pose_and_dress {person}".encode()).digest()[:8], "big") / 2**64
+    return "test" if fraction < _TEST else "validation" if fraction < _TEST + _VALIDATION else "train"
 
 
 def split_videos(videos: list[Video]) -> tuple[dict[str, list[Video]], list[str]]:

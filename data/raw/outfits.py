@@ -13,7 +13,7 @@ from vton_jax.core import segmentation
 
 PIECES = ("upper", "lower", "dress")
 _LABELS = {"upper": segmentation.UPPER, "lower": segmentation.LOWER, "dress": segmentation.DRESS}
-_LEAST_SHARE = 0.02  # of the person's pixels
+_LEAST_FRACTION = 0.02  # of the person's pixels
 _BINS = 6
 # Among 20 mannequin videos (as MultiPathCNN parses them) the distance is at most 0.05 where a piece is worn again,
 # at least 0.39 where it is exchanged, and 0.26 to 1 between people.
@@ -21,14 +21,14 @@ SAME = 0.2
 
 
 def describe(frames: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Colour shares [3, 216] of upper, lower and dress over frames [N, H, W, 3]; zeros for what is not worn."""
+    """Colour fractions [3, 216] of upper, lower and dress over frames [N, H, W, 3]; zeros for what is not worn."""
     person = max(int((labels > 0).sum()), 1)
     worn = {piece: segmentation.region(labels, _LABELS[piece]) for piece in PIECES}
     areas = {piece: mask.sum() / person for piece, mask in worn.items()}
     one_piece = areas["dress"] > areas["upper"] + areas["lower"]
     out = np.zeros((len(PIECES), _BINS**3), np.float32)
     for row, piece in enumerate(PIECES):
-        if areas[piece] < _LEAST_SHARE or (piece == "dress") != one_piece:
+        if areas[piece] < _LEAST_FRACTION or (piece == "dress") != one_piece:
             continue
         colours = cv2.cvtColor(frames[worn[piece]][None], cv2.COLOR_RGB2LAB)[0].astype(np.float32)
         out[row] = _soft_histogram(colours)
@@ -36,7 +36,7 @@ def describe(frames: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _soft_histogram(colours: np.ndarray) -> np.ndarray:
-    """Shares of colours [N, 3] in Lab bins, each spread over its neighbours so that a small shift moves little."""
+    """Fractions of colours [N, 3] in Lab bins, each spread over its neighbours so that a small shift moves little."""
     # Lightness spans 255, but cloth's chroma stays within about 60 of grey.
     place = np.stack([colours[:, 0] / 255, *(np.clip((colours[:, 1:] - 128).T / 120 + 0.5, 0, 1))], 1) * (_BINS - 1)
     low = np.clip(np.floor(place).astype(int), 0, _BINS - 2)
@@ -48,7 +48,7 @@ def _soft_histogram(colours: np.ndarray) -> np.ndarray:
 
 
 def distance(one: np.ndarray, two: np.ndarray) -> float:
-    """0 for the same colours [216] in the same shares, 1 for none in common."""
+    """0 for the same colours [216] in the same fractions, 1 for none in common."""
     return float(np.abs(one - two).sum() / 2)
 
 

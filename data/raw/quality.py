@@ -82,10 +82,10 @@ def without_person(frame: np.ndarray, points: np.ndarray, visible: np.ndarray) -
     span = high[1] - low[1]
     left, top = np.maximum(np.floor(low - (0.12 * span, 0.2 * span)), 0).astype(int)
     right, bottom = np.minimum(np.ceil(high + 0.12 * span), (width, height)).astype(int)
-    share = np.linspace(0, 1, right - left)[None, :, None]
+    weight = np.linspace(0, 1, right - left)[None, :, None]
     one, two = frame[top:bottom, max(left - 1, 0)][:, None], frame[top:bottom, min(right, width - 1)][:, None]
     painted = frame.copy()
-    painted[top:bottom, left:right] = one * (1 - share) + two * share
+    painted[top:bottom, left:right] = one * (1 - weight) + two * weight
     return painted, np.array([left, top, right, bottom])
 
 

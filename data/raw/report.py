@@ -32,8 +32,8 @@ def page(raw) -> str:
     parts = [
         f"<h1>Raw videos</h1><p>{raw.total} videos, {len(raw.videos)} shots that show somebody, {len(people)} people ("
         f"{html.escape(raw.found_by)}); {used} shots are used in samples. rejected.csv and people.csv have it all.</p>",
-        "<h2>Pose coverage</h2><p>Where the joints of the kept frames lie around the middle of the torso, in shares of "
-        "the person's height: red wrists, blue ankles, green nose.</p>",
+        "<h2>Pose coverage</h2><p>Where the joints of the kept frames lie around the middle of the torso, in fractions "
+        "of the person's height: red wrists, blue ankles, green nose.</p>",
         _picture(_coverage(raw.videos)),
         "<h2>Rejections</h2>",
         _summary(raw.rejected),

@@ -13,9 +13,9 @@ from vton_jax.media import video_files
 from vton_jax.media.files import MediaError
 
 _THUMBNAIL, _BINS = (64, 48), 8
-# A cut is where the colours change (a share of the pixels), and change more than in the motion around it. Within nine
-# real clips and twenty mannequin videos of 4 frames a second the share stays below 0.08; at twelve cuts that were made
-# between mannequin videos it was 0.09 (one) to 0.96.
+# A cut is where the colours change (a fraction of the pixels), and change more than in the motion around it. Within
+# nine real clips and twenty mannequin videos of 4 frames a second the fraction stays below 0.08; at twelve cuts that
+# were made between mannequin videos it was 0.09 (one) to 0.96.
 _CHANGE, _STANDS_OUT = 0.1, 1.8
 
 
@@ -62,7 +62,7 @@ def decode(path: str | Path, rate: float, max_frames: int, max_side: int = 1024)
 
 
 def _colours(frame: np.ndarray) -> np.ndarray:
-    """The shares of the colours in a frame: a histogram, which knows nothing of where things are."""
+    """The fractions of the colours in a frame: a histogram, which knows nothing of where things are."""
     small = cv2.resize(frame, _THUMBNAIL[::-1], interpolation=cv2.INTER_AREA)
     counts = cv2.calcHist([small], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
     return counts.ravel() / counts.sum()

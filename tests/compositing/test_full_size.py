@@ -27,11 +27,11 @@ def letters(size=LARGE) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 1, (*size, 3)).astype(np.float32)
 
 
-def dressed(photo_share=0.0, dress_share=0.0, flow=(0, 0), image=0.5, moved_share=0.0, size=SMALL) -> Dressed:
+def dressed(photo_weight=0.0, garment_weight=0.0, flow=(0, 0), image=0.5, moved_weight=0.0, size=SMALL) -> Dressed:
     """A result that is the same everywhere; `flow` is the donor's and the photo's."""
     full = lambda *value: np.broadcast_to(np.float32(value), (*size, len(value)))  # noqa: E731
-    shares = {"photo_share": photo_share, "dress_share": dress_share, "moved_share": moved_share}
-    flat = {name: full(share)[..., 0] for name, share in shares.items()}
+    weights = {"photo_weight": photo_weight, "garment_weight": garment_weight, "moved_weight": moved_weight}
+    flat = {name: full(weight)[..., 0] for name, weight in weights.items()}
     labels = np.zeros(size, np.uint8)
     return Dressed(image=full(image, image, image), labels=labels, flow=full(*flow), photo_flow=full(*flow), **flat)
 
@@ -55,7 +55,7 @@ def test_the_print_survives_at_the_place_where_the_flow_puts_it():
     out = np.asarray(full_size.enlarge(shrunk, dressed(0, 1, (3, -2)), photo, garment))
     np.testing.assert_allclose(out[12:-4, 4:-16], garment[1][4:-12, 16:-4], atol=1e-4)
     # So do those of the photo, where what the user keeps has moved.
-    out = np.asarray(full_size.enlarge(shrunk, dressed(flow=(3, -2), moved_share=1), garment, photo))
+    out = np.asarray(full_size.enlarge(shrunk, dressed(flow=(3, -2), moved_weight=1), garment, photo))
     np.testing.assert_allclose(out[12:-4, 4:-16], garment[1][4:-12, 16:-4], atol=1e-4)
 
 
@@ -65,12 +65,12 @@ def test_outlines_are_sharp_and_nothing_bleeds_over_them(factor):
     small, large = (64, 48), (int(64 * factor), int(48 * factor))
     rows, columns = ((np.mgrid[: large[0], : large[1]].T + 0.5) / factor).T
     truth = (rows - 32) ** 2 + (columns - 24) ** 2 < 16**2
-    share, red = framing.resize(truth.astype(np.float32), small), np.float32([1, 0, 0])
-    soft = cv2.GaussianBlur(share, (0, 0), 1.2)[..., None] * red
+    fraction, red = framing.resize(truth.astype(np.float32), small), np.float32([1, 0, 0])
+    soft = cv2.GaussianBlur(fraction, (0, 0), 1.2)[..., None] * red
     empty = np.zeros((*small, 3), np.float32), np.zeros((*large, 3), np.float32)
     found = {}
     for name in ("dress", "hair"):
-        labels = np.where(share > 0.5, ID[name], 0).astype(np.uint8)
+        labels = np.where(fraction > 0.5, ID[name], 0).astype(np.uint8)
         found[name] = full_size.enlarge(soft, dressed(size=small).replace(labels=labels), empty, empty)
     found["blurred"] = framing.resize(soft, large)
     error = {name: np.abs(out - truth[..., None] * red).mean() for name, out in found.items()}
@@ -183,7 +183,7 @@ def test_a_user_who_stands_still_keeps_all_but_the_garment():
     out = kept_parts.compose(dressed(size=labels.shape).replace(labels=labels), user_of(photo, user), keep)
     for rows, columns in ((slice(5, 10), slice(18, 28)), (slice(40, 58), slice(18, 28)), (slice(0, 64), slice(0, 10))):
         np.testing.assert_allclose(out.image[rows, columns], photo[rows, columns], atol=0.02)
-        assert out.photo_share[rows, columns].min() > 0.95
+        assert out.photo_weight[rows, columns].min() > 0.95
     assert (out.image[15:33, 17:29] == 0.5).all()  # the garment is the network's to the last pixel
 
 
@@ -221,7 +221,7 @@ def test_behind_a_person_who_left_lies_the_background():
     result = result.replace(labels=final)
     out = kept_parts.compose(result, user_of(photo, user, (picture, hole)), keep)
     assert np.abs(out.image - truth)[:, 16:24].mean() < 0.1 < np.abs(photo - truth)[:, 16:24].mean()
-    assert out.photo_share[20:50, 18:22].max() < 0.05  # at full size nothing of the old person returns
+    assert out.photo_weight[20:50, 18:22].max() < 0.05  # at full size nothing of the old person returns
     without = kept_parts.compose(result, user_of(photo, user), keep)
     np.testing.assert_allclose(without.image, photo, atol=1e-6)
 
@@ -245,16 +245,16 @@ def test_a_head_that_moves_without_turning_is_the_photos_own(read):
     pose = moved(user, 9, -4)
     carried = kept_parts.carried_head(user_of(photo, user), pose)
     head = segmentation.region(pose.segmentation, (ID["face"], ID["hair"]))
-    share = kept_parts.head_share(pose.segmentation, carried)
-    assert share[head].mean() > 0.7 and share[~head].max() == 0
+    weight = kept_parts.head_weight(pose.segmentation, carried)
+    assert weight[head].mean() > 0.7 and weight[~head].max() == 0
     truth = np.roll(photo, (-4, 9), (0, 1))
-    assert np.abs(carried.picture - truth)[share > 0.5].mean() < 0.02 < np.abs(photo - truth)[share > 0.5].mean()
+    assert np.abs(carried.picture - truth)[weight > 0.5].mean() < 0.02 < np.abs(photo - truth)[weight > 0.5].mean()
     result = dressed(size=head.shape).replace(labels=pose.segmentation)
     out = kept_parts.restore(result, user_of(photo, user), pose, carried, 0)
-    assert np.abs(out.image - truth)[share > 0.9].mean() < 0.03
+    assert np.abs(out.image - truth)[weight > 0.9].mean() < 0.03
     # At full size its detail comes from where it was in the photo.
-    assert out.moved_share[share > 0.9].min() > 0.9
-    there = out.photo_flow[share > 0]
+    assert out.moved_weight[weight > 0.9].min() > 0.9
+    there = out.photo_flow[weight > 0]
     np.testing.assert_allclose(there, np.broadcast_to([-9, 4], there.shape), atol=0.05)
 
 
@@ -328,13 +328,13 @@ def test_a_head_that_hardly_moved_is_not_shown_twice():
     """Half of the photo is kept at its place: the head is the carried one alone."""
     labels, photo = person().segmentation, np.zeros((64, 48, 3), np.float32)
     head = head_at(labels, chin=14)
-    share = kept_parts.head_share(labels, head)
+    weight = kept_parts.head_weight(labels, head)
     result = dressed(size=(64, 48)).replace(labels=labels)
     out = kept_parts.compose(result, user_of(photo, person()), np.full((64, 48), 0.5, np.float32), head)
     # The carried head is grey as the result is; the photo, black, comes in as far as there is no head.
-    np.testing.assert_allclose(out.image[..., 0], 0.5 - 0.25 * (1 - share), atol=1e-6)
-    np.testing.assert_allclose(out.photo_share, 0.5 * (1 - share), atol=1e-6)
-    assert share.max() > 0.9
+    np.testing.assert_allclose(out.image[..., 0], 0.5 - 0.25 * (1 - weight), atol=1e-6)
+    np.testing.assert_allclose(out.photo_weight, 0.5 * (1 - weight), atol=1e-6)
+    assert weight.max() > 0.9
 
 
 def test_a_head_and_a_moved_garment_keep_to_their_own_flows():
@@ -347,7 +347,7 @@ def test_a_head_and_a_moved_garment_keep_to_their_own_flows():
     flow = np.where(region[..., None], np.float32([-10, 0]), 0)
     image = np.where(region[..., None], np.float32([0.1, 0.2, 0.8]), 0.5).astype(np.float32)
     result = dressed(size=size).replace(
-        image=image, labels=labels, photo_flow=flow, moved_share=region.astype(np.float32)
+        image=image, labels=labels, photo_flow=flow, moved_weight=region.astype(np.float32)
     )
     pictures = photo, framing.resize(photo, large)
     bad = []

@@ -111,7 +111,7 @@ def test_whole_people_are_brought_to_the_size_that_the_networks_know():
     assert normalisation.normalisation_of(reader(), [standing(100, 140, 20, 50)])[0].scale == 3  # and no more
 
 
-def test_a_photo_that_ends_early_takes_the_share_at_which_both_readings_agree():
+def test_a_photo_that_ends_early_takes_the_fraction_at_which_both_readings_agree():
     """Somebody who is read right where 0.6 of the frame's height shows them, and too narrow or too wide elsewhere."""
 
     def read(maps):
@@ -181,8 +181,9 @@ def test_the_other_garment_keeps_its_pattern(people, system):
         kept = system.keep_other_garment(painted, worn, donor, pose)
         region = segmentation.region(final[0], segmentation.GARMENT_LABELS["lower"])
         np.testing.assert_array_equal(kept.image[0][~region], painted.image[0][~region])
-        assert (kept.photo_share <= painted.photo_share).all() and (kept.dress_share <= painted.dress_share).all()
-        copied = kept.moved_share[0] > 0.9
+        assert (kept.photo_weight <= painted.photo_weight).all()
+        assert (kept.garment_weight <= painted.garment_weight).all()
+        copied = kept.moved_weight[0] > 0.9
         if copied.any():  # where in the photo it comes from, at full size too
             assert np.median(np.linalg.norm(kept.photo_flow[0][copied] - [-aside, 0], axis=-1)) < 4
         # The outline is the layout's, not the pattern's.
@@ -199,7 +200,7 @@ def test_the_other_garment_keeps_its_pattern(people, system):
     half = np.broadcast_to(half, SIZE)
     part = system.keep_other_garment(painted, worn.replace(shown=half), donor, pose)
     below = ~half & (np.arange(SIZE[0])[:, None] > np.nonzero(half)[0].max() + 20)
-    assert part.moved_share[0][below & region].max() < 0.1 < kept.moved_share[0][below & region].max()
+    assert part.moved_weight[0][below & region].max() < 0.1 < kept.moved_weight[0][below & region].max()
 
 
 @pytest.mark.parametrize("kind", ["dress", "outfit", "upper"])

@@ -91,10 +91,10 @@ def test_a_garment_that_would_cross_is_dropped():
     shared = video("shared", mine["train"], ("upper-test-0", "skirt-train", ""))
     kept, dropped = selection.split_videos([shared, *videos])
     assert dropped == ["shared"] and [len(part) for part in kept.values()] == [2, 2, 2]
-    shares = [
+    fractions = [
         sum(selection.split_of(f"s0-p{i:04d}") == split for i in range(2000)) / 2000 for split in selection.SPLITS
     ]
-    np.testing.assert_allclose(shares, [0.8, 0.1, 0.1], atol=0.03)
+    np.testing.assert_allclose(fractions, [0.8, 0.1, 0.1], atol=0.03)
 
 
 def test_samples_are_what_they_say(source, splits):

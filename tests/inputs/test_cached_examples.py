@@ -105,7 +105,7 @@ def test_garment_types_as_they_once_were_are_refused(folder):
 # --- latents ---------------------------------------------------------------------------------------------------------
 
 
-def test_counts_are_the_shares_that_the_try_on_computes():
+def test_counts_are_the_fractions_that_the_try_on_computes():
     assert cached_examples.BLOCK == latent_prior_cnn.BLOCK
     rng = np.random.default_rng(0)
     maps = rng.integers(0, segmentation.NUM_LABELS, (2, 3, 32, 24)).astype(np.uint8)

@@ -54,7 +54,7 @@ def test_the_donor_warped_by_the_flow_is_the_garment_of_the_truth():
 
 
 def test_the_user_wears_another_garment_and_keeps_the_rest(monkeypatch):
-    monkeypatch.setattr(photo_cases, "CATALOGUE_SHARE", 0.0)  # so that nobody moves
+    monkeypatch.setattr(photo_cases, "CATALOGUE_FRACTION", 0.0)  # so that nobody moves
     cases = photo_cases.draw_cases(*photos(), 8, SIZE, seed=2)
     for i in range(8):
         kind = segmentation.GARMENT_TYPES[cases["garment_type"][i]]

@@ -16,7 +16,7 @@ from vton_jax.mannequin import motion, people, render
 compose = jax.jit(coarse_map.coarse_target_segmentation)
 
 
-def share_of(canvas, labels, mask) -> float:
+def fraction_of(canvas, labels, mask) -> float:
     return float(segmentation.region(np.asarray(canvas), labels)[np.asarray(mask)].mean())
 
 
@@ -35,10 +35,10 @@ def test_shoes_are_as_high_as_the_users():
     shaft, foot = limb_mask(low, "left-shin", 1.5, 1.8), limb_mask(low, "left-shin", 1.95, 3)
     for user, pose, labels in ((low, boots, segmentation.LEGS), (boots, low, segmentation.SHOES)):
         coarse, _ = compose(user, donor, pose, 0)
-        assert share_of(coarse, labels, shaft) > 0.9 and share_of(coarse, segmentation.SHOES, foot) > 0.9
+        assert fraction_of(coarse, labels, shaft) > 0.9 and fraction_of(coarse, segmentation.SHOES, foot) > 0.9
     # Trousers cover a boot's shaft; the foot stays the pose image's.
     coarse = compose(low, donor, boots, 1)[0]
-    assert share_of(coarse, (ID["pants"],), shaft) > 0.9 and share_of(coarse, segmentation.SHOES, foot) > 0.9
+    assert fraction_of(coarse, (ID["pants"],), shaft) > 0.9 and fraction_of(coarse, segmentation.SHOES, foot) > 0.9
 
 
 def test_steps_in_order_and_what_each_does():
@@ -77,13 +77,14 @@ def test_sleeves_come_from_the_donor_never_from_user_or_pose(turn):
         pose = person(pose_sleeve, 2.0, turn=turn)
         coarse, _ = compose(user, donor, pose, 0)
         cloth = [
-            share_of(coarse, segmentation.UPPER, limb_mask(pose, f"{s}-forearm", 1.2, 1.9)) for s in ("left", "right")
+            fraction_of(coarse, segmentation.UPPER, limb_mask(pose, f"{s}-forearm", 1.2, 1.9))
+            for s in ("left", "right")
         ]
         skin = [
-            share_of(coarse, (ID[f"{s}-arm"],), limb_mask(pose, f"{s}-forearm", 1.2, 1.9)) for s in ("left", "right")
+            fraction_of(coarse, (ID[f"{s}-arm"],), limb_mask(pose, f"{s}-forearm", 1.2, 1.9)) for s in ("left", "right")
         ]
         assert min(cloth if expected == "long" else skin) > 0.9
-        upper_arm = share_of(coarse, segmentation.UPPER, limb_mask(pose, "left-upper-arm", 0.2, 0.45))
+        upper_arm = fraction_of(coarse, segmentation.UPPER, limb_mask(pose, "left-upper-arm", 0.2, 0.45))
         assert (upper_arm < 0.3) if expected == "no" else (upper_arm > 0.9)
 
 
@@ -98,9 +99,9 @@ def test_garment_types_replace_what_they_should():
     assert not labels["dress"] & set(segmentation.GARMENTS)  # the donor wears none, and nothing goes with one
     lower = compose(user, donor, pose, 1)[0]
     assert (
-        share_of(lower, segmentation.UPPER, limb_mask(pose, "left-forearm", 1.2, 1.9)) > 0.9
+        fraction_of(lower, segmentation.UPPER, limb_mask(pose, "left-forearm", 1.2, 1.9)) > 0.9
     )  # the user's sleeve stays
-    assert share_of(lower, segmentation.LEGS, limb_mask(pose, "left-shin", 1.3, 1.9)) > 0.9  # the skirt's hem
+    assert fraction_of(lower, segmentation.LEGS, limb_mask(pose, "left-shin", 1.3, 1.9)) > 0.9  # the skirt's hem
 
 
 def test_seen_from_behind_no_face_is_pasted():
@@ -110,7 +111,7 @@ def test_seen_from_behind_no_face_is_pasted():
     body = body_of(pose, SIZE)
     unit = (np.asarray(geometry.grid(SIZE)) - np.asarray(body.head)) / np.asarray(body.height) / (0.05, 0.07)
     skull = ((unit**2).sum(-1) < 1) & (unit[..., 1] < 0.3)
-    assert share_of(coarse, segmentation.HAIR, skull) > 0.95
+    assert fraction_of(coarse, segmentation.HAIR, skull) > 0.95
 
 
 def test_same_person_and_pose_changes_little():

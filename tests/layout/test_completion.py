@@ -25,7 +25,7 @@ def test_fill_unknown_is_the_nearest_label():
 def test_reconciling_does_not_depend_on_the_size():
     labels = person(0.5, 1.2).segmentation[::2, ::2]
     coarse = np.where(np.indices(labels.shape).sum(0) // 9 % 4 == 0, np.uint8(UNKNOWN), labels)
-    shares = np.full((*labels.shape, segmentation.NUM_LABELS), 1 / segmentation.NUM_LABELS, np.float32)
+    probabilities = np.full((*labels.shape, segmentation.NUM_LABELS), 1 / segmentation.NUM_LABELS, np.float32)
     large = lambda maps: np.repeat(np.repeat(maps, 2, 0), 2, 1)  # noqa: E731
-    found = completion.reconcile(large(coarse), large(shares))
-    assert (found == large(completion.reconcile(coarse, shares))).mean() > 0.99
+    found = completion.reconcile(large(coarse), large(probabilities))
+    assert (found == large(completion.reconcile(coarse, probabilities))).mean() > 0.99

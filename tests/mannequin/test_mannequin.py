@@ -84,7 +84,7 @@ def test_culled_and_not_culled_are_the_same_picture(population):
     np.testing.assert_array_equal(one.surface.primitive, two.surface.primitive)
 
 
-def assert_warps(source, target, least_share):
+def assert_warps(source, target, least_fraction):
     """Warping the source's cloth gives the target's, away from edges in either picture."""
     flow, visible = map(np.asarray, flows(source.surface, target.surface))
     points = np.asarray(geometry.grid(SIZE)) + flow
@@ -97,7 +97,7 @@ def assert_warps(source, target, least_share):
     mask = visible & inner & ~near
     error = np.abs(np.asarray(geometry.warp(source.image, flow)) - np.asarray(target.image)).max(-1)
     unmoved = np.abs(np.asarray(source.image) - np.asarray(target.image)).max(-1)
-    assert mask.sum() > least_share * cloth.sum()
+    assert mask.sum() > least_fraction * cloth.sum()
     assert error[mask].mean() < 0.006 and np.quantile(error[mask], 0.99) < 0.04
     assert unmoved[mask].mean() > 5 * error[mask].mean()  # the flow is what makes them equal
     moved = np.linalg.norm(flow, axis=-1)[visible]
@@ -107,8 +107,8 @@ def assert_warps(source, target, least_share):
 
 
 def test_warping_by_the_flow_shows_the_other_frame(frames):
-    assert_warps(*frames, least_share=0.25)
-    assert_warps(*frames[::-1], least_share=0.25)
+    assert_warps(*frames, least_fraction=0.25)
+    assert_warps(*frames[::-1], least_fraction=0.25)
 
 
 def test_warping_the_flat_garment_shows_the_worn_one(population, frames):
@@ -118,7 +118,7 @@ def test_warping_the_flat_garment_shows_the_worn_one(population, frames):
     flat = jax.jit(lambda *a: jax.lax.map(lambda b: render.render_flat(*b[:4], lower=b[4], size=SIZE), a))(
         identity, plain(outfit), pose, scene, lower
     )
-    assert_warps(flat.frame, frames[1], least_share=0.08)
+    assert_warps(flat.frame, frames[1], least_fraction=0.08)
     labels = np.asarray(flat.frame.segmentation)
     kinds = np.where(np.asarray(lower), 5, 4) * (np.asarray(outfit.dress) < 0.5)
     for i in range(COUNT):

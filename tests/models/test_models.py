@@ -129,7 +129,7 @@ CASES = {
             pictures(quarter(size), 39), pictures(quarter(size), 36), pictures(quarter(size), 2),
             pictures(quarter(size), 2, seed=9), pictures(quarter(size), 1)[..., 0] > 0.5,
         ),
-        lambda size: {"coarse_flow": (2, *quarter(size), 2), "share": (2, *quarter(size), 1)},
+        lambda size: {"coarse_flow": (2, *quarter(size), 2), "weight": (2, *quarter(size), 1)},
         lambda out, size: flow_refinement_cnn.loss(
             out, pictures(quarter(size), 2, seed=10), jnp.ones((2, *quarter(size))), jnp.ones((2, *quarter(size)))
         ),
@@ -139,7 +139,7 @@ CASES = {
         lambda size, dtype: triple_guided_cnn.TripleGuidedCNN(dtype=dtype),
         ("triple_guided_cnn_none", "triple_guided_cnn_pre", "triple_guided_cnn_joint"),
         lambda size: (pictures(size), pictures(size, seed=4), layout(size), layout(size), layout(size)),
-        lambda size: {"image": (2, *size, 3), "painted": (2, *size, 3), "shares": (2, *size, 3)},
+        lambda size: {"image": (2, *size, 3), "painted": (2, *size, 3), "weights": (2, *size, 3)},
         lambda out, size: triple_guided_cnn.loss(out, pictures(size, seed=5), jnp.ones((2, *size))),
         triple_guided_cnn.LOSS_WEIGHTS,
     ),
@@ -290,9 +290,9 @@ def test_triple_guided_image_is_the_mixture_it_says():
     inputs = case.inputs(SMALL)
     run = jax.jit(lambda key: module.init_with_output(key, *inputs)[0], compiler_options=QUICK)
     out = run(jax.random.PRNGKey(0))
-    np.testing.assert_allclose(out["shares"].sum(-1), 1.0, atol=1e-5)
+    np.testing.assert_allclose(out["weights"].sum(-1), 1.0, atol=1e-5)
     parts = jnp.stack([out["painted"], inputs[0], inputs[1]], -2)  # painted, copied from the input, from the dress
-    np.testing.assert_allclose(out["image"], (out["shares"][..., None] * parts).sum(-2), atol=1e-5)
+    np.testing.assert_allclose(out["image"], (out["weights"][..., None] * parts).sum(-2), atol=1e-5)
 
 
 class TinyPaths(nn.Module):

@@ -141,7 +141,7 @@ def test_every_arm_paints(arm, system, user, garment):
     painted = dressed.image
     assert painted.shape == (1, *system.size, 3) and np.isfinite(painted).all()
     assert (np.abs(dressed.flow).max() > 1) == (arm != "none")
-    assert (dressed.photo_share + dressed.dress_share <= 1 + 1e-5).all() and dressed.photo_share.min() >= 0
+    assert (dressed.photo_weight + dressed.garment_weight <= 1 + 1e-5).all() and dressed.photo_weight.min() >= 0
     if arm == "post":
         before = Painter("none", system.size).dress(worn, donor, poses).image
         types = segmentation.GARMENT_TYPES[int(donor.garment_type)]

@@ -159,15 +159,15 @@ def test_processes_share_the_batch_of_one(monkeypatch, source):
     alone = source(8, 5)
     wanted = [next(alone) for _ in range(7)]
     monkeypatch.setattr(jax, "process_count", lambda: 4)
-    shares = []
+    parts = []
     for index in range(4):
         monkeypatch.setattr(jax, "process_index", lambda index=index: index)
         batches = source(8, 5)
         batches.set_state({"position": 3})
-        shares.append([next(batches) for _ in range(4)])
+        parts.append([next(batches) for _ in range(4)])
     for step in range(4):
         for name in ("index", "image"):
-            together = np.concatenate([share[step][name] for share in shares])
+            together = np.concatenate([part[step][name] for part in parts])
             np.testing.assert_array_equal(together, wanted[3 + step][name])
     with pytest.raises(UserError, match="multiple of the 4 processes"):
         source(6, 5)

@@ -133,10 +133,10 @@ def test_a_flat_lower_garment_goes_from_waist_to_hem():
     lying = (np.abs(across - 48) < 12) & (down >= 20) & (down < 100)
     source[1][[j for j, name in enumerate(keypoints.JOINTS) if "hip" not in name and "knee" not in name]] = False
     flow, shown = flow_between(target, on_person, source, lying, flat=True)
-    for share in (0.2, 0.5, 0.8):
-        row = round(waist + 40 * share)
+    for fraction in (0.2, 0.5, 0.8):
+        row = round(waist + 40 * fraction)
         assert shown[row, 48]
-        assert abs(row + flow[row, 48, 1] - (20 + 80 * share)) < 5
+        assert abs(row + flow[row, 48, 1] - (20 + 80 * fraction)) < 5
 
 
 def test_whatever_is_missing_it_is_finite():

@@ -1,4 +1,4 @@
-"""Results larger than the networks: their flow and shares, applied to the photo and the garment at full size.
+"""Results larger than the networks: their flow and blending weights, applied to the photo and the garment at full size.
 
 Conventions: a canvas is the networks' size (height, width) times one factor, so that both show the same; pictures are
 float [H, W, 3] in [0, 1]. What the networks paint is enlarged, part by part of the final map, with outlines drawn anew;
@@ -42,14 +42,14 @@ CHOSEN = Outlines()
 
 
 def canvas_for(
-    network: tuple[int, int], output: tuple[int, int] | None, photo: tuple[int, int], share: float = 1.0
+    network: tuple[int, int], output: tuple[int, int] | None, photo: tuple[int, int], fraction: float = 1.0
 ) -> tuple[int, int]:
     """The canvas for an output size, the largest within it; for None, one that holds the photo pixel by pixel.
 
-    share: of the canvas that the output shows (`framing.fit`).
+    fraction: of the canvas that the output shows (`framing.fit`).
     """
     pick, size = (min, output) if output else (max, photo)
-    factor = max(1.0, pick(size[0] / network[0], size[1] / network[1]) / share)
+    factor = max(1.0, pick(size[0] / network[0], size[1] / network[1]) / fraction)
     return round(network[0] * factor), round(network[1] * factor)
 
 
@@ -84,10 +84,10 @@ def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarr
             sharpness[box.large] += (CHOSEN.frayed - sharpness[box.large]) * np.minimum(1, 4 * scores[part])
     out, total = np.zeros((*size, maps.shape[-1]), np.float32), np.zeros(size, np.float32)
     for part, box in places.items():
-        share = (scores[part] / best[box.large]) ** sharpness[box.large]
-        total[box.large] += share
+        weight = (scores[part] / best[box.large]) ** sharpness[box.large]
+        total[box.large] += weight
         for channels, picture in box.enlarged(maps):
-            out[box.large][..., channels] += picture * share[..., None]
+            out[box.large][..., channels] += picture * weight[..., None]
     out /= total[..., None]
     return out
 
@@ -115,7 +115,7 @@ class _Box:
         ).reshape(*self._shape, -1)
 
     def score(self) -> np.ndarray:
-        """The part's smoothed share of each pixel of `large`; where smoothing would lose it, as a strap, as it is."""
+        """The part's smoothed fraction of each pixel of `large`; where smoothing would lose it (a strap), as it is."""
         smooth = cv2.GaussianBlur(self._mask, (0, 0), CHOSEN.smooth)
         core = cv2.dilate(self._mask * (smooth > 0.5), np.ones((2 * CHOSEN.core + 1,) * 2, np.uint8))
         lost = self._mask * (1 - core)
@@ -133,10 +133,10 @@ class _Box:
 
 @jax.jit
 def _copies(result, photo, dress):
-    """What is copied, [h, w, 12]: photo, photo along its flow, dress along its flow, and the three shares of these."""
+    """What is copied, [h, w, 12]: photo, photo along its flow, dress along its flow, and the three weights of these."""
     moved = geometry.warp(photo, result.photo_flow), geometry.warp(dress, result.flow)
-    shares = jnp.stack([result.photo_share, result.moved_share, result.dress_share], -1)
-    return jnp.concatenate([photo, *moved, shares], -1)
+    weights = jnp.stack([result.photo_weight, result.moved_weight, result.garment_weight], -1)
+    return jnp.concatenate([photo, *moved, weights], -1)
 
 
 @jax.jit

@@ -186,11 +186,11 @@ def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
     return np.where(head.inside & (hair | face), head.labels, out)
 
 
-def head_share(final: np.ndarray, head: Head) -> np.ndarray:
+def head_weight(final: np.ndarray, head: Head) -> np.ndarray:
     """How much of each pixel [H, W] is the carried head: where it and the final map show one."""
     both = segmentation.region(head.labels, _HEAD_LABELS) & segmentation.region(final, _HEAD_LABELS) & head.inside
-    share = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
-    return np.float32(head.trust) * np.minimum(share, _softened(share))
+    weight = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
+    return np.float32(head.trust) * np.minimum(weight, _softened(weight))
 
 
 def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None) -> Dressed:
@@ -201,7 +201,9 @@ def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = 
     """
     photo, final = user.image, np.asarray(dressed.labels)
     image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
-    in_place, moved, donated = (np.asarray(a) for a in (dressed.photo_share, dressed.moved_share, dressed.dress_share))
+    in_place, moved, donated = (
+        np.asarray(a) for a in (dressed.photo_weight, dressed.moved_weight, dressed.garment_weight)
+    )
     if user.backdrop is not None:
         picture, hole = user.backdrop
         person = _softened((final > 0).astype(np.float32))
@@ -210,19 +212,19 @@ def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = 
         known = 1 - cv2.dilate(hole, _square(CHOSEN.halo, len(hole)))
         in_place, moved, donated = person * in_place + (1 - person) * known, person * moved, person * donated
     if head is not None:
-        share = head_share(final, head)
-        image = image + (head.picture - image) * share[..., None]
+        weight = head_weight(final, head)
+        image = image + (head.picture - image) * weight[..., None]
         # A little beyond the head too: enlarged, its outline moves with it.
-        near = cv2.dilate((share > 0).astype(np.uint8), _square(CHOSEN.around_head, len(final))) > 0
-        flow = np.where((near & (moved <= share))[..., None], head.flow, flow)
-        in_place, moved, donated = (1 - share) * in_place, share + (1 - share) * moved, (1 - share) * donated
-        keep = keep * (1 - share)  # of a head that hardly moved, one of the two pictures: both together have four eyes
+        near = cv2.dilate((weight > 0).astype(np.uint8), _square(CHOSEN.around_head, len(final))) > 0
+        flow = np.where((near & (moved <= weight))[..., None], head.flow, flow)
+        in_place, moved, donated = (1 - weight) * in_place, weight + (1 - weight) * moved, (1 - weight) * donated
+        keep = keep * (1 - weight)  # of a head that hardly moved, one of the two pictures: both together have four eyes
     return dressed.replace(
         image=image + (photo - image) * keep[..., None],
-        photo_share=keep + (1 - keep) * in_place,
-        dress_share=(1 - keep) * donated,
+        photo_weight=keep + (1 - keep) * in_place,
+        garment_weight=(1 - keep) * donated,
         photo_flow=flow,
-        moved_share=(1 - keep) * moved,
+        moved_weight=(1 - keep) * moved,
     )
 
 

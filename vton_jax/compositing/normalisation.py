@@ -42,7 +42,7 @@ CHOSEN = Proportions()
 
 @dataclasses.dataclass(frozen=True)
 class Normalisation:
-    """Pictures `scale` times as large as `framing.fit` makes them, shifted by `shift` (x, y), shares of the frame."""
+    """Pictures `scale` times as large as `framing.fit` makes them, shifted by `shift` (x, y), fractions of a frame."""
 
     scale: float = 1.0
     shift: tuple[float, float] = (0.0, 0.0)
@@ -143,7 +143,7 @@ def find_framing(
 
 
 def _extent(labels: np.ndarray) -> tuple[float, float, float] | None:
-    """(top, bottom, middle) of the largest connected person in a label map, as shares of its height and width."""
+    """(top, bottom, middle) of the largest connected person in a label map, as fractions of its height and width."""
     person = (labels > 0).astype(np.uint8)
     count, _, statistics, _ = cv2.connectedComponentsWithStats(person)
     if count == 1:

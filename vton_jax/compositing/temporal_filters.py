@@ -45,7 +45,7 @@ def moved(source: np.ndarray, flow: np.ndarray) -> np.ndarray:
 def motion(frames: np.ndarray, keep: float = 0.9, tolerance: float = 0.35, leeway: float = 0.04) -> np.ndarray:
     """A recursive average that follows the motion, run forwards and backwards, so that it lags neither way.
 
-    Each frame is mixed with the filtered one before it, moved onto it, whose share is `keep` where the unfiltered two
+    Each frame is mixed with the filtered one before it, moved onto it, whose weight is `keep` where the unfiltered two
     agree: times exp(-(difference / tolerance)²). What is mixed in is first brought within the range of the frame's own
     3x3 pixels there, and `leeway` beyond it: this is what keeps ghosts away (Karis, "High-quality temporal
     supersampling", SIGGRAPH 2014 courses).
@@ -60,9 +60,9 @@ def _recursive(frames: np.ndarray, keep: float, tolerance: float, leeway: float)
     for before, frame in itertools.pairwise(frames):
         flow = optical_flow(before, frame)
         difference = np.abs(moved(before, flow) - frame).mean(-1, keepdims=True)
-        share = keep * np.exp(-np.square(difference / tolerance))
+        weight = keep * np.exp(-np.square(difference / tolerance))
         seen = np.clip(moved(out[-1], flow), cv2.erode(frame, window) - leeway, cv2.dilate(frame, window) + leeway)
-        out.append((1 - share) * frame + share * seen)
+        out.append((1 - weight) * frame + weight * seen)
     return np.stack(out)
 
 

@@ -116,5 +116,5 @@ def boundaries(segmentation: jax.Array) -> jax.Array:
 
 
 def soft_maps(segmentation: jax.Array, factor: int) -> jax.Array:
-    """Label ids [..., H, W] -> shares of each label [..., H/factor, W/factor, 18] in blocks of factor x factor."""
+    """Label ids [..., H, W] -> fractions of each label [..., H/factor, W/factor, 18] in blocks of factor x factor."""
     return geometry.block_means(one_hot(segmentation), factor)

@@ -55,10 +55,10 @@ class Dressed:
     image: Any  # float [T, H, W, 3] in [0, 1]
     labels: Any  # uint8 [T, H, W], the final maps
     flow: Any  # float [T, H, W, 2], zero in the arm `none`
-    photo_share: Any  # float [T, H, W], how much of each pixel is copied from the photo at its place
-    dress_share: Any  # float [T, H, W], how much of it is the donor's picture, warped by `flow`
+    photo_weight: Any  # float [T, H, W], how much of each pixel is copied from the photo at its place
+    garment_weight: Any  # float [T, H, W], how much of it is the donor's picture, warped by `flow`
     photo_flow: Any  # float [T, H, W, 2], where in the photo that comes from which moved with the user
-    moved_share: Any  # float [T, H, W], how much of each pixel is the photo, warped by `photo_flow`
+    moved_weight: Any  # float [T, H, W], how much of each pixel is the photo, warped by `photo_flow`
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from vton_jax.core import framing, keypoints, segmentation
 # The ranges of `at_random`.
 SCALE = 0.1  # of log scale, either way
 TURN = 3.0  # degrees, standard deviation
-SHIFT = 0.04  # shares of the size, either way
+SHIFT = 0.04  # fractions of the size, either way
 GAMMA = 0.15  # of log gamma, standard deviation: common to all channels, and half as much in each
 
 

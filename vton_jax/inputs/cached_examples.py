@@ -43,8 +43,8 @@ def flow_batch(count: int, size: tuple[int, int]) -> dict[str, jax.ShapeDtypeStr
 
     'dress_image' and 'dress_segmentation' show the garment alone; 'input_segmentation' is as read,
     'output_segmentation' the truth, 'guide' a target layout. 'coarse_flow' and 'mask' (of 255) are ReMapCNN's,
-    'first_flow' and 'first_shown' `geometric_flow`'s; 'flow' is the truth, 'flow_visible' the share of each block that
-    it is known for.
+    'first_flow' and 'first_shown' `geometric_flow`'s; 'flow' is the truth, 'flow_visible' the fraction of each block
+    that it is known for.
     """
     small, joints = (count, size[0] // QUARTER, size[1] // QUARTER), (count, keypoints.NUM_JOINTS)
     kinds = {
@@ -132,10 +132,10 @@ def open_flows(
         raise UserError(f"--dataset={folder} holds other examples than those of {COMMAND} --kind=flows.")
     if found["guides"].shape[-2:] != tuple(size):
         raise UserError(f"--dataset={folder} is of {'x'.join(map(str, found['guides'].shape[-2:]))}, not of --size.")
-    first, share = input_pipeline.own_rows(batch_size)
+    first, num_rows = input_pipeline.own_rows(batch_size)
 
     def batch_at(position):
-        draws = np.random.default_rng((seed, position)).random((batch_size, 2))[first : first + share]
+        draws = np.random.default_rng((seed, position)).random((batch_size, 2))[first : first + num_rows]
         batch, rows = examples.batch_at(position), []
         for row, (which, flipped) in enumerate(draws):
             example = {n: a[row][int(which < 0.5)] if n in BOTH else a[row] for n, a in batch.items()}

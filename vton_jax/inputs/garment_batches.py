@@ -14,8 +14,8 @@ import numpy as np
 from vton_jax.core import framing, segmentation
 from vton_jax.inputs import input_pipeline, parsing_batches
 
-LEAST_SHARE = 0.02  # of the photo that a garment covers, to be cut out
-PEOPLE_SHARE = 0.25  # of the photos show the dressed person, who is no garment laid flat
+LEAST_FRACTION = 0.02  # of the photo that a garment covers, to be cut out
+PEOPLE_FRACTION = 0.25  # of the photos show the dressed person, who is no garment laid flat
 
 
 def open_batches(
@@ -48,7 +48,7 @@ def example(
     """(image, labels) of `size`: a garment cut out of a random photo, or the photo itself, all of it background."""
     for _ in range(100):
         index = int(generator.integers(len(photos)))
-        if generator.random() < PEOPLE_SHARE:
+        if generator.random() < PEOPLE_FRACTION:
             image = framing.fit(photos[index], size)[0]
             if generator.random() < 0.5:
                 parsed = framing.fit(labels[index], size, nearest=True)[0]
@@ -65,7 +65,7 @@ def cut_out(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """One garment alone on white or a pale colour, larger or smaller, turned a little; None where there is none."""
     kinds = [segmentation.ID[name] for name in ("upper-clothes", "skirt", "pants", "dress")]
-    there = [kind for kind in kinds if (labels == kind).mean() > LEAST_SHARE]
+    there = [kind for kind in kinds if (labels == kind).mean() > LEAST_FRACTION]
     if not there:
         return None
     kind = there[generator.integers(len(there))]

@@ -33,10 +33,10 @@ OPTIONAL = ("flow", "flow_visible", "donor_flat")
 
 def own_rows(batch_size: int) -> tuple[int, int]:
     """(first row, number of rows) of a batch that this process draws. Raises UserError where they are not even."""
-    share, rest = divmod(batch_size, jax.process_count())
+    num_rows, rest = divmod(batch_size, jax.process_count())
     if rest:
         raise UserError(f"--batch_size={batch_size} should be a multiple of the {jax.process_count()} processes.")
-    return jax.process_index() * share, share
+    return jax.process_index() * num_rows, num_rows
 
 
 class PositionedBatches:
@@ -83,7 +83,7 @@ class FileBatches(PositionedBatches):
 
     def __init__(self, dataset, batch_size: int, options):
         self.dataset, self.options = dataset, options
-        self.first, self.share = own_rows(batch_size)
+        self.first, self.num_rows = own_rows(batch_size)
         self.batch_size = batch_size
         self.reader, self.reader_at = None, -1
         super().__init__(lambda position: next(self._open(position)))
@@ -93,11 +93,11 @@ class FileBatches(PositionedBatches):
         import grain
 
         def place(number):
-            batch, row = divmod(number + position * self.share, self.share)
+            batch, row = divmod(number + position * self.num_rows, self.num_rows)
             return self.dataset[batch * self.batch_size + self.first + row]
 
-        numbers = grain.MapDataset.range(sys.maxsize - position * self.share)
-        return iter(numbers.map(place).to_iter_dataset(self.options).batch(self.share, drop_remainder=True))
+        numbers = grain.MapDataset.range(sys.maxsize - position * self.num_rows)
+        return iter(numbers.map(place).to_iter_dataset(self.options).batch(self.num_rows, drop_remainder=True))
 
     def __next__(self) -> dict:
         if self.reader_at != self.position:
@@ -131,10 +131,10 @@ def mannequin_batches(
 def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) -> PositionedBatches:
     """Shuffled batches of arrays with a leading axis of examples; for tests and debugging. Drops no example."""
     count = len(next(iter(examples.values())))
-    first, share = own_rows(batch_size)
+    first, num_rows = own_rows(batch_size)
 
     def batch_at(position):
-        places = range(position * batch_size + first, position * batch_size + first + share)
+        places = range(position * batch_size + first, position * batch_size + first + num_rows)
         orders = {e: np.random.default_rng((seed, e)).permutation(count) for e in {p // count for p in places}}
         index = np.array([orders[place // count][place % count] for place in places])
         return {name: np.asarray(array)[index] for name, array in examples.items()}

@@ -83,10 +83,10 @@ def memory_batches(
     The batch at a position depends on the seed alone, so that a run resumes exactly.
     """
     count = len(photos)
-    first, share = input_pipeline.own_rows(batch_size)
+    first, num_rows = input_pipeline.own_rows(batch_size)
 
     def batch_at(position):
-        places = range(position * batch_size + first, position * batch_size + first + share)
+        places = range(position * batch_size + first, position * batch_size + first + num_rows)
         orders = {e: np.random.default_rng((seed, 0, e)).permutation(count) for e in {p // count for p in places}}
         examples = []
         for place in places:

@@ -13,8 +13,8 @@ import numpy as np
 from vton_jax.core import framing, segmentation
 from vton_jax.inputs import augment
 
-LEAST_SHARE = 0.015  # of the picture that a garment covers, to be donated
-CATALOGUE_SHARE = 0.7  # of the cases that stand before white or one bright colour, as in a catalogue
+LEAST_FRACTION = 0.015  # of the picture that a garment covers, to be donated
+CATALOGUE_FRACTION = 0.7  # of the cases that stand before white or one bright colour, as in a catalogue
 
 
 def places(size: tuple[int, int]) -> np.ndarray:
@@ -80,14 +80,14 @@ def case(
     masks = {name: segmentation.region(parsed, segmentation.GARMENT_LABELS[name]) for name in ("upper", "lower")}
     # Of who wears a dress, all is given that is worn.
     masks["outfit"] = segmentation.region(parsed, segmentation.DRESS)
-    kinds = [name for name, mask in masks.items() if mask.mean() > LEAST_SHARE]
+    kinds = [name for name, mask in masks.items() if mask.mean() > LEAST_FRACTION]
     if not kinds:
         return None
     kind = kinds[generator.integers(len(kinds))]
     covered = segmentation.GARMENT_LABELS[kind]
     mask = segmentation.region(parsed, covered)
     colour = np.full(3, 255) if generator.random() < 0.7 else generator.integers(170, 256, 3)
-    catalogue = generator.random() < CATALOGUE_SHARE
+    catalogue = generator.random() < CATALOGUE_FRACTION
     if catalogue:
         soft = cv2.GaussianBlur((parsed > 0).astype(np.float32), (0, 0), 0.7)[..., None]
         photo = np.round(soft * photo + (1 - soft) * colour).astype(np.uint8)
@@ -95,7 +95,7 @@ def case(
     for other in generator.permutation(len(photos))[:20]:
         other_labels = framing.fit(labels[other], size, nearest=True)[0]
         other_mask = segmentation.region(other_labels, covered)
-        if other != index and other_mask.mean() > LEAST_SHARE:
+        if other != index and other_mask.mean() > LEAST_FRACTION:
             found = framing.fit(photos[other], size)[0], other_mask
             break
     if found is None:

@@ -42,8 +42,8 @@ def backward_points(points: jax.Array, target: Body, source: Body) -> tuple[jax.
     mirror = jnp.where(target.turn[0] * source.turn[0] < 0, -1.0, 1.0)
     here, there = body_map.trunk_axis(target), body_map.trunk_axis(source)
     down, side = here.place(points)
-    share = down / here.length
-    side = side * mirror * body_map.trunk_width(source, share) / body_map.trunk_width(target, share)
+    fraction = down / here.length
+    side = side * mirror * body_map.trunk_width(source, fraction) / body_map.trunk_width(target, fraction)
     trunk = there.point(_bend(down, here.length, there.length, scale), side)
 
     here, there = body_map.skirt_axis(target), body_map.skirt_axis(source)

@@ -2,7 +2,7 @@
 
 Conventions: points are (x, y) in pixels; a `Body` is one person's joints, all 18 of them completed where some are
 missing, with the scale `height` (pixels a body height) and the turn of torso and head as (cosine, sine): (1, 0) faces
-the camera, sine > 0 looks to the picture's right. Lengths in `PROPORTIONS` are shares of the body height. Left and
+the camera, sine > 0 looks to the picture's right. Lengths in `PROPORTIONS` are fractions of the body height. Left and
 right are the person's own. All functions take one frame; `jax.vmap` them over batches.
 """
 
@@ -19,7 +19,7 @@ from vton_jax.core.types import Layout
 
 @dataclasses.dataclass(frozen=True)
 class Proportions:
-    """Lengths in shares of the body height: our mannequins' own (`mannequin/body.py`), and near enough of people."""
+    """Lengths in fractions of the body height: our mannequins' own (`mannequin/body.py`), and near enough of people."""
 
     shoulder_distance: float = 0.21
     hip_distance: float = 0.11
@@ -49,7 +49,7 @@ class Thresholds:
     """How joints are weighed. Chosen on mannequins, whose turns it finds to 20 degrees (tests/layout/test_body.py)."""
 
     # The scale. Guesses where little is seen: by eye.
-    legs_share: float = 0.8  # of the height that stretched legs say: they say it where the torso says less
+    legs_fraction: float = 0.8  # of the height that stretched legs say: they say it where the torso says less
     height_bounds: tuple[float, float] = (0.05, 4.0)  # of the frame's height
     fewest_joints: int = 3  # whose extent is taken for that from nose to ankles
     usual_height: float = 0.84  # of the frame's height, for somebody of whom nothing is seen
@@ -195,14 +195,14 @@ def _height(seen: _Seen, size: tuple[int, int]) -> jax.Array:
     extent = jnp.where(v, k[:, 1], -jnp.inf).max() - low
     height = _first(
         [
-            (jnp.maximum(torso, t.legs_share * legs), torso > 0),
+            (jnp.maximum(torso, t.legs_fraction * legs), torso > 0),
             (legs, seen.leg > 0),
             (jnp.abs(seen.at("nose")[1] - rough_neck) / p.neck_to_nose, neck_known & seen.has("nose")),
             (extent / p.nose_to_ankles, (v.sum() >= t.fewest_joints) & jnp.isfinite(extent)),
             (jnp.asarray(t.usual_height * size[0]), None),
         ]
     )
-    return jnp.clip(height, *(share * size[0] for share in t.height_bounds)).astype(jnp.float32)
+    return jnp.clip(height, *(fraction * size[0] for fraction in t.height_bounds)).astype(jnp.float32)
 
 
 def _completed(seen: _Seen, neck: jax.Array, hips: jax.Array, turn: jax.Array, height: jax.Array) -> jax.Array:

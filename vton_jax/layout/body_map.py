@@ -3,7 +3,7 @@
 "Where in the source does this target pixel lie?" is answered by it alone: for labels in alignment.py, flat across the
 parts, and for cloth in warping/geometric_flow.py, around them.
 
-Conventions: `Body`: see body.py. Radii are shares of the body height. Parts are numbered: 0 trunk, 1 skirt (hips and
+Conventions: `Body`: see body.py. Radii are fractions of the body height. Parts are numbered: 0 trunk, 1 skirt (hips and
 what hangs from them), then the eight limbs in the order of `LIMBS`. Left and right are the person's own. All functions
 take one frame; `jax.vmap` them over batches.
 """
@@ -45,7 +45,7 @@ class Thresholds:
     """How wide trunk and skirt look. Chosen by eye on mannequins."""
 
     shortest_trunk: float = 0.5  # of its length: one that looks shorter leans towards the camera
-    flat_until: float = 0.1  # share of the trunk down to which it is as flat as the shoulders
+    flat_until: float = 0.1  # fraction of the trunk down to which it is as flat as the shoulders
     deep_after: float = 0.25  # and after how much more it is as deep as the chest
     # A skirt makes room for knees, as the mannequins' do. In body heights.
     stance: float = 0.06  # how far knees are from the middle, seen from the front, without a stride
@@ -123,10 +123,10 @@ def _width(body: Body, depth) -> jax.Array:
     return body.height * jnp.sqrt(jnp.square(cosine) + jnp.square(depth * sine) + 1e-6)
 
 
-def trunk_width(body: Body, share: jax.Array) -> jax.Array:
-    """Apparent width at `share` of the way from neck to hips: shoulders are flatter than the chest."""
+def trunk_width(body: Body, fraction: jax.Array) -> jax.Array:
+    """Apparent width at `fraction` of the way from neck to hips: shoulders are flatter than the chest."""
     p, t = PROPORTIONS, THRESHOLDS
-    deep = jnp.clip((share - t.flat_until) / t.deep_after, 0, 1)
+    deep = jnp.clip((fraction - t.flat_until) / t.deep_after, 0, 1)
     depth = p.shoulder_depth + (p.trunk_depth - p.shoulder_depth) * deep
     return _width(body, depth)
 
@@ -163,8 +163,8 @@ def limb_place(points: jax.Array, body: Body) -> tuple[jax.Array, jax.Array]:
 
 
 def trunk_coordinates(points: jax.Array, body: Body) -> tuple[jax.Array, jax.Array]:
-    """(share of the way from neck to hips, signed distance across in trunk half widths) of points [..., 2]."""
+    """(fraction of the way from neck to hips, signed distance across in trunk half widths) of points [..., 2]."""
     axis = trunk_axis(body)
     down, side = axis.place(points)
-    share = down / axis.length
-    return share, side / (PROPORTIONS.trunk_half_width * trunk_width(body, share))
+    fraction = down / axis.length
+    return fraction, side / (PROPORTIONS.trunk_half_width * trunk_width(body, fraction))

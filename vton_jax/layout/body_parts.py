@@ -32,12 +32,12 @@ from vton_jax.layout.body_map import (
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """Where parts begin and end. Lengths of the trunk are `share`s, widths `across`, see `trunk_coordinates`.
+    """Where parts begin and end. Lengths of the trunk are `fraction`s, widths `across`, see `trunk_coordinates`.
 
     Chosen by eye on mannequins, unless a line says otherwise.
     """
 
-    # `covered_share`: how far along a limb (0 to 1) it is looked at, in lanes aside of the bone, in radii.
+    # `covered_fraction`: how far along a limb (0 to 1) it is looked at, in lanes aside of the bone, in radii.
     looked_at: tuple[float, float, int] = (0.03, 0.97, 24)  # first, last, how many
     lanes: tuple[float, ...] = (-0.4, 0.0, 0.4)
     enough_lanes: int = 2  # that agree
@@ -50,13 +50,13 @@ class Thresholds:
     shin_looked_at: tuple[float, float, int] = (0.3, 1.0, 36)
     steps_above: int = 2  # where skin is looked for, above the first pixel of a shoe
     ankle_boot: float = 1.78  # place: the top of a shoe that clothes hide
-    # `membership`. The shares beyond which a pixel is no trunk's, and from which on a skirt's.
+    # `membership`. The fractions beyond which a pixel is no trunk's, and from which on a skirt's.
     trunk_begins: float = -0.12
     trunk_ends: float = 1.12
     trunk_half_width: float = 0.95
     outside: float = 0.03  # of the body height: by so much beyond its outline the trunk is a thickness farther
     trunk_gives_way: float = 0.25  # to arms that are nearer by more
-    trunk_reach: tuple[float, float, float] = (-0.4, 1.06, 1.25)  # share: first, last of trousers, last of the rest
+    trunk_reach: tuple[float, float, float] = (-0.4, 1.06, 1.25)  # fraction: first, last of trousers, last of the rest
     skirt_begins: float = 0.9
     off_the_arms: float = 1.4  # nearness of arms beyond which cloth hangs from the hips
     skirt_half_width: float = 0.8  # within which it does in any case
@@ -77,7 +77,7 @@ class Figure:
     points: jax.Array  # [H, W, 2] the pixels themselves
     nearness: jax.Array  # [8, H, W], see `limb_place`
     place: jax.Array  # [8, H, W]
-    share: jax.Array  # [H, W], see `trunk_coordinates`
+    fraction: jax.Array  # [H, W], see `trunk_coordinates`
     across: jax.Array  # [H, W]
 
 
@@ -88,7 +88,7 @@ def figure_of(layout: Layout) -> Figure:
     return Figure(layout, body, points, *limb_place(points, body), *trunk_coordinates(points, body))
 
 
-def covered_share(label: jax.Array, body: Body, garment: jax.Array, arms: bool) -> jax.Array:
+def covered_fraction(label: jax.Array, body: Body, garment: jax.Array, arms: bool) -> jax.Array:
     """How far down arms or legs a garment reaches, as a limb's place (0..2, see `limb_place`), float [].
 
     Sleeves cover an arm from the shoulder on, and both arms alike: so a sleeve ends where the first skin is seen on
@@ -147,20 +147,20 @@ def membership(person: Figure) -> jax.Array:
     as near, so that no gap opens at a joint that bends differently in the target.
     """
     t = THRESHOLDS
-    share, across, near = person.share, person.across, person.nearness
+    fraction, across, near = person.fraction, person.across, person.nearness
     known = limb_known(person.body)[:, None, None]
     arms = jnp.where(known & jnp.asarray(IS_ARM)[:, None, None], near, jnp.inf).min(0)
     legs = jnp.where(~jnp.asarray(IS_ARM)[:, None, None], near, jnp.inf).min(0)
-    outside = jnp.maximum(jnp.maximum(t.trunk_begins - share, share - t.trunk_ends) * PROPORTIONS.torso, 0)
+    outside = jnp.maximum(jnp.maximum(t.trunk_begins - fraction, fraction - t.trunk_ends) * PROPORTIONS.torso, 0)
     outside = jnp.maximum(outside, (jnp.abs(across) - t.trunk_half_width) * PROPORTIONS.trunk_half_width)
     trunk = jnp.where(outside > 0, 1 + outside / t.outside, jnp.abs(across))
     label = person.layout.segmentation
     trunk_bit = (trunk <= arms + t.trunk_gives_way) | (trunk < 1)
     # Below the hips trousers belong to the legs alone.
     first, trousers_end, end = t.trunk_reach
-    trunk_bit &= (share > first) & (share < jnp.where(label == segmentation.ID["pants"], trousers_end, end))
+    trunk_bit &= (fraction > first) & (fraction < jnp.where(label == segmentation.ID["pants"], trousers_end, end))
     hanging = segmentation.region(label, segmentation.UPPER + segmentation.DRESS + (segmentation.ID["skirt"],))
-    skirt_bit = hanging & (share > t.skirt_begins)
+    skirt_bit = hanging & (fraction > t.skirt_begins)
     skirt_bit &= (arms > t.off_the_arms) | (jnp.abs(across) < t.skirt_half_width)
     bits = trunk_bit.astype(jnp.int32) | (skirt_bit.astype(jnp.int32) << SKIRT)
     rivals = jnp.minimum(arms, jnp.where(jnp.asarray(IS_ARM)[:, None, None], trunk, legs))

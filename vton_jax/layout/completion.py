@@ -22,13 +22,13 @@ class Thresholds:
     too, before they were.
     """
 
-    # How known pixels count around them: (sigma in shares of the frame's height, weight).
+    # How known pixels count around them: (sigma in fractions of the frame's height, weight).
     near: tuple[tuple[float, float], ...] = ((5 / 256, 1.0), (15 / 256, 0.1), (30 / 256, 0.01))
     doubt: float = 1e-3  # how likely a label is that none of them has
     trust: float = 0.5  # the weight of the decoder's answer
     # How much rarer other labels than garments and the background are in holes: limbs and heads are drawn before.
     rarer: float = 0.1
-    least_share: float = 1e-4  # to which the decoder's shares are lifted
+    least_probability: float = 1e-4  # to which the decoder's probabilities are lifted
 
 
 def fill_unknown(coarse: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def fill_unknown(coarse: np.ndarray) -> np.ndarray:
     return segmentation.fill_from_nearest(coarse, coarse == UNKNOWN)
 
 
-def reconcile(coarse: np.ndarray, shares: np.ndarray, thresholds: Thresholds = Thresholds()) -> np.ndarray:
+def reconcile(coarse: np.ndarray, probabilities: np.ndarray, thresholds: Thresholds = Thresholds()) -> np.ndarray:
     """A coarse map uint8 [H, W] whose holes the decoder's label probabilities [H, W, 18] fill. NumPy.
 
     What the coarse map knows stays. In a hole two witnesses are weighed: the known pixels around, the nearest ones
@@ -47,17 +47,17 @@ def reconcile(coarse: np.ndarray, shares: np.ndarray, thresholds: Thresholds = T
     """
     known = coarse != UNKNOWN
     if not known.any():
-        return np.argmax(shares, -1).astype(np.uint8)
+        return np.argmax(probabilities, -1).astype(np.uint8)
     garments = np.isin(np.arange(segmentation.NUM_LABELS), (0, *GARMENTS))
     in_holes = np.where(garments, 1.0, thresholds.rarer).astype(np.float32)
     maps = (coarse[..., None] == np.arange(segmentation.NUM_LABELS)).astype(np.float32)
-    near, weight = np.zeros_like(maps), np.full(coarse.shape, 1e-6, np.float32)
-    for sigma, share in thresholds.near:
+    near, total = np.zeros_like(maps), np.full(coarse.shape, 1e-6, np.float32)
+    for sigma, weight in thresholds.near:
         sigma *= len(coarse)
         blur = functools.partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=sigma, borderType=cv2.BORDER_REPLICATE)
         for label in np.flatnonzero(maps.any((0, 1))):
-            near[..., label] += share * blur(maps[..., label])
-        weight += share * blur(known.astype(np.float32))
-    around = np.log(near / weight[..., None] + thresholds.doubt)
-    score = around + thresholds.trust * np.log(shares + thresholds.least_share) + np.log(in_holes)
+            near[..., label] += weight * blur(maps[..., label])
+        total += weight * blur(known.astype(np.float32))
+    around = np.log(near / total[..., None] + thresholds.doubt)
+    score = around + thresholds.trust * np.log(probabilities + thresholds.least_probability) + np.log(in_holes)
     return np.where(known, coarse, score.argmax(-1)).astype(np.uint8)

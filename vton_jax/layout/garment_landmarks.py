@@ -2,7 +2,7 @@
 
 Conventions: landmarks are [12, 2] floats, (x, y) in pixels, in the order of `LANDMARKS`, with `present` bool [12]; a
 missing one is (0, 0) and False. Left and right are the wearer's own: in a picture from the front the wearer's left is
-on the right. Lengths are shares of the wearer's body height, see `PROPORTIONS` here and in body.py.
+on the right. Lengths are fractions of the wearer's body height, see `PROPORTIONS` here and in body.py.
 """
 
 import dataclasses

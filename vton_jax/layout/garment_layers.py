@@ -20,7 +20,7 @@ from vton_jax.layout.body_parts import Figure
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """What lies beneath, and where garments end: shares and half widths of the trunk, see `trunk_coordinates`.
+    """What lies beneath, and where garments end: fractions and half widths of the trunk, see `trunk_coordinates`.
 
     Chosen by eye on mannequins.
     """
@@ -54,7 +54,7 @@ def source_code(source: Figure, wanted: jax.Array, from_behind: jax.Array) -> tu
     Returns the code, and the commonest wanted upper and lower garment's label (0: none).
     """
     t = THRESHOLDS
-    label, share = jnp.asarray(source.layout.segmentation).astype(jnp.int32), source.share
+    label, fraction = jnp.asarray(source.layout.segmentation).astype(jnp.int32), source.fraction
     bits = body_parts.membership(source)
     mine = in_bit_set(label, wanted)
     carried = jnp.where(mine | in_bit_set(label, bit_set(ARMS + LEGS + FACE)), label, 0)
@@ -65,18 +65,18 @@ def source_code(source: Figure, wanted: jax.Array, from_behind: jax.Array) -> tu
 
     upper, lower = commonest((*UPPER, *DRESS)), commonest((ID["skirt"], ID["pants"]))
     in_trunk = jnp.abs(source.across) < t.half_width
-    covers_upper = in_bit_set(label, bit_set((*LOWER, *ARMS))) & (share > t.upper_begins)
-    covers_upper |= in_bit_set(label, bit_set(HAIR)) & (share > t.below_hair)
-    beneath = jnp.where(covers_upper & in_trunk & (share < t.upper_ends), upper, 0)
+    covers_upper = in_bit_set(label, bit_set((*LOWER, *ARMS))) & (fraction > t.upper_begins)
+    covers_upper |= in_bit_set(label, bit_set(HAIR)) & (fraction > t.below_hair)
+    beneath = jnp.where(covers_upper & in_trunk & (fraction < t.upper_ends), upper, 0)
     covers_lower = in_bit_set(label, bit_set((*UPPER, *ARMS)))
-    beneath = jnp.where(covers_lower & in_trunk & (share > t.lower[0]) & (share < t.lower[1]), lower, beneath)
-    neckline = (label == ID["face"]) & (share > t.neckline[0]) & (share < t.neckline[1])
+    beneath = jnp.where(covers_lower & in_trunk & (fraction > t.lower[0]) & (fraction < t.lower[1]), lower, beneath)
+    neckline = (label == ID["face"]) & (fraction > t.neckline[0]) & (fraction < t.neckline[1])
     neckline &= from_behind & (upper > 0)
     carried = jnp.where(neckline, upper, carried)
     # An arm before a skirt.
     hanging = (bits >> SKIRT) & in_bit_set(label, bit_set((ID["skirt"], *DRESS)) & wanted)
     row = (jnp.cumsum(hanging, axis=1) > 0) & (jnp.cumsum(hanging[:, ::-1], axis=1)[:, ::-1] > 0)
-    before_skirt = in_bit_set(label, bit_set(ARMS)) & (share > t.skirt_begins) & row
+    before_skirt = in_bit_set(label, bit_set(ARMS)) & (fraction > t.skirt_begins) & row
     carried = jnp.where(before_skirt, jnp.where(in_bit_set(upper, bit_set(DRESS)), upper, lower), carried)
     bits = jnp.where(before_skirt, bits | (1 << SKIRT), bits)
     return carried | (beneath << 5) | (bits << 10), upper, lower
@@ -97,7 +97,7 @@ def garment_layers(source: Figure, wanted: jax.Array, target: Figure, canvas: ja
     known = jnp.concatenate([jnp.ones(2, bool), limb_known(target.body)])[:, None, None]
     label = jnp.where(member & (known | (canvas == UNKNOWN)), read & 31, 0)
     # A narrow side view stretched to a front view must not grow over the shoulders: what is there are sleeves.
-    widest = jnp.where(target.share < t.hips_begin, t.chest_half_width, t.hips_half_width)
+    widest = jnp.where(target.fraction < t.hips_begin, t.chest_half_width, t.hips_half_width)
     trunk = jnp.where(jnp.abs(target.across) < widest, label[0], 0)
     skirt, limb = label[1], label[2:]
     below = jnp.where(member[0], (read[0] >> 5) & 31, 0)
@@ -107,7 +107,7 @@ def garment_layers(source: Figure, wanted: jax.Array, target: Figure, canvas: ja
     labels = jnp.asarray(source.layout.segmentation).astype(jnp.int32)
 
     def clothed(arms: bool, bits, garment_label):
-        end = body_parts.covered_share(labels, source.body, in_bit_set(labels, bits & wanted), arms)
+        end = body_parts.covered_fraction(labels, source.body, in_bit_set(labels, bits & wanted), arms)
         index = np.flatnonzero(arms == IS_ARM)
         near, found = nearness[index], limb[index]
         # `index ^ 1`: the other limb of the same arm or leg.

@@ -23,7 +23,7 @@ class Thresholds:
     """When the search has stopped falling. Chosen by eye on mannequins."""
 
     patience: int = 12  # iterations without a gain
-    tolerance: float = 0.01  # share of the loss that counts as one
+    tolerance: float = 0.01  # fraction of the loss that counts as one
 
 
 _JOINTS = 30  # how much more a joint's bump counts than the empty map, as in MultiPathCNN's own loss
@@ -95,8 +95,9 @@ def iterate(
 ) -> Iterator[tuple[Inversion, np.ndarray]]:
     """Runs compiled `steps` until the loss stops falling; yields (state, errors of the last call) after each call.
 
-    It has stopped falling when the best loss of the batch, a mean, has not sunk by the share `tolerance` for `patience`
-    iterations. Err is watched, not waited for: while the prior draws z to where it is expected, Err may rest.
+    It has stopped falling when the best loss of the batch, a mean, has not sunk by the fraction `tolerance` for
+    `patience` iterations. Err is watched, not waited for: while the prior draws z to where it is expected, Err may
+    rest.
     Raises: FloatingPointError where Err is not finite.
     """
     best, since, done = np.inf, 0, 0

@@ -48,7 +48,7 @@ def _set(tree, **values):
 
 
 def _dressed(outfit: people.Outfit, colour: int, sleeve: float, legs: float = 0.95, lower: str = "trousers"):
-    """A plain outfit; `legs`: the share of the legs that its lower garment or dress covers."""
+    """A plain outfit; `legs`: the fraction of the legs that its lower garment or dress covers."""
     dress = lower == "dress"
     colours = [np.stack([_CLOTH[(colour + step) % len(_CLOTH)]] * 2) for step in (0, 1)]
     upper = _set(outfit.upper, pattern=_PLAIN, colours=colours[0], sleeve=sleeve, hem=legs if dress else 0.03)

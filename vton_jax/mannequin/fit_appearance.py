@@ -1,7 +1,7 @@
 """Fits the appearance embedder on mannequins: python -m vton_jax.mannequin.fit_appearance --output=FILE
 
 Half of the people fit the map, the other half the threshold: the largest distance at which, among the pairs of videos
-of all those people that lie closer, 95% are of one person. Prints what share of the pairs of one person that finds.
+of all those people that lie closer, 95% are of one person. Prints what fraction of the pairs of one person that finds.
 """
 
 import json

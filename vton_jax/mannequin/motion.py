@@ -18,7 +18,7 @@ def _frame(draws: Draws) -> dict:
 def sample_pose(key: jax.Array) -> Pose:
     """A pose as catalogue videos show them: walking, standing, turned anywhere, arms hanging, bent or crossing."""
     draws = Draws(key)
-    phase, stride = draws.share() * 2 * jnp.pi, draws.share() * 0.5
+    phase, stride = draws.fraction() * 2 * jnp.pi, draws.fraction() * 0.5
     yaw = draws.uniform(-jnp.pi, jnp.pi)
     left, right = draws.index(4), draws.index(4)
     arms = jnp.stack([left, jnp.where(draws.chance(0.5), left, right)])
@@ -62,7 +62,7 @@ class Motion:
 def sample_motion(key: jax.Array, seconds: float = 4.0) -> Motion:
     draws = Draws(key)
     return Motion(
-        phase=draws.share() * 2 * jnp.pi,
+        phase=draws.fraction() * 2 * jnp.pi,
         stride=draws.uniform(0.2, 0.45),
         pace=draws.uniform(0.8, 1.2),
         start=0.3 * draws.normal(),

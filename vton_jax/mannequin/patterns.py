@@ -42,10 +42,10 @@ def _edge(distance: jax.Array, grain: jax.Array) -> jax.Array:
     return jnp.clip(0.5 - distance / jnp.maximum(grain, 1e-6), 0, 1)
 
 
-def _band(value: jax.Array, period: jax.Array, share: float, grain: jax.Array) -> jax.Array:
-    """1 on bands that cover `share` of each `period`."""
+def _band(value: jax.Array, period: jax.Array, fraction: float, grain: jax.Array) -> jax.Array:
+    """1 on bands that cover `fraction` of each `period`."""
     place = jnp.abs((value / period) % 1.0 - 0.5) * period
-    return _edge(place - 0.5 * share * period, grain)
+    return _edge(place - 0.5 * fraction * period, grain)
 
 
 def cloth(pattern, colours, scale, text, *, u, v, x, y, front, grain):
@@ -97,7 +97,7 @@ def face(identity: Identity, x, y, z, grain):
 
 
 def background(scene: Scene, x: jax.Array, y: jax.Array) -> jax.Array:
-    """The background's colour [..., 3] at frame shares `x`, `y` in 0..1 (y down)."""
+    """The background's colour [..., 3] at fractions `x`, `y` of the frame, 0..1 (y down)."""
     white = jnp.ones(x.shape + (3,))
     fade = jnp.clip((y - 0.86) / 0.02, 0, 1)[..., None]
     plain = scene.wall * (1.03 - 0.08 * y[..., None]) * (1 - fade) + scene.floor * fade

@@ -13,7 +13,7 @@ import numpy as np
 HAIR_STYLES = ("short", "bob", "long", "bun", "ponytail")
 PATTERNS = ("plain", "stripes", "pinstripes", "checks", "dots", "print")
 BACKGROUNDS = ("white", "plain", "cluttered")
-# Sleeve lengths as a share of the whole arm (shoulder to wrist).
+# Sleeve lengths as a fraction of the whole arm (shoulder to wrist).
 SLEEVELESS, SHORT_SLEEVE, LONG_SLEEVE = 0.0, 0.36, 0.97
 
 
@@ -25,7 +25,7 @@ class Identity:
     shoulders: jax.Array  # shoulder width factor
     hips: jax.Array  # hip width factor
     waist: jax.Array
-    legs: jax.Array  # share of the leg in the body height, around 1
+    legs: jax.Array  # fraction of the leg in the body height, around 1
     skin: jax.Array  # [3]
     hair: jax.Array  # [3]
     hair_style: jax.Array  # index in HAIR_STYLES
@@ -43,8 +43,8 @@ class Garment:
     colours: jax.Array  # [2, 3]: ground and figure
     pattern_scale: jax.Array  # period in body heights
     text: jax.Array  # index of the print's lettering
-    sleeve: jax.Array  # share of the arm covered
-    hem: jax.Array  # upper: below the hip line; skirt, dress, trousers: share of the leg covered
+    sleeve: jax.Array  # fraction of the arm covered
+    hem: jax.Array  # upper: below the hip line; skirt, dress, trousers: fraction of the leg covered
     neck_width: jax.Array
     neck_depth: jax.Array
     neck_v: jax.Array  # 1 for a V neckline
@@ -80,7 +80,7 @@ class Pose:
     hip_flex: jax.Array  # [2]
     hip_spread: jax.Array  # [2]
     knee: jax.Array  # [2]
-    x: jax.Array  # frame position of the mid-hip, shares of the frame's width from its middle
+    x: jax.Array  # frame position of the mid-hip, fractions of the frame's width from its middle
     y: jax.Array  # of the frame's height, from the default
     zoom: jax.Array  # body height over 0.84 of the frame's height
 
@@ -115,7 +115,7 @@ class Draws:
         self._numbers = jax.random.uniform(key, (count,), minval=1e-6, maxval=1 - 1e-6)
         self._used = 0
 
-    def share(self, shape: tuple[int, ...] = ()) -> jax.Array:
+    def fraction(self, shape: tuple[int, ...] = ()) -> jax.Array:
         """Uniform in (0, 1)."""
         count = int(np.prod(shape))
         self._used += count
@@ -124,23 +124,23 @@ class Draws:
         return self._numbers[self._used - count : self._used].reshape(shape)
 
     def uniform(self, low, high, shape: tuple[int, ...] = ()) -> jax.Array:
-        return low + (high - low) * self.share(shape)
+        return low + (high - low) * self.fraction(shape)
 
     def normal(self, shape: tuple[int, ...] = ()) -> jax.Array:
-        return jnp.sqrt(2.0) * jax.lax.erf_inv(2 * self.share(shape) - 1)
+        return jnp.sqrt(2.0) * jax.lax.erf_inv(2 * self.fraction(shape) - 1)
 
     def chance(self, probability: float) -> jax.Array:
-        return self.share() < probability
+        return self.fraction() < probability
 
     def index(self, count: int, weights=None) -> jax.Array:
         """An index below `count`, by `weights` (which sum to 1) where given."""
         bounds = jnp.cumsum(jnp.full(count, 1 / count) if weights is None else jnp.asarray(weights))
-        return jnp.minimum(jnp.sum(self.share() > bounds), count - 1).astype(jnp.int32)
+        return jnp.minimum(jnp.sum(self.fraction() > bounds), count - 1).astype(jnp.int32)
 
 
 def _colour(draws: Draws) -> jax.Array:
     """A cloth colour: hue anywhere, with greys, blacks and whites as common as they are in wardrobes."""
-    hue = draws.share() * 6 + jnp.array([0.0, 4.0, 2.0])
+    hue = draws.fraction() * 6 + jnp.array([0.0, 4.0, 2.0])
     pure = jnp.clip(jnp.abs(hue % 6 - 3) - 1, 0, 1)
     saturation = jnp.array([0.0, 0.35, 0.65, 0.9])[draws.index(4)]
     value = draws.uniform(0.12, 0.97)
@@ -151,7 +151,7 @@ def sample_identity(key: jax.Array) -> Identity:
     draws = Draws(key)
     skin = jnp.asarray(_SKINS)[draws.index(len(_SKINS))]
     hair = jnp.asarray(_HAIRS)[draws.index(len(_HAIRS))]
-    broad = draws.share()
+    broad = draws.fraction()
     style = draws.index(len(HAIR_STYLES))
     return Identity(
         girth=draws.uniform(0.85, 1.2),
@@ -199,7 +199,7 @@ def sample_garment(key: jax.Array, *, where: str) -> Garment:
         neck_depth=draws.uniform(0.02, 0.085),
         neck_v=draws.chance(0.35).astype(jnp.float32),
         fit=draws.uniform(0.006, 0.02),
-        flare=draws.share(),
+        flare=draws.fraction(),
     )
 
 
@@ -217,7 +217,7 @@ def sample_outfit(key: jax.Array) -> Outfit:
         dress=dress.astype(jnp.float32),
         skirt=skirt.astype(jnp.float32),
         shoes=jnp.clip(_colour(draws), 0.02, 0.98),
-        shoe_height=draws.share(),
+        shoe_height=draws.fraction(),
     )
 
 
@@ -241,12 +241,12 @@ def exchange(wearer: Outfit, donor: Outfit, garment_type: jax.Array) -> Outfit:
 
 def sample_scene(key: jax.Array) -> Scene:
     draws = Draws(key, 80)
-    wall = 0.45 + 0.5 * draws.share() + 0.08 * draws.normal((3,))
+    wall = 0.45 + 0.5 * draws.fraction() + 0.08 * draws.normal((3,))
     boxes = [
-        draws.share((6, 2)),
+        draws.fraction((6, 2)),
         draws.uniform(0.04, 0.22, (6, 2)),
         draws.uniform(0.1, 0.95, (6, 3)),
-        draws.share((6, 1)),
+        draws.fraction((6, 1)),
     ]
     azimuth = draws.uniform(-1.2, 1.2)
     light = jnp.stack([jnp.sin(azimuth), draws.uniform(0.2, 0.9), jnp.cos(azimuth)])

@@ -105,12 +105,12 @@ def _shade(identity, outfit, scene, stage, which, *, table, world, size, samples
     lit = jnp.clip(normal @ scene.light, 0, 1)
     light = scene.ambient + (1 - scene.ambient) * (0.85 * lit + 0.25 * jnp.clip(normal[..., 2], 0, 1))
     colour = jnp.clip(colour * light[..., None], 0, 1)
-    share_y, share_x = jnp.meshgrid(
+    fraction_y, fraction_x = jnp.meshgrid(
         (jnp.arange(size[0] * samples) + 0.5) / (size[0] * samples),
         (jnp.arange(size[1] * samples) + 0.5) / (size[1] * samples),
         indexing="ij",
     )
-    behind = patterns.background(scene, share_x, share_y)
+    behind = patterns.background(scene, fraction_x, fraction_y)
     return jnp.where((which >= 0)[..., None], colour, behind)
 
 

@@ -2,7 +2,7 @@
 
 ReMapCNN's flow comes from what it has learnt, that of `geometric_flow` from geometry alone; one is good where the other
 fails. This network sees what either brings to each place of the target (the dress, its labels and the donor's joints,
-warped) beside what the target should show there, and answers with a share of each flow and a correction. Not in the
+warped) beside what the target should show there, and answers with a weight for each flow and a correction. Not in the
 talk; ClothFlow's cascaded estimation of flow is of this kind.
 
 Conventions: everything lies at a quarter of the resolution, [B, H/4, W/4, C]; flows are backward, in pixels there.
@@ -35,10 +35,10 @@ class FlowRefinementCNN(nn.Module):
     ) -> dict[str, jax.Array]:
         """The refined flow.
 
-        Args: donor [.., 39], the dress's colours, its label shares and the donor's pose maps; target [.., 36], the
-        target layout's label shares and its pose maps; coarse_flow, ReMapCNN's; first_flow with first_shown bool
+        Args: donor [.., 39], the dress's colours, its label fractions and the donor's pose maps; target [.., 36], the
+        target layout's label fractions and its pose maps; coarse_flow, ReMapCNN's; first_flow with first_shown bool
         [B, H/4, W/4], of `geometric_flow.first_flow`.
-        Returns {'coarse_flow': the refined flow [B, H/4, W/4, 2], 'share': ReMapCNN's share of it [B, H/4, W/4, 1]}.
+        Returns {'coarse_flow': the refined flow [B, H/4, W/4, 2], 'weight': ReMapCNN's weight of it [B, H/4, W/4, 1]}.
         """
         flows = [flow.astype(jnp.float32) for flow in (coarse_flow, first_flow)]
         brought = [geometry.warp(jax.lax.stop_gradient(donor), flow) for flow in flows]
@@ -47,16 +47,16 @@ class FlowRefinementCNN(nn.Module):
         x = layers.UNet(self.widths, patch=2, dtype=self.dtype)(x)
         out = nn.Conv(4 * 3, (3, 3), dtype=jnp.float32, kernel_init=nn.initializers.normal(1e-3))(x.astype(jnp.float32))
         out = layers.depth_to_space(out, 2)
-        share = nn.sigmoid(out[..., :1])
-        flow = share * flows[0] + (1 - share) * flows[1] + out[..., 1:] * FLOW_UNIT
-        return {"coarse_flow": flow, "share": share}
+        weight = nn.sigmoid(out[..., :1])
+        flow = weight * flows[0] + (1 - weight) * flows[1] + out[..., 1:] * FLOW_UNIT
+        return {"coarse_flow": flow, "weight": weight}
 
 
 def loss(outputs: dict, flow: jax.Array, visible: jax.Array, inside: jax.Array) -> dict:
     """{'flow', 'tv'}: the distance from the true flow in pixels of the full size, and the talk's total variation.
 
-    Args: flow [B, H/4, W/4, 2]; visible [B, H/4, W/4], the share of each block where it is known; inside [B, H/4, W/4],
-    where no region's boundary passes.
+    Args: flow [B, H/4, W/4, 2]; visible [B, H/4, W/4], the fraction of each block where it is known; inside
+    [B, H/4, W/4], where no region's boundary passes.
     """
     distance = 4 * jnp.sqrt(jnp.sum(jnp.square(outputs["coarse_flow"] - flow), -1) + 1e-6)
     return {

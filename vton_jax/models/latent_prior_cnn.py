@@ -5,8 +5,8 @@ limbs and says nothing where it is unknown, so that many latents explain it abou
 of them a person of the user's build, in the pose image's stance, is likely to have: the mean and the spread of a normal
 distribution, the prior of a maximum a posteriori estimate. Not in the talk.
 
-Conventions: latents are whitened (`inversion.whitening`), w [B, N]; coarse_maps [B, H/8, W/8, 18] are the shares of the
-labels in blocks of 8x8 pixels, which sum to less than 1 where the coarse map is unknown.
+Conventions: latents are whitened (`inversion.whitening`), w [B, N]; coarse_maps [B, H/8, W/8, 18] are the fractions of
+the labels in blocks of 8x8 pixels, which sum to less than 1 where the coarse map is unknown.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from vton_jax.models import layers
 
-BLOCK = 8  # pixels a side of the blocks whose label shares are the network's input
+BLOCK = 8  # pixels a side of the blocks whose label fractions are the network's input
 
 
 class LatentPriorCNN(nn.Module):

@@ -49,7 +49,7 @@ class ParserCNN(nn.Module):
 
 
 # Labels that cover few pixels count a little more in the cross-entropy. More than this widens the person into what is
-# behind: with weights of these squared, dividing the shares by their roots gained .006 of the person's IoU.
+# behind: with weights of these squared, dividing the probabilities by their roots gained .006 of the person's IoU.
 _RARE = {
     "hat": 1.4, "hair": 1.25, "sunglasses": 1.7, "skirt": 1.2, "dress": 1.1, "belt": 1.6, "left-shoe": 1.35,
     "right-shoe": 1.35, "face": 1.25, "left-leg": 1.35, "right-leg": 1.35, "left-arm": 1.5, "right-arm": 1.5,

@@ -1,8 +1,8 @@
 """TripleGuidedCNN (Lab126 talk): puts I_dress on I_input, guided by S_output, S_input and S_dress.
 
 Conventions: images [B, H, W, 3] in [0, 1]; label maps as soft one-hot maps [B, H, W, 18]. The network paints an image
-and three shares that sum to 1 a pixel: painted, copied from I_input at the same place (the background), copied from the
-dress image at the same place (which is where ReMapCNN, before it or trained with it, has put the dress).
+and three weights that sum to 1 a pixel: painted, copied from I_input at the same place (the background), copied from
+the dress image at the same place (which is where ReMapCNN, before it or trained with it, has put the dress).
 """
 
 from typing import Any
@@ -27,16 +27,16 @@ class TripleGuidedCNN(nn.Module):
         s_input: jax.Array,
         s_dress: jax.Array,
     ) -> dict[str, jax.Array]:
-        """Returns {'image' [B, H, W, 3], 'painted', 'shares' [B, H, W, 3] (painted, input, dress)}."""
+        """Returns {'image' [B, H, W, 3], 'painted', 'weights' [B, H, W, 3] (painted, input, dress)}."""
         unet = layers.UNet(self.widths, dtype=self.dtype)
         x = unet(input_image * 2 - 1, dress_image * 2 - 1, s_output, s_input, s_dress)
         x = layers.ConvBlock(self.widths[0], dtype=self.dtype)(x)
         x = nn.Conv(6 * 16, (3, 3), dtype=self.dtype)(x).astype(jnp.float32)
         x = layers.depth_to_space(x, 4)
         painted = nn.sigmoid(x[..., :3])
-        shares = nn.softmax(x[..., 3:] + jnp.array([1.0, 0.0, 0.0]))
-        image = shares[..., :1] * painted + shares[..., 1:2] * input_image + shares[..., 2:] * dress_image
-        return {"image": image, "painted": painted, "shares": shares}
+        weights = nn.softmax(x[..., 3:] + jnp.array([1.0, 0.0, 0.0]))
+        image = weights[..., :1] * painted + weights[..., 1:2] * input_image + weights[..., 2:] * dress_image
+        return {"image": image, "painted": painted, "weights": weights}
 
 
 def loss(outputs: dict, truth: jax.Array, garment: jax.Array) -> dict:

@@ -35,10 +35,10 @@ class PhotoParser:
         def read(params, images):
             images = framing.to_float(images)
             both = jnp.concatenate([images, images[:, :, ::-1]])
-            shares = jax.nn.softmax(self.network.apply(params, both)["segmentation"])
-            straight, mirrored = jnp.split(shares, 2)
-            shares = (straight + mirrored[:, :, ::-1][..., segmentation.MIRROR]) / 2
-            return geometry.resize(shares, images.shape[1:3])
+            probabilities = jax.nn.softmax(self.network.apply(params, both)["segmentation"])
+            straight, mirrored = jnp.split(probabilities, 2)
+            probabilities = (straight + mirrored[:, :, ::-1][..., segmentation.MIRROR]) / 2
+            return geometry.resize(probabilities, images.shape[1:3])
 
         return jax.jit(read)
 
@@ -51,12 +51,12 @@ class PhotoParser:
         labels, confidence = [], []
         for first in range(0, len(frames), _BATCH):
             chunk = frames[first : first + _BATCH]
-            for shares in zip(*(self._enlarged(chunk, size) for size in self.sizes), strict=True):
-                shares = np.mean(shares, 0)
-                found = 1 + shares[..., 1:].argmax(-1)
-                labels.append(np.where(shares[..., 0] > 0.5, 0, found).astype(np.uint8))
+            for probabilities in zip(*(self._enlarged(chunk, size) for size in self.sizes), strict=True):
+                probabilities = np.mean(probabilities, 0)
+                found = 1 + probabilities[..., 1:].argmax(-1)
+                labels.append(np.where(probabilities[..., 0] > 0.5, 0, found).astype(np.uint8))
                 person = labels[-1] > 0
-                confidence.append(float((shares.max(-1) * person).sum() / max(person.sum(), 1)))
+                confidence.append(float((probabilities.max(-1) * person).sum() / max(person.sum(), 1)))
         return np.stack(labels), np.array(confidence, np.float32)
 
     def _enlarged(self, frames: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
@@ -64,4 +64,7 @@ class PhotoParser:
         fitted, places = zip(*(framing.fit(frame, size) for frame in frames), strict=True)
         read = zip(places, self.probabilities(np.stack(fitted)), strict=True)
         # OpenCV shrinks four channels at most.
-        return [np.dstack([place.restore(a) for a in np.split(shares, (4, 8, 12, 16), -1)]) for place, shares in read]
+        return [
+            np.dstack([place.restore(a) for a in np.split(probabilities, (4, 8, 12, 16), -1)])
+            for place, probabilities in read
+        ]

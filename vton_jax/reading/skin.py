@@ -17,7 +17,7 @@ _FEET = (("shoe", "knee", "ankle", 0.3, 0.0),)
 _HEAD, _TORSO = 0.25, 0.2  # radii
 _REACH = 0.25  # in torso lengths: how near to an arm's capsule a hand begins
 _TORSO_OF_HEIGHT = 0.3  # where no hip is seen
-_WHOLE = 0.85  # a connected piece with such a share of one label is all of it
+_WHOLE = 0.85  # a connected piece with such a fraction of one label is all of it
 
 
 def split(ccp_labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -> np.ndarray:

@@ -102,8 +102,8 @@ class FlowRefinementTask(Guided):
         donor, target = x["garment"].layout, x["target"]
         first, shown = geometric_flow.first_flow(target, x["garment"])
         visible = batch["flow_visible"][..., None].astype(jnp.float32)
-        share = geometry.block_means(visible, 4)
-        flow = geometry.block_means(batch["flow"].astype(jnp.float32) * visible, 4) / jnp.maximum(share, 1e-6) / 4
+        fraction = geometry.block_means(visible, 4)
+        flow = geometry.block_means(batch["flow"].astype(jnp.float32) * visible, 4) / jnp.maximum(fraction, 1e-6) / 4
         return batch | {
             "dress_image": x["garment"].image * 255,
             "dress_segmentation": donor.segmentation,
@@ -116,7 +116,7 @@ class FlowRefinementTask(Guided):
             "first_flow": first,
             "first_shown": shown,
             "flow": flow,
-            "flow_visible": share[..., 0],
+            "flow_visible": fraction[..., 0],
         }
 
     def _loss(self, params, frozen, batch, rng):
@@ -133,12 +133,12 @@ class FlowRefinementTask(Guided):
 
         batch, out = jax.jit(show)(params, frozen, jax.tree.map(lambda a: a[:6], batch))
         dress = jax.device_get(to_float(batch["dress_image"]))
-        titles = ["dress", "true flow", "ReMapCNN", "geometry", "refined", "share of ReMapCNN"]
+        titles = ["dress", "true flow", "ReMapCNN", "geometry", "refined", "weight of ReMapCNN"]
         flows = (batch["flow"], batch["coarse_flow"], batch["first_flow"], out["coarse_flow"])
         rows = []
         for i in range(len(dress)):
             full = [geometry.resize_flow(jnp.asarray(flow[i], jnp.float32), self.size) for flow in flows]
             shown = [visualize.to_uint8(np.asarray(geometry.warp(dress[i], flow))) for flow in full]
-            share = geometry.resize(out["share"][i], self.size)
-            rows.append([visualize.to_uint8(dress[i]), *shown, visualize.to_uint8(np.repeat(share, 3, -1))])
+            weight = geometry.resize(out["weight"][i], self.size)
+            rows.append([visualize.to_uint8(dress[i]), *shown, visualize.to_uint8(np.repeat(weight, 3, -1))])
         return {"flow_refinement": visualize.contact_sheet(rows, column_titles=titles)}

@@ -80,12 +80,12 @@ class LatentPriorTask(TaskDefaults):
             "z_user": z["input"],
             "z_pose": z["pose"],
             "z_output": self._encode(frozen, batch["output_image"]),
-            "coarse_maps": self._shares(compose(layouts["input"], donor, layouts["pose"], batch["garment_type"])),
+            "coarse_maps": self._fractions(compose(layouts["input"], donor, layouts["pose"], batch["garment_type"])),
             "output_segmentation": batch["output_segmentation"],
         }
 
     @staticmethod
-    def _shares(coarse):
+    def _fractions(coarse):
         return segmentation.soft_maps(coarse.astype(jnp.int32), latent_prior.BLOCK)
 
     def _outputs(self, params, batch, **options):

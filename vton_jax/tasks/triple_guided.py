@@ -159,12 +159,12 @@ class TripleGuidedTask(Guided):
             [
                 visualize.to_uint8(inputs.user_image[i]), visualize.to_uint8(inputs.dress_image[i]),
                 visualize.colour_segmentation(inputs.s_output[i].argmax(-1)), visualize.to_uint8(out["given"][i]),
-                visualize.to_uint8(out["shares"][i]), visualize.to_uint8(out["image"][i]),
+                visualize.to_uint8(out["weights"][i]), visualize.to_uint8(out["image"][i]),
                 visualize.to_uint8(x["truth"][i]),
             ]
             for i in range(len(out["image"]))
         ]  # fmt: skip
-        titles = ["input", "dress", "S output", "dress given", "shares", "result", "truth"]
+        titles = ["input", "dress", "S output", "dress given", "weights", "result", "truth"]
         return {self.arm: visualize.contact_sheet(rows, column_titles=titles)}
 
     def finish(self, params, frozen, batches, workdir):

@@ -79,15 +79,15 @@ def blend_after(
     colour: a striped shirt's hem would be of all its stripes' colours.
     """
     inside = garment_out[..., None].astype(jnp.float32)
-    share = re_map["mask"] * inside
-    sure = jnp.maximum(0, (share - thresholds.sure) / (1 - thresholds.sure))
+    weight = re_map["mask"] * inside
+    sure = jnp.maximum(0, (weight - thresholds.sure) / (1 - thresholds.sure))
     sigma = thresholds.around * image.shape[1]
     near = jnp.concatenate([sure * re_map["warped"], sure, inside], -1)
     near = geometry.blur(near, sigma, int(thresholds.reach * sigma))
     cloth, trusted, covered = near[..., :3], near[..., 3:4], near[..., 4:]
     enough = jnp.clip(trusted / (thresholds.enough * jnp.maximum(covered, 1e-6)), 0, 1) * inside
     image = image * (1 - enough) + cloth / jnp.maximum(trusted, 1e-6) * enough
-    return image * (1 - share) + re_map["warped"] * share
+    return image * (1 - weight) + re_map["warped"] * weight
 
 
 def dress_labels(garment: Garment) -> jax.Array:
@@ -107,19 +107,19 @@ def pose_map(layout: Layout) -> jax.Array:
 def refinement_inputs(garment: Garment, target: Layout) -> tuple[jax.Array, jax.Array]:
     """FlowRefinementCNN's (donor, target): what may be warped, and what the target shows. Both have an axis B."""
     colours = geometry.block_means(garment.image, 4)
-    shares = [
+    fractions = [
         segmentation.soft_maps(labels.astype(jnp.int32), 4) for labels in (dress_labels(garment), target.segmentation)
     ]
-    donor = jnp.concatenate([colours, shares[0], pose_map(garment.layout)], -1)
-    return donor, jnp.concatenate([shares[1], pose_map(target)], -1)
+    donor = jnp.concatenate([colours, fractions[0], pose_map(garment.layout)], -1)
+    return donor, jnp.concatenate([fractions[1], pose_map(target)], -1)
 
 
-def shares(arm: str, painted: dict, re_map: dict | None, garment_out: jax.Array) -> tuple[jax.Array, jax.Array]:
+def blend_weights(arm: str, painted: dict, re_map: dict | None, garment_out: jax.Array) -> tuple[jax.Array, jax.Array]:
     """How much of each pixel [B, H, W] is copied from the photo, and how much is the dress, warped by ReMapCNN's flow.
 
     The rest is painted. Args: arm, one of `try_on.ARMS`; painted, TripleGuidedCNN's outputs.
     """
-    photo, dress = painted["shares"][..., 1], painted["shares"][..., 2]
+    photo, dress = painted["weights"][..., 1], painted["weights"][..., 2]
     if arm == "none":
         return photo, dress
     trusted = re_map["mask"][..., 0] * garment_out

@@ -80,10 +80,10 @@ def _axis(points: jax.Array, body: Body) -> tuple[jax.Array, jax.Array, jax.Arra
     """
     trunk = body_map.trunk_axis(body)
     (down, side), (beneath, skirt_side) = trunk.place(points), body_map.skirt_axis(body).place(points)
-    share = down / trunk.length
-    half, skirt_half = body_map.trunk_width(body, share), body_map.skirt_width(body)
-    below = share > 1
-    row = jnp.where(below, 1 + jnp.maximum(beneath, 0) / trunk.length, share)
+    fraction = down / trunk.length
+    half, skirt_half = body_map.trunk_width(body, fraction), body_map.skirt_width(body)
+    below = fraction > 1
+    row = jnp.where(below, 1 + jnp.maximum(beneath, 0) / trunk.length, fraction)
     half = PROPORTIONS.trunk_half_width * jnp.where(below, skirt_half, half)
     return row, jnp.where(below, skirt_side, side), half
 
@@ -211,14 +211,14 @@ def _on_limbs(points: jax.Array, target: _Measured, source: _Measured, flat: jax
     def one(limb: jax.Array, here: Axis, there: Axis, before: jax.Array, hip: jax.Array):
         radii, is_arm = jnp.asarray(LIMB_RADII)[limb], jnp.asarray(IS_ARM)[limb]
         down, side = here.place(points)
-        share = jnp.clip(down / here.length, -t.beyond_joints, 1 + t.beyond_joints)
-        radius = radii[0] + (radii[1] - radii[0]) * jnp.clip(share, 0, 1)
+        fraction = jnp.clip(down / here.length, -t.beyond_joints, 1 + t.beyond_joints)
+        radius = radii[0] + (radii[1] - radii[0]) * jnp.clip(fraction, 0, 1)
         wide = [jnp.where(is_arm, t.sleeve, garment.leg_width) for garment in (target, source)]
         u, shown = _around(side / (radius * wide[0] * body.height), *turns)
         # Lying trousers do not show where the knees are: their legs reach from hip to hem in one line.
         lies = flat & ~is_arm
         start = jnp.where(lies, hip, there.start)
-        place = jnp.where(lies, (before + down) * leg_ratio, share * there.length)
+        place = jnp.where(lies, (before + down) * leg_ratio, fraction * there.length)
         return there.replace(start=start).point(place, u * radius * wide[1] * source.body.height), shown
 
     here, there = body_map.limb_axes(body), body_map.limb_axes(source.body, read)
@@ -248,7 +248,7 @@ def cylinder_flow(
     trunk, shown = _on_trunk(row, side, target, source, flat)
     limbs, limbs_shown = _on_limbs(points, target, source, flat)
     near, place = body_map.limb_place(points, target.body)
-    sleeve = body_parts.covered_share(
+    sleeve = body_parts.covered_fraction(
         jnp.zeros(source.garment.shape, jnp.int32), source.body, source.garment, arms=True
     )
 

@@ -88,11 +88,11 @@ class Painter:
         def dress(params, user, garment, target, re_map):
             inputs = arms.inputs_of(*user, garment, target.segmentation)
             out = arms.paint(self.arm, functools.partial(self.triple_guided.apply, params), inputs, re_map)
-            photo_share, dress_share = blending.shares(self.name, out, re_map, inputs.garment_out)
+            photo_weight, garment_weight = blending.blend_weights(self.name, out, re_map, inputs.garment_out)
             flow = jnp.zeros((*target.segmentation.shape, 2)) if re_map is None else re_map["flow"]
-            nothing = jnp.zeros_like(flow), jnp.zeros_like(dress_share)
+            nothing = jnp.zeros_like(flow), jnp.zeros_like(garment_weight)
             image = jnp.clip(out["image"], 0, 1)
-            return Dressed(image, target.segmentation, flow, photo_share, dress_share, *nothing)
+            return Dressed(image, target.segmentation, flow, photo_weight, garment_weight, *nothing)
 
         return jax.jit(dress)
 
@@ -136,9 +136,9 @@ class Painter:
         own, shown = spread((own, np.float32(user.shown)), len(targets.segmentation))
         re_map = self.re_mapped(own, targets)
         given = dressed.image, shown, targets.segmentation, own.garment_type, re_map
-        image, share = in_batches(lambda part: self._keep(*part), given, BATCH, full=True)
-        rest = {name: getattr(dressed, name) * (1 - share) for name in ("photo_share", "dress_share")}
-        return dressed.replace(image=image, photo_flow=re_map["flow"], moved_share=share, **rest)
+        image, weight = in_batches(lambda part: self._keep(*part), given, BATCH, full=True)
+        rest = {name: getattr(dressed, name) * (1 - weight) for name in ("photo_weight", "garment_weight")}
+        return dressed.replace(image=image, photo_flow=re_map["flow"], moved_weight=weight, **rest)
 
     def paint(self, user: User, garment: Garment, targets: Layout) -> Iterator[Dressed]:
         """`dress`, and what is kept of the user's photo. Yields frames without the leading axis, with the labels of the

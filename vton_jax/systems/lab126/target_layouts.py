@@ -75,9 +75,9 @@ class TargetLayouts:
         def target(coarse, points, visible, z_user, z_pose):
             maps = keypoints.pose_map(keypoints.scale(points, self.size, small), visible, small, POSE_SIGMA)
             labels = coarse.astype(jnp.int32)
-            shares = segmentation.soft_maps(labels, latent_prior_cnn.BLOCK)
+            fractions = segmentation.soft_maps(labels, latent_prior_cnn.BLOCK)
             z_user = jnp.broadcast_to(z_user, z_pose.shape)
-            expected = self._prior(shares, whiten(z_user), whiten(z_pose))
+            expected = self._prior(fractions, whiten(z_user), whiten(z_pose))
             return {
                 "segmentation": segmentation.soft_maps(labels, 2),
                 "pose": maps,
