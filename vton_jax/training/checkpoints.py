@@ -9,6 +9,7 @@ Buckets keep their own checksums: there no digests are written.
 """
 
 import contextlib
+import copy
 import hashlib
 import json
 import sys
@@ -107,7 +108,8 @@ class Checkpoints:
             return
         self.wait()
         self.saving = step
-        run = {**self.note, "data": batches.kind, "so_far": so_far}
+        # A copy: the files are still written when the caller goes on and changes what it gave.
+        run = {**self.note, "data": batches.kind, "so_far": copy.deepcopy(so_far)}
         args = ocp.args.Composite(
             state=ocp.args.StandardSave(state),
             data=ocp.args.JsonSave(batches.get_state()),
