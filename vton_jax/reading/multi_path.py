@@ -35,6 +35,14 @@ def _windows(frame: tuple[int, int], size: tuple[int, int]) -> list[tuple[float,
     return boxes
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _read(network: MultiPathCNN, params, images: jax.Array) -> tuple[jax.Array, ...]:
+    out = network.apply(params, framing.to_float(images))
+    layout, confidence = multi_path_cnn.read(out, network.size, threshold=0.0)
+    certainty = jax.nn.softmax(geometry.resize(out["segmentation"], network.size)).max(-1)
+    return layout.keypoints, jnp.clip(confidence, 0, 1), layout.segmentation, certainty
+
+
 class MultiPath:
     """Pose estimator and parser in one, from a file of MultiPathCNN's weights (default: the released one)."""
 
@@ -47,19 +55,9 @@ class MultiPath:
         self.size = tuple(settings["size"])
         self._network = MultiPathCNN(self.size, settings["latent_size"])
 
-    @functools.cached_property
-    def _read(self):
-        def read(params, images):
-            out = self._network.apply(params, framing.to_float(images))
-            layout, confidence = multi_path_cnn.read(out, self.size, threshold=0.0)
-            certainty = jax.nn.softmax(geometry.resize(out["segmentation"], self.size)).max(-1)
-            return layout.keypoints, jnp.clip(confidence, 0, 1), layout.segmentation, certainty
-
-        return jax.jit(read)
-
     def _in_batches(self, images: np.ndarray):
         """All outputs for images [T] of the network's size, in batches of one shape."""
-        return in_batches(lambda part: self._read(self._params, part), images, _BATCH, full=True)
+        return in_batches(lambda part: _read(self._network, self._params, part), images, _BATCH, full=True)
 
     def estimate(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `PoseEstimator`: a first look at windows of the frames, a second one at the person found in the best."""

@@ -20,6 +20,16 @@ _BATCH = 4
 _OTHERS = ((192, 128), (320, 224))  # beside the size that was learned at: CCP's validation gains 0.003 of the person
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _read(network: ParserCNN, params, images: jax.Array) -> jax.Array:
+    images = framing.to_float(images)
+    both = jnp.concatenate([images, images[:, :, ::-1]])
+    probabilities = jax.nn.softmax(network.apply(params, both)["segmentation"])
+    straight, mirrored = jnp.split(probabilities, 2)
+    probabilities = (straight + mirrored[:, :, ::-1][..., segmentation.MIRROR]) / 2
+    return geometry.resize(probabilities, images.shape[1:3])
+
+
 class PhotoParser:
     """Labels for photos and frames of any size, from a file of ParserCNN's weights (default: the released one)."""
 
@@ -30,21 +40,9 @@ class PhotoParser:
         self.sizes = tuple(sorted({tuple(settings["size"]), *_OTHERS}))
         self.network = ParserCNN(tuple(settings["widths"]))
 
-    @functools.cached_property
-    def _read(self):
-        def read(params, images):
-            images = framing.to_float(images)
-            both = jnp.concatenate([images, images[:, :, ::-1]])
-            probabilities = jax.nn.softmax(self.network.apply(params, both)["segmentation"])
-            straight, mirrored = jnp.split(probabilities, 2)
-            probabilities = (straight + mirrored[:, :, ::-1][..., segmentation.MIRROR]) / 2
-            return geometry.resize(probabilities, images.shape[1:3])
-
-        return jax.jit(read)
-
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Images uint8 [T, H, W, 3], sides multiples of 32 -> label probabilities float32 [T, H, W, 18]."""
-        return in_batches(lambda part: self._read(self.params, part), images, _BATCH)
+        return in_batches(lambda part: _read(self.network, self.params, part), images, _BATCH)
 
     def parse(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Parser`. Frames show one person about as tall as the frame; probabilities are enlarged, then decided."""

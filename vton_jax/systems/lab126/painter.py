@@ -29,6 +29,43 @@ from vton_jax.warping import blending, geometric_flow
 BATCH = 4  # frames that are painted in one program
 
 
+# The programs: networks are static, so that all painters of a process share what is traced and compiled.
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _flows(network: ReMapCNN, params, garment: Garment, target: Layout) -> dict:
+    poses = (blending.pose_map(of) for of in (garment.layout, target))
+    labels = blending.dress_labels(garment), target.segmentation.astype(jnp.int32)
+    out = network.apply(params, garment.image, *map(segmentation.one_hot, labels), *poses)
+    first, shown = geometric_flow.first_flow(target, garment)
+    return {"coarse_flow": out["coarse_flow"], "mask": out["mask"], "first_flow": first, "first_shown": shown}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _refined(network: FlowRefinementCNN, params, garment: Garment, target: Layout, first: dict) -> dict:
+    out = arms.refine(functools.partial(network.apply, params), garment, target, first)
+    return {name: out[name] for name in ("flow", "warped", "mask")}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _dress(arm_and_network: tuple[str, TripleGuidedCNN], params, user, garment_and_target, re_map) -> Dressed:
+    (name, network), (garment, target) = arm_and_network, garment_and_target
+    inputs = arms.inputs_of(*user, garment, target.segmentation)
+    out = arms.paint(arms.ARMS[name], functools.partial(network.apply, params), inputs, re_map)
+    photo_weight, garment_weight = blending.blend_weights(name, out, re_map, inputs.garment_out)
+    flow = jnp.zeros((*target.segmentation.shape, 2)) if re_map is None else re_map["flow"]
+    nothing = jnp.zeros_like(flow), jnp.zeros_like(garment_weight)
+    image = jnp.clip(out["image"], 0, 1)
+    return Dressed(image, target.segmentation, flow, photo_weight, garment_weight, *nothing)
+
+
+@jax.jit
+def _keep(image: jax.Array, shown: jax.Array, labels: jax.Array, garment_type: jax.Array, re_map: dict):
+    mask = re_map["mask"] * geometry.warp(shown[..., None], re_map["flow"])
+    region = blending.target_mask(labels.astype(jnp.int32), garment_type)
+    return blending.blend_after(image, re_map | {"mask": mask}, region), mask[..., 0] * region
+
+
 class Painter:
     """The networks of one arm.
 
@@ -53,67 +90,32 @@ class Painter:
         # Read on first use: the examples that it learns from come before it.
         return load_network("flow_refinement_cnn", FlowRefinementCNN, self._refinement_file)[:2]
 
-    @functools.cached_property
-    def _flows(self):
-        def flows(params, garment, target):
-            poses = (blending.pose_map(of) for of in (garment.layout, target))
-            labels = blending.dress_labels(garment), target.segmentation.astype(jnp.int32)
-            out = self.re_map.apply(params, garment.image, *map(segmentation.one_hot, labels), *poses)
-            first, shown = geometric_flow.first_flow(target, garment)
-            return {"coarse_flow": out["coarse_flow"], "mask": out["mask"], "first_flow": first, "first_shown": shown}
-
-        return jax.jit(flows)
-
     def flows(self, garments: Garment, targets: Layout) -> dict:
         """What FlowRefinementCNN starts from, for garments [B] and target layouts [B]: ReMapCNN's 'coarse_flow' and
         'mask', and the geometric 'first_flow' with 'first_shown'."""
-        return in_batches(lambda part: self._flows(self._re_map, *part), (garments, targets), BATCH, full=True)
+        return in_batches(lambda part: _flows(self.re_map, self._re_map, *part), (garments, targets), BATCH, full=True)
 
-    @functools.cached_property
-    def _refined(self):
-        def refined(params, garment, target, first):
-            out = arms.refine(functools.partial(self._refinement[0].apply, params), garment, target, first)
-            return {name: out[name] for name in ("flow", "warped", "mask")}
-
-        return jax.jit(refined)
-
-    def re_mapped(self, garments: Garment, targets: Layout) -> dict:
+    def re_mapped(self, garments: Garment, targets: Layout, flows: dict | None = None) -> dict:
         """The garments [B] in target layouts [B]: the 'flow' as FlowRefinementCNN leaves it, the dress 'warped' by it,
-        and where it is trusted ('mask')."""
-        given = garments, targets, self.flows(garments, targets)
-        return in_batches(lambda part: self._refined(self._refinement[1], *part), given, BATCH, full=True)
+        and where it is trusted ('mask'). flows: see `dress`."""
+        given = garments, targets, self.flows(garments, targets) if flows is None else flows
+        return in_batches(lambda part: _refined(*self._refinement, *part), given, BATCH, full=True)
 
-    @functools.cached_property
-    def _dress(self):
-        def dress(params, user, garment, target, re_map):
-            inputs = arms.inputs_of(*user, garment, target.segmentation)
-            out = arms.paint(self.arm, functools.partial(self.triple_guided.apply, params), inputs, re_map)
-            photo_weight, garment_weight = blending.blend_weights(self.name, out, re_map, inputs.garment_out)
-            flow = jnp.zeros((*target.segmentation.shape, 2)) if re_map is None else re_map["flow"]
-            nothing = jnp.zeros_like(flow), jnp.zeros_like(garment_weight)
-            image = jnp.clip(out["image"], 0, 1)
-            return Dressed(image, target.segmentation, flow, photo_weight, garment_weight, *nothing)
+    def dress(self, user: User, garment: Garment, targets: Layout, flows: dict | None = None) -> Dressed:
+        """Paints target layouts [T].
 
-        return jax.jit(dress)
-
-    def dress(self, user: User, garment: Garment, targets: Layout) -> Dressed:
-        """Paints target layouts [T]; user and garment may also carry a leading axis T, both or none."""
+        Args: user and garment may also carry a leading axis T, both or none. flows: what the method of that name gave
+        for the same targets (leading axis T), where it is known already.
+        """
         who = (user.image, user.layout.segmentation), garment
         if np.ndim(user.image) == 3:
             who = spread(who, len(targets.segmentation))
         user_pictures, garment = who
-        re_map = self.re_mapped(garment, targets) if self.arm.placed else None
-        given = user_pictures, garment, targets, re_map
-        return in_batches(lambda part: self._dress(self._triple, *part), given, BATCH, full=True)
-
-    @functools.cached_property
-    def _keep(self):
-        def keep(image, shown, labels, garment_type, re_map):
-            mask = re_map["mask"] * geometry.warp(shown[..., None], re_map["flow"])
-            region = blending.target_mask(labels.astype(jnp.int32), garment_type)
-            return blending.blend_after(image, re_map | {"mask": mask}, region), mask[..., 0] * region
-
-        return jax.jit(keep)
+        re_map = self.re_mapped(garment, targets, flows) if self.arm.placed else None
+        given = user_pictures, (garment, targets), re_map
+        return in_batches(
+            lambda part: _dress((self.name, self.triple_guided), self._triple, *part), given, BATCH, full=True
+        )
 
     def keep_other_garment(self, dressed: Dressed, user: User, garment: Garment, targets: Layout) -> Dressed:
         """What the user goes on wearing, above or below the donor's garment, moved there by its own flow.
@@ -136,7 +138,7 @@ class Painter:
         own, shown = spread((own, np.float32(user.shown)), len(targets.segmentation))
         re_map = self.re_mapped(own, targets)
         given = dressed.image, shown, targets.segmentation, own.garment_type, re_map
-        image, weight = in_batches(lambda part: self._keep(*part), given, BATCH, full=True)
+        image, weight = in_batches(lambda part: _keep(*part), given, BATCH, full=True)
         rest = {name: getattr(dressed, name) * (1 - weight) for name in ("photo_weight", "garment_weight")}
         return dressed.replace(image=image, photo_flow=re_map["flow"], moved_weight=weight, **rest)
 

@@ -32,6 +32,31 @@ _LEAST_LANDMARKS = 3  # of a garment laid flat
 _LEAST_CONTRAST = 3  # standard deviation of the strongest channel, 0 to 255: less is one colour
 
 
+# The programs: networks are static, so that all readers of a process share what is traced and compiled.
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _forward(network: MultiPathCNN, params, images: jax.Array) -> tuple[Layout, jax.Array]:
+    z = network.apply(params, to_float(images), method="encode")
+    out = network.apply(params, z, ("segmentation", "pose"), method="decode")
+    return multi_path_cnn.read(out, network.size)[0], z
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(network: MultiPathCNN, params, images: jax.Array) -> jax.Array:
+    return network.apply(params, to_float(images), method="encode")
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _read_flat(network_and_sizes, params, image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    network, garment_size, size = network_and_sizes
+    out = network.apply(params, geometry.resize(to_float(image), garment_size)[None])
+    labels = geometry.resize(out["segmentation"], size)[0].argmax(-1).astype(jnp.uint8)
+    points, present, _ = keypoints.read_pose_map(out["landmarks"][0], radius=2)
+    points = keypoints.scale(points, out["landmarks"].shape[1:3], size)
+    return labels, jnp.where(present[:, None], points, 0.0), present
+
+
 class Reader:
     """Reads people by MultiPathCNN's forward procedure, and garments laid flat by GarmentCNN.
 
@@ -57,18 +82,11 @@ class Reader:
         """MultiPathCNN's decoders on latents [B, N]: {path: maps [B, h, w, C]}."""
         return self.multi_path.apply(self.multi_path_params, z, paths, method="decode")
 
-    @functools.cached_property
-    def _forward(self):
-        def forward(params, images):
-            z = self.multi_path.apply(params, to_float(images), method="encode")
-            out = self.multi_path.apply(params, z, ("segmentation", "pose"), method="decode")
-            return multi_path_cnn.read(out, self.size)[0], z
-
-        return jax.jit(forward)
-
     def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray]:
         """The forward procedure on frames [T, H, W, 3]: layouts [T] and latents [T, N]; `smoothed` shows these."""
-        return in_batches(lambda part: self._forward(self.multi_path_params, part), np.asarray(frames), batch)
+        return in_batches(
+            lambda part: _forward(self.multi_path, self.multi_path_params, part), np.asarray(frames), batch
+        )
 
     def read_layouts(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
         """`read_people`, with the labels of the parser that was asked for: what is visible is read sharply."""
@@ -77,14 +95,11 @@ class Reader:
             layouts = layouts.replace(segmentation=self.photo_parser.parse(np.asarray(frames))[0])
         return layouts, z
 
-    @functools.cached_property
-    def _encode(self):
-        encode = functools.partial(self.multi_path.apply, method="encode")
-        return jax.jit(lambda params, images: encode(params, to_float(images)))
-
     def latents(self, frames: np.ndarray, batch: int = 8) -> np.ndarray:
         """The latents [T, N] alone of frames [T, H, W, 3]."""
-        return in_batches(lambda part: self._encode(self.multi_path_params, part), np.asarray(frames), batch)
+        return in_batches(
+            lambda part: _encode(self.multi_path, self.multi_path_params, part), np.asarray(frames), batch
+        )
 
     @functools.cached_property
     def smoothed(self):
@@ -116,21 +131,9 @@ class Reader:
 
     # --------------------------------------------------------------------------------------------------------- garments
 
-    @functools.cached_property
-    def _read_flat(self):
-        def read(params, image):
-            small = geometry.resize(to_float(image), self._garment_size)
-            out = self.garment_cnn.apply(params, small[None])
-            labels = geometry.resize(out["segmentation"], self.size)[0].argmax(-1).astype(jnp.uint8)
-            points, present, _ = keypoints.read_pose_map(out["landmarks"][0], radius=2)
-            points = keypoints.scale(points, out["landmarks"].shape[1:3], self.size)
-            return labels, jnp.where(present[:, None], points, 0.0), present
-
-        return jax.jit(read)
-
     def read_flat(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """GarmentCNN on a picture [H, W, 3]: labels [H, W], landmarks [12, 2], and which are present [12]."""
-        return jax.device_get(self._read_flat(self._garment, frame))
+        return jax.device_get(_read_flat((self.garment_cnn, self._garment_size, self.size), self._garment, frame))
 
     def looks_flat(self, frame: np.ndarray) -> bool:
         """Whether a picture shows a garment laid flat rather than a person, as GarmentCNN sees it."""

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from vton_jax.core import geometry, keypoints, segmentation
-from vton_jax.core.batching import in_batches
+from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
 from vton_jax.layout import coarse_map, completion, inversion
 from vton_jax.models import latent_prior_cnn, weights
@@ -28,6 +28,9 @@ PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
 LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
 CHUNK = 4  # frames of a clip whose coarse maps are made, and that are painted, in one batch
 FIRST_ITERATIONS, NEXT_ITERATIONS = 60, 10  # for a first frame, and for one that starts from the frame before
+
+
+_compose = jax.jit(jax.vmap(coarse_map.coarse_target_segmentation))
 
 
 class TargetLayouts:
@@ -44,23 +47,15 @@ class TargetLayouts:
         loss = inversion.layout_loss(reader.decode, reader.whiten, PRIOR_WEIGHT, POSE_WEIGHT)
         self._steps = inversion.make_steps(loss, self._optimizer)
 
-    @functools.cached_property
-    def _compose(self):
-        one = coarse_map.coarse_target_segmentation
-        return jax.jit(jax.vmap(one, in_axes=(None, None, 0, None)))
-
-    @functools.cached_property
-    def _compose_pairs(self):
-        return jax.jit(jax.vmap(coarse_map.coarse_target_segmentation))
-
     def coarse(self, user: Layout, garment: Garment, poses: Layout, batch: int = CHUNK):
         """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
-        return in_batches(lambda p: self._compose(user, garment.layout, p, garment.garment_type), poses, batch)
+        user, garment = spread((user, garment), len(poses.segmentation))
+        return self.coarse_pairs(user, garment, poses, batch)
 
     def coarse_pairs(self, users: Layout, garments: Garment, poses: Layout, batch: int = CHUNK):
         """The same for many users, each with a garment and a pose of their own: all have a leading axis B."""
         pairs = (users, garments.layout, poses, garments.garment_type)
-        return in_batches(lambda part: self._compose_pairs(*part), pairs, batch)
+        return in_batches(lambda part: _compose(*part), pairs, batch, full=True)
 
     @functools.cached_property
     def _prior(self):
