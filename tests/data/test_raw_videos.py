@@ -329,7 +329,7 @@ def test_a_killed_build_goes_on_to_the_same_bytes():
     """Two SIGKILLs, then two workers; against one undisturbed worker."""
     script = [sys.executable, str(ROOT / "benchmarks" / "build_kill.py")]
     done = subprocess.run(
-        [*script, "--kills=2", "--people=2", "--max_frames=12"], capture_output=True, text=True, timeout=900
+        [*script, "--kills=2", "--people=1", "--max_frames=8"], capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr + done.stdout
     assert "2 kills" in done.stdout and "the same byte for byte" in done.stdout

@@ -136,6 +136,7 @@ def test_the_suite_end_to_end(tmp_path, monkeypatch):
         np.savez(tmp_path / f"{number:04d}.npz", **made)
     monkeypatch.setitem(systems.SYSTEMS, "lab126", Tiny)
     monkeypatch.setattr(critic_suite, "LEVELS", {"1s": 2, "5s": 1})
+    monkeypatch.setattr(critic.critic_cnn, "CriticCNN", lambda: NETWORK)
     monkeypatch.setattr(critic_suite, "digest_of", lambda path: path.name)
     options = critic_suite.CriticSuite.Options(data=str(tmp_path), num_examples=1000)
     suite = critic_suite.CriticSuite(options, steps=40)

@@ -7,6 +7,7 @@ import pytest
 from capsule_people import SIZE, person
 
 from vton_jax.core import geometry, label_tables, segmentation
+from vton_jax.core.batching import stacked, unstacked
 from vton_jax.core.segmentation import ID, UNKNOWN
 from vton_jax.core.types import Layout
 from vton_jax.layout import body_map, body_parts, coarse_map, completion, garment_types
@@ -139,19 +140,16 @@ def test_counterfactual_truth():
 
     def case(key):
         keys = jax.random.split(key, 10)
-        identities = [people.sample_identity(k) for k in keys[:3]]
-        outfits = [people.sample_outfit(k) for k in keys[3:6]]
-        poses = [motion.sample_pose(k) for k in keys[6:9]]
-        frames = [render.render(*who, people.even_scene()) for who in zip(identities, outfits, poses, strict=True)]
+        makes = zip((people.sample_identity, people.sample_outfit, motion.sample_pose), (0, 3, 6), strict=True)
+        identities, outfits, poses = (unstacked(jax.vmap(make)(keys[at : at + 3]), 3) for make, at in makes)
         drawn = jax.random.randint(keys[9], (), 0, 3)
         kind = jnp.where(drawn == 2, 3, drawn)  # half an outfit or all of it
-        truth = render.render(
-            identities[0], people.exchange(outfits[0], outfits[1], kind), poses[2], people.even_scene()
-        )
-        coarse, _ = coarse_map.coarse_target_segmentation(
-            *(Layout(f.segmentation, f.keypoints, f.visible) for f in frames), kind
-        )
-        return coarse, truth.segmentation, frames[2].segmentation
+        shown = [*zip(identities, outfits, poses, strict=True)]
+        shown.append((identities[0], people.exchange(outfits[0], outfits[1], kind), poses[2]))
+        frames = jax.lax.map(lambda who: render.render(*who, people.even_scene()), stacked(*shown))
+        layouts = unstacked(Layout(frames.segmentation, frames.keypoints, frames.visible), 4)
+        coarse, _ = coarse_map.coarse_target_segmentation(*layouts[:3], kind)
+        return coarse, layouts[3].segmentation, layouts[2].segmentation
 
     case = jax.jit(case)
     coarse, truth, pose = (np.stack(a) for a in zip(*(case(jax.random.key(seed)) for seed in range(24)), strict=True))

@@ -78,7 +78,7 @@ def frames(population):
 def test_culled_and_not_culled_are_the_same_picture(population):
     identity, outfit, pose, _, scene, _ = (jax.tree.map(lambda a: a[:6], part) for part in population)
     one, two = draw(identity, outfit, pose, scene), draw(identity, outfit, pose, scene, culled=False)
-    np.testing.assert_allclose(one.image, two.image, atol=1e-5)
+    np.testing.assert_allclose(one.image, two.image, atol=1e-3)  # a quarter of a step of eight bits
     np.testing.assert_array_equal(one.segmentation, two.segmentation)
     np.testing.assert_array_equal(one.visible, two.visible)
     np.testing.assert_array_equal(one.surface.primitive, two.surface.primitive)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import segmentation
-from vton_jax.core.batching import in_batches
+from vton_jax.core.batching import in_batches, stacked, unstacked
 from vton_jax.mannequin import body, motion, people, render, sampler
 
 GARMENTS = ("short sleeve", "long sleeve", "dress", "skirt", "trousers")
@@ -86,20 +86,22 @@ def shoot_parts(parts: dict, size: tuple[int, int], samples: int) -> dict:
     stage = functools.partial(render.stage_person, size=size)
     pick = lambda yes, no: jax.tree.map(lambda a, b: jnp.where(flat, a, b), yes, no)  # noqa: E731
     table = people.even_scene().replace(ambient=donor_scene.ambient, light=donor_scene.light)
-    of_donor = parts["other"], donated
-    rows = {
-        "input": (user, worn, scene, stage(user, worn, input_pose)),
-        "donor": (*of_donor, pick(table, donor_scene), pick(lying, stage(*of_donor, parts["donor_pose"]))),
-        "pose": (parts["model"], parts["clothes"], parts["pose_scene"],
-                 stage(parts["model"], parts["clothes"], output_pose)),
-        "output": (user, output_outfit, scene, stage(user, output_outfit, output_pose)),
-    }  # fmt: skip
-    rows |= {name: (who, wears, scene, stage(who, wears, pose)) for name, (who, wears, pose) in parts["more"].items()}
-    together = jax.tree.map(lambda *a: jnp.stack(a), *rows.values())
+    people_of = {
+        "input": (user, worn, input_pose),
+        "donor": (parts["other"], donated, parts["donor_pose"]),
+        "pose": (parts["model"], parts["clothes"], output_pose),
+        "output": (user, output_outfit, output_pose),
+        **parts["more"],
+    }
+    scenes = {"donor": pick(table, donor_scene), "pose": parts["pose_scene"]}
+    identities, outfits, poses = stacked(*people_of.values())
+    staged = dict(zip(people_of, unstacked(jax.vmap(stage)(identities, outfits, poses), len(people_of)), strict=True))
+    staged["donor"] = pick(lying, staged["donor"])
+    together = identities, outfits, stacked(*(scenes.get(name, scene) for name in people_of)), stacked(*staged.values())
     culled = jax.default_backend() == "cpu"
     draw = lambda row: render.shoot(*row, size=size, samples=samples, culled=culled)  # noqa: E731
     drawn = jax.lax.map(draw, together) if culled else jax.vmap(draw)(together)
-    frames = {name: jax.tree.map(lambda a, i=i: a[i], drawn) for i, name in enumerate(rows)}
+    frames = dict(zip(people_of, unstacked(drawn, len(people_of)), strict=True))
     surface = frames["output"].surface
     flow, flow_visible = render.flow_between(frames["donor"].surface, surface, size)
     bone = jnp.where(surface.primitive >= 0, surface.primitives.bone[surface.primitive] + 1, 0)
@@ -117,7 +119,7 @@ def shoot_parts(parts: dict, size: tuple[int, int], samples: int) -> dict:
         "landmarks_present": present & flat,
         "flow": flow,
         "flow_visible": flow_visible,
-        "height": stage(user, output_outfit, output_pose).camera.scale * body.height(user),
+        "height": staged["output"].camera.scale * body.height(user),
         # Which bone each pixel of the output shows, from 1; 0: background.
         "output_bone": bone.astype(jnp.uint8),
     }
