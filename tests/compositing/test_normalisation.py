@@ -140,7 +140,7 @@ def test_where_nobody_looks_everything_stays():
 
 @pytest.fixture(scope="module")
 def people():
-    return cases.draw_cases(8, SIZE, 5, "validation", samples=1)
+    return cases.draw_cases(8, SIZE, 5, "validation")
 
 
 @pytest.fixture(scope="module")
