@@ -1,0 +1,129 @@
+"""The public-domain meshes, shapes and bones that people are made of; see assets/README.md for formats and sources."""
+
+import dataclasses
+import functools
+import itertools
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent / "assets"
+NUM_VERTICES = 19158  # of the base mesh, helpers included
+NUM_BODY = 13380  # the body's own vertices come first
+
+
+def _load(name: str) -> dict[str, np.ndarray]:
+    with np.load(FOLDER / f"{name}.npz") as file:
+        return {key: file[key] for key in file.files}
+
+
+def triangles_of(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Quads [Q, 4], of which a triangle repeats its last corner: triangles int32 [T, 3], and the quad of each [T]."""
+    first, second = quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]
+    whole = quads[:, 2] != quads[:, 3]
+    triangles = np.concatenate([first, second[whole]]).astype(np.int32)
+    quad = np.concatenate([np.arange(len(quads)), np.flatnonzero(whole)])
+    order = np.argsort(quad, kind="stable")
+    return triangles[order], quad[order]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mesh:
+    """The neutral body with its helpers."""
+
+    vertices: np.ndarray  # float64 [19158, 3]
+    triangles: np.ndarray  # int32 [T, 3]
+    uv: np.ndarray  # float32 [U, 2], v upwards
+    triangles_uv: np.ndarray  # int32 [T, 3], rows of `uv`
+    group: np.ndarray  # [T], the group's name
+
+    def part(self, *groups: str) -> np.ndarray:
+        """The triangles [t, 3] of some groups."""
+        return self.triangles[np.isin(self.group, groups)]
+
+
+@functools.cache
+def base_mesh() -> Mesh:
+    raw = _load("base_mesh")
+    triangles, quad = triangles_of(raw["quads"])
+    # Corners repeat by position, not by texture coordinate: the same rows and corners are taken.
+    uv_first, uv_second = raw["quads_uv"][:, [0, 1, 2]], raw["quads_uv"][:, [0, 2, 3]]
+    second = np.concatenate([[False], quad[1:] == quad[:-1]])
+    triangles_uv = np.where(second[:, None], uv_second[quad], uv_first[quad]).astype(np.int32)
+    group = raw["group_names"][raw["group"]][quad]
+    return Mesh(raw["vertices"].astype(np.float64), triangles, raw["uv"], triangles_uv, group)
+
+
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """Shapes that a body is blended from."""
+
+    names: tuple[str, ...]
+    vertices: tuple[np.ndarray, ...]  # of each target, the vertices that it moves
+    deltas: tuple[np.ndarray, ...]  # and by how much, float64 [n, 3]
+
+    def blend(self, weights: dict[str, float]) -> np.ndarray:
+        """How far every vertex moves, [19158, 3]. Raises: KeyError for a target that does not exist."""
+        moved = np.zeros((NUM_VERTICES, 3))
+        for name, weight in weights.items():
+            index = _index(self)[name]
+            moved[self.vertices[index]] += weight * self.deltas[index]
+        return moved
+
+
+@functools.cache
+def _index_of(names: tuple[str, ...]) -> dict[str, int]:
+    return {name: index for index, name in enumerate(names)}
+
+
+def _index(targets: Targets) -> dict[str, int]:
+    return _index_of(targets.names)
+
+
+def _read_targets(name: str) -> Targets:
+    raw = _load(name)
+    deltas = np.stack([raw[f"milli_dm_{axis}"] for axis in "xyz"], -1) / 1000.0
+    bounds = list(itertools.pairwise(raw["offsets"]))
+    return Targets(
+        tuple(map(str, raw["names"])),
+        tuple(np.cumsum(raw["index_delta"][a:b], dtype=np.int64) for a, b in bounds),
+        tuple(deltas[a:b] for a, b in bounds),
+    )
+
+
+@functools.cache
+def body_targets() -> Targets:
+    return _read_targets("targets")
+
+
+@functools.cache
+def expression_targets() -> Targets:
+    return _read_targets("expressions")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rig:
+    """Bones, and which vertices follow them."""
+
+    bones: tuple[str, ...]
+    parents: np.ndarray  # int [53], -1 for the root; parents come before children
+    heads: tuple[np.ndarray, ...]  # of each bone, the vertices whose mean is its joint
+    weights: np.ndarray  # float64 [19158, 53], rows sum to 1
+
+    def joints(self, vertices: np.ndarray) -> np.ndarray:
+        """The joints [53, 3] of a morphed mesh [19158, 3]."""
+        return np.stack([vertices[index].mean(0) for index in self.heads])
+
+    def bone(self, name: str) -> int:
+        return self.bones.index(name)
+
+
+@functools.cache
+def rig() -> Rig:
+    raw = _load("rig_game_engine")
+    bones, bounds = tuple(map(str, raw["bones"])), raw["head_offsets"]
+    weights = np.zeros((NUM_VERTICES, len(bones)))
+    for column in range(raw["weight_bone"].shape[1]):
+        np.add.at(weights, (np.arange(NUM_VERTICES), raw["weight_bone"][:, column]), raw["weight_1e4"][:, column] / 1e4)
+    heads = tuple(raw["head_vertices"][a:b].astype(np.int64) for a, b in itertools.pairwise(bounds))
+    return Rig(bones, raw["parents"].astype(int), heads, weights)

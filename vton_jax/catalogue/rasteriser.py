@@ -1,0 +1,119 @@
+"""Which triangle each pixel shows, and where on it: plain NumPy.
+
+Conventions: corners are (column, row, inverse depth), as `Camera.project` gives them; a pixel is looked at in its
+centre, (0, 0) being that of the top-left one. Barycentric coordinates are those of the triangle in space, corrected for
+perspective: blending the corners' places by them gives the place that the pixel shows.
+"""
+
+import dataclasses
+
+import numpy as np
+
+_LEAST_AREA = 1e-9  # pixels, twice the triangle's: thinner ones show nothing
+
+
+@dataclasses.dataclass(frozen=True)
+class Raster:
+    """What the pixels [H, W] of a picture show."""
+
+    triangle: np.ndarray  # int32 [H, W], -1 where nothing is
+    weights: np.ndarray  # float64 [H, W, 3], of the triangle's corners, 0 where nothing is
+    inverse_depth: np.ndarray  # float64 [H, W], 0 where nothing is
+
+    @property
+    def covered(self) -> np.ndarray:
+        return self.triangle >= 0
+
+    def blend(self, triangles: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Values [V, C] of vertices at every pixel, [H, W, C]; 0 where nothing is."""
+        out = np.zeros((*self.triangle.shape, values.shape[-1]))
+        seen = self.covered
+        corners = values[triangles[self.triangle[seen]]]
+        out[seen] = np.einsum("pk,pkc->pc", self.weights[seen], corners)
+        return out
+
+
+def _boxes(corners: np.ndarray, size: tuple[int, int], low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(triangle, pixel) of every pixel, as row * width + column, from `low` [T, 2] to each triangle's [T, 3, 2] end."""
+    low = np.maximum(low, 0).astype(np.int64)
+    high = np.minimum(np.floor(corners.max(1)), np.array(size[::-1]) - 1).astype(np.int64)
+    across, down = np.maximum(high - low + 1, 0).T
+    triangle, number = _numbered(across * down)
+    row, column = np.divmod(number, across[triangle])
+    return triangle, (low[triangle, 1] + row) * size[1] + low[triangle, 0] + column
+
+
+def _numbered(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For counts [N]: index i, `count[i]` times each, and 0, 1, 2 ... within each."""
+    index = np.repeat(np.arange(len(count)), count)
+    return index, np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count)
+
+
+def _wanted(corners: np.ndarray, both_sides: bool) -> np.ndarray:
+    """Which triangles [T, 3, 3] are drawn, their numbers."""
+    area = _cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])  # below 0 where it faces the camera
+    drawn = (np.abs(area) > _LEAST_AREA) if both_sides else (area < -_LEAST_AREA)
+    return np.flatnonzero(drawn & (corners[..., 2] > 0).all(1))
+
+
+def _cross(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    return one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
+
+
+def _flat_weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Barycentric coordinates [N, 3] of points [N, 2] in the pictures of triangles [N, 3, 3]."""
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    at, area = points - corners[:, 0, :2], _cross(first, second)
+    b, c = _cross(at, second) / area, _cross(first, at) / area
+    return np.stack([1 - b - c, b, c], -1)
+
+
+def rasterise(points: np.ndarray, triangles: np.ndarray, size: tuple[int, int], *, both_sides: bool = False) -> Raster:
+    """Draws triangles [T, 3] of projected points [V, 3] into a picture of `size` (height, width).
+
+    Args: both_sides: whether triangles that look away are drawn, too. Of equally near triangles the first one shows.
+    Triangles that reach behind the camera are left out.
+    """
+    corners = points[triangles]  # [T, 3, 3]
+    kept = _wanted(corners, both_sides)
+    flat = corners[kept, :, :2]
+    triangle, pixel = _boxes(flat, size, np.ceil(flat.min(1)))
+    triangle = kept[triangle]
+    weights = _flat_weights(corners[triangle], np.stack([pixel % size[1], pixel // size[1]], -1))
+    inside = (weights >= 0).all(1)
+    triangle, pixel = triangle[inside], pixel[inside]
+    by_depth = weights[inside] * corners[triangle, :, 2]
+    inverse = by_depth.sum(1)
+
+    nearest = np.zeros(size[0] * size[1])
+    np.maximum.at(nearest, pixel, inverse)
+    shown = np.flatnonzero(inverse == nearest[pixel])[::-1]  # backwards: the first of equals is written last
+    raster = Raster(np.full(size, -1, np.int32), np.zeros((*size, 3)), nearest.reshape(size))
+    raster.triangle.reshape(-1)[pixel[shown]] = triangle[shown]
+    raster.weights.reshape(-1, 3)[pixel[shown]] = by_depth[shown] / inverse[shown, None]
+    return raster
+
+
+def nearest_at(places: np.ndarray, points: np.ndarray, triangles: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The inverse depth [N] of what is nearest at any places [N, 2] of a picture, between pixels too; 0 for nothing.
+
+    Arguments as in `rasterise`. Triangles are looked up by the cells between pixels that they touch.
+    """
+    corners = points[triangles]
+    kept = _wanted(corners, both_sides=False)
+    flat = corners[kept, :, :2]
+    triangle, cell = _boxes(flat, size, np.floor(flat.min(1)))
+    order = np.argsort(cell, kind="stable")
+    triangle, cell = kept[triangle[order]], cell[order]
+    column, row = np.floor(places).astype(np.int64).T
+    inside = (column >= 0) & (column < size[1]) & (row >= 0) & (row < size[0])
+    own = np.where(inside, row * size[1] + column, -1)
+    first = np.searchsorted(cell, own, "left")
+    place, number = _numbered(np.searchsorted(cell, own, "right") - first)
+    triangle = triangle[first[place] + number]
+    weights = _flat_weights(corners[triangle], places[place])
+    # A place on an edge belongs to both triangles, whatever was rounded.
+    hit = (weights >= -1e-9).all(1)
+    nearest = np.zeros(len(places))
+    np.maximum.at(nearest, place[hit], (weights[hit] * corners[triangle[hit], :, 2]).sum(1))
+    return nearest

@@ -1,0 +1,100 @@
+"""How a body stands: bones turned by a pose, and the vertices that follow them.
+
+Conventions: a `Pose` is the same for all bodies. Most limbs *aim*: they point along a direction in the person's own
+frame (x left, y up, z front), which is reached by the smallest turn, so that no bone rolls; other bones turn by a
+rotation matrix in the axes of the neutral body. `yaw` turns the whole person, positive to the picture's right.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from vton_jax.catalogue import assets
+
+# The joint that a limb points at.
+_NEXT = {
+    "clavicle": "upperarm", "upperarm": "lowerarm", "lowerarm": "hand", "hand": "middle_01",
+    "thigh": "calf", "calf": "foot", "foot": "ball",
+}  # fmt: skip
+SIDES = ("l", "r")
+
+
+@dataclasses.dataclass(frozen=True)
+class Aim:
+    """A limb's direction [3], and how far it turns about it, in radians."""
+
+    direction: tuple[float, float, float]
+    twist: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Pose:
+    """How somebody stands; bones that are not named follow their parents."""
+
+    aims: Mapping[str, Aim]
+    turns: Mapping[str, np.ndarray]  # [3, 3]
+    yaw: float = 0.0  # radians
+
+    def turned(self, yaw: float) -> "Pose":
+        return dataclasses.replace(self, yaw=yaw)
+
+
+def rotation(axis, angle: float) -> np.ndarray:
+    """The matrix [3, 3] of a turn about an axis [3] (Rodrigues)."""
+    x, y, z = np.asarray(axis, float) / np.linalg.norm(axis)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def smallest_turn(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The smallest rotation [3, 3] that takes the direction `source` [3] to `target` [3]."""
+    source, target = source / np.linalg.norm(source), target / np.linalg.norm(target)
+    axis = np.cross(source, target)
+    sine, cosine = np.linalg.norm(axis), float(source @ target)
+    if sine > 1e-9:
+        return rotation(axis, np.arctan2(sine, cosine))
+    if cosine > 0:
+        return np.eye(3)
+    return rotation(np.cross(source, np.eye(3)[np.argmin(np.abs(source))]), np.pi)
+
+
+@functools.cache
+def _next_bones() -> dict[str, int]:
+    rig = assets.rig()
+    return {f"{bone}_{side}": rig.bone(f"{to}_{side}") for bone, to in _NEXT.items() for side in SIDES}
+
+
+def bone_matrices(joints: np.ndarray, pose: Pose) -> np.ndarray:
+    """The motion of every bone, [53, 3, 4], from the body at rest with `joints` [53, 3]: rotation and translation."""
+    rig, following = assets.rig(), _next_bones()
+    unknown = (set(pose.aims) - set(following)) | (set(pose.turns) - set(rig.bones))
+    if unknown:
+        raise ValueError(f"no such bone in a pose: {', '.join(sorted(unknown))}")
+    motion = np.zeros((len(rig.bones), 3, 4))
+    root = rotation((0, 1, 0), pose.yaw)
+    for bone, (name, parent) in enumerate(zip(rig.bones, rig.parents, strict=True)):
+        turn = motion[parent, :, :3] if parent >= 0 else root
+        place = turn @ joints[bone] + motion[parent, :, 3] if parent >= 0 else joints[bone]
+        if name in pose.aims:
+            aim = pose.aims[name]
+            towards = root @ np.asarray(aim.direction, float)
+            turn = smallest_turn(turn @ (joints[following[name]] - joints[bone]), towards) @ turn
+            turn = rotation(towards, aim.twist) @ turn
+        elif name in pose.turns:
+            turn = turn @ pose.turns[name]
+        motion[bone, :, :3] = turn
+        motion[bone, :, 3] = place - turn @ joints[bone]
+    return motion
+
+
+def skin(vertices: np.ndarray, weights: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """Linear blend skinning: vertices [V, 3] with weights [V, 53] follow the bones' `motion` [53, 3, 4]."""
+    blended = (weights @ motion.reshape(len(motion), 12)).reshape(-1, 3, 4)
+    return np.einsum("vij,vj->vi", blended[:, :, :3], vertices) + blended[:, :, 3]
+
+
+def posed_joints(joints: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """Where the joints [53, 3] come to lie."""
+    return np.einsum("bij,bj->bi", motion[:, :, :3], joints) + motion[:, :, 3]

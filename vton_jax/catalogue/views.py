@@ -1,0 +1,180 @@
+"""A body before a camera, and the truth about what its picture shows.
+
+Conventions: see rasteriser.py; `size` is (height, width). Flows are backward, in pixels, as in `core.geometry`.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from vton_jax.catalogue import assets, bodies, skeleton
+from vton_jax.catalogue.camera import Camera
+from vton_jax.catalogue.rasteriser import Raster, nearest_at, rasterise
+from vton_jax.core import segmentation
+from vton_jax.core.keypoints import JOINTS
+
+# Parts of the bare body by what their bones' names begin with; what is named first wins a tie.
+_PARTS = {
+    "face": ("head", "neck"),
+    "arm": ("upperarm", "lowerarm", "hand", "thumb", "index", "middle", "ring", "pinky"),
+    "leg": ("thigh", "calf", "foot", "ball"),
+    "upper-clothes": ("clavicle", "spine"),
+    "pants": ("pelvis", "Root"),
+}
+# The bones at which the joints of the limbs lie.
+_LIMB_JOINTS = {
+    "shoulder": "upperarm",
+    "elbow": "lowerarm",
+    "wrist": "hand",
+    "hip": "thigh",
+    "knee": "calf",
+    "ankle": "foot",
+}
+# How deep below the skin each joint may lie and still count as seen, in decimetres.
+_DEPTH = {"nose": 0.4, "neck": 1.5, "shoulder": 1.1, "elbow": 0.8, "wrist": 0.6, "hip": 1.6, "knee": 1.0, "ankle": 0.8,
+          "eye": 0.5, "ear": 0.4}  # fmt: skip
+_SAME_DEPTH = 1e-4  # decimetres that a spot may lie behind what is nearest and still be it: what is rounded
+_HEAD_ROWS = {"nose": (6.8, 7.2), "ear": (6.9, 7.5)}  # where on the neutral body, in decimetres above its middle
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Somebody in a pose before a camera."""
+
+    camera: Camera
+    triangles: np.ndarray  # int32 [T, 3]
+    labels: np.ndarray  # uint8 [T], ATR's
+    places: np.ndarray  # float64 [V, 3] in space
+    rest: np.ndarray  # float64 [V, 3], the same vertices on the neutral body: surface coordinates
+    joints: np.ndarray  # float64 [18, 3] in space
+    raster: Raster
+
+    @functools.cached_property
+    def segmentation(self) -> np.ndarray:
+        """Labels uint8 [H, W]."""
+        shown = self.raster.triangle
+        return np.where(shown >= 0, self.labels[shown], 0).astype(np.uint8)
+
+    @functools.cached_property
+    def surface(self) -> np.ndarray:
+        """Surface coordinates [H, W, 3]: where on the neutral body each pixel lies; 0 where nobody is."""
+        return self.raster.blend(self.triangles, self.rest)
+
+    @property
+    def depth(self) -> np.ndarray:
+        """Distances from the camera's plane [H, W], infinite where nobody is."""
+        inverse = self.raster.inverse_depth
+        return np.where(inverse > 0, 1 / np.where(inverse > 0, inverse, 1), np.inf)
+
+    def keypoints(self) -> tuple[np.ndarray, np.ndarray]:
+        """OpenPose's 18 joints [18, 2] in pixels, beyond the picture too, and which are seen [18]."""
+        seen = self.camera.project(self.joints)
+        height, width = self.raster.triangle.shape
+        column, row = np.rint(seen[:, :2]).astype(int).T
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        below = np.array([_DEPTH[name.split("-")[-1]] for name in JOINTS])
+        around = np.pad(self.depth, 1, constant_values=np.inf)
+        row, column = np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
+        near = np.stack([around[row + y, column + x] for y in range(3) for x in range(3)])
+        shows = (np.isfinite(near) & (1 / seen[:, 2] < near + below)).any(0)
+        return seen[:, :2].astype(np.float32), inside & shows
+
+
+@functools.cache
+def _body() -> tuple[np.ndarray, np.ndarray]:
+    """Triangles of the bare body with its eyes, and their labels."""
+    mesh, rig = assets.base_mesh(), assets.rig()
+    triangles = mesh.part("body", "helper-l-eye", "helper-r-eye")
+    scores, labels = [], []
+    for part, begins in _PARTS.items():
+        for side, name in (("_l", "left-"), ("_r", "right-")) if part in ("arm", "leg") else (("", ""),):
+            bones = [index for index, bone in enumerate(rig.bones) if bone.startswith(begins) and bone.endswith(side)]
+            scores.append(rig.weights[:, bones].sum(1)[triangles].sum(1))
+            labels.append(name + part)
+    ids = np.array([segmentation.ID[name] for name in labels], np.uint8)
+    return triangles, ids[np.argmax(scores, 0)]
+
+
+@functools.cache
+def _head_points() -> dict[str, np.ndarray]:
+    """The vertices [n] of which nose, eyes and ears are the mean."""
+    mesh = assets.base_mesh()
+    body = mesh.vertices[: assets.NUM_BODY]
+
+    def farthest(rows: tuple[float, float], value: np.ndarray) -> np.ndarray:
+        there = (body[:, 1] > rows[0]) & (body[:, 1] < rows[1])
+        return np.array([np.argmax(np.where(there, value, -np.inf))])
+
+    found = {"nose": farthest(_HEAD_ROWS["nose"], body[:, 2])}
+    for side, name, sign in (("l", "left", 1), ("r", "right", -1)):
+        found[f"{name}-ear"] = farthest(_HEAD_ROWS["ear"], sign * body[:, 0])
+        found[f"{name}-eye"] = np.unique(mesh.part(f"helper-{side}-eye"))
+    return found
+
+
+def _joints(places: np.ndarray, bones: np.ndarray) -> np.ndarray:
+    """OpenPose's 18 joints [18, 3] of a posed body [V, 3] with bones at [53, 3]."""
+    rig, head = assets.rig(), _head_points()
+    found = {name: places[index].mean(0) for name, index in head.items()}
+    for side, name in (("l", "left"), ("r", "right")):
+        for joint, bone in _LIMB_JOINTS.items():
+            found[f"{name}-{joint}"] = bones[rig.bone(f"{bone}_{side}")]
+    found["neck"] = (found["left-shoulder"] + found["right-shoulder"]) / 2
+    return np.stack([found[name] for name in JOINTS])
+
+
+def stand_before(vertices: np.ndarray, pose: skeleton.Pose) -> tuple[np.ndarray, np.ndarray]:
+    """A body [19158, 3] in a pose, its feet on the floor (y = 0) and its root at x = z = 0: vertices, bones' joints."""
+    rig = assets.rig()
+    joints = rig.joints(vertices)
+    motion = skeleton.bone_matrices(joints, pose)
+    places, bones = skeleton.skin(vertices, rig.weights, motion), skeleton.posed_joints(joints, motion)
+    down = np.array([bones[0, 0], places[: assets.NUM_BODY, 1].min(), bones[0, 2]])
+    return places - down, bones - down
+
+
+def view_of(vertices: np.ndarray, pose: skeleton.Pose, camera: Camera, size: tuple[int, int]) -> View:
+    """The view of a bare body (`bodies.shape`) in a pose."""
+    places, bones = stand_before(vertices, pose)
+    triangles, labels = _body()
+    raster = rasterise(camera.project(places), triangles, size)
+    return View(camera, triangles, labels, places, assets.base_mesh().vertices, _joints(places, bones), raster)
+
+
+def height_of(vertices: np.ndarray) -> float:
+    """How tall a body is that stands upright, in decimetres."""
+    body = vertices[: assets.NUM_BODY, 1]
+    return float(body.max() - body.min())
+
+
+def flow_between(target: View, source: View) -> tuple[np.ndarray, np.ndarray]:
+    """Where in the source lies what the target's pixels show: backward flow float32 [H, W, 2], and whether it is seen
+    there, bool [H, W]. Both views are of the same surface, of the same person or another; 0 where nobody is."""
+    seen = target.raster.covered
+    places = target.raster.blend(target.triangles, source.places)[seen]
+    point = source.camera.project(places)
+    height, width = seen.shape
+    flow, visible = np.zeros((height, width, 2), np.float32), np.zeros((height, width), bool)
+    row, column = np.nonzero(seen)
+    flow[seen] = point[:, :2] - np.stack([column, row], -1)
+    nearest = nearest_at(point[:, :2], source.camera.project(source.places), source.triangles, seen.shape)
+    visible[seen] = point[:, 2] > nearest - _SAME_DEPTH * point[:, 2] ** 2
+    return flow, visible & _in_picture(flow)
+
+
+def _in_picture(flow: np.ndarray) -> np.ndarray:
+    """Where a flow [H, W, 2] leads into the picture."""
+    height, width = flow.shape[:2]
+    row, column = np.mgrid[:height, :width]
+    x, y = column + flow[..., 0], row + flow[..., 1]
+    return (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+
+
+def sample_view(seed: int, size: tuple[int, int] = (256, 192)) -> View:
+    """Somebody, somehow: a function of the seed alone."""
+    from vton_jax.catalogue import camera, poses
+
+    generator = np.random.default_rng(seed)
+    vertices = bodies.shape(bodies.sample_identity(generator))
+    return view_of(vertices, poses.sample_pose(generator), camera.frame(size, height_of(vertices)), size)
