@@ -40,7 +40,10 @@ def installed(tmp_path_factory):
 def test_the_wheel_holds_the_package_alone(installed):
     names = zipfile.ZipFile(installed[1]).namelist()
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"vton_jax"}
-    for wanted in ("weights/multi_path_cnn.safetensors", "samples/pose.mp4", "flagfiles/multi_path_cnn.flags"):
+    for wanted in (
+        "weights/multi_path_cnn.safetensors", "samples/pose.mp4", "flagfiles/multi_path_cnn.flags",
+        "catalogue/assets/base_mesh.npz", "catalogue/assets/hair/long01.npz",
+    ):  # fmt: skip
         assert f"vton_jax/{wanted}" in names
 
 

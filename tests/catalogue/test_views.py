@@ -5,14 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vton_jax.catalogue import assets, bodies, camera, poses, rasteriser, views
+from vton_jax.catalogue import bodies, camera, people, poses, rasteriser, views, wardrobe
 from vton_jax.core import keypoints, segmentation
 
 SIZE = (96, 72)
 
 
-def cast(points: np.ndarray, triangles: np.ndarray, at: tuple[float, float]) -> tuple[int, float]:
-    """(the nearest front triangle, its inverse depth) at one place of a picture, by looking at all of them."""
+def cast(points: np.ndarray, triangles: np.ndarray, at: tuple[float, float], both=False) -> tuple[int, float]:
+    """(the nearest triangle, its inverse depth) at one place of a picture, by looking at all of them; `both`: which
+    triangles count where they look away, too."""
     a, b, c = (points[triangles[:, k]] for k in range(3))
     cross = lambda p, q: p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]  # noqa: E731
     area = cross((b - a)[:, :2], (c - a)[:, :2])
@@ -21,7 +22,7 @@ def cast(points: np.ndarray, triangles: np.ndarray, at: tuple[float, float]) -> 
         second = cross(spot, (c - a)[:, :2]) / area
         third = cross((b - a)[:, :2], spot) / area
         depth = (1 - second - third) * a[:, 2] + second * b[:, 2] + third * c[:, 2]
-    hit = (area < -1e-9) & (second >= 0) & (third >= 0) & (second + third <= 1)
+    hit = ((area < -1e-9) | (both & (area > 1e-9))) & (second >= 0) & (third >= 0) & (second + third <= 1)
     if not hit.any():
         return -1, 0.0
     best = int(np.argmax(np.where(hit, depth, 0)))
@@ -75,7 +76,7 @@ def view():
 def test_what_a_pixel_shows_is_projected_onto_its_centre(view):
     """Weights are the triangle's in space: without the correction for perspective they would not."""
     seen = view.raster.covered
-    places = view.raster.blend(view.triangles, view.places)[seen]
+    places = view.raster.blend(view.person.triangles, view.places)[seen]
     row, column = np.nonzero(seen)
     projected = view.camera.project(places)
     np.testing.assert_allclose(projected[:, :2], np.stack([column, row], -1), atol=1e-8)
@@ -89,7 +90,9 @@ def test_a_view_against_itself_and_a_camera_that_moves_aside(view):
     np.testing.assert_allclose(flow, 0, atol=1e-5)
     # The whole person moved by a decimetre: everything moves by focal length over depth.
     places = view.places + [1.0, 0, 0]
-    raster = rasteriser.rasterise(view.camera.project(places), view.triangles, SIZE)
+    raster = rasteriser.rasterise(
+        view.camera.project(places), view.person.triangles, SIZE, both_sides=view.person.layer > 1
+    )
     moved = dataclasses.replace(view, places=places, raster=raster)
     flow, visible = views.flow_between(view, moved)
     seen = view.raster.covered
@@ -102,21 +105,22 @@ def test_a_view_against_itself_and_a_camera_that_moves_aside(view):
 def test_flow_and_visibility_against_rays(seed):
     """Each pixel's spot is looked for in the other view by a ray through all triangles."""
     generator = np.random.default_rng(seed)
-    vertices = bodies.shape(bodies.sample_identity(generator))
-    eye = camera.frame(SIZE, views.height_of(vertices))
+    who = bodies.sample_identity(generator)
+    person = people.dress(who, wardrobe.sample(generator, who.gender))
+    eye = camera.frame(SIZE, person.height)
     target, source = (
-        views.view_of(vertices, poses.sample_pose(generator).turned(yaw), eye, SIZE)
+        views.view_of(person, poses.sample_pose(generator).turned(yaw), eye, SIZE)
         for yaw in (0.2, generator.uniform(-1.5, 1.5))
     )
     flow, visible = views.flow_between(target, source)
-    points = source.camera.project(source.places)
+    points, both = source.camera.project(source.places), person.layer > 1
     rows, columns = np.nonzero(target.raster.covered)
     chosen = generator.choice(len(rows), 250, replace=False)
     agree = []
     for row, column in zip(rows[chosen], columns[chosen], strict=True):
-        spot = source.camera.project(target.raster.blend(target.triangles, source.places)[row, column])
+        spot = source.camera.project(target.raster.blend(person.triangles, source.places)[row, column])
         np.testing.assert_allclose(np.array([column, row]) + flow[row, column], spot[:2], atol=1e-4)
-        triangle, depth = cast(points, source.triangles, spot[:2])
+        triangle, depth = cast(points, person.triangles, spot[:2], both)
         agree.append((triangle >= 0 and 1 / spot[2] < 1 / depth + 1e-3) == visible[row, column])
     assert np.mean(agree) > 0.99
     assert 0.2 < visible[target.raster.covered].mean() < 1
@@ -133,16 +137,17 @@ def test_joints_lie_within_their_parts(seed):
             if visible[index]:
                 column, row = np.rint(points[index]).astype(int)
                 around = view.segmentation[row - 2 : row + 3, column - 2 : column + 3]
-                assert segmentation.ID[f"{side}-{part}"] in around
+                cloth = {"arm": ("upper-clothes",), "leg": ("pants", "skirt", f"{side}-shoe")}[part]
+                assert np.isin(around, [segmentation.ID[name] for name in (f"{side}-{part}", *cloth)]).any()
     assert visible.sum() >= 7  # of somebody seen from behind or aside
     assert np.isfinite(points).all()
 
 
 def test_faces_are_seen_from_the_front_alone():
-    vertices = bodies.shape(bodies.Identity())
-    eye = camera.frame((256, 192), views.height_of(vertices))
+    person = people.dress(bodies.Identity())
+    eye = camera.frame((256, 192), person.height)
     for yaw, nose in ((0.0, True), (1.2, True), (np.pi, False), (2.4, False)):
-        view = views.view_of(vertices, poses.stand().turned(yaw), eye, (256, 192))
+        view = views.view_of(person, poses.stand().turned(yaw), eye, (256, 192))
         points, visible = view.keypoints()
         assert visible[keypoints.ID["nose"]] == nose
         if yaw == 0:
@@ -155,9 +160,9 @@ def test_faces_are_seen_from_the_front_alone():
 
 
 def test_a_joint_beyond_the_picture_is_known_and_not_seen():
-    vertices = bodies.shape(bodies.Identity())
-    eye = camera.frame((96, 72), views.height_of(vertices), fraction=1.6)
-    points, visible = views.view_of(vertices, poses.stand(), eye, (96, 72)).keypoints()
+    person = people.dress(bodies.Identity())
+    eye = camera.frame((96, 72), person.height, fraction=1.6)
+    points, visible = views.view_of(person, poses.stand(), eye, (96, 72)).keypoints()
     outside = (points[:, 1] > 95) | (points[:, 1] < 0)
     assert outside.any() and not visible[outside].any() and visible[~outside].any()
 
@@ -165,6 +170,13 @@ def test_a_joint_beyond_the_picture_is_known_and_not_seen():
 def test_surface_coordinates_are_those_of_the_neutral_body(view):
     """Every pixel's coordinates lie on the neutral surface: near a vertex of the triangle that it shows."""
     seen = view.raster.covered
-    near = assets.base_mesh().vertices[view.triangles[view.raster.triangle[seen]]]
+    near = view.person.neutral[view.person.triangles[view.raster.triangle[seen]]]
     low, high = near.min(1) - 1e-9, near.max(1) + 1e-9
     assert ((view.surface[seen] >= low) & (view.surface[seen] <= high)).all()
+
+
+def test_people_are_shown_whole_and_in_the_middle():
+    for seed in range(6):
+        rows, columns = np.nonzero(views.sample_view(seed, (256, 192)).raster.covered)
+        assert 0.78 < np.ptp(rows) / 256 < 0.92 and rows.min() > 4 and rows.max() < 252
+        assert abs((columns.min() + columns.max()) / 2 - 95.5) < 30

@@ -27,6 +27,12 @@ def triangles_of(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return triangles[order], quad[order]
 
 
+def corners_of(quads: np.ndarray, quad: np.ndarray) -> np.ndarray:
+    """The corners int32 [T, 3] of another list of quads [Q, 4], in the triangles that `triangles_of` made."""
+    second = np.concatenate([[False], quad[1:] == quad[:-1]])
+    return np.where(second[:, None], quads[quad][:, [0, 2, 3]], quads[quad][:, [0, 1, 2]]).astype(np.int32)
+
+
 @dataclasses.dataclass(frozen=True)
 class Mesh:
     """The neutral body with its helpers."""
@@ -46,12 +52,9 @@ class Mesh:
 def base_mesh() -> Mesh:
     raw = _load("base_mesh")
     triangles, quad = triangles_of(raw["quads"])
-    # Corners repeat by position, not by texture coordinate: the same rows and corners are taken.
-    uv_first, uv_second = raw["quads_uv"][:, [0, 1, 2]], raw["quads_uv"][:, [0, 2, 3]]
-    second = np.concatenate([[False], quad[1:] == quad[:-1]])
-    triangles_uv = np.where(second[:, None], uv_second[quad], uv_first[quad]).astype(np.int32)
     group = raw["group_names"][raw["group"]][quad]
-    return Mesh(raw["vertices"].astype(np.float64), triangles, raw["uv"], triangles_uv, group)
+    corners = corners_of(raw["quads_uv"], quad)
+    return Mesh(raw["vertices"].astype(np.float64), triangles, raw["uv"], corners, group)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,10 +49,10 @@ def _numbered(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return index, np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count)
 
 
-def _wanted(corners: np.ndarray, both_sides: bool) -> np.ndarray:
+def _wanted(corners: np.ndarray, both_sides: np.ndarray | bool) -> np.ndarray:
     """Which triangles [T, 3, 3] are drawn, their numbers."""
     area = _cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])  # below 0 where it faces the camera
-    drawn = (np.abs(area) > _LEAST_AREA) if both_sides else (area < -_LEAST_AREA)
+    drawn = (area < -_LEAST_AREA) | (both_sides & (area > _LEAST_AREA))
     return np.flatnonzero(drawn & (corners[..., 2] > 0).all(1))
 
 
@@ -68,10 +68,12 @@ def _flat_weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.stack([1 - b - c, b, c], -1)
 
 
-def rasterise(points: np.ndarray, triangles: np.ndarray, size: tuple[int, int], *, both_sides: bool = False) -> Raster:
+def rasterise(
+    points: np.ndarray, triangles: np.ndarray, size: tuple[int, int], *, both_sides: np.ndarray | bool = False
+) -> Raster:
     """Draws triangles [T, 3] of projected points [V, 3] into a picture of `size` (height, width).
 
-    Args: both_sides: whether triangles that look away are drawn, too. Of equally near triangles the first one shows.
+    Args: both_sides: which triangles [T] are drawn where they look away, too. Of equally near ones the first one shows.
     Triangles that reach behind the camera are left out.
     """
     corners = points[triangles]  # [T, 3, 3]
@@ -94,13 +96,20 @@ def rasterise(points: np.ndarray, triangles: np.ndarray, size: tuple[int, int], 
     return raster
 
 
-def nearest_at(places: np.ndarray, points: np.ndarray, triangles: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def nearest_at(
+    places: np.ndarray,
+    points: np.ndarray,
+    triangles: np.ndarray,
+    size: tuple[int, int],
+    *,
+    both_sides: np.ndarray | bool = False,
+) -> np.ndarray:
     """The inverse depth [N] of what is nearest at any places [N, 2] of a picture, between pixels too; 0 for nothing.
 
     Arguments as in `rasterise`. Triangles are looked up by the cells between pixels that they touch.
     """
     corners = points[triangles]
-    kept = _wanted(corners, both_sides=False)
+    kept = _wanted(corners, both_sides)
     flat = corners[kept, :, :2]
     triangle, cell = _boxes(flat, size, np.floor(flat.min(1)))
     order = np.argsort(cell, kind="stable")

@@ -1,4 +1,4 @@
-"""A body before a camera, and the truth about what its picture shows.
+"""Somebody before a camera, and the truth about what its picture shows.
 
 Conventions: see rasteriser.py; `size` is (height, width). Flows are backward, in pixels, as in `core.geometry`.
 """
@@ -8,20 +8,12 @@ import functools
 
 import numpy as np
 
-from vton_jax.catalogue import assets, bodies, skeleton
+from vton_jax.catalogue import assets, bodies, camera, people, poses, skeleton, wardrobe
 from vton_jax.catalogue.camera import Camera
+from vton_jax.catalogue.people import Person
 from vton_jax.catalogue.rasteriser import Raster, nearest_at, rasterise
-from vton_jax.core import segmentation
 from vton_jax.core.keypoints import JOINTS
 
-# Parts of the bare body by what their bones' names begin with; what is named first wins a tie.
-_PARTS = {
-    "face": ("head", "neck"),
-    "arm": ("upperarm", "lowerarm", "hand", "thumb", "index", "middle", "ring", "pinky"),
-    "leg": ("thigh", "calf", "foot", "ball"),
-    "upper-clothes": ("clavicle", "spine"),
-    "pants": ("pelvis", "Root"),
-}
 # The bones at which the joints of the limbs lie.
 _LIMB_JOINTS = {
     "shoulder": "upperarm",
@@ -42,11 +34,9 @@ _HEAD_ROWS = {"nose": (6.8, 7.2), "ear": (6.9, 7.5)}  # where on the neutral bod
 class View:
     """Somebody in a pose before a camera."""
 
+    person: Person
     camera: Camera
-    triangles: np.ndarray  # int32 [T, 3]
-    labels: np.ndarray  # uint8 [T], ATR's
-    places: np.ndarray  # float64 [V, 3] in space
-    rest: np.ndarray  # float64 [V, 3], the same vertices on the neutral body: surface coordinates
+    places: np.ndarray  # float64 [V, 3], the person's vertices in space
     joints: np.ndarray  # float64 [18, 3] in space
     raster: Raster
 
@@ -54,12 +44,12 @@ class View:
     def segmentation(self) -> np.ndarray:
         """Labels uint8 [H, W]."""
         shown = self.raster.triangle
-        return np.where(shown >= 0, self.labels[shown], 0).astype(np.uint8)
+        return np.where(shown >= 0, self.person.labels[shown], 0).astype(np.uint8)
 
     @functools.cached_property
     def surface(self) -> np.ndarray:
         """Surface coordinates [H, W, 3]: where on the neutral body each pixel lies; 0 where nobody is."""
-        return self.raster.blend(self.triangles, self.rest)
+        return self.raster.blend(self.person.triangles, self.person.neutral)
 
     @property
     def depth(self) -> np.ndarray:
@@ -79,21 +69,6 @@ class View:
         near = np.stack([around[row + y, column + x] for y in range(3) for x in range(3)])
         shows = (np.isfinite(near) & (1 / seen[:, 2] < near + below)).any(0)
         return seen[:, :2].astype(np.float32), inside & shows
-
-
-@functools.cache
-def _body() -> tuple[np.ndarray, np.ndarray]:
-    """Triangles of the bare body with its eyes, and their labels."""
-    mesh, rig = assets.base_mesh(), assets.rig()
-    triangles = mesh.part("body", "helper-l-eye", "helper-r-eye")
-    scores, labels = [], []
-    for part, begins in _PARTS.items():
-        for side, name in (("_l", "left-"), ("_r", "right-")) if part in ("arm", "leg") else (("", ""),):
-            bones = [index for index, bone in enumerate(rig.bones) if bone.startswith(begins) and bone.endswith(side)]
-            scores.append(rig.weights[:, bones].sum(1)[triangles].sum(1))
-            labels.append(name + part)
-    ids = np.array([segmentation.ID[name] for name in labels], np.uint8)
-    return triangles, ids[np.argmax(scores, 0)]
 
 
 @functools.cache
@@ -124,41 +99,31 @@ def _joints(places: np.ndarray, bones: np.ndarray) -> np.ndarray:
     return np.stack([found[name] for name in JOINTS])
 
 
-def stand_before(vertices: np.ndarray, pose: skeleton.Pose) -> tuple[np.ndarray, np.ndarray]:
-    """A body [19158, 3] in a pose, its feet on the floor (y = 0) and its root at x = z = 0: vertices, bones' joints."""
-    rig = assets.rig()
-    joints = rig.joints(vertices)
+def view_of(person: Person, pose: skeleton.Pose, camera: Camera, size: tuple[int, int]) -> View:
+    """Somebody in a pose, the lowest vertex on the floor (y = 0) and the root at x = z = 0."""
+    joints = assets.rig().joints(person.body)
     motion = skeleton.bone_matrices(joints, pose)
-    places, bones = skeleton.skin(vertices, rig.weights, motion), skeleton.posed_joints(joints, motion)
-    down = np.array([bones[0, 0], places[: assets.NUM_BODY, 1].min(), bones[0, 2]])
-    return places - down, bones - down
-
-
-def view_of(vertices: np.ndarray, pose: skeleton.Pose, camera: Camera, size: tuple[int, int]) -> View:
-    """The view of a bare body (`bodies.shape`) in a pose."""
-    places, bones = stand_before(vertices, pose)
-    triangles, labels = _body()
-    raster = rasterise(camera.project(places), triangles, size)
-    return View(camera, triangles, labels, places, assets.base_mesh().vertices, _joints(places, bones), raster)
-
-
-def height_of(vertices: np.ndarray) -> float:
-    """How tall a body is that stands upright, in decimetres."""
-    body = vertices[: assets.NUM_BODY, 1]
-    return float(body.max() - body.min())
+    places, bones = skeleton.skin(person.vertices, person.weights, motion), skeleton.posed_joints(joints, motion)
+    lowest = places[np.unique(person.triangles), 1].min()
+    down = np.array([bones[0, 0], lowest, bones[0, 2]])
+    places, bones = places - down, bones - down
+    raster = rasterise(camera.project(places), person.triangles, size, both_sides=person.layer > 1)
+    return View(person, camera, places, _joints(places, bones), raster)
 
 
 def flow_between(target: View, source: View) -> tuple[np.ndarray, np.ndarray]:
     """Where in the source lies what the target's pixels show: backward flow float32 [H, W, 2], and whether it is seen
-    there, bool [H, W]. Both views are of the same surface, of the same person or another; 0 where nobody is."""
+    there, bool [H, W]. Both views are of one person, or of others with the same mesh; 0 where nobody is."""
     seen = target.raster.covered
-    places = target.raster.blend(target.triangles, source.places)[seen]
+    places = target.raster.blend(target.person.triangles, source.places)[seen]
     point = source.camera.project(places)
     height, width = seen.shape
     flow, visible = np.zeros((height, width, 2), np.float32), np.zeros((height, width), bool)
     row, column = np.nonzero(seen)
     flow[seen] = point[:, :2] - np.stack([column, row], -1)
-    nearest = nearest_at(point[:, :2], source.camera.project(source.places), source.triangles, seen.shape)
+    their = source.person
+    given = point[:, :2], source.camera.project(source.places), their.triangles
+    nearest = nearest_at(*given, seen.shape, both_sides=their.layer > 1)
     visible[seen] = point[:, 2] > nearest - _SAME_DEPTH * point[:, 2] ** 2
     return flow, visible & _in_picture(flow)
 
@@ -173,8 +138,7 @@ def _in_picture(flow: np.ndarray) -> np.ndarray:
 
 def sample_view(seed: int, size: tuple[int, int] = (256, 192)) -> View:
     """Somebody, somehow: a function of the seed alone."""
-    from vton_jax.catalogue import camera, poses
-
     generator = np.random.default_rng(seed)
-    vertices = bodies.shape(bodies.sample_identity(generator))
-    return view_of(vertices, poses.sample_pose(generator), camera.frame(size, height_of(vertices)), size)
+    who = bodies.sample_identity(generator)
+    person = people.dress(who, wardrobe.sample(generator, who.gender))
+    return view_of(person, poses.sample_pose(generator), camera.frame(size, person.height), size)

@@ -1,0 +1,129 @@
+"""A person as one mesh: the body, and what is worn on it.
+
+Conventions: `Person` holds the person at rest; `views.view_of` poses it and looks at it. Every triangle has a label of
+ATR's and a layer: which part of `layers` it belongs to, the skin first.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from vton_jax.catalogue import assets, bodies, wardrobe
+from vton_jax.core import segmentation
+
+# Parts of the bare body by what their bones' names begin with; what is named first wins a tie. Who wears nothing wears
+# a leotard: ATR has no label for a bare trunk.
+_PARTS = {
+    "face": ("head", "neck"),
+    "arm": ("upperarm", "lowerarm", "hand", "thumb", "index", "middle", "ring", "pinky"),
+    "leg": ("thigh", "calf", "foot", "ball"),
+    "upper-clothes": ("clavicle", "spine"),
+    "pants": ("pelvis", "Root"),
+}
+_NECKLINE, _WAIST = (1.3, 4.2), 1.2  # half its width and where it begins, on the neutral body
+SKIN, EYES = "skin", "eyes"
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """Somebody at rest, in `V` vertices and `T` triangles."""
+
+    body: np.ndarray  # float64 [19158, 3], the whole body with its helpers
+    vertices: np.ndarray  # float64 [V, 3]
+    weights: np.ndarray  # float64 [V, 53]
+    neutral: np.ndarray  # float64 [V, 3], the same spots on the neutral body: surface coordinates
+    triangles: np.ndarray  # int32 [T, 3]
+    uv: np.ndarray  # float64 [U, 2], of the layer's texture, v upwards
+    triangles_uv: np.ndarray  # int32 [T, 3]
+    labels: np.ndarray  # uint8 [T]
+    layer: np.ndarray  # int [T], index in `layers`
+    layers: tuple[str, ...]  # SKIN, EYES, then the names of what is worn
+
+    @property
+    def height(self) -> float:
+        """How tall somebody is without shoes, in decimetres."""
+        rows = self.body[: assets.NUM_BODY, 1]
+        return float(rows.max() - rows.min())
+
+
+@functools.cache
+def _body_labels(bare: bool) -> np.ndarray:
+    """The label of each of the body's triangles, uint8 [26756]. Args: bare: whether what clothes leave of the trunk is
+    skin: ATR's `face` is the neck's and the chest's, too; else it goes with the nearest limb."""
+    triangles, rig = assets.base_mesh().part("body"), assets.rig()
+    scores, labels = [], []
+    for part, begins in _PARTS.items():
+        for side, name in (("_l", "left-"), ("_r", "right-")) if part in ("arm", "leg") else (("", ""),):
+            bones = [index for index, bone in enumerate(rig.bones) if bone.startswith(begins) and bone.endswith(side)]
+            scores.append(rig.weights[:, bones].sum(1)[triangles].sum(1))
+            labels.append(name + part)
+    ids = np.array([segmentation.ID[name] for name in labels], np.uint8)
+    if not bare:
+        return ids[np.argmax(scores, 0)]
+    middle = assets.base_mesh().vertices[triangles].mean(1)
+    neckline = (middle[:, 1] > _NECKLINE[1]) & (np.abs(middle[:, 0]) < _NECKLINE[0])
+    for label, score in zip(labels, scores, strict=True):
+        own_side = (middle[:, 0] > 0) == label.startswith("left")
+        if label.endswith("arm"):
+            score += 1e-3 * (own_side & ~neckline & (middle[:, 1] > _WAIST))
+        elif label.endswith("leg"):
+            score += 1e-3 * (own_side & (middle[:, 1] <= _WAIST))
+        elif label == "face":
+            score += 1e-3 * neckline
+        else:
+            score[:] = -1
+    return ids[np.argmax(scores, 0)]
+
+
+def _eye_uv(triangles: np.ndarray) -> np.ndarray:
+    """Texture coordinates [19158, 2] of eyes: straight from the front, the middle of the texture being the pupil."""
+    places, uv = assets.base_mesh().vertices, np.zeros((assets.NUM_VERTICES, 2))
+    for side in (1, -1):
+        own = np.unique(triangles)
+        own = own[side * places[own, 0] > 0]
+        middle = places[own].mean(0)
+        radius = np.ptp(places[own, 0]) / 2
+        uv[own] = 0.5 + 0.5 * (places[own, :2] - middle[:2]) / radius
+    return uv
+
+
+def dress(identity: bodies.Identity, worn: Sequence[str] = (), expression: dict[str, float] | None = None) -> Person:
+    """Somebody in what is named in `worn`: suits, shoes, hair, hats of `wardrobe`.
+
+    Args: expression: see `bodies.shape`. Raises: ValueError for what does not exist.
+    """
+    mesh, rig = assets.base_mesh(), assets.rig()
+    body = bodies.shape(identity, expression)
+    things = [wardrobe.read(name) for name in worn]
+    hidden = np.zeros(assets.NUM_VERTICES, bool)
+    for thing in things:
+        hidden[thing.hides] = True
+    of_body, eyes = mesh.group == "body", np.isin(mesh.group, ("helper-l-eye", "helper-r-eye"))
+    shown = of_body & ~hidden[mesh.triangles].all(1)
+    clothed = any(thing.name in wardrobe.SUITS for thing in things)
+    labels = _body_labels(bare=clothed)[shown[of_body]]
+    eye_triangles = mesh.triangles[eyes]
+    parts = [
+        (body, rig.weights, mesh.vertices, mesh.triangles[shown], mesh.uv, mesh.triangles_uv[shown], labels),
+        (body[:0], rig.weights[:0], body[:0], eye_triangles - len(body), _eye_uv(eye_triangles), eye_triangles,
+         np.full(len(eye_triangles), segmentation.ID["face"], np.uint8)),
+    ]  # fmt: skip
+    trousers = any((thing.labels == segmentation.ID["pants"]).any() for thing in things)
+    for thing in things:
+        drawn = thing.shoes if trousers and thing.name in wardrobe.SHOES else slice(None)
+        lists = (thing.triangles[drawn], thing.uv, thing.triangles_uv[drawn], thing.labels[drawn])
+        parts.append((thing.fit(body), thing.weights(), thing.fit(mesh.vertices), *lists))
+    before = np.cumsum([0] + [len(part[0]) for part in parts])
+    uv_before = np.cumsum([0] + [len(part[4]) for part in parts])
+    return Person(
+        body,
+        *(np.concatenate([part[index] for part in parts]) for index in range(3)),
+        np.concatenate([part[3] + start for part, start in zip(parts, before, strict=False)]).astype(np.int32),
+        np.concatenate([part[4] for part in parts]).astype(np.float64),
+        np.concatenate([part[5] + start for part, start in zip(parts, uv_before, strict=False)]).astype(np.int32),
+        np.concatenate([part[6] for part in parts]),
+        np.repeat(np.arange(len(parts)), [len(part[3]) for part in parts]),
+        (SKIN, EYES, *worn),
+    )
