@@ -18,6 +18,11 @@ class Camera:
     height: float
     middle: tuple[float, float]  # where the picture shows the point straight ahead
 
+    def scaled(self, factor: int) -> "Camera":
+        """The same view in a picture of `factor` times the side: a pixel's centre is that of those it falls into."""
+        middle = tuple(factor * at + (factor - 1) / 2 for at in self.middle)
+        return dataclasses.replace(self, focal=factor * self.focal, middle=middle)
+
     def project(self, points: np.ndarray) -> np.ndarray:
         """Points [..., 3] -> column, row and inverse depth [..., 3]; what lies behind the camera has none (0)."""
         depth = self.distance - points[..., 2]

@@ -39,7 +39,7 @@ class Person:
     triangles_uv: np.ndarray  # int32 [T, 3]
     labels: np.ndarray  # uint8 [T]
     layer: np.ndarray  # int [T], index in `layers`
-    layers: tuple[str, ...]  # SKIN, EYES, then the names of what is worn
+    layers: tuple[str, ...]  # SKIN, EYES, then the names of what is worn; a suit is NAME/upper and NAME/lower
 
     @property
     def height(self) -> float:
@@ -111,10 +111,14 @@ def dress(identity: bodies.Identity, worn: Sequence[str] = (), expression: dict[
          np.full(len(eye_triangles), segmentation.ID["face"], np.uint8)),
     ]  # fmt: skip
     trousers = any((thing.labels == segmentation.ID["pants"]).any() for thing in things)
+    layers, layer = [SKIN, EYES], [np.zeros(len(labels), int), np.ones(len(eye_triangles), int)]
     for thing in things:
         drawn = thing.shoes if trousers and thing.name in wardrobe.SHOES else slice(None)
         lists = (thing.triangles[drawn], thing.uv, thing.triangles_uv[drawn], thing.labels[drawn])
         parts.append((thing.fit(body), thing.weights(), thing.fit(mesh.vertices), *lists))
+        lower = (lists[3] != segmentation.ID["upper-clothes"]) & (thing.name in wardrobe.SUITS)
+        layer.append(len(layers) + lower)
+        layers += [f"{thing.name}/upper", f"{thing.name}/lower"] if thing.name in wardrobe.SUITS else [thing.name]
     before = np.cumsum([0] + [len(part[0]) for part in parts])
     uv_before = np.cumsum([0] + [len(part[4]) for part in parts])
     return Person(
@@ -124,6 +128,6 @@ def dress(identity: bodies.Identity, worn: Sequence[str] = (), expression: dict[
         np.concatenate([part[4] for part in parts]).astype(np.float64),
         np.concatenate([part[5] + start for part, start in zip(parts, uv_before, strict=False)]).astype(np.int32),
         np.concatenate([part[6] for part in parts]),
-        np.repeat(np.arange(len(parts)), [len(part[3]) for part in parts]),
-        (SKIN, EYES, *worn),
+        np.concatenate(layer),
+        tuple(layers),
     )

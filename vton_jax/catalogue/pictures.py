@@ -1,0 +1,177 @@
+"""A view as a photo would show it: textures, light, soft shadows, ground.
+
+Conventions: pictures are float32 RGB [H, W, 3] in [0, 1] as screens show them; light adds up in linear values.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from vton_jax.catalogue import people, textures, wardrobe
+from vton_jax.catalogue.camera import Camera
+from vton_jax.catalogue.rasteriser import Raster, rasterise
+from vton_jax.catalogue.views import View
+
+_GAMMA = 2.2
+_SHADOW_SIDE, _SHADOW_REACH = 220, 10.5  # pixels of the light's own picture, and how far it sees, in decimetres
+
+
+@dataclasses.dataclass(frozen=True)
+class Light:
+    """A key light, its fill from the other side, and what comes from everywhere."""
+
+    direction: tuple[float, float, float] = (-0.5, 0.65, 0.75)  # towards the key light
+    key: tuple[float, float, float] = (0.72, 0.69, 0.65)
+    ambient: tuple[float, float, float] = (0.55, 0.56, 0.60)
+
+
+@dataclasses.dataclass(frozen=True)
+class Surface:
+    """How a layer takes light. Chosen by eye."""
+
+    wrap: float  # how far light reaches round it: skin glows, hair does not
+    shine: float
+    sharpness: float  # of the highlight
+
+
+_SURFACES = {people.SKIN: Surface(0.35, 0.06, 18), people.EYES: Surface(0.1, 0.5, 60)}
+_CLOTH, _HAIR, _SHOES = Surface(0.25, 0.012, 8), Surface(0.25, 0.10, 14), Surface(0.25, 0.12, 25)
+
+
+def _surface(layer: str) -> Surface:
+    return _SURFACES.get(layer, _HAIR if layer in wardrobe.HAIR else _SHOES if layer in wardrobe.SHOES else _CLOTH)
+
+
+def _unit(vector) -> np.ndarray:
+    return np.asarray(vector, float) / np.linalg.norm(vector)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shadows:
+    """What the light sees: nearness to it on a grid across its direction."""
+
+    axes: np.ndarray  # [3, 3]: across, down, towards the light
+    nearness: np.ndarray  # [side, side], 0 where nothing is
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """(column, row, nearness) [N, 3]; nearness is above 0 for all that the light sees."""
+        seen = (points - [0, 8.5, 0]) @ self.axes.T
+        scale = _SHADOW_SIDE / (2 * _SHADOW_REACH)
+        return np.stack([seen[:, 0] * scale, seen[:, 1] * scale, seen[:, 2]], -1) + [
+            _SHADOW_SIDE / 2, _SHADOW_SIDE / 2, 40,
+        ]  # fmt: skip
+
+    def lit(self, points: np.ndarray, leeway: float) -> np.ndarray:
+        """How much of the key light reaches points [N, 3], 0 to 1: nine looks around each."""
+        column, row, near = self.place(points).T
+        total = np.zeros(len(points))
+        for dy in (-1.3, 0, 1.3):
+            for dx in (-1.3, 0, 1.3):
+                x, y = np.rint(column + dx).astype(int), np.rint(row + dy).astype(int)
+                inside = (x >= 0) & (x < _SHADOW_SIDE) & (y >= 0) & (y < _SHADOW_SIDE)
+                there = self.nearness[np.clip(y, 0, _SHADOW_SIDE - 1), np.clip(x, 0, _SHADOW_SIDE - 1)]
+                total += inside & (there > near + leeway)
+        return 1 - total / 9
+
+
+def _shadows(view: View, light: Light) -> _Shadows:
+    towards = _unit(light.direction)
+    across = _unit(np.cross([0, 1, 0], towards))
+    empty = _Shadows(np.stack([across, -np.cross(towards, across), towards]), np.zeros((0, 0)))
+    size = (_SHADOW_SIDE, _SHADOW_SIDE)
+    raster = rasterise(empty.place(view.places), view.person.triangles, size, both_sides=True)
+    return dataclasses.replace(empty, nearness=raster.inverse_depth)
+
+
+def albedo(raster: Raster, view: View, skins: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The surfaces' own colours [N, 3], linear, of the covered pixels of a raster of the view.
+
+    Args: skins: the texture of each of the person's layers, by its name.
+    """
+    person, shown = view.person, raster.triangle[raster.covered]
+    uv = np.einsum("pk,pkc->pc", raster.weights[raster.covered], person.uv[person.triangles_uv[shown]])
+    layer, colours = person.layer[shown], np.zeros((len(shown), 3))
+    for index, name in enumerate(person.layers):
+        here = layer == index
+        colours[here] = textures.sample(skins[name], uv[here], repeats=index > 1)
+    return colours**_GAMMA
+
+
+def _near_things_darken(depth: np.ndarray) -> np.ndarray:
+    """Ambient light [H, W] that reaches each pixel, 0 to 1: less in folds and where limbs lie close."""
+    far = np.where(np.isfinite(depth), depth, depth[np.isfinite(depth)].max(initial=0) + 3).astype(np.float32)
+    open_to = np.ones_like(far)
+    for reach, amount in ((2, 0.9), (6, 0.5)):
+        box = (2 * reach + 1, 2 * reach + 1)
+        open_to -= amount * np.clip((far - cv2.blur(cv2.blur(far, box), box)) * 0.5, 0, 0.35)
+    return np.clip(open_to, 0.35, 1)
+
+
+def shade(
+    view: View, skins: Mapping[str, np.ndarray], light: Light, ground: np.ndarray | None = None, samples: int = 2
+) -> np.ndarray:
+    """The picture [H, W, 3] of a view.
+
+    Args: skins: see `albedo`. ground: what is behind [H, W, 3]; default: a plain studio. samples: a side of each pixel.
+    """
+    size = view.raster.triangle.shape
+    camera, person, shadows = view.camera.scaled(samples), view.person, _shadows(view, light)
+    raster = rasterise(camera.project(view.places), person.triangles, tuple(samples * side for side in size),
+                       both_sides=person.layer > 1)  # fmt: skip
+    seen = raster.covered
+    blended = lambda values: raster.blend(person.triangles, values)[seen]  # noqa: E731
+    normal, place = blended(textures.normals(view.places, person.triangles)), blended(view.places)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    normal = np.where(normal[:, 2:] < 0, -normal, normal)  # the inside of cloth
+    open_to = cv2.resize(_near_things_darken(view.depth), seen.shape[::-1], interpolation=cv2.INTER_LINEAR)[seen]
+
+    kinds = [_surface(name) for name in person.layers]
+    layer = person.layer[raster.triangle[seen]]
+    wrap, shine, sharpness = np.array([(k.wrap, k.shine, k.sharpness) for k in kinds])[layer].T
+    towards = _unit(light.direction)
+    lit = 0.2 + 0.8 * shadows.lit(place, leeway=0.25)
+    key = np.clip((normal @ towards + wrap) / (1 + wrap), 0, None) * lit
+    fill = np.clip(normal @ _unit([-light.direction[0] * 1.6, 0.2, 0.5]), 0, None)
+    ambient = (0.775 + 0.225 * normal[:, 1] + 0.45 * fill) * open_to
+    glint = np.clip(normal @ _unit(towards + [0, 0, 1]), 0, None) ** sharpness * shine * lit
+    key_colour, ambient_colour = np.array(light.key), np.array(light.ambient)
+    colour = albedo(raster, view, skins) * (ambient[:, None] * ambient_colour + key[:, None] * key_colour)
+    colour += glint[:, None] * key_colour
+
+    ground = _studio(size) if ground is None else ground
+    picture = _floor_shadow(view, shadows, ground.astype(np.float64) ** _GAMMA)
+    picture = picture.repeat(samples, 0).repeat(samples, 1)
+    picture[seen] = colour
+    picture = picture.reshape(size[0], samples, size[1], samples, 3).mean((1, 3))
+    return (np.clip(1.02 * picture, 0, 1) ** (1 / _GAMMA)).astype(np.float32)
+
+
+def _studio(size: tuple[int, int]) -> np.ndarray:
+    """A light wall that darkens towards its corners."""
+    row, column = np.mgrid[: size[0], : size[1]] / np.array(size).reshape(2, 1, 1)
+    return np.float32([0.90, 0.90, 0.905]) * (1 - 0.24 * ((column - 0.5) ** 2 + (row - 0.45) ** 2))[..., None]
+
+
+def _floor_shadow(view: View, shadows: _Shadows, ground: np.ndarray) -> np.ndarray:
+    """The ground [H, W, 3], linear, darkened where the person keeps the key light from the floor."""
+    camera: Camera = view.camera
+    height, width = ground.shape[:2]
+    row, column = np.mgrid[:height, :width].astype(float)
+    down = (row - camera.middle[1]) / camera.focal  # a pixel's ray falls so much a decimetre
+    depth = camera.height / np.maximum(down, 1e-3)
+    floor = (down > 0.02) & (depth < camera.distance + 14)
+    place = np.stack(
+        [(column - camera.middle[0]) / camera.focal * depth, np.zeros_like(depth), camera.distance - depth], -1
+    )
+    dark = np.zeros((height, width), np.float32)
+    dark[floor] = 1 - shadows.lit(place[floor], leeway=0.1)
+    contact = np.zeros_like(dark)
+    used = view.places[np.unique(view.person.triangles)]
+    feet = np.rint(camera.project(used[used[:, 1] < 0.3])[:, :2]).astype(int)
+    inside = (feet >= 0).all(1) & (feet < [width, height]).all(1)
+    contact[feet[inside, 1], feet[inside, 0]] = 1
+    contact = cv2.GaussianBlur(cv2.dilate(contact, np.ones((2, 3), np.uint8)), (0, 0), 1.5 * height / 256)
+    dark = cv2.GaussianBlur(dark, (0, 0), 3.0 * height / 256)
+    return ground * ((1 - 0.22 * dark) * (1 - 0.5 * np.clip(contact, 0, 1)))[..., None]

@@ -1,0 +1,241 @@
+"""What surfaces look like close up: skin, eyes, hair and cloth, as small pictures that repeat or do not.
+
+Conventions: textures are float32 RGB [h, w, 3] in [0, 1] as screens show them; texture coordinates (u, v) run from 0 to
+1, v upwards. Everything is a function of its arguments and a generator.
+"""
+
+import colorsys
+import functools
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from vton_jax.catalogue import assets, bodies, people, wardrobe
+from vton_jax.catalogue.rasteriser import rasterise
+
+SIDE = 512  # pixels of a skin
+PATTERNS = ("plain", "stripes", "rows", "checks", "dots")
+_EYES = {side: (0.36 * sign, 7.24) for side, sign in (("l", 1), ("r", -1))}  # on the neutral face
+
+
+def sample(texture: np.ndarray, uv: np.ndarray, repeats: bool) -> np.ndarray:
+    """Bilinear samples [N, 3] at texture coordinates [N, 2]."""
+    height, width = texture.shape[:2]
+    x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
+    x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
+    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
+
+    def at(dx, dy):
+        column, row = x0 + dx, y0 + dy
+        if repeats:
+            return texture[row % height, column % width]
+        return texture[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+
+    top, bottom = at(0, 0) * (1 - fx) + at(1, 0) * fx, at(0, 1) * (1 - fx) + at(1, 1) * fx
+    return top * (1 - fy) + bottom * fy
+
+
+def _noise(generator: np.random.Generator, sigma: float, side: int = SIDE) -> np.ndarray:
+    """Smooth noise [side, side] of deviation 1."""
+    raw = cv2.GaussianBlur(generator.normal(size=(side, side)).astype(np.float32), (0, 0), sigma)
+    return raw / raw.std()
+
+
+@functools.cache
+def _skin_places() -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel of a skin lies on the neutral body [SIDE, SIDE, 3], far away where nowhere, and how hollow the
+    body is there [SIDE, SIDE], about -1 to 1."""
+    mesh = assets.base_mesh()
+    own = mesh.group == "body"
+    triangles = mesh.triangles[own]
+    points = np.concatenate([mesh.uv * [SIDE, -SIDE] + [-0.5, SIDE - 0.5], np.ones((len(mesh.uv), 1))], 1)
+    raster = rasterise(points, mesh.triangles_uv[own], (SIDE, SIDE), both_sides=True)
+    body = mesh.vertices[: assets.NUM_BODY]
+    around = body.copy()
+    for _ in range(3):  # towards the mean of the neighbours
+        total, count = np.zeros_like(body), np.zeros(len(body))
+        for one, two in ((0, 1), (1, 2), (2, 0)):
+            for a, b in ((one, two), (two, one)):
+                np.add.at(total, triangles[:, a], around[triangles[:, b]])
+                np.add.at(count, triangles[:, a], 1)
+        around = total / np.maximum(count, 1)[:, None]
+    hollow = ((around - body) * normals(body, triangles)).sum(1)
+    hollow = np.clip(hollow / np.percentile(np.abs(hollow), 97), -1, 1)
+    places = raster.blend(triangles, mesh.vertices)
+    places[~raster.covered] = -99
+    return places.astype(np.float32), raster.blend(triangles, np.pad(hollow, (0, 1))[:, None])[..., 0].astype(
+        np.float32
+    )
+
+
+@functools.cache
+def _mask(name: str) -> np.ndarray:
+    """One of the library's masks of a skin, [SIDE, SIDE, 1] in [0, 1]."""
+    picture = cv2.imread(str(assets.FOLDER / "masks" / f"mpfb_{name}.jpg"), cv2.IMREAD_GRAYSCALE)
+    return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
+
+
+def normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Unit normals [V, 3] of a mesh's vertices, outwards."""
+    a, b, c = (vertices[triangles[:, k]] for k in range(3))
+    across = np.cross(b - a, c - a)
+    found = np.stack(
+        [sum(np.bincount(triangles[:, k], across[:, axis], len(vertices)) for k in range(3)) for axis in range(3)], -1
+    )
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+
+
+def skin(
+    generator: np.random.Generator, tone: float, hair: np.ndarray, *, beard: float = 0.0, lips: float = 0.3
+) -> np.ndarray:
+    """A skin [SIDE, SIDE, 3].
+
+    Args: tone: 0 light to 1 dark. hair: its colour [3]; brows, lashes, beard and the shaved scalp have it. beard: 0
+    none to 1 full. lips: how much redder than the skin.
+    """
+    places, hollow = _skin_places()
+    x, y, z = np.moveaxis(places, -1, 0)
+    lightness, red, yellow = (
+        76 - 49 * tone,
+        10 - tone + 4 * np.sin(np.pi * tone),
+        17 - 5 * tone + 7 * np.sin(np.pi * tone),
+    )
+    lab = np.empty((SIDE, SIDE, 3), np.float32)
+    lab[:] = lightness, red, yellow
+    lab[..., 0] += 1.2 * _noise(generator, 24) + 0.6 * _noise(generator, 6) - 4.5 * hollow
+    lab[..., 1] += 0.8 * _noise(generator, 16) + 2.5 * np.clip(hollow, 0, 1)
+    bump = lambda cx, cy, wx, wy: np.exp(-(((np.abs(x) - cx) / wx) ** 2) - ((y - cy) / wy) ** 2)  # noqa: E731
+    face, hands = z > 0.4, np.clip((np.abs(x) - 4.0) / 0.6, 0, 1)
+    blush = (bump(0.62, 6.95, 0.28, 0.25) + 0.7 * bump(0, 6.95, 0.16, 0.15)) * face
+    sockets = bump(_EYES["l"][0], 7.26, 0.23, 0.14) * face
+    lab[..., 1] += 4.5 * blush + 1.5 * sockets + 2.0 * hands
+    lab[..., 0] += 2 * bump(0, 7.15, 0.10, 0.25) * face - 1.2 * blush - 6 * (1 - 0.5 * tone) * sockets + hands
+    colour = np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1)
+
+    mouth = _mask("lips") * (0.45 + 0.5 * lips)
+    colour = colour * (1 - mouth) + colour * np.float32([0.86, 0.52, 0.52]) * mouth
+    nails = 0.35 * _mask("fingernails")
+    colour = colour * (1 - nails) + np.float32([0.93, 0.76, 0.72]) * (1 - 0.45 * tone) * nails
+    grain = _noise(generator, 0.7)
+    for cover, shade in (
+        (_brows(x, y, z, grain), 0.55), (_beard(x, y, z, grain) * beard, 0.8), (_scalp(x, y, z, grain), 0.8)
+    ):  # fmt: skip
+        colour = colour * (1 - cover[..., None]) + shade * hair * cover[..., None]
+    lashes = _lashes(x, y, z)[..., None]
+    return np.clip(colour * (1 - 0.78 * lashes) * (1 + 0.012 * grain[..., None]), 0, 1).astype(np.float32)
+
+
+def _brows(x, y, z, grain):
+    total = np.zeros_like(x)
+    for centre, row in _EYES.values():
+        along = (x - centre) * np.sign(centre) / 0.30  # -1 at the nose
+        curve = row + 0.235 + 0.05 * (1 - (along - 0.25) ** 2)
+        thick = 0.042 * (1 - 0.45 * np.clip(along, 0, 1.3)) * np.clip((0.93 - np.abs(along - 0.2)) * 6, 0, 1)
+        total += np.clip((thick - np.abs(y - curve)) / 0.02, 0, 1) * (z > 0.5)
+    return np.clip(total * (0.72 + 0.2 * np.clip(grain, -1.5, 1)), 0, 0.92)
+
+
+def _lashes(x, y, z):
+    total = np.zeros_like(x)
+    for centre, row in _EYES.values():
+        ring = np.hypot((x - centre) / 0.17, (y - row) / 0.085)
+        total += np.clip(1 - np.abs(ring - 1.08) / 0.22, 0, 1) * (z > 0.5) * np.where(y > row - 0.01, 0.7, 0.3)
+    return np.clip(total, 0, 1)
+
+
+def _beard(x, y, z, grain):
+    where = (y > 6.05) & (y < 6.85) & (z > 0.1) & (np.abs(x) < 1.0)
+    full = np.clip((6.8 - y + 0.25 * np.abs(x)) * 4, 0, 1) * np.clip((y - 6.12) * 5, 0, 1) * where
+    mouth = np.hypot(x / 0.3, (y - 6.6) / 0.11) < 1
+    soft = cv2.GaussianBlur(np.where(mouth, 0, full).astype(np.float32), (0, 0), 2)
+    return np.clip(soft * (0.75 + 0.18 * grain), 0, 1)
+
+
+def _scalp(x, y, z, grain):
+    """A shaved head's, which hair lies over."""
+    ears = (np.abs(x) > 0.66) & (z > -0.35) & (y < 7.5)
+    where = (y > 7.0) & ((z < 0.1 + (y - 7.2) * 0.75) | (y > 8.15)) & ~ears
+    return np.clip(cv2.GaussianBlur(where.astype(np.float32), (0, 0), 2.5) * (0.86 + 0.07 * grain), 0, 1)
+
+
+def eye(iris: tuple[float, float, float], side: int = 64) -> np.ndarray:
+    """An eye from the front [side, side, 3]: white, iris, pupil and a glint."""
+    row, column = np.mgrid[:side, :side].astype(np.float32)
+    radius = np.hypot(column - side / 2 + 0.5, row - side / 2 + 0.5) / (side / 2)
+    picture = np.float32([0.80, 0.76, 0.73]) * (1 - 0.5 * np.clip(radius - 0.5, 0, 1))[..., None]
+    picture *= np.clip(0.55 + row / side, 0, 1)[..., None]
+    inside = radius < 0.5
+    picture[inside] = np.float32(iris) * (0.6 + 1.2 * radius[inside])[:, None]
+    picture[(radius > 0.44) & (radius < 0.53)] *= 0.5
+    picture[radius < 0.22] = 0.02
+    picture[np.hypot(column - 0.57 * side, row - 0.42 * side) < 0.04 * side] = 0.95
+    return picture.astype(np.float32)
+
+
+def hair(generator: np.random.Generator, colour: np.ndarray, side: int = 256) -> np.ndarray:
+    """Strands [side, side, 3] that run along v."""
+    strands = cv2.GaussianBlur(generator.normal(size=(1, side)).astype(np.float32), (0, 0), 0.7)
+    locks = cv2.GaussianBlur(generator.normal(size=(side, side)).astype(np.float32), (0, 0), sigmaX=0.8, sigmaY=20)
+    return np.clip(colour * (1 + 0.22 * strands / strands.std() + 0.25 * locks / locks.std())[..., None], 0.01, 1)
+
+
+def cloth(generator: np.random.Generator, pattern: str, colours: np.ndarray, repeats: int = 8, side: int = 256):
+    """Cloth [side, side, 3] that repeats.
+
+    Args: pattern: one of `PATTERNS`. colours: [2, 3], the ground's and the figure's. repeats: of the figure.
+    """
+    row, column = (np.mgrid[:side, :side] + 0.5) * repeats / side
+    across, down = column % 1, row % 1
+    figure = {
+        "plain": np.zeros((side, side), bool),
+        "stripes": across < 0.5,
+        "rows": down < 0.5,
+        "checks": (across < 0.5) ^ (down < 0.5),
+        "dots": np.hypot(across - 0.5, down - 0.5) < 0.3,
+    }[pattern]
+    mixed = np.where(cv2.GaussianBlur(figure.astype(np.float32), (0, 0), 0.7)[..., None] > 0.5, colours[1], colours[0])
+    weave = 1 + 0.02 * _noise(generator, 0.6, side)[..., None] + 0.03 * _noise(generator, 14, side)[..., None]
+    return np.clip(mixed * weave, 0, 1).astype(np.float32)
+
+
+def sample_colours(generator: np.random.Generator) -> np.ndarray:
+    """Two colours [2, 3] that go together: of one hue or of opposite ones, one lighter than the other."""
+    hue, saturation = generator.random(), float(np.clip(generator.beta(1.2, 2.2), 0, 0.9))
+    values = np.sort(generator.uniform(0.08, 0.95, 2))
+    values[1] = min(max(values[1], values[0] + 0.25), 0.97)
+    other = hue + generator.choice([0.0, 0.0, 0.08, 0.5])
+    pair = [colorsys.hsv_to_rgb(h % 1, saturation, v) for h, v in zip((hue, other), values, strict=True)]
+    return np.float32(pair if generator.random() < 0.5 else pair[::-1])
+
+
+HAIR_COLOURS = (
+    (0.05, 0.04, 0.035), (0.09, 0.06, 0.045), (0.22, 0.13, 0.07), (0.34, 0.22, 0.10), (0.55, 0.40, 0.20),
+    (0.32, 0.30, 0.29),
+)  # fmt: skip
+_IRISES = ((0.20, 0.12, 0.07), (0.12, 0.07, 0.05), (0.28, 0.34, 0.38), (0.25, 0.30, 0.20))
+
+
+def sample_textures(
+    generator: np.random.Generator, who: bodies.Identity, layers: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """A texture [h, w, 3] for every layer of somebody, see `people.Person`; skin, eyes and hair go with the origins."""
+    african, asian, european = np.asarray(who.origins) / sum(who.origins)
+    tone = float(np.clip(0.75 * african + 0.12 * asian + generator.normal(0.05, 0.06), 0, 0.85))
+    light = european > 0.5
+    index = generator.choice(6, p=[0.3, 0.25, 0.18, 0.13, 0.09, 0.05]) if light else generator.integers(2)
+    colour = np.float32(HAIR_COLOURS[index])
+    beard = float(generator.choice([0.0, 0.0, 0.4, 0.8])) if who.gender > 0.5 else 0.0
+    found = {
+        people.SKIN: skin(generator, tone, colour, beard=beard, lips=float(generator.uniform(0.1, 0.7))),
+        people.EYES: eye(_IRISES[generator.integers(4) if light else generator.integers(2)]),
+    }
+    for name in layers[2:]:
+        if name in wardrobe.HAIR:
+            found[name] = hair(generator, colour)
+        elif name in wardrobe.SHOES:
+            found[name] = cloth(generator, "plain", generator.uniform(0.05, 0.9) * np.float32([[1, 0.93, 0.88]] * 2))
+        else:
+            pattern = PATTERNS[generator.choice(5, p=[0.5, 0.14, 0.14, 0.12, 0.1])]
+            found[name] = cloth(generator, pattern, sample_colours(generator), int(generator.integers(6, 20)))
+    return found
