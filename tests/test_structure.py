@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "layout": "core",
     "warping": "core layout models",
     "compositing": "core media layout",
-    "catalogue": "core",
+    "human_catalogue": "core",
     "mannequin": "core command_line media models reading layout",
     "inputs": "core media mannequin",
     "systems": "core media models reading layout warping compositing inputs",

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vton_jax.catalogue import bodies, camera, people, poses, rasteriser, views, wardrobe
 from vton_jax.core import keypoints, segmentation
+from vton_jax.human_catalogue import bodies, camera, people, poses, rasteriser, views, wardrobe
 
 SIZE = (96, 72)
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vton_jax.catalogue import bodies, camera, people, pictures, poses, textures, views, wardrobe
 from vton_jax.core import segmentation
+from vton_jax.human_catalogue import bodies, camera, people, pictures, poses, textures, views, wardrobe
 
 SIZE = (128, 96)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vton_jax.catalogue import assets, bodies, camera, people, poses, views, wardrobe
 from vton_jax.core import segmentation
+from vton_jax.human_catalogue import assets, bodies, camera, people, poses, views, wardrobe
 
 ALL = (*wardrobe.SUITS, *wardrobe.SHOES, *wardrobe.HAIR, "fedora")
 SIZE = (256, 192)

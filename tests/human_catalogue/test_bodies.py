@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vton_jax.catalogue import assets, bodies, poses, skeleton
+from vton_jax.human_catalogue import assets, bodies, poses, skeleton
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = range(6)
@@ -158,7 +158,7 @@ def test_the_smallest_turn_turns_even_right_round():
 
 def test_same_seed_same_bytes_in_another_process():
     program = (
-        "import hashlib; from vton_jax.catalogue import views; v = views.sample_view(4, (64, 48)); "
+        "import hashlib; from vton_jax.human_catalogue import views; v = views.sample_view(4, (64, 48)); "
         "print(hashlib.sha256(v.raster.weights.tobytes() + v.segmentation.tobytes() + v.joints.tobytes()).hexdigest())"
     )
     digests = {

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vton_jax.catalogue import assets, bodies, wardrobe
 from vton_jax.core import segmentation
+from vton_jax.human_catalogue import assets, bodies, wardrobe
 
 # Parts of the bare body by what their bones' names begin with; what is named first wins a tie. Who wears nothing wears
 # a leotard: ATR has no label for a bare trunk.

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from vton_jax.catalogue import assets, bodies, people, wardrobe
-from vton_jax.catalogue.rasteriser import rasterise
+from vton_jax.human_catalogue import assets, bodies, people, wardrobe
+from vton_jax.human_catalogue.rasteriser import rasterise
 
 SIDE = 512  # pixels of a skin
 PATTERNS = ("plain", "stripes", "rows", "checks", "dots")

@@ -11,7 +11,7 @@ import itertools
 
 import numpy as np
 
-from vton_jax.catalogue import assets
+from vton_jax.human_catalogue import assets
 
 ORIGINS = ("african", "asian", "caucasian")
 _MUSCLE = ("minmuscle", "averagemuscle", "maxmuscle")

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from vton_jax.catalogue import people, textures, wardrobe
-from vton_jax.catalogue.camera import Camera
-from vton_jax.catalogue.rasteriser import Raster, rasterise
-from vton_jax.catalogue.views import View
+from vton_jax.human_catalogue import people, textures, wardrobe
+from vton_jax.human_catalogue.camera import Camera
+from vton_jax.human_catalogue.rasteriser import Raster, rasterise
+from vton_jax.human_catalogue.views import View
 
 _GAMMA = 2.2
 _SHADOW_SIDE, _SHADOW_REACH = 220, 10.5  # pixels of the light's own picture, and how far it sees, in decimetres

@@ -9,8 +9,8 @@ import functools
 
 import numpy as np
 
-from vton_jax.catalogue import assets
 from vton_jax.core import segmentation
+from vton_jax.human_catalogue import assets
 
 _ID = segmentation.ID
 # Suits, shoes and hair by the file's name.

@@ -8,11 +8,11 @@ import functools
 
 import numpy as np
 
-from vton_jax.catalogue import assets, bodies, camera, people, poses, skeleton, wardrobe
-from vton_jax.catalogue.camera import Camera
-from vton_jax.catalogue.people import Person
-from vton_jax.catalogue.rasteriser import Raster, nearest_at, rasterise
 from vton_jax.core.keypoints import JOINTS
+from vton_jax.human_catalogue import assets, bodies, camera, people, poses, skeleton, wardrobe
+from vton_jax.human_catalogue.camera import Camera
+from vton_jax.human_catalogue.people import Person
+from vton_jax.human_catalogue.rasteriser import Raster, nearest_at, rasterise
 
 # The bones at which the joints of the limbs lie.
 _LIMB_JOINTS = {

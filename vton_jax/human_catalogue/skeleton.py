@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vton_jax.catalogue import assets
+from vton_jax.human_catalogue import assets
 
 # The joint that a limb points at.
 _NEXT = {

@@ -7,8 +7,8 @@ import dataclasses
 
 import numpy as np
 
-from vton_jax.catalogue import assets
-from vton_jax.catalogue.skeleton import SIDES, Aim, Pose, rotation
+from vton_jax.human_catalogue import assets
+from vton_jax.human_catalogue.skeleton import SIDES, Aim, Pose, rotation
 
 _SIGN = {"l": 1.0, "r": -1.0}
 _X, _Y, _Z = np.eye(3)

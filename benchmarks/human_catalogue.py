@@ -1,0 +1,69 @@
+"""People of the human catalogue, unselected: python benchmarks/human_catalogue.py --count=36 --output=people.png
+
+Writes a sheet of `--count` people, each a function of its number alone, and prints one JSON object: the seconds of
+processor time that each step takes a picture (median), and pictures a second of one core with and without setting the
+person up.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from vton_jax.human_catalogue import bodies, camera, people, pictures, poses, textures, views, wardrobe
+from vton_jax.media import photo_files, visualize
+
+STEPS = ("mesh", "textures", "view", "shade")
+
+
+def draw(number: int, size: tuple[int, int], samples: int) -> tuple[np.ndarray, list[float]]:
+    """The picture of person `number`, and the seconds of each of `STEPS`."""
+    generator = np.random.default_rng(number)
+    times = [time.process_time()]
+    who = bodies.sample_identity(generator)
+    person = people.dress(who, wardrobe.sample(generator, who.gender))
+    times.append(time.process_time())
+    skins = textures.sample_textures(generator, who, person.layers)
+    times.append(time.process_time())
+    view = views.view_of(person, poses.sample_pose(generator), camera.frame(size, person.height), size)
+    times.append(time.process_time())
+    light = pictures.Light(direction=(float(generator.uniform(-0.8, 0.8)), 0.7, 0.7))
+    picture = pictures.shade(view, skins, light, samples=samples)
+    times.append(time.process_time())
+    return picture, list(np.diff(times))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=36)
+    parser.add_argument("--size", default="256x192")
+    parser.add_argument("--samples", type=int, default=2, help="colour samples along a side of each pixel")
+    parser.add_argument("--output", default="people.png")
+    arguments = parser.parse_args()
+    size = tuple(map(int, arguments.size.split("x")))
+    draw(0, size, arguments.samples)  # what is read once
+    drawn = [draw(number, size, arguments.samples) for number in range(arguments.count)]
+    images, seconds = [visualize.to_uint8(image) for image, _ in drawn], np.median([times for _, times in drawn], 0)
+    rows = [np.hstack(images[first : first + 9]) for first in range(0, len(images), 9)]
+    widest = max(row.shape[1] for row in rows)
+    photo_files.write_image(
+        arguments.output,
+        np.vstack([np.pad(row, ((0, 0), (0, widest - row.shape[1]), (0, 0)), constant_values=255) for row in rows]),
+    )
+    found = {step: round(float(value), 3) for step, value in zip(STEPS, seconds, strict=True)}
+    found |= {
+        "pictures_per_second": round(float(1 / seconds.sum()), 2),
+        "without_setting_up": round(float(1 / seconds[2:].sum()), 2),
+        "size": arguments.size, "samples": arguments.samples, "machine": platform.processor() or platform.machine(),
+    }  # fmt: skip
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
