@@ -16,7 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vton_jax.human_catalogue import bodies, camera, people, pictures, poses, textures, views, wardrobe
+from vton_jax.human_catalogue import bodies, camera, people, pictures, poses, textures, views
 from vton_jax.media import photo_files, visualize
 
 STEPS = ("mesh", "textures", "view", "shade")
@@ -27,7 +27,7 @@ def draw(number: int, size: tuple[int, int], samples: int) -> tuple[np.ndarray, 
     generator = np.random.default_rng(number)
     times = [time.process_time()]
     who = bodies.sample_identity(generator)
-    person = people.dress(who, wardrobe.sample(generator, who.gender))
+    person = people.dress(who, people.sample_worn(generator, who.gender))
     times.append(time.process_time())
     skins = textures.sample_textures(generator, who, person.layers)
     times.append(time.process_time())

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from vton_jax.core import keypoints, segmentation
-from vton_jax.human_catalogue import bodies, camera, people, poses, rasteriser, views, wardrobe
+from vton_jax.human_catalogue import bodies, camera, people, poses, rasteriser, views
 
 SIZE = (96, 72)
 
 
-def cast(points: np.ndarray, triangles: np.ndarray, at: tuple[float, float], both=False) -> tuple[int, float]:
+def cast(points: np.ndarray, triangles: np.ndarray, at, both=False, keep=None) -> tuple[int, float]:
     """(the nearest triangle, its inverse depth) at one place of a picture, by looking at all of them; `both`: which
-    triangles count where they look away, too."""
+    triangles count where they look away, too; `keep`: see `rasteriser.rasterise`."""
     a, b, c = (points[triangles[:, k]] for k in range(3))
     cross = lambda p, q: p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]  # noqa: E731
     area = cross((b - a)[:, :2], (c - a)[:, :2])
@@ -23,6 +23,9 @@ def cast(points: np.ndarray, triangles: np.ndarray, at: tuple[float, float], bot
         third = cross((b - a)[:, :2], spot) / area
         depth = (1 - second - third) * a[:, 2] + second * b[:, 2] + third * c[:, 2]
     hit = ((area < -1e-9) | (both & (area > 1e-9))) & (second >= 0) & (third >= 0) & (second + third <= 1)
+    if keep is not None:
+        shares = np.stack([(1 - second - third) * a[:, 2], second * b[:, 2], third * c[:, 2]], -1)
+        hit &= (shares * keep[triangles]).sum(1) > 0
     if not hit.any():
         return -1, 0.0
     best = int(np.argmax(np.where(hit, depth, 0)))
@@ -60,6 +63,20 @@ def test_every_pixel_shows_the_nearest_triangle(seed):
     np.testing.assert_array_equal(both.triangle, turned.triangle)
 
 
+def test_a_cut_triangle_ends_between_its_corners():
+    points, triangles = soup(9)
+    keep = np.random.default_rng(9).normal(size=len(points))
+    found = rasteriser.rasterise(points, triangles, SIZE, both_sides=True, keep=keep)
+    places = np.random.default_rng(0).uniform(0, 70, (200, 2))
+    nearest = rasteriser.nearest_at(places, points, triangles, SIZE, both_sides=True, keep=keep)
+    for place, depth in zip(places, nearest, strict=True):
+        assert depth == pytest.approx(cast(points, triangles, place, True, keep)[1], rel=1e-9)
+    for row in range(0, SIZE[0], 5):
+        for column in range(0, SIZE[1], 5):
+            assert found.triangle[row, column] == cast(points, triangles, (column, row), True, keep)[0]
+    assert 0.3 < found.covered.mean() < rasteriser.rasterise(points, triangles, SIZE, both_sides=True).covered.mean()
+
+
 def test_of_equally_near_triangles_the_first_shows_and_none_behind_the_camera():
     points = np.array([[0, 0, 0.1], [0, 9, 0.1], [9, 0, 0.1], [0, 0, 0.0]])
     triangles = np.array([[0, 1, 2], [0, 1, 2], [3, 1, 2]], np.int32)
@@ -90,9 +107,7 @@ def test_a_view_against_itself_and_a_camera_that_moves_aside(view):
     np.testing.assert_allclose(flow, 0, atol=1e-5)
     # The whole person moved by a decimetre: everything moves by focal length over depth.
     places = view.places + [1.0, 0, 0]
-    raster = rasteriser.rasterise(
-        view.camera.project(places), view.person.triangles, SIZE, both_sides=view.person.layer > 1
-    )
+    raster = rasteriser.rasterise(view.camera.project(places), view.person.triangles, SIZE, **view.person.drawn)
     moved = dataclasses.replace(view, places=places, raster=raster)
     flow, visible = views.flow_between(view, moved)
     seen = view.raster.covered
@@ -106,21 +121,21 @@ def test_flow_and_visibility_against_rays(seed):
     """Each pixel's spot is looked for in the other view by a ray through all triangles."""
     generator = np.random.default_rng(seed)
     who = bodies.sample_identity(generator)
-    person = people.dress(who, wardrobe.sample(generator, who.gender))
+    person = people.dress(who, people.sample_worn(generator, who.gender))
     eye = camera.frame(SIZE, person.height)
     target, source = (
         views.view_of(person, poses.sample_pose(generator).turned(yaw), eye, SIZE)
         for yaw in (0.2, generator.uniform(-1.5, 1.5))
     )
     flow, visible = views.flow_between(target, source)
-    points, both = source.camera.project(source.places), person.layer > 1
+    points, drawn = source.camera.project(source.places), (person.layer > 1, person.keep)
     rows, columns = np.nonzero(target.raster.covered)
     chosen = generator.choice(len(rows), 250, replace=False)
     agree = []
     for row, column in zip(rows[chosen], columns[chosen], strict=True):
         spot = source.camera.project(target.raster.blend(person.triangles, source.places)[row, column])
         np.testing.assert_allclose(np.array([column, row]) + flow[row, column], spot[:2], atol=1e-4)
-        triangle, depth = cast(points, person.triangles, spot[:2], both)
+        triangle, depth = cast(points, person.triangles, spot[:2], *drawn)
         agree.append((triangle >= 0 and 1 / spot[2] < 1 / depth + 1e-3) == visible[row, column])
     assert np.mean(agree) > 0.99
     assert 0.2 < visible[target.raster.covered].mean() < 1
@@ -137,7 +152,7 @@ def test_joints_lie_within_their_parts(seed):
             if visible[index]:
                 column, row = np.rint(points[index]).astype(int)
                 around = view.segmentation[row - 2 : row + 3, column - 2 : column + 3]
-                cloth = {"arm": ("upper-clothes",), "leg": ("pants", "skirt", f"{side}-shoe")}[part]
+                cloth = {"arm": ("upper-clothes", "dress"), "leg": ("pants", "skirt", "dress", f"{side}-shoe")}[part]
                 assert np.isin(around, [segmentation.ID[name] for name in (f"{side}-{part}", *cloth)]).any()
     assert visible.sum() >= 7  # of somebody seen from behind or aside
     assert np.isfinite(points).all()

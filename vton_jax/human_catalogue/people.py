@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vton_jax.core import segmentation
-from vton_jax.human_catalogue import assets, bodies, wardrobe
+from vton_jax.human_catalogue import assets, bodies, garments, wardrobe
+from vton_jax.human_catalogue.garments import Garment
 
 # Parts of the bare body by what their bones' names begin with; what is named first wins a tie. Who wears nothing wears
 # a leotard: ATR has no label for a bare trunk.
@@ -24,6 +25,7 @@ _PARTS = {
 }
 _NECKLINE, _WAIST = (1.3, 4.2), 1.2  # half its width and where it begins, on the neutral body
 SKIN, EYES = "skin", "eyes"
+_SUITS = 0.35  # of people wear a suit of the library: it has few
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +40,14 @@ class Person:
     uv: np.ndarray  # float64 [U, 2], of the layer's texture, v upwards
     triangles_uv: np.ndarray  # int32 [T, 3]
     labels: np.ndarray  # uint8 [T]
+    keep: np.ndarray  # float64 [V]: where what lies between is not above 0, nothing is
     layer: np.ndarray  # int [T], index in `layers`
     layers: tuple[str, ...]  # SKIN, EYES, then the names of what is worn; a suit is NAME/upper and NAME/lower
+
+    @property
+    def drawn(self) -> dict:
+        """How `rasteriser` draws it: cloth from both sides, and cut."""
+        return {"both_sides": self.layer > 1, "keep": self.keep}
 
     @property
     def height(self) -> float:
@@ -89,20 +97,22 @@ def _eye_uv(triangles: np.ndarray) -> np.ndarray:
     return uv
 
 
-def dress(identity: bodies.Identity, worn: Sequence[str] = (), expression: dict[str, float] | None = None) -> Person:
-    """Somebody in what is named in `worn`: suits, shoes, hair, hats of `wardrobe`.
+def dress(
+    identity: bodies.Identity, worn: Sequence[str | Garment] = (), expression: dict[str, float] | None = None
+) -> Person:
+    """Somebody in what `worn` lists: suits, shoes, hair and hats of `wardrobe` by their names, and `garments`.
 
     Args: expression: see `bodies.shape`. Raises: ValueError for what does not exist.
     """
     mesh, rig = assets.base_mesh(), assets.rig()
     body = bodies.shape(identity, expression)
-    things = [wardrobe.read(name) for name in worn]
+    things = [wardrobe.read(thing) if isinstance(thing, str) else thing for thing in worn]
     hidden = np.zeros(assets.NUM_VERTICES, bool)
     for thing in things:
         hidden[thing.hides] = True
     of_body, eyes = mesh.group == "body", np.isin(mesh.group, ("helper-l-eye", "helper-r-eye"))
     shown = of_body & ~hidden[mesh.triangles].all(1)
-    clothed = any(thing.name in wardrobe.SUITS for thing in things)
+    clothed = any(thing.name in wardrobe.SUITS or isinstance(thing, Garment) for thing in things)
     labels = _body_labels(bare=clothed)[shown[of_body]]
     eye_triangles = mesh.triangles[eyes]
     parts = [
@@ -128,6 +138,13 @@ def dress(identity: bodies.Identity, worn: Sequence[str] = (), expression: dict[
         np.concatenate([part[4] for part in parts]).astype(np.float64),
         np.concatenate([part[5] + start for part, start in zip(parts, uv_before, strict=False)]).astype(np.int32),
         np.concatenate([part[6] for part in parts]),
+        np.concatenate([np.ones(len(body)), *(getattr(t, "keep", np.ones(len(t.weights()))) for t in things)]),
         np.concatenate(layer),
         tuple(layers),
     )
+
+
+def sample_worn(generator: np.random.Generator, gender: float) -> list[str | Garment]:
+    """What somebody wears: one of the library's suits or garments by rule, with shoes and hair."""
+    suit, *rest = wardrobe.sample(generator, gender)
+    return [suit, *rest] if generator.random() < _SUITS else [*garments.sample(generator, gender), *rest]

@@ -81,7 +81,7 @@ def _shadows(view: View, light: Light) -> _Shadows:
     across = _unit(np.cross([0, 1, 0], towards))
     empty = _Shadows(np.stack([across, -np.cross(towards, across), towards]), np.zeros((0, 0)))
     size = (_SHADOW_SIDE, _SHADOW_SIDE)
-    raster = rasterise(empty.place(view.places), view.person.triangles, size, both_sides=True)
+    raster = rasterise(empty.place(view.places), view.person.triangles, size, both_sides=True, keep=view.person.keep)
     return dataclasses.replace(empty, nearness=raster.inverse_depth)
 
 
@@ -118,8 +118,8 @@ def shade(
     """
     size = view.raster.triangle.shape
     camera, person, shadows = view.camera.scaled(samples), view.person, _shadows(view, light)
-    raster = rasterise(camera.project(view.places), person.triangles, tuple(samples * side for side in size),
-                       both_sides=person.layer > 1)  # fmt: skip
+    fine = tuple(samples * side for side in size)
+    raster = rasterise(camera.project(view.places), person.triangles, fine, **person.drawn)
     seen = raster.covered
     blended = lambda values: raster.blend(person.triangles, values)[seen]  # noqa: E731
     normal, place = blended(textures.normals(view.places, person.triangles)), blended(view.places)

@@ -69,11 +69,17 @@ def _flat_weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def rasterise(
-    points: np.ndarray, triangles: np.ndarray, size: tuple[int, int], *, both_sides: np.ndarray | bool = False
+    points: np.ndarray,
+    triangles: np.ndarray,
+    size: tuple[int, int],
+    *,
+    both_sides: np.ndarray | bool = False,
+    keep: np.ndarray | None = None,
 ) -> Raster:
     """Draws triangles [T, 3] of projected points [V, 3] into a picture of `size` (height, width).
 
     Args: both_sides: which triangles [T] are drawn where they look away, too. Of equally near ones the first one shows.
+    keep: a value [V] of every vertex; where what lies between is not above 0, a triangle has a hole.
     Triangles that reach behind the camera are left out.
     """
     corners = points[triangles]  # [T, 3, 3]
@@ -85,6 +91,9 @@ def rasterise(
     inside = (weights >= 0).all(1)
     triangle, pixel = triangle[inside], pixel[inside]
     by_depth = weights[inside] * corners[triangle, :, 2]
+    if keep is not None:
+        there = (by_depth * keep[triangles[triangle]]).sum(1) > 0
+        triangle, pixel, by_depth = triangle[there], pixel[there], by_depth[there]
     inverse = by_depth.sum(1)
 
     nearest = np.zeros(size[0] * size[1])
@@ -103,6 +112,7 @@ def nearest_at(
     size: tuple[int, int],
     *,
     both_sides: np.ndarray | bool = False,
+    keep: np.ndarray | None = None,
 ) -> np.ndarray:
     """The inverse depth [N] of what is nearest at any places [N, 2] of a picture, between pixels too; 0 for nothing.
 
@@ -123,6 +133,9 @@ def nearest_at(
     weights = _flat_weights(corners[triangle], places[place])
     # A place on an edge belongs to both triangles, whatever was rounded.
     hit = (weights >= -1e-9).all(1)
+    by_depth = weights * corners[triangle, :, 2]
+    if keep is not None:
+        hit &= (by_depth * keep[triangles[triangle]]).sum(1) > 0
     nearest = np.zeros(len(places))
-    np.maximum.at(nearest, place[hit], (weights[hit] * corners[triangle[hit], :, 2]).sum(1))
+    np.maximum.at(nearest, place[hit], by_depth[hit].sum(1))
     return nearest

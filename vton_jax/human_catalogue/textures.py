@@ -237,5 +237,7 @@ def sample_textures(
             found[name] = cloth(generator, "plain", generator.uniform(0.05, 0.9) * np.float32([[1, 0.93, 0.88]] * 2))
         else:
             pattern = PATTERNS[generator.choice(5, p=[0.5, 0.14, 0.14, 0.12, 0.1])]
-            found[name] = cloth(generator, pattern, sample_colours(generator), int(generator.integers(6, 20)))
+            made = cloth(generator, pattern, sample_colours(generator), int(generator.integers(6, 20)))
+            # The two halves of a dress are of one cloth.
+            found[name] = found.get("dress/top", made) if name == "dress/skirt" else made
     return found

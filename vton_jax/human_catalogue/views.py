@@ -9,7 +9,7 @@ import functools
 import numpy as np
 
 from vton_jax.core.keypoints import JOINTS
-from vton_jax.human_catalogue import assets, bodies, camera, people, poses, skeleton, wardrobe
+from vton_jax.human_catalogue import assets, bodies, camera, people, poses, skeleton
 from vton_jax.human_catalogue.camera import Camera
 from vton_jax.human_catalogue.people import Person
 from vton_jax.human_catalogue.rasteriser import Raster, nearest_at, rasterise
@@ -107,7 +107,7 @@ def view_of(person: Person, pose: skeleton.Pose, camera: Camera, size: tuple[int
     lowest = places[np.unique(person.triangles), 1].min()
     down = np.array([bones[0, 0], lowest, bones[0, 2]])
     places, bones = places - down, bones - down
-    raster = rasterise(camera.project(places), person.triangles, size, both_sides=person.layer > 1)
+    raster = rasterise(camera.project(places), person.triangles, size, **person.drawn)
     return View(person, camera, places, _joints(places, bones), raster)
 
 
@@ -123,7 +123,7 @@ def flow_between(target: View, source: View) -> tuple[np.ndarray, np.ndarray]:
     flow[seen] = point[:, :2] - np.stack([column, row], -1)
     their = source.person
     given = point[:, :2], source.camera.project(source.places), their.triangles
-    nearest = nearest_at(*given, seen.shape, both_sides=their.layer > 1)
+    nearest = nearest_at(*given, seen.shape, **their.drawn)
     visible[seen] = point[:, 2] > nearest - _SAME_DEPTH * point[:, 2] ** 2
     return flow, visible & _in_picture(flow)
 
@@ -140,5 +140,5 @@ def sample_view(seed: int, size: tuple[int, int] = (256, 192)) -> View:
     """Somebody, somehow: a function of the seed alone."""
     generator = np.random.default_rng(seed)
     who = bodies.sample_identity(generator)
-    person = people.dress(who, wardrobe.sample(generator, who.gender))
+    person = people.dress(who, people.sample_worn(generator, who.gender))
     return view_of(person, poses.sample_pose(generator), camera.frame(size, person.height), size)

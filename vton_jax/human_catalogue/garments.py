@@ -1,0 +1,331 @@
+"""Garments by rule: a few numbers cut and drape the body's helper surfaces into tops, trousers, skirts and dresses.
+
+The helper `tights` covers the body from neck to wrists and ankles, `skirt` hangs from the waist; both follow every
+shape and have weights. A garment keeps the part of them where a signed value is above 0, which is looked at in every
+pixel, so that hems are smooth; cloth hangs from where the body stands out, and is as loose as the cut says.
+
+Conventions: along an arm 0 is the shoulder, 1 the elbow, 2 the wrist; along a leg 0 the hip, 1 the knee, 2 the ankle;
+up the trunk 0 is the hips, 1 the neck. Widths are in decimetres.
+"""
+
+import dataclasses
+import functools
+import itertools
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from vton_jax.core import segmentation
+from vton_jax.human_catalogue import assets
+from vton_jax.human_catalogue.skeleton import SIDES
+
+_ARM_BONES = ("upperarm", "lowerarm", "hand", "thumb", "index", "middle", "ring", "pinky")
+_ROWS, _ANGLES = 90, 72  # of the grid on which a trunk's cloth hangs
+_ALL = 1e3  # kept in any case
+_SCALE = 0.1  # texture repeats a decimetre
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """A garment's numbers."""
+
+    kind: Literal["top", "trousers", "skirt", "dress"]
+    sleeve: float = 0.6  # along the arm; below 0.2: none
+    hem: float = -0.12  # up the trunk: of a top
+    neck_depth: float = 0.0  # of the neckline in front
+    neck_width: float = 0.74  # half of it
+    leg: float = 1.95  # along the leg: of trousers, skirts and dresses
+    waist: float = 0.22  # up the trunk: of trousers and skirts
+    loose: float = 0.1
+    cling: float = 0.3  # how fast cloth comes back to the body below where that stands out; 0: it hangs straight
+    flare: float = 0.1  # of sleeves, trouser legs and skirts, over their length
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sheet:
+    """A helper's surface, every triangle cut into four, and where it lies on the neutral body."""
+
+    start: int  # the first of its vertices on the body's mesh
+    count: int
+    edges: np.ndarray  # int [E, 2]: of its own vertices; each gets one in its middle
+    triangles: np.ndarray  # int32 [T, 3]
+    weights: np.ndarray  # [V, 53]
+    arm: np.ndarray  # [V], how much follows an arm's bones
+    along_arm: np.ndarray  # [V]
+    along_leg: np.ndarray  # [V]
+    up: np.ndarray  # [V], up the trunk
+    left: np.ndarray  # bool [V]
+    neutral: np.ndarray  # [V, 3]
+
+    def divided(self, values: np.ndarray) -> np.ndarray:
+        """Values [19158, C] of the body's vertices on this sheet, [V, C]."""
+        own = values[self.start : self.start + self.count]
+        return np.concatenate([own, own[self.edges].mean(1)])
+
+
+def _limb(places: np.ndarray, chain: np.ndarray) -> np.ndarray:
+    """How far along a limb of joints [3, 3] places [V, 3] lie, 0 to 2 and beyond."""
+    found = []
+    for first, second in itertools.pairwise(chain):
+        bone = second - first
+        found.append((places - first) @ bone / (bone @ bone))
+    return np.where(found[0] < 1, found[0], 1 + np.clip(found[1], 0, None))
+
+
+@functools.cache
+def _sheet(group: str) -> _Sheet:
+    mesh, rig = assets.base_mesh(), assets.rig()
+    triangles = mesh.part(group)
+    start, end = int(triangles.min()), int(triangles.max()) + 1
+    own = triangles - start
+    sides = np.sort(np.concatenate([own[:, [0, 1]], own[:, [1, 2]], own[:, [2, 0]]]), 1)
+    edges, middle = np.unique(sides, axis=0, return_inverse=True)
+    count = end - start
+    ab, bc, ca = (middle.reshape(3, -1) + count).astype(np.int32)
+    a, b, c = own.T
+    parts = (a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)
+    divided = np.concatenate([np.stack(part, 1) for part in parts]).astype(np.int32)
+    values = lambda of: np.concatenate([of[start:end], of[start:end][edges].mean(1)])  # noqa: E731
+    neutral, weights = values(mesh.vertices), values(rig.weights)
+    joints, left = rig.joints(mesh.vertices), neutral[:, 0] > 0
+    chains = {
+        limb: [joints[[rig.bone(f"{bone}_{side}") for bone in bones]] for side in SIDES]
+        for limb, bones in (("arm", ("upperarm", "lowerarm", "hand")), ("leg", ("thigh", "calf", "foot")))
+    }
+    along = {limb: np.where(left, *(_limb(neutral, chain) for chain in pair)) for limb, pair in chains.items()}
+    hips, neck = joints[rig.bone("thigh_l"), 1], joints[rig.bone("neck_01"), 1]
+    arms = weights[:, [b for b, name in enumerate(rig.bones) if name.startswith(_ARM_BONES)]].sum(1)
+    up = (neutral[:, 1] - hips) / (neck - hips)
+    return _Sheet(start, count, edges, divided, weights, arms, along["arm"], along["leg"], up, left, neutral)
+
+
+@functools.cache
+def _trunk() -> float:
+    """Decimetres from hips to neck on the neutral body."""
+    joints, rig = assets.rig().joints(assets.base_mesh().vertices), assets.rig()
+    return float(joints[rig.bone("neck_01"), 1] - joints[rig.bone("thigh_l"), 1])
+
+
+def _neckline(sheet: _Sheet, cut: Cut) -> np.ndarray:
+    """Above 0 outside of the hole for the neck, an ellipse that is deeper in front."""
+    rig = assets.rig()
+    x, y, z = (sheet.neutral - rig.joints(assets.base_mesh().vertices)[rig.bone("neck_01")]).T
+    above = y - 0.23 + 0.45 * (z + 0.3)
+    depth = np.where(z > 0.2, 0.34 + cut.neck_depth, 0.26)
+    ellipse = np.hypot(x / cut.neck_width, above / depth) - 1
+    return 0.5 * np.where(above < 0, ellipse, np.abs(x) / cut.neck_width - 1)
+
+
+def _kept(sheet: _Sheet, cut: Cut) -> np.ndarray:
+    """The signed value [V] of a top or of trousers on the tights, in decimetres about: cloth is where it is above 0."""
+    on_arm, trunk = sheet.arm > 0.5, _trunk()
+    if cut.kind == "trousers":
+        legs = np.where(sheet.along_leg > 0, (cut.leg - sheet.along_leg) * 4, _ALL)
+        return np.where(sheet.arm > 0.3, -1.0, np.minimum((cut.waist - sheet.up) * trunk, legs))
+    bottom = np.where(on_arm, _ALL, (sheet.up - cut.hem) * trunk)
+    if cut.sleeve < 0.2:
+        reach = 1.55 - np.abs(sheet.neutral[:, 0]) + 0.25 * np.clip(5.0 - sheet.neutral[:, 1], 0, 1)
+        sleeve = np.where(sheet.arm > 0.6, -1.0, np.where(sheet.up > 0.5, reach, _ALL))
+    else:
+        sleeve = np.where(sheet.arm > 0.3, (cut.sleeve - sheet.along_arm) * 2.6, _ALL)
+    return np.minimum(np.minimum(bottom, sleeve), _neckline(sheet, cut))
+
+
+def _blurred(grid: np.ndarray, down: float, around: float) -> np.ndarray:
+    """A grid [rows, angles] smoothed; angles close to a circle."""
+    reach = 12
+    wide = np.pad(grid, ((reach, reach), (0, 0)), mode="edge")
+    wide = np.pad(wide, ((0, 0), (reach, reach)), mode="wrap")
+    return cv2.GaussianBlur(wide, (0, 0), sigmaX=around, sigmaY=down)[reach:-reach, reach:-reach]
+
+
+def _between(grid: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Bilinear samples [V] of a grid [rows, angles] whose columns close to a circle."""
+    top, left = np.minimum(row.astype(int), len(grid) - 2), np.floor(column).astype(int)
+    down, right = row - top, column - left
+    one, two = left % grid.shape[1], (left + 1) % grid.shape[1]
+    upper = grid[top, one] * (1 - right) + grid[top, two] * right
+    lower = grid[top + 1, one] * (1 - right) + grid[top + 1, two] * right
+    return upper * (1 - down) + lower * down
+
+
+def _hang(sheet: _Sheet, places: np.ndarray, cut: Cut) -> np.ndarray:
+    """Cloth [V, 3] of a trunk: it hangs from shoulder blades, chest and belly, and bridges what lies between."""
+    rig = assets.rig()
+    joints = rig.joints(assets.base_mesh().vertices)
+    chest = joints[rig.bone("spine_03"), 1]
+    top_share = ((chest + 0.55 * (joints[rig.bone("neck_01"), 1] - chest)) - joints[0, 1]) / _trunk()
+    angle, radius = np.arctan2(places[:, 0], places[:, 2]), np.hypot(places[:, 0], places[:, 2])
+    low, high = -0.5, 1.0  # up the trunk
+    row = (sheet.up - low) / (high - low) * (_ROWS - 1)
+    column = (angle + np.pi) / (2 * np.pi) * _ANGLES
+    grid = np.zeros((_ROWS, _ANGLES))
+    own = (sheet.arm < 0.15) & (row >= 0) & (row < _ROWS)  # no shoulders: cloth does not hang from them
+    np.maximum.at(grid, (row[own].astype(int), column[own].astype(int) % _ANGLES), radius[own])
+    for _ in range(6):  # what no vertex met
+        around = np.maximum(np.roll(grid, 1, 1), np.roll(grid, -1, 1))
+        down = np.maximum(np.pad(grid[1:], ((0, 1), (0, 0))), np.pad(grid[:-1], ((1, 0), (0, 0))))
+        grid = np.where(grid == 0, np.maximum(around, down), grid)
+    grid = _blurred(grid, 1, 2)
+    hanging, step = grid.copy(), (high - low) * _trunk() / (_ROWS - 1)
+    first = min(int((np.clip(top_share, 0.4, 0.9) - low) / (high - low) * (_ROWS - 1)), _ROWS - 2)
+    for index in range(first, -1, -1):
+        hanging[index] = np.maximum(grid[index], hanging[index + 1] - cut.cling * step)
+    widest = cv2.dilate(np.pad(hanging, ((0, 0), (3, 3)), mode="wrap"), np.ones((1, 7)))[:, 3:-3]
+    hanging = np.maximum(hanging, 0.5 * hanging + 0.5 * _blurred(widest, 2, 3))
+    hanging = _blurred(hanging, 1.5, 2.5)
+    at = _between(hanging, np.clip(row, 0, _ROWS - 1), column - 0.5)
+    part = np.clip((0.9 - sheet.up) / 0.25, 0, 1) * np.clip(1 - 2.2 * sheet.arm, 0, 1)
+    wanted = np.maximum(radius, at) + cut.loose * np.clip((1.05 - sheet.up) / 0.3, 0, 1)
+    factor = 1 + (wanted / np.maximum(radius, 1e-3) - 1) * part
+    return np.stack([places[:, 0] * factor, places[:, 1], places[:, 2] * factor], 1)
+
+
+def _widened(sheet: _Sheet, places: np.ndarray, body: np.ndarray, cut: Cut, limb: str) -> np.ndarray:
+    """Sleeves (`arm`) or trouser legs (`leg`) as loose as they are cut, more so towards their ends and below."""
+    rig, out = assets.rig(), places.copy()
+    bones = ("upperarm", "lowerarm", "hand") if limb == "arm" else ("thigh", "calf", "foot")
+    along = sheet.along_arm if limb == "arm" else sheet.along_leg
+    joints = rig.joints(body)
+    for side in SIDES:
+        first, second, third = joints[[rig.bone(f"{bone}_{side}") for bone in bones]]
+        here = (sheet.left == (side == "l")) & (
+            (sheet.arm > 0.05) if limb == "arm" else (sheet.arm < 0.3) & (along > 0)
+        )
+        s = along[here, None]
+        axis = np.where(s < 1, first + (second - first) * s, second + (third - second) * (s - 1))
+        off = places[here] - axis
+        if limb == "leg":
+            off[:, 1] = 0
+        radius = np.maximum(np.linalg.norm(off, axis=1, keepdims=True), 1e-3)
+        hangs = np.clip(-off[:, 1:2] / radius, 0, 1) if limb == "arm" else 0.5
+        width = (cut.loose + cut.flare * np.clip(s, 0, 2)) * (0.6 + 0.8 * hangs)
+        part = np.clip((sheet.arm[here, None] - 0.05) * 2.5, 0, 1) if limb == "arm" else np.clip(s / 0.25, 0, 1)
+        out[here] += off / radius * width * part
+    return out
+
+
+@dataclasses.dataclass(frozen=True)
+class Garment:
+    """A cut garment, as `wardrobe.Worn` something that lies on a body."""
+
+    name: str
+    cut: Cut
+    label: int
+    covered_above: float = np.inf  # up the trunk: from here on another garment lies over it
+
+    @property
+    def _sheet(self) -> _Sheet:
+        return _sheet("helper-skirt" if self.cut.kind == "skirt" else "helper-tights")
+
+    @functools.cached_property
+    def keep(self) -> np.ndarray:
+        """The signed value [V]: cloth is where it is above 0."""
+        sheet, cut = self._sheet, self.cut
+        found = np.minimum((cut.waist - sheet.up) * _trunk(), (cut.leg - sheet.along_leg) * 4)
+        found = found if cut.kind == "skirt" else _kept(sheet, cut)
+        return np.minimum(found, np.minimum((self.covered_above - sheet.up) * _trunk(), _ALL))
+
+    def fit(self, body: np.ndarray) -> np.ndarray:
+        """Its vertices [V, 3] on a body [19158, 3]."""
+        sheet, cut = self._sheet, self.cut
+        places = sheet.divided(body)
+        if cut.kind == "top":
+            return _widened(sheet, _hang(sheet, places, cut), body, cut, "arm")
+        if cut.kind == "trousers":
+            return _widened(sheet, places, body, cut, "leg")
+        down = np.clip(sheet.along_leg, 0, 2)
+        angle = np.arctan2(places[:, 0], places[:, 2])
+        factor = 1 + 0.05 + cut.flare * down * (1 + 0.25 * np.sin(9 * angle) * np.clip(down, 0, 1))
+        return np.stack([places[:, 0] * factor, places[:, 1], places[:, 2] * factor], 1)
+
+    def weights(self) -> np.ndarray:
+        return self._sheet.weights
+
+    @property
+    def triangles(self) -> np.ndarray:
+        return self._sheet.triangles
+
+    @property
+    def labels(self) -> np.ndarray:
+        return np.full(len(self.triangles), self.label, np.uint8)
+
+    @functools.cached_property
+    def uv(self) -> np.ndarray:
+        """Texture coordinates [3 T, 2], every triangle's own: around trunk, arm or leg, and along it."""
+        sheet = self._sheet
+        corners = sheet.neutral[sheet.triangles]
+        on_arm = sheet.arm[sheet.triangles].mean(1) > 0.5
+        on_leg = (sheet.along_leg[sheet.triangles].mean(1) > 0.12) & ~on_arm & (self.cut.kind != "skirt")
+        rig = assets.rig()
+        joints = rig.joints(assets.base_mesh().vertices)
+        axis = np.where(on_leg, joints[rig.bone("calf_l"), 0], 0.0)[:, None] * np.where(
+            corners.mean(1)[:, :1] > 0, 1, -1
+        )
+        trunk = np.arctan2(corners[..., 0] - axis, corners[..., 2])
+        arm = np.arctan2(corners[..., 1] - corners[..., 1].mean(), corners[..., 2])
+        angle = np.where(on_arm[:, None], arm, trunk)
+        # A triangle that crosses the seam goes on beyond it.
+        angle = np.where((np.ptp(angle, axis=1) > np.pi)[:, None] & (angle < 0), angle + 2 * np.pi, angle)
+        radius = np.where(on_arm, 0.45, np.where(on_leg, 0.75, 1.2))[:, None]
+        along = np.where(on_arm[:, None], -2.5 * sheet.along_arm[sheet.triangles], corners[..., 1])
+        return (np.stack([angle * radius, along], -1) * _SCALE).reshape(-1, 2)
+
+    @property
+    def triangles_uv(self) -> np.ndarray:
+        return np.arange(3 * len(self.triangles), dtype=np.int32).reshape(-1, 3)
+
+    @functools.cached_property
+    def hides(self) -> np.ndarray:
+        """The body's vertices that lie well below it."""
+        if self.cut.kind == "skirt":
+            return np.zeros(0, int)
+        nearest = _nearest_on_tights()
+        return np.flatnonzero(self.keep[: self._sheet.count][nearest] > 0.35)
+
+
+@functools.cache
+def _nearest_on_tights() -> np.ndarray:
+    """The vertex of the tights that lies nearest to each of the body's [13380]."""
+    body = assets.base_mesh().vertices[: assets.NUM_BODY]
+    sheet = _sheet("helper-tights")
+    own = sheet.neutral[: sheet.count]
+    squares = (own**2).sum(1)
+    parts = np.array_split(body, 8)
+    return np.concatenate([np.argmin(squares - 2 * part @ own.T, 1) for part in parts])
+
+
+def outfit(top: Cut | None, lower: Cut | None) -> list[Garment]:
+    """A top over trousers or a skirt; a top and a skirt of the kind `dress` make one garment in two pieces."""
+    found = []
+    one_piece = lower is not None and lower.kind == "dress"
+    if top is not None:
+        label = "dress" if one_piece else "upper-clothes"
+        found.append(Garment("dress/top" if one_piece else "top", top, segmentation.ID[label]))
+    if lower is not None:
+        over = np.inf if top is None else top.hem + 0.05
+        label = "dress" if one_piece else "pants" if lower.kind == "trousers" else "skirt"
+        kind = "trousers" if lower.kind == "trousers" else "skirt"
+        cut = dataclasses.replace(lower, kind=kind)
+        found.append(Garment("dress/skirt" if one_piece else kind, cut, segmentation.ID[label], over))
+    return found
+
+
+def sample(generator: np.random.Generator, gender: float) -> list[Garment]:
+    """An outfit: tops of all sleeves and necklines, trousers, shorts, skirts and dresses."""
+    male = gender > 0.5
+    uniform = lambda low, high: float(generator.uniform(low, high))  # noqa: E731
+    loose = uniform(0.08, 0.2) if male else uniform(0.04, 0.12)
+    top = Cut(
+        "top",
+        sleeve=float(generator.choice([0.0, 0.45, 0.6, 0.75, 1.2, 1.9], p=[0.12, 0.15, 0.25, 0.13, 0.1, 0.25])),
+        hem=uniform(-0.18, -0.02), neck_depth=float(generator.choice([0.0, 0.1, 0.3, 0.6])),
+        neck_width=uniform(0.68, 0.95), loose=loose, cling=uniform(0.1, 0.5), flare=uniform(0.02, 0.12),
+    )  # fmt: skip
+    kind = generator.random()
+    if male or kind < 0.5:
+        leg = float(generator.choice([0.55, 0.85, 1.4, 1.95], p=[0.15, 0.2, 0.1, 0.55]))
+        return outfit(top, Cut("trousers", leg=leg, loose=uniform(0.03, 0.1), flare=uniform(0.0, 0.06)))
+    skirt = Cut("skirt" if kind < 0.75 else "dress", leg=uniform(0.5, 1.7), flare=uniform(0.02, 0.3), waist=0.3)
+    return outfit(dataclasses.replace(top, hem=0.18), skirt)
