@@ -31,7 +31,18 @@ MAY_IMPORT = {
     "evaluate": "core command_line media models reading layout warping compositing systems mannequin inputs training",
 }
 # A training machine may lack these, so the package imports them inside functions.
-LAZY = "grain", "tensorflow_datasets", "array_record", "av", "tensorboardX", "tqdm", "sklearn", "ai_edge_litert", "dlib"
+LAZY = (
+    "grain",
+    "tensorflow_datasets",
+    "array_record",
+    "av",
+    "tensorboardX",
+    "tqdm",
+    "sklearn",
+    "ai_edge_litert",
+    "dlib",
+    "numba",
+)
 
 
 def _name(path: Path) -> str:

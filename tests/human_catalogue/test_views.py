@@ -44,7 +44,7 @@ def soup(seed: int, count: int = 150) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("seed", range(4))
 def test_every_pixel_shows_the_nearest_triangle(seed):
     points, triangles = soup(seed)
-    found = rasteriser.rasterise(points, triangles, SIZE)
+    found = rasteriser.rasterise(points, triangles, SIZE, plain=True)
     assert found.covered.mean() > 0.3
     for row in range(0, SIZE[0], 3):
         for column in range(0, SIZE[1], 3):
@@ -66,7 +66,7 @@ def test_every_pixel_shows_the_nearest_triangle(seed):
 def test_a_cut_triangle_ends_between_its_corners():
     points, triangles = soup(9)
     keep = np.random.default_rng(9).normal(size=len(points))
-    found = rasteriser.rasterise(points, triangles, SIZE, both_sides=True, keep=keep)
+    found = rasteriser.rasterise(points, triangles, SIZE, both_sides=True, keep=keep, plain=True)
     places = np.random.default_rng(0).uniform(0, 70, (200, 2))
     nearest = rasteriser.nearest_at(places, points, triangles, SIZE, both_sides=True, keep=keep)
     for place, depth in zip(places, nearest, strict=True):
@@ -75,6 +75,22 @@ def test_a_cut_triangle_ends_between_its_corners():
         for column in range(0, SIZE[1], 5):
             assert found.triangle[row, column] == cast(points, triangles, (column, row), True, keep)[0]
     assert 0.3 < found.covered.mean() < rasteriser.rasterise(points, triangles, SIZE, both_sides=True).covered.mean()
+
+
+def test_compiled_and_plain_draw_the_same():
+    pytest.importorskip("numba")
+    given = [(*soup(seed), np.random.default_rng(seed).normal(size=450) + 0.5) for seed in range(4)]
+    view = views.sample_view(3, SIZE)
+    given.append((view.camera.project(view.places), view.person.triangles, view.person.keep))
+    for points, triangles, keep in given:
+        both = np.arange(len(triangles)) % 2 == 0
+        one, two = (
+            rasteriser.rasterise(points, triangles, SIZE, both_sides=both, keep=keep, plain=plain)
+            for plain in (False, True)
+        )
+        np.testing.assert_array_equal(one.triangle, two.triangle)
+        np.testing.assert_allclose(one.weights, two.weights, atol=1e-12)
+        np.testing.assert_allclose(one.inverse_depth, two.inverse_depth, rtol=1e-12)
 
 
 def test_of_equally_near_triangles_the_first_shows_and_none_behind_the_camera():

@@ -1,4 +1,4 @@
-"""Which triangle each pixel shows, and where on it: plain NumPy.
+"""Which triangle each pixel shows, and where on it: in plain NumPy, or compiled where numba is installed.
 
 Conventions: corners are (column, row, inverse depth), as `Camera.project` gives them; a pixel is looked at in its
 centre, (0, 0) being that of the top-left one. Barycentric coordinates are those of the triangle in space, corrected for
@@ -8,6 +8,8 @@ perspective: blending the corners' places by them gives the place that the pixel
 import dataclasses
 
 import numpy as np
+
+from vton_jax.human_catalogue import compiled
 
 _LEAST_AREA = 1e-9  # pixels, twice the triangle's: thinner ones show nothing
 
@@ -75,15 +77,25 @@ def rasterise(
     *,
     both_sides: np.ndarray | bool = False,
     keep: np.ndarray | None = None,
+    plain: bool = False,
 ) -> Raster:
     """Draws triangles [T, 3] of projected points [V, 3] into a picture of `size` (height, width).
 
     Args: both_sides: which triangles [T] are drawn where they look away, too. Of equally near ones the first one shows.
-    keep: a value [V] of every vertex; where what lies between is not above 0, a triangle has a hole.
+    keep: a value [V] of every vertex; where what lies between is not above 0, a triangle has a hole. plain: in NumPy,
+    though numba is installed.
     Triangles that reach behind the camera are left out.
     """
     corners = points[triangles]  # [T, 3, 3]
     kept = _wanted(corners, both_sides)
+    draw = None if plain else compiled.loop()
+    if draw is not None:
+        wanted = np.zeros(len(triangles), bool)
+        wanted[kept] = True
+        raster = Raster(np.full(size, -1, np.int32), np.zeros((*size, 3)), np.zeros(size))
+        holes = np.ones(triangles.shape) if keep is None else keep[triangles]
+        draw(corners, wanted, holes, raster.triangle, raster.weights, raster.inverse_depth)
+        return raster
     flat = corners[kept, :, :2]
     triangle, pixel = _boxes(flat, size, np.ceil(flat.min(1)))
     triangle = kept[triangle]
