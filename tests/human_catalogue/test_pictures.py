@@ -1,13 +1,17 @@
 """Pictures: textures are read where they should be, light and shadow fall as they must, and nothing else changes."""
 
 import dataclasses
+import re
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from vton_jax.core import segmentation
-from vton_jax.human_catalogue import bodies, camera, people, pictures, poses, textures, views, wardrobe
+from vton_jax.human_catalogue import bodies, camera, garments, people, pictures, poses, textures, views, wardrobe
 
+ROOT = Path(__file__).resolve().parents[2]
 SIZE = (128, 96)
 
 
@@ -119,3 +123,55 @@ def test_samples_of_a_pixel_lie_about_its_centre(scene):
         for axis in (rows, columns):
             weight = np.where(shown > 0.02, shown, 0)
             assert abs((axis * weight).sum() / weight.sum() - axis[covered].mean()) < 0.35
+
+
+def colours_of(view: views.View, skins: dict) -> np.ndarray:
+    """The surfaces' own colours [H, W, 3], without light."""
+    picture = np.zeros((*view.raster.triangle.shape, 3))
+    picture[view.raster.covered] = pictures.albedo(view.raster, view, skins)
+    return picture
+
+
+@pytest.mark.parametrize("seed", [1, 4, 6])
+def test_warping_the_flat_garment_shows_the_worn_one(seed):
+    """On the surfaces' own colours: light is another when cloth lies flat."""
+    generator = np.random.default_rng(seed)
+    who = bodies.sample_identity(generator)
+    worn = [*garments.outfit(garments.Cut("top", sleeve=0.7), garments.Cut("trousers")), "shoes01"]
+    person = people.dress(who, worn)
+    smooth = np.float32(np.stack(np.meshgrid(*2 * [0.5 + 0.4 * np.sin(np.linspace(0, 2 * np.pi, 64))]), -1))
+    skins = {name: np.dstack([smooth, smooth[..., :1] * 0.5]) for name in person.layers}
+    size = (256, 192)
+    view = views.view_of(
+        person, poses.walk(0.5).turned(generator.uniform(-0.7, 0.7)), camera.frame(size, person.height), size
+    )
+    for layer, label in (("top", "upper-clothes"), ("trousers", "pants")):
+        flat = views.laid_flat(person, [layer], size)
+        assert set(np.unique(flat.segmentation)) == {0, segmentation.ID[label]}
+        rows, columns = np.nonzero(flat.raster.covered)
+        assert max(np.ptp(rows) / size[0], np.ptp(columns) / size[1]) == pytest.approx(0.86, abs=0.02)
+        flow, visible = views.flow_between(target=view, source=flat)
+        region = view.segmentation == segmentation.ID[label]
+        assert not visible[~region].any() and visible[region].mean() > 0.5
+        here, there = colours_of(view, skins), colours_of(flat, skins)
+        inner = cv2.erode(flat.raster.covered.astype(np.uint8), np.ones((5, 5)))
+        places = (np.argwhere(visible)[:, ::-1] + flow[visible]).astype(np.float32)
+        sampled = cv2.remap(there.astype(np.float32), places[None], None, cv2.INTER_LINEAR)[0]
+        clear = cv2.remap(inner, places[None], None, cv2.INTER_NEAREST)[0] > 0
+        error = np.abs(sampled - here[visible]).max(-1)[clear]
+        assert clear.mean() > 0.7 and np.median(error) < 0.01 and np.quantile(error, 0.9) < 0.05
+        unmoved = np.abs(there[visible] - here[visible]).max(-1)[clear]
+        assert unmoved.mean() > 5 * error.mean()
+
+
+def test_a_layer_that_nobody_wears_is_named():
+    person = people.dress(bodies.Identity(), garments.outfit(garments.Cut("top"), None))
+    with pytest.raises(ValueError, match="wears no cape, but skin, eyes, top"):
+        people.only(person, ["cape"])
+
+
+def test_the_documents_example_runs():
+    text = (ROOT / "docs" / "human_catalogue.md").read_text(encoding="utf-8")
+    names = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.S)[1], names)
+    assert names["picture"].shape == (256, 192, 3) and names["visible"].any()

@@ -32,6 +32,17 @@ class Camera:
         return np.stack([column, row, inverse], -1)
 
 
+def around(places: np.ndarray, size: tuple[int, int], *, fraction: float = 0.86, distance: float = 400.0) -> Camera:
+    """A camera so far away that nothing looks foreshortened, which shows places [N, 3] in the middle of a picture.
+
+    Args: fraction: of the picture that they fill, along the side that is the tighter one.
+    """
+    low, high = places[:, :2].min(0), places[:, :2].max(0)
+    scale = fraction * min(size[1] / (high[0] - low[0]), size[0] / (high[1] - low[1]))
+    focal, middle = scale * distance, (low + high) / 2
+    return Camera(focal, distance, float(middle[1]), ((size[1] - 1) / 2 - scale * middle[0], (size[0] - 1) / 2))
+
+
 def frame(
     size: tuple[int, int], tall: float, *, fraction: float = 0.84, distance: float = 42.0, height: float = 9.5
 ) -> Camera:

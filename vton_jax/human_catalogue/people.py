@@ -144,6 +144,21 @@ def dress(
     )
 
 
+def only(person: Person, layers: Sequence[str]) -> Person:
+    """The same mesh of which nothing but some layers is drawn, such as a garment alone.
+
+    Raises: ValueError for a layer that the person lacks.
+    """
+    missing = [name for name in layers if name not in person.layers]
+    if missing:
+        raise ValueError(f"the person wears no {missing[0]}, but {', '.join(person.layers)}")
+    shown = np.isin(person.layer, [person.layers.index(name) for name in layers])
+    keep = np.full(len(person.keep), -1.0)
+    used = np.unique(person.triangles[shown])
+    keep[used] = person.keep[used]
+    return dataclasses.replace(person, keep=keep)
+
+
 def sample_worn(generator: np.random.Generator, gender: float) -> list[str | Garment]:
     """What somebody wears: one of the library's suits or garments by rule, with shoes and hair."""
     suit, *rest = wardrobe.sample(generator, gender)

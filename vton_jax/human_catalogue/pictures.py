@@ -110,11 +110,18 @@ def _near_things_darken(depth: np.ndarray) -> np.ndarray:
 
 
 def shade(
-    view: View, skins: Mapping[str, np.ndarray], light: Light, ground: np.ndarray | None = None, samples: int = 2
+    view: View,
+    skins: Mapping[str, np.ndarray],
+    light: Light,
+    ground: np.ndarray | None = None,
+    samples: int = 2,
+    *,
+    stands: bool = True,
 ) -> np.ndarray:
     """The picture [H, W, 3] of a view.
 
     Args: skins: see `albedo`. ground: what is behind [H, W, 3]; default: a plain studio. samples: a side of each pixel.
+    stands: whether the ground has a floor, on which shadows fall; what lies flat has none.
     """
     size = view.raster.triangle.shape
     camera, person, shadows = view.camera.scaled(samples), view.person, _shadows(view, light)
@@ -141,7 +148,8 @@ def shade(
     colour += glint[:, None] * key_colour
 
     ground = _studio(size) if ground is None else ground
-    picture = _floor_shadow(view, shadows, ground.astype(np.float64) ** _GAMMA)
+    picture = ground.astype(np.float64) ** _GAMMA
+    picture = _floor_shadow(view, shadows, picture) if stands else picture
     picture = picture.repeat(samples, 0).repeat(samples, 1)
     picture[seen] = colour
     picture = picture.reshape(size[0], samples, size[1], samples, 3).mean((1, 3))

@@ -5,6 +5,7 @@ Conventions: see rasteriser.py; `size` is (height, width). Flows are backward, i
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,6 +28,7 @@ _LIMB_JOINTS = {
 _DEPTH = {"nose": 0.4, "neck": 1.5, "shoulder": 1.1, "elbow": 0.8, "wrist": 0.6, "hip": 1.6, "knee": 1.0, "ankle": 0.8,
           "eye": 0.5, "ear": 0.4}  # fmt: skip
 _SAME_DEPTH = 1e-4  # decimetres that a spot may lie behind what is nearest and still be it: what is rounded
+_PRESSED = 0.02  # how deep flat cloth is, over its depth when worn
 _HEAD_ROWS = {"nose": (6.8, 7.2), "ear": (6.9, 7.5)}  # where on the neutral body, in decimetres above its middle
 
 
@@ -111,6 +113,23 @@ def view_of(person: Person, pose: skeleton.Pose, camera: Camera, size: tuple[int
     return View(person, camera, places, _joints(places, bones), raster)
 
 
+def laid_flat(person: Person, layers: Sequence[str], size: tuple[int, int], *, arms: float = 0.45) -> View:
+    """A garment that lies alone, its front up: some of the person's layers, pressed flat, in the middle of a picture.
+
+    The mesh is the person's own, so that `flow_between` leads from any view of them to it. Args: arms: how far its
+    sleeves lie from the trunk. Raises: ValueError for a layer that the person lacks.
+    """
+    alone = people.only(person, layers)
+    joints = assets.rig().joints(person.body)
+    pose = poses.stand(arms, elbows=0.0, legs=0.08)
+    motion = skeleton.bone_matrices(joints, pose)
+    places, bones = skeleton.skin(person.vertices, person.weights, motion), skeleton.posed_joints(joints, motion)
+    places = places * [1, 1, _PRESSED]
+    eye = camera.around(places[alone.keep > 0], size)
+    raster = rasterise(eye.project(places), alone.triangles, size, **alone.drawn)
+    return View(alone, eye, places, _joints(places, bones), raster)
+
+
 def flow_between(target: View, source: View) -> tuple[np.ndarray, np.ndarray]:
     """Where in the source lies what the target's pixels show: backward flow float32 [H, W, 2], and whether it is seen
     there, bool [H, W]. Both views are of one person, or of others with the same mesh; 0 where nobody is."""
@@ -124,7 +143,8 @@ def flow_between(target: View, source: View) -> tuple[np.ndarray, np.ndarray]:
     their = source.person
     given = point[:, :2], source.camera.project(source.places), their.triangles
     nearest = nearest_at(*given, seen.shape, **their.drawn)
-    visible[seen] = point[:, 2] > nearest - _SAME_DEPTH * point[:, 2] ** 2
+    there = target.raster.blend(target.person.triangles, their.keep[:, None])[seen, 0] > 0  # it is drawn at all
+    visible[seen] = there & (point[:, 2] > nearest - _SAME_DEPTH * point[:, 2] ** 2)
     return flow, visible & _in_picture(flow)
 
 
