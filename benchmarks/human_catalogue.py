@@ -16,7 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vton_jax.human_catalogue import bodies, camera, people, pictures, poses, textures, views
+from vton_jax.human_catalogue import bodies, people, pictures, poses, scenes, textures, views
 from vton_jax.media import photo_files, visualize
 
 STEPS = ("mesh", "textures", "view", "shade")
@@ -31,10 +31,12 @@ def draw(number: int, size: tuple[int, int], samples: int) -> tuple[np.ndarray, 
     times.append(time.process_time())
     skins = textures.sample_textures(generator, who, person.layers)
     times.append(time.process_time())
-    view = views.view_of(person, poses.sample_pose(generator), camera.frame(size, person.height), size)
+    eye = scenes.sample_camera(generator, size, person.height)
+    view = views.view_of(person, poses.sample_pose(generator), eye, size)
     times.append(time.process_time())
-    light = pictures.Light(direction=(float(generator.uniform(-0.8, 0.8)), 0.7, 0.7))
-    picture = pictures.shade(view, skins, light, samples=samples)
+    kind = scenes.GROUNDS[generator.choice(len(scenes.GROUNDS), p=scenes.RANGES.grounds)]
+    ground, light = scenes.ground(generator, kind, eye, size), scenes.sample_light(generator)
+    picture = scenes.finish(generator, pictures.shade(view, skins, light, ground, samples))
     times.append(time.process_time())
     return picture, list(np.diff(times))
 

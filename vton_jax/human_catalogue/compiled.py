@@ -18,9 +18,10 @@ def loop() -> Callable | None:
     return numba.njit(cache=True)(draw)
 
 
-def draw(corners, wanted, keep, triangle, weights, inverse_depth):
-    """Draws triangles' corners [T, 3, 3] where `wanted` [T], with the corners' `keep` [T, 3], into a picture's arrays:
-    `triangle` int32 [H, W], `weights` [H, W, 3] and `inverse_depth` [H, W], which begin empty."""
+def draw(corners, wanted, keep, picture):
+    """Draws triangles' corners [T, 3, 3] where `wanted` [T], with the corners' `keep` [T, 3], into a picture's arrays,
+    which begin empty: triangle int32 [H, W], weights [H, W, 3] and inverse depth [H, W]."""
+    triangle, weights, inverse_depth = picture
     height, width = triangle.shape
     for t in range(len(corners)):
         if not wanted[t]:

@@ -94,7 +94,7 @@ def rasterise(
         wanted[kept] = True
         raster = Raster(np.full(size, -1, np.int32), np.zeros((*size, 3)), np.zeros(size))
         holes = np.ones(triangles.shape) if keep is None else keep[triangles]
-        draw(corners, wanted, holes, raster.triangle, raster.weights, raster.inverse_depth)
+        draw(corners, wanted, holes, (raster.triangle, raster.weights, raster.inverse_depth))
         return raster
     flat = corners[kept, :, :2]
     triangle, pixel = _boxes(flat, size, np.ceil(flat.min(1)))

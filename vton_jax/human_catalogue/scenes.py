@@ -1,0 +1,119 @@
+"""Where somebody stands and how the photo is taken: light, ground, framing, and what cameras add.
+
+Conventions: grounds are float32 RGB [H, W, 3] in [0, 1] as screens show them; everything is a function of its arguments
+and a generator. Nothing here changes where a person's pixels lie: `finish` blurs, but moves nothing.
+"""
+
+import colorsys
+import dataclasses
+
+import cv2
+import numpy as np
+
+from vton_jax.human_catalogue import camera as cameras
+from vton_jax.human_catalogue import textures
+from vton_jax.human_catalogue.camera import Camera
+from vton_jax.human_catalogue.pictures import Light
+
+GROUNDS = ("studio", "room", "street")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranges:
+    """What scenes are drawn from. By eye."""
+
+    whole: float = 0.6  # of the pictures show the whole person
+    whole_fraction: tuple[float, float] = (0.7, 0.92)  # of the picture's height that a whole person fills
+    cropped: tuple[float, float] = (1.1, 2.6)  # and that one fills of whom the picture ends above the feet
+    headroom: tuple[float, float] = (0.03, 0.12)  # of the picture's height, above a head
+    aside: float = 0.08  # of its width, deviation from the middle
+    distance: tuple[float, float] = (25.0, 70.0)  # decimetres
+    height: tuple[float, float] = (6.0, 16.0)
+    grounds: tuple[float, ...] = (0.35, 0.3, 0.35)  # of `GROUNDS`
+    blur: tuple[float, float] = (0.0, 0.8)  # pixels at a height of 256
+    noise: tuple[float, float] = (0.0, 0.02)
+    jpeg: tuple[int, int] = (55, 96)
+
+
+RANGES = Ranges()
+
+
+def sample_light(generator: np.random.Generator) -> Light:
+    """From hard sun to an even sky, from any side, warm or cold."""
+    side, up = generator.uniform(-0.9, 0.9), generator.uniform(0.35, 0.9)
+    hardness, warmth = generator.uniform(0.2, 0.95), generator.normal(0, 0.05)
+    key = hardness * np.array([1 + warmth, 1.0, 1 - warmth])
+    ambient = (1.25 - hardness) * 0.75 * np.array([1 - 0.5 * warmth, 1.0, 1 + 0.5 * warmth])
+    return Light((float(side), float(up), float(generator.uniform(0.3, 0.9))), tuple(key), tuple(ambient))
+
+
+def sample_camera(generator: np.random.Generator, size: tuple[int, int], tall: float) -> Camera:
+    """Whole people and cropped ones: the head is always in the picture. Args: tall: of the person, in decimetres."""
+    r = RANGES
+    whole = generator.random() < r.whole
+    fraction = float(generator.uniform(*(r.whole_fraction if whole else r.cropped)))
+    distance, height = float(generator.uniform(*r.distance)), float(generator.uniform(*r.height))
+    eye = cameras.frame(size, tall, fraction=fraction, distance=distance, height=height)
+    top = eye.project(np.array([0.0, 1.02 * tall, 0.0]))[1]
+    room = (1 - fraction) / 2 if whole else float(generator.uniform(*r.headroom))
+    aside = float(np.clip(generator.normal(0, r.aside), -0.15, 0.15)) * size[1]
+    return dataclasses.replace(eye, middle=(eye.middle[0] + aside, eye.middle[1] + room * size[0] - top))
+
+
+def _colour(generator: np.random.Generator, most: float = 0.5) -> np.ndarray:
+    """A colour [3] as walls have it: seldom strong."""
+    saturation, value = most * generator.beta(1, 3), generator.uniform(0.25, 0.97)
+    return np.float32(colorsys.hsv_to_rgb(generator.random(), saturation, value))
+
+
+def ground(generator: np.random.Generator, kind: str, camera: Camera, size: tuple[int, int]) -> np.ndarray:
+    """What is behind somebody, [H, W, 3]. Args: kind: one of `GROUNDS`."""
+    height, width = size
+    row, column = np.mgrid[:height, :width].astype(np.float32)
+    if kind == "studio":
+        vignette = (column / width - 0.5) ** 2 + (row / height - 0.45) ** 2
+        return np.clip(_colour(generator, 0.3) * (1 - generator.uniform(0, 0.3) * vignette)[..., None], 0, 1)
+    behind = camera.distance + generator.uniform(4, 30)  # how far away the wall is
+    horizon = camera.middle[1] + camera.focal * camera.height / behind
+    down = np.maximum(row - camera.middle[1], 1e-3) / camera.focal
+    depth = np.minimum(camera.height / down, 1e4)
+    across = (column - camera.middle[0]) / camera.focal
+    floor = textures.cloth(generator, ("plain", "rows", "checks")[generator.integers(3)],
+                           np.stack([_colour(generator), _colour(generator)]), 4)  # fmt: skip
+    below = textures.sample(floor, np.stack([across * depth, depth], -1).reshape(-1, 2) * 0.04, True)
+    below = below.reshape(height, width, 3)
+    wall = _wall(generator, across * behind, (row - camera.middle[1]) / camera.focal * behind, kind == "street")
+    picture = np.where((row > horizon)[..., None], below, wall)
+    soft = generator.uniform(0.5, 3.0) * height / 256  # out of focus
+    return np.clip(cv2.GaussianBlur(picture.astype(np.float32), (0, 0), soft), 0, 1)
+
+
+def _wall(generator: np.random.Generator, x: np.ndarray, y: np.ndarray, outside: bool) -> np.ndarray:
+    """A wall [H, W, 3] with pictures and furniture, or houses with windows and doors; x, y: decimetres on it."""
+    wall = np.empty((*x.shape, 3), np.float32)
+    wall[:] = _colour(generator)
+    wall *= (1 + 0.1 * np.tanh(y / 30))[..., None]
+    for _ in range(int(generator.integers(10, 40) if outside else generator.integers(0, 7))):
+        middle = generator.uniform(-45, 45), generator.uniform(-35, 8)
+        half = generator.uniform(2, 14), generator.uniform(2, 18)
+        inside = (np.abs(x - middle[0]) < half[0]) & (np.abs(y - middle[1]) < half[1])
+        wall[inside] = _colour(generator, 0.7)
+        if outside and generator.random() < 0.5:  # panes
+            panes = inside & (np.mod(x - middle[0], 5) < 3.5) & (np.mod(y - middle[1], 6) < 4.5)
+            wall[panes] = _colour(generator, 0.4) * 0.6
+    return wall
+
+
+def finish(generator: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """What cameras add to a picture [H, W, 3]: exposure, blur, noise, JPEG."""
+    r = RANGES
+    exposed = np.clip(picture * generator.uniform(0.8, 1.2), 0, 1) ** generator.uniform(0.85, 1.2)
+    sigma = generator.uniform(*r.blur) * len(picture) / 256
+    if sigma > 0.15:
+        exposed = cv2.GaussianBlur(exposed, (0, 0), sigma)
+    noise = generator.uniform(*r.noise)
+    noisy = exposed + generator.normal(size=picture.shape) * noise
+    whole = np.round(255 * np.clip(noisy, 0, 1)).astype(np.uint8)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(generator.integers(*r.jpeg))]
+    _, code = cv2.imencode(".jpg", whole[..., ::-1], quality)
+    return cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32) / 255
