@@ -206,6 +206,26 @@ def _widened(sheet: _Sheet, places: np.ndarray, body: np.ndarray, cut: Cut, limb
     return out
 
 
+@functools.cache
+def _uv(group: str) -> np.ndarray:
+    """See `Garment.uv`."""
+    sheet = _sheet(group)
+    corners = sheet.neutral[sheet.triangles]
+    on_arm = sheet.arm[sheet.triangles].mean(1) > 0.5
+    on_leg = (sheet.along_leg[sheet.triangles].mean(1) > 0.12) & ~on_arm & (group == "helper-tights")
+    rig = assets.rig()
+    joints = rig.joints(assets.base_mesh().vertices)
+    axis = np.where(on_leg, joints[rig.bone("calf_l"), 0], 0.0)[:, None] * np.where(corners.mean(1)[:, :1] > 0, 1, -1)
+    trunk = np.arctan2(corners[..., 0] - axis, corners[..., 2])
+    arm = np.arctan2(corners[..., 1] - corners[..., 1].mean(), corners[..., 2])
+    angle = np.where(on_arm[:, None], arm, trunk)
+    # A triangle that crosses the seam goes on beyond it.
+    angle = np.where((np.ptp(angle, axis=1) > np.pi)[:, None] & (angle < 0), angle + 2 * np.pi, angle)
+    radius = np.where(on_arm, 0.45, np.where(on_leg, 0.75, 1.2))[:, None]
+    along = np.where(on_arm[:, None], -2.5 * sheet.along_arm[sheet.triangles], corners[..., 1])
+    return (np.stack([angle * radius, along], -1) * _SCALE).reshape(-1, 2)
+
+
 @dataclasses.dataclass(frozen=True)
 class Garment:
     """A cut garment, as `wardrobe.Worn` something that lies on a body."""
@@ -251,26 +271,10 @@ class Garment:
     def labels(self) -> np.ndarray:
         return np.full(len(self.triangles), self.label, np.uint8)
 
-    @functools.cached_property
+    @property
     def uv(self) -> np.ndarray:
         """Texture coordinates [3 T, 2], every triangle's own: around trunk, arm or leg, and along it."""
-        sheet = self._sheet
-        corners = sheet.neutral[sheet.triangles]
-        on_arm = sheet.arm[sheet.triangles].mean(1) > 0.5
-        on_leg = (sheet.along_leg[sheet.triangles].mean(1) > 0.12) & ~on_arm & (self.cut.kind != "skirt")
-        rig = assets.rig()
-        joints = rig.joints(assets.base_mesh().vertices)
-        axis = np.where(on_leg, joints[rig.bone("calf_l"), 0], 0.0)[:, None] * np.where(
-            corners.mean(1)[:, :1] > 0, 1, -1
-        )
-        trunk = np.arctan2(corners[..., 0] - axis, corners[..., 2])
-        arm = np.arctan2(corners[..., 1] - corners[..., 1].mean(), corners[..., 2])
-        angle = np.where(on_arm[:, None], arm, trunk)
-        # A triangle that crosses the seam goes on beyond it.
-        angle = np.where((np.ptp(angle, axis=1) > np.pi)[:, None] & (angle < 0), angle + 2 * np.pi, angle)
-        radius = np.where(on_arm, 0.45, np.where(on_leg, 0.75, 1.2))[:, None]
-        along = np.where(on_arm[:, None], -2.5 * sheet.along_arm[sheet.triangles], corners[..., 1])
-        return (np.stack([angle * radius, along], -1) * _SCALE).reshape(-1, 2)
+        return _uv("helper-skirt" if self.cut.kind == "skirt" else "helper-tights")
 
     @property
     def triangles_uv(self) -> np.ndarray:
@@ -313,7 +317,12 @@ def outfit(top: Cut | None, lower: Cut | None) -> list[Garment]:
 
 
 def sample(generator: np.random.Generator, gender: float) -> list[Garment]:
-    """An outfit: tops of all sleeves and necklines, trousers, shorts, skirts and dresses."""
+    """An outfit of `sample_cuts`."""
+    return outfit(*sample_cuts(generator, gender))
+
+
+def sample_cuts(generator: np.random.Generator, gender: float) -> tuple[Cut, Cut]:
+    """A top of any sleeve and neckline, and trousers, shorts, a skirt or the skirt of a dress."""
     male = gender > 0.5
     uniform = lambda low, high: float(generator.uniform(low, high))  # noqa: E731
     loose = uniform(0.08, 0.2) if male else uniform(0.04, 0.12)
@@ -326,6 +335,6 @@ def sample(generator: np.random.Generator, gender: float) -> list[Garment]:
     kind = generator.random()
     if male or kind < 0.5:
         leg = float(generator.choice([0.55, 0.85, 1.4, 1.95], p=[0.15, 0.2, 0.1, 0.55]))
-        return outfit(top, Cut("trousers", leg=leg, loose=uniform(0.03, 0.1), flare=uniform(0.0, 0.06)))
+        return top, Cut("trousers", leg=leg, loose=uniform(0.03, 0.1), flare=uniform(0.0, 0.06))
     skirt = Cut("skirt" if kind < 0.75 else "dress", leg=uniform(0.5, 1.7), flare=uniform(0.02, 0.3), waist=0.3)
-    return outfit(dataclasses.replace(top, hem=0.18), skirt)
+    return dataclasses.replace(top, hem=0.18), skirt

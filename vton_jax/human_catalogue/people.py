@@ -44,6 +44,13 @@ class Person:
     layer: np.ndarray  # int [T], index in `layers`
     layers: tuple[str, ...]  # SKIN, EYES, then the names of what is worn; a suit is NAME/upper and NAME/lower
 
+    @functools.cached_property
+    def used(self) -> np.ndarray:
+        """The vertices [n] that triangles have."""
+        found = np.zeros(len(self.vertices), bool)
+        found[self.triangles] = True
+        return np.flatnonzero(found)
+
     @property
     def drawn(self) -> dict:
         """How `rasteriser` draws it: cloth from both sides, and cut."""

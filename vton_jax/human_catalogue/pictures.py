@@ -176,7 +176,7 @@ def _floor_shadow(view: View, shadows: _Shadows, ground: np.ndarray) -> np.ndarr
     dark = np.zeros((height, width), np.float32)
     dark[floor] = 1 - shadows.lit(place[floor], leeway=0.1)
     contact = np.zeros_like(dark)
-    used = view.places[np.unique(view.person.triangles)]
+    used = view.places[view.person.used]
     feet = np.rint(camera.project(used[used[:, 1] < 0.3])[:, :2]).astype(int)
     inside = (feet >= 0).all(1) & (feet < [width, height]).all(1)
     contact[feet[inside, 1], feet[inside, 0]] = 1

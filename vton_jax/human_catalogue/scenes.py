@@ -47,11 +47,16 @@ def sample_light(generator: np.random.Generator) -> Light:
     return Light((float(side), float(up), float(generator.uniform(0.3, 0.9))), tuple(key), tuple(ambient))
 
 
-def sample_camera(generator: np.random.Generator, size: tuple[int, int], tall: float) -> Camera:
-    """Whole people and cropped ones: the head is always in the picture. Args: tall: of the person, in decimetres."""
+def sample_camera(
+    generator: np.random.Generator, size: tuple[int, int], tall: float, closest: float = np.inf
+) -> Camera:
+    """Whole people and cropped ones: the head is always in the picture.
+
+    Args: tall: of the person, in decimetres. closest: the largest part of the picture's height that they fill.
+    """
     r = RANGES
     whole = generator.random() < r.whole
-    fraction = float(generator.uniform(*(r.whole_fraction if whole else r.cropped)))
+    fraction = min(float(generator.uniform(*(r.whole_fraction if whole else r.cropped))), closest)
     distance, height = float(generator.uniform(*r.distance)), float(generator.uniform(*r.height))
     eye = cameras.frame(size, tall, fraction=fraction, distance=distance, height=height)
     top = eye.project(np.array([0.0, 1.02 * tall, 0.0]))[1]

@@ -106,7 +106,7 @@ def view_of(person: Person, pose: skeleton.Pose, camera: Camera, size: tuple[int
     joints = assets.rig().joints(person.body)
     motion = skeleton.bone_matrices(joints, pose)
     places, bones = skeleton.skin(person.vertices, person.weights, motion), skeleton.posed_joints(joints, motion)
-    lowest = places[np.unique(person.triangles), 1].min()
+    lowest = places[person.used, 1].min()
     down = np.array([bones[0, 0], lowest, bones[0, 2]])
     places, bones = places - down, bones - down
     raster = rasterise(camera.project(places), person.triangles, size, **person.drawn)
@@ -130,11 +130,20 @@ def laid_flat(person: Person, layers: Sequence[str], size: tuple[int, int], *, a
     return View(alone, eye, places, _joints(places, bones), raster)
 
 
-def flow_between(target: View, source: View) -> tuple[np.ndarray, np.ndarray]:
+def flow_between(target: View, source: View, layers: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Where in the source lies what the target's pixels show: backward flow float32 [H, W, 2], and whether it is seen
-    there, bool [H, W]. Both views are of one person, or of others with the same mesh; 0 where nobody is."""
+    there, bool [H, W]; 0 where nobody is.
+
+    Args: layers: the only ones that are looked at. Two people's views need them, and these layers must come first among
+    what both wear, in one order: then their vertices have the same numbers.
+    """
     seen = target.raster.covered
-    places = target.raster.blend(target.person.triangles, source.places)[seen]
+    if layers is not None:
+        wanted = [target.person.layers.index(name) for name in layers]
+        seen = seen & np.isin(target.person.layer[target.raster.triangle], wanted)
+    weights, corners = target.raster.weights[seen], target.person.triangles[target.raster.triangle[seen]]
+    blend = lambda values: np.einsum("pk,pkc->pc", weights, values[corners])  # noqa: E731
+    places = blend(source.places)
     point = source.camera.project(places)
     height, width = seen.shape
     flow, visible = np.zeros((height, width, 2), np.float32), np.zeros((height, width), bool)
@@ -143,7 +152,7 @@ def flow_between(target: View, source: View) -> tuple[np.ndarray, np.ndarray]:
     their = source.person
     given = point[:, :2], source.camera.project(source.places), their.triangles
     nearest = nearest_at(*given, seen.shape, **their.drawn)
-    there = target.raster.blend(target.person.triangles, their.keep[:, None])[seen, 0] > 0  # it is drawn at all
+    there = blend(their.keep[:, None])[:, 0] > 0  # it is drawn at all
     visible[seen] = there & (point[:, 2] > nearest - _SAME_DEPTH * point[:, 2] ** 2)
     return flow, visible & _in_picture(flow)
 

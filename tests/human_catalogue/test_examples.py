@@ -1,0 +1,72 @@
+"""Examples: complete samples whose output is the user in the donor's garment, with the flow that moves it there."""
+
+import cv2
+import numpy as np
+import pytest
+
+from vton_jax.core import segmentation
+from vton_jax.human_catalogue import examples
+from vton_jax.inputs import input_pipeline
+
+SIZE = (128, 96)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return [examples.draw(number, size=SIZE) for number in range(10)]
+
+
+def test_they_are_samples_of_the_pipeline(drawn):
+    for sample in drawn:
+        assert set(sample) == {*input_pipeline.REQUIRED, *input_pipeline.OPTIONAL}
+        for name, array in sample.items():
+            if name.endswith("_image"):
+                assert array.shape == (*SIZE, 3) and array.dtype == np.uint8
+            elif name.endswith("_segmentation"):
+                assert array.shape == SIZE and array.max() < segmentation.NUM_LABELS
+        assert all(sample[f"{who}_visible"].any() for who in ("input", "output"))
+    kinds = {segmentation.GARMENT_TYPES[int(sample["garment_type"])] for sample in drawn}
+    assert len(kinds) >= 3 and {bool(sample["donor_flat"]) for sample in drawn} == {True, False}
+
+
+def test_the_garment_is_in_every_picture_that_should_show_it(drawn):
+    for sample in drawn:
+        kind = segmentation.GARMENT_TYPES[int(sample["garment_type"])]
+        given = segmentation.region(sample["donor_segmentation"], segmentation.GARMENT_LABELS[kind])
+        worn = segmentation.region(sample["output_segmentation"], segmentation.TARGET_LABELS[kind])
+        assert given.mean() > 0.01 and worn.mean() > 0.005
+        np.testing.assert_array_equal(sample["dress_image"][~given], 255)
+        np.testing.assert_array_equal(sample["dress_image"][given], sample["donor_image"][given])
+        assert not sample["flow"][~worn].any() and not sample["flow_visible"][~worn].any()
+
+
+def test_the_flow_leads_to_the_garment(drawn):
+    """Nearly always: outlines are soft by a pixel."""
+    hits = total = 0
+    for sample in drawn:
+        kind = segmentation.GARMENT_TYPES[int(sample["garment_type"])]
+        given = segmentation.region(sample["donor_segmentation"], segmentation.GARMENT_LABELS[kind])
+        given = cv2.dilate(given.astype(np.uint8), np.ones((3, 3)))
+        row, column = np.nonzero(sample["flow_visible"])
+        x, y = np.rint(np.stack([column, row]) + sample["flow"][row, column].T).astype(int)
+        hits, total = hits + given[y, x].sum(), total + len(row)
+    assert total > 3000 and hits > 0.98 * total
+
+
+def test_user_and_place_stay(drawn):
+    """Where nobody stands in either picture, the ground is the same but for what the camera adds."""
+    for sample in drawn[:8]:
+        free = (sample["input_segmentation"] == 0) & (sample["output_segmentation"] == 0)
+        free &= np.arange(SIZE[0])[:, None] < SIZE[0] // 2  # shadows fall on the floor
+        difference = np.abs(sample["input_image"].astype(int) - sample["output_image"])[free]
+        assert np.median(difference) < 10
+
+
+def test_same_number_same_bytes_and_splits_share_nobody():
+    one, same = (examples.draw(3, "validation", SIZE) for _ in range(2))
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, same[name])
+    other = examples.draw(3, "test", SIZE)
+    assert (one["input_image"] != other["input_image"]).mean() > 0.5
+    with pytest.raises(ValueError):
+        examples.draw(0, "holdout", SIZE)
