@@ -24,8 +24,8 @@ def cast(points: np.ndarray, triangles: np.ndarray, at, both=False, keep=None) -
         depth = (1 - second - third) * a[:, 2] + second * b[:, 2] + third * c[:, 2]
     hit = ((area < -1e-9) | (both & (area > 1e-9))) & (second >= 0) & (third >= 0) & (second + third <= 1)
     if keep is not None:
-        shares = np.stack([(1 - second - third) * a[:, 2], second * b[:, 2], third * c[:, 2]], -1)
-        hit &= (shares * keep[triangles]).sum(1) > 0
+        parts = np.stack([(1 - second - third) * a[:, 2], second * b[:, 2], third * c[:, 2]], -1)
+        hit &= (parts * keep[triangles]).sum(1) > 0
     if not hit.any():
         return -1, 0.0
     best = int(np.argmax(np.where(hit, depth, 0)))

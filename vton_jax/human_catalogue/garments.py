@@ -22,6 +22,7 @@ from vton_jax.human_catalogue.skeleton import SIDES
 
 _ARM_BONES = ("upperarm", "lowerarm", "hand", "thumb", "index", "middle", "ring", "pinky")
 _ROWS, _ANGLES = 90, 72  # of the grid on which a trunk's cloth hangs
+_HANGS_FROM = 0.74  # up the trunk: the shoulder blades and the top of the chest
 _ALL = 1e3  # kept in any case
 _SCALE = 0.1  # texture repeats a decimetre
 
@@ -152,10 +153,6 @@ def _between(grid: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarra
 
 def _hang(sheet: _Sheet, places: np.ndarray, cut: Cut) -> np.ndarray:
     """Cloth [V, 3] of a trunk: it hangs from shoulder blades, chest and belly, and bridges what lies between."""
-    rig = assets.rig()
-    joints = rig.joints(assets.base_mesh().vertices)
-    chest = joints[rig.bone("spine_03"), 1]
-    top_share = ((chest + 0.55 * (joints[rig.bone("neck_01"), 1] - chest)) - joints[0, 1]) / _trunk()
     angle, radius = np.arctan2(places[:, 0], places[:, 2]), np.hypot(places[:, 0], places[:, 2])
     low, high = -0.5, 1.0  # up the trunk
     row = (sheet.up - low) / (high - low) * (_ROWS - 1)
@@ -169,7 +166,7 @@ def _hang(sheet: _Sheet, places: np.ndarray, cut: Cut) -> np.ndarray:
         grid = np.where(grid == 0, np.maximum(around, down), grid)
     grid = _blurred(grid, 1, 2)
     hanging, step = grid.copy(), (high - low) * _trunk() / (_ROWS - 1)
-    first = min(int((np.clip(top_share, 0.4, 0.9) - low) / (high - low) * (_ROWS - 1)), _ROWS - 2)
+    first = int((_HANGS_FROM - low) / (high - low) * (_ROWS - 1))
     for index in range(first, -1, -1):
         hanging[index] = np.maximum(grid[index], hanging[index + 1] - cut.cling * step)
     widest = cv2.dilate(np.pad(hanging, ((0, 0), (3, 3)), mode="wrap"), np.ones((1, 7)))[:, 3:-3]
