@@ -16,7 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vton_jax.human_catalogue import bodies, people, pictures, poses, scenes, textures, views
+from vton_jax.human_catalogue import bodies, people, pictures, poses, scenes, styles, textures, views
 from vton_jax.media import photo_files, visualize
 
 STEPS = ("mesh", "textures", "view", "shade")
@@ -27,9 +27,10 @@ def draw(number: int, size: tuple[int, int], samples: int) -> tuple[np.ndarray, 
     generator = np.random.default_rng(number)
     times = [time.process_time()]
     who = bodies.sample_identity(generator)
-    person = people.dress(who, people.sample_worn(generator, who.gender))
+    style = styles.sample(generator)
+    person = people.dress(who, people.sample_worn(generator, who.gender, style))
     times.append(time.process_time())
-    skins = textures.sample_textures(generator, who, person.layers)
+    skins = textures.sample_textures(generator, who, person.layers, style)
     times.append(time.process_time())
     eye = scenes.sample_camera(generator, size, person.height)
     view = views.view_of(person, poses.sample_pose(generator), eye, size)

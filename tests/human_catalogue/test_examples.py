@@ -13,7 +13,7 @@ SIZE = (128, 96)
 
 @pytest.fixture(scope="module")
 def drawn():
-    return [examples.draw(number, size=SIZE) for number in range(8)]
+    return [examples.draw(number, size=SIZE) for number in range(12)]
 
 
 def test_they_are_samples_of_the_pipeline(drawn):

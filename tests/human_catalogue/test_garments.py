@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vton_jax.core import segmentation
-from vton_jax.human_catalogue import bodies, camera, garments, people, poses, views
+from vton_jax.human_catalogue import bodies, camera, garments, people, poses, styles, views
 from vton_jax.human_catalogue.garments import Cut
 
 SIZE = (256, 192)
@@ -90,7 +90,7 @@ def test_no_skin_shows_through_cloth():
     for seed in range(14):
         generator = np.random.default_rng(seed)
         who = bodies.sample_identity(generator)
-        person = people.dress(who, garments.sample(generator, who.gender))
+        person = people.dress(who, garments.sample(generator, who.gender, styles.sample(generator)))
         view = views.view_of(person, poses.sample_pose(generator), camera.frame(SIZE, person.height), SIZE)
         covered += view.raster.covered.sum()
         skin = view.raster.covered & (person.layer[view.raster.triangle] == 0)
@@ -100,7 +100,8 @@ def test_no_skin_shows_through_cloth():
 
 
 def test_all_kinds_are_worn_by_women_and_tops_with_trousers_by_men():
-    outfits = [garments.sample(np.random.default_rng(seed), gender) for seed in range(60) for gender in (0.0, 1.0)]
+    generator = np.random.default_rng(0)
+    outfits = [garments.sample(generator, g, styles.sample(generator)) for _ in range(60) for g in (0.0, 1.0)]
     women, men = outfits[::2], outfits[1::2]
     assert {piece.name for outfit in women for piece in outfit} == {
         "top",

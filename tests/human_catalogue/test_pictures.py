@@ -65,7 +65,7 @@ def scene():
     who = bodies.sample_identity(generator)
     person = people.dress(who, wardrobe.sample(generator, who.gender))
     view = views.view_of(person, poses.stand(), camera.frame(SIZE, person.height), SIZE)
-    return view, textures.sample_textures(generator, who, person.layers)
+    return view, textures.sample_textures(generator, who, person.layers, "casual")
 
 
 def test_a_picture_shows_the_person_on_its_ground(scene):

@@ -137,7 +137,7 @@ def test_flow_and_visibility_against_rays(seed):
     """Each pixel's spot is looked for in the other view by a ray through all triangles."""
     generator = np.random.default_rng(seed)
     who = bodies.sample_identity(generator)
-    person = people.dress(who, people.sample_worn(generator, who.gender))
+    person = people.dress(who, people.sample_worn(generator, who.gender, "casual"))
     eye = camera.frame(SIZE, person.height)
     target, source = (
         views.view_of(person, poses.sample_pose(generator).turned(yaw), eye, SIZE)

@@ -11,7 +11,18 @@ import dataclasses
 import numpy as np
 
 from vton_jax.core import segmentation
-from vton_jax.human_catalogue import bodies, garments, people, pictures, poses, scenes, textures, views, wardrobe
+from vton_jax.human_catalogue import (
+    bodies,
+    garments,
+    people,
+    pictures,
+    poses,
+    scenes,
+    styles,
+    textures,
+    views,
+    wardrobe,
+)
 from vton_jax.human_catalogue.garments import Cut, Garment
 
 SPLITS = ("train", "validation", "test")
@@ -54,7 +65,9 @@ def draw(number: int, split: str = "train", size: tuple[int, int] = (256, 192)) 
     """Example `number` of a split. Raises: ValueError for an unknown split."""
     generator = np.random.default_rng([SPLITS.index(split), number])
     user, other = bodies.sample_identity(generator), bodies.sample_identity(generator)
-    own, theirs = (garments.sample_cuts(generator, who.gender) for who in (user, other))
+    style, their_style = styles.sample(generator), styles.sample(generator)
+    own = garments.sample_cuts(generator, user.gender, style)
+    theirs = garments.sample_cuts(generator, other.gender, their_style)
     kind, given, rest = _exchanged(own, theirs, bool(generator.random() < CHANCES.upper))
     extras, their_extras = (list(wardrobe.sample(generator, who.gender)[1:]) for who in (user, other))
     other_half = {"upper": 1, "lower": 0}.get(kind)
@@ -68,8 +81,8 @@ def draw(number: int, split: str = "train", size: tuple[int, int] = (256, 192)) 
     flat = kind != "outfit" and generator.random() < CHANCES.flat  # several pieces do not lie flat as one
     alone = [dataclasses.replace(thing, covered_above=np.inf) for thing in given]
     donor = people.dress(other, alone if flat else [*given, *their_rest, *their_extras])
-    skins = textures.sample_textures(generator, user, before.layers)
-    donor_skins = textures.sample_textures(generator, other, donor.layers)
+    skins = textures.sample_textures(generator, user, before.layers, style)
+    donor_skins = textures.sample_textures(generator, other, donor.layers, their_style)
     given_names = [thing.name for thing in given]
     output_skins = skins | {name: donor_skins[name] for name in given_names}
 

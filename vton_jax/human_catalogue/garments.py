@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from vton_jax.core import segmentation
-from vton_jax.human_catalogue import assets
+from vton_jax.human_catalogue import assets, styles
 from vton_jax.human_catalogue.skeleton import SIDES
 
 _ARM_BONES = ("upperarm", "lowerarm", "hand", "thumb", "index", "middle", "ring", "pinky")
@@ -313,25 +313,29 @@ def outfit(top: Cut | None, lower: Cut | None) -> list[Garment]:
     return found
 
 
-def sample(generator: np.random.Generator, gender: float) -> list[Garment]:
+_SLEEVES, _TROUSERS, _SKIRTS = (0.0, 0.45, 0.6, 0.75, 1.2, 1.9), (0.55, 0.85, 1.4, 1.95), (0.5, 0.8, 1.1, 1.4, 1.7)
+
+
+def sample(generator: np.random.Generator, gender: float, style: str) -> list[Garment]:
     """An outfit of `sample_cuts`."""
-    return outfit(*sample_cuts(generator, gender))
+    return outfit(*sample_cuts(generator, gender, style))
 
 
-def sample_cuts(generator: np.random.Generator, gender: float) -> tuple[Cut, Cut]:
-    """A top of any sleeve and neckline, and trousers, shorts, a skirt or the skirt of a dress."""
-    male = gender > 0.5
+def sample_cuts(generator: np.random.Generator, gender: float, style: str) -> tuple[Cut, Cut]:
+    """A top, and trousers, shorts, a skirt or the skirt of a dress, of a style in `styles.STYLES`."""
+    male, rules = gender > 0.5, styles.STYLES[style]
     uniform = lambda low, high: float(generator.uniform(low, high))  # noqa: E731
+    pick = lambda *given: float(styles.choose(generator, *given)) + uniform(-0.04, 0.04)  # noqa: E731
     loose = uniform(0.08, 0.2) if male else uniform(0.04, 0.12)
+    sleeve = pick(rules.sleeves, _SLEEVES)
     top = Cut(
-        "top",
-        sleeve=float(generator.choice([0.0, 0.45, 0.6, 0.75, 1.2, 1.9], p=[0.12, 0.15, 0.25, 0.13, 0.1, 0.25])),
-        hem=uniform(-0.18, -0.02), neck_depth=float(generator.choice([0.0, 0.1, 0.3, 0.6])),
+        "top", sleeve=sleeve, hem=uniform(-0.18, -0.02), neck_depth=float(generator.choice([0.0, 0.1, 0.3, 0.6])),
         neck_width=uniform(0.68, 0.95), loose=loose, cling=uniform(0.1, 0.5), flare=uniform(0.02, 0.12),
     )  # fmt: skip
     kind = generator.random()
-    if male or kind < 0.5:
-        leg = float(generator.choice([0.55, 0.85, 1.4, 1.95], p=[0.15, 0.2, 0.1, 0.55]))
+    if male or kind < (0.5 if rules.skirts else 0.85):
+        leg = pick(rules.trousers, _TROUSERS)
         return top, Cut("trousers", leg=leg, loose=uniform(0.03, 0.1), flare=uniform(0.0, 0.06))
-    skirt = Cut("skirt" if kind < 0.75 else "dress", leg=uniform(0.5, 1.7), flare=uniform(0.02, 0.3), waist=0.3)
+    length = pick(rules.skirts, _SKIRTS)
+    skirt = Cut("skirt" if generator.random() < 0.5 else "dress", leg=length, flare=uniform(0.02, 0.3), waist=0.3)
     return dataclasses.replace(top, hem=0.18), skirt

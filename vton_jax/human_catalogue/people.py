@@ -166,7 +166,7 @@ def only(person: Person, layers: Sequence[str]) -> Person:
     return dataclasses.replace(person, keep=keep)
 
 
-def sample_worn(generator: np.random.Generator, gender: float) -> list[str | Garment]:
-    """What somebody wears: one of the library's suits or garments by rule, with shoes and hair."""
+def sample_worn(generator: np.random.Generator, gender: float, style: str) -> list[str | Garment]:
+    """What somebody wears: one of the library's suits or garments by rule, with shoes and hair. style: of `styles`."""
     suit, *rest = wardrobe.sample(generator, gender)
-    return [suit, *rest] if generator.random() < _SUITS else [*garments.sample(generator, gender), *rest]
+    return [suit, *rest] if generator.random() < _SUITS else [*garments.sample(generator, gender, style), *rest]

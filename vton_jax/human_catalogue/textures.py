@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from vton_jax.human_catalogue import assets, bodies, people, wardrobe
+from vton_jax.human_catalogue import assets, bodies, people, styles, wardrobe
 from vton_jax.human_catalogue.rasteriser import rasterise
 
 SIDE = 512  # pixels of a skin
@@ -201,14 +201,13 @@ def cloth(generator: np.random.Generator, pattern: str, colours: np.ndarray, rep
     return np.clip(mixed * weave, 0, 1).astype(np.float32)
 
 
-def sample_colours(generator: np.random.Generator) -> np.ndarray:
-    """Two colours [2, 3] that go together: of one hue or of opposite ones, one lighter than the other."""
-    hue, saturation = generator.random(), float(np.clip(generator.beta(1.2, 2.2), 0, 0.9))
-    values = np.sort(generator.uniform(0.08, 0.95, 2))
-    values[1] = min(max(values[1], values[0] + 0.25), 0.97)
-    other = hue + generator.choice([0.0, 0.0, 0.08, 0.5])
-    pair = [colorsys.hsv_to_rgb(h % 1, saturation, v) for h, v in zip((hue, other), values, strict=True)]
-    return np.float32(pair if generator.random() < 0.5 else pair[::-1])
+def _pair(generator: np.random.Generator, colour: np.ndarray) -> np.ndarray:
+    """A colour [3] and one [2, 3] that goes with it: much darker or lighter, or white."""
+    hue, saturation, value = colorsys.rgb_to_hsv(*map(float, colour))
+    if generator.random() < 0.3 and value < 0.8:
+        return np.stack([colour, np.float32([0.95, 0.95, 0.93])])
+    other = value * 0.45 if value > 0.6 else min(value + 0.4, 0.95)
+    return np.stack([colour, np.float32(colorsys.hsv_to_rgb(hue, saturation * 0.8, other))])
 
 
 HAIR_COLOURS = (
@@ -219,9 +218,14 @@ _IRISES = ((0.20, 0.12, 0.07), (0.12, 0.07, 0.05), (0.28, 0.34, 0.38), (0.25, 0.
 
 
 def sample_textures(
-    generator: np.random.Generator, who: bodies.Identity, layers: Sequence[str]
+    generator: np.random.Generator, who: bodies.Identity, layers: Sequence[str], style: str
 ) -> dict[str, np.ndarray]:
-    """A texture [h, w, 3] for every layer of somebody, see `people.Person`; skin, eyes and hair go with the origins."""
+    """A texture [h, w, 3] for every layer of somebody, see `people.Person`.
+
+    Args: who: skin, eyes and hair go with the origins. style: of `styles.STYLES`; clothes are of it, but for the
+    choices that are free.
+    """
+    rules = styles.STYLES[style]
     african, asian, european = np.asarray(who.origins) / sum(who.origins)
     tone = float(np.clip(0.75 * african + 0.12 * asian + generator.normal(0.05, 0.06), 0, 0.85))
     light = european > 0.5
@@ -236,10 +240,14 @@ def sample_textures(
         if name in wardrobe.HAIR:
             found[name] = hair(generator, colour)
         elif name in wardrobe.SHOES:
-            found[name] = cloth(generator, "plain", generator.uniform(0.05, 0.9) * np.float32([[1, 0.93, 0.88]] * 2))
+            shade = styles.colour(generator, styles.choose(generator, rules.shoes, tuple(styles.COLOURS)))
+            found[name] = cloth(generator, "plain", np.stack([shade, shade]))
         else:
-            pattern = PATTERNS[generator.choice(5, p=[0.5, 0.14, 0.14, 0.12, 0.1])]
-            made = cloth(generator, pattern, sample_colours(generator), int(generator.integers(6, 20)))
+            top = name.endswith(("top", "upper", "dress/skirt"))
+            allowed = (rules.tops, rules.patterns) if top else (rules.lowers, ("plain",))
+            shade = styles.colour(generator, styles.choose(generator, allowed[0], tuple(styles.COLOURS)))
+            pattern = styles.choose(generator, allowed[1], PATTERNS)
+            made = cloth(generator, pattern, _pair(generator, shade), int(generator.integers(6, 20)))
             # The two halves of a dress are of one cloth.
             found[name] = found.get("dress/top", made) if name == "dress/skirt" else made
     return found

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vton_jax.core.keypoints import JOINTS
-from vton_jax.human_catalogue import assets, bodies, camera, people, poses, skeleton
+from vton_jax.human_catalogue import assets, bodies, camera, people, poses, skeleton, styles
 from vton_jax.human_catalogue.camera import Camera
 from vton_jax.human_catalogue.people import Person
 from vton_jax.human_catalogue.rasteriser import Raster, nearest_at, rasterise
@@ -169,5 +169,5 @@ def sample_view(seed: int, size: tuple[int, int] = (256, 192)) -> View:
     """Somebody, somehow: a function of the seed alone."""
     generator = np.random.default_rng(seed)
     who = bodies.sample_identity(generator)
-    person = people.dress(who, people.sample_worn(generator, who.gender))
+    person = people.dress(who, people.sample_worn(generator, who.gender, styles.sample(generator)))
     return view_of(person, poses.sample_pose(generator), camera.frame(size, person.height), size)
