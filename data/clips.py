@@ -4,6 +4,7 @@ Conventions: as in `data.field`; a person's name is `CLIP:FRAME`, the frame coun
 folder of frames.
 """
 
+import abc
 import dataclasses
 import functools
 from pathlib import Path
@@ -53,9 +54,9 @@ def _read(clip: Path, wanted: tuple[int, ...]) -> dict[int, formats.Picture]:
 class ClipSource(field.Source):
     """Clips found by `clip(split, folder, name)`."""
 
+    @abc.abstractmethod
     def clip(self, split: str, folder: str, name: str) -> Path | None:
         """The video file or the folder of frames."""
-        raise NotImplementedError
 
     def chosen(self, clip: Path, within: list[tuple[int, int]] | None = None) -> list[int]:
         """Evenly spaced frames of a clip, of the frames in the closed ranges `within` where they are given."""

@@ -8,6 +8,7 @@ pixel with the name ''. `paired` is True where the picture of the person is the 
 are splits of their own, `test_unpaired`.
 """
 
+import abc
 import dataclasses
 import functools
 import hashlib
@@ -75,7 +76,7 @@ class Person:
     visible: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(keypoints.NUM_JOINTS, bool))
 
 
-class Source:
+class Source(abc.ABC):
     """A dataset's folder. Subclasses say where files lie (`FILES`), which pairs there are, and what is different."""
 
     FILES: tuple[Files, ...] = ()
@@ -88,9 +89,9 @@ class Source:
         if not self.folder.is_dir():
             raise UserError(f"There is no folder {self.folder}; give --source=DIR, where the dataset lies.")
 
+    @abc.abstractmethod
     def pairs(self) -> dict[str, list[Pair]]:
         """The pairs of each split; splits without any may be left out. Raises UserError where nothing can be paired."""
-        raise NotImplementedError
 
     def path(self, what: str, split: str, pair: Pair, name: str) -> Path | None:
         """Where a kind of file lies; None where there is none."""
@@ -100,8 +101,8 @@ class Source:
         return None
 
     def table(self, path: Path) -> np.ndarray:
-        """The table of the label map at `path`: id there -> label here."""
-        raise NotImplementedError
+        """The table of the label map at `path`: id there -> label here. Sources whose FILES have label maps say it."""
+        raise TypeError(f"{type(self).__name__} has label maps such as {path.name}, but no table of their labels.")
 
     def complete(self, split: str, pair: Pair) -> bool:
         """Whether the photos of a pair are there."""
@@ -153,9 +154,9 @@ class ShopSource(Source):
 
     LISTS = ("train_pairs.txt", "test_pairs.txt")
 
+    @abc.abstractmethod
     def own(self, person: str) -> str:
         """The name of the garment that a person wears."""
-        raise NotImplementedError
 
     def pairs(self) -> dict[str, list[Pair]]:
         found = {}

@@ -9,11 +9,9 @@ from vton_jax.human_catalogue import bodies, garments, styles, textures
 
 
 @pytest.mark.parametrize("name", styles.COLOURS)
-def test_a_shade_is_nearest_to_its_own_colour(name):
-    """Mostly: colours of a wardrobe lie close to each other."""
+def test_shades_lie_about_their_colour(name):
     generator = np.random.default_rng(0)
     known = np.float32(colorsys.hsv_to_rgb(*styles.COLOURS[name]))
-    assert styles.nearest(known) == name
     shades = np.stack([styles.colour(generator, name) for _ in range(40)])
     assert shades.min() >= 0 and shades.max() <= 1 and np.abs(shades.mean(0) - known).max() < 0.06
 

@@ -64,16 +64,6 @@ def stand(
     return Pose(aims, turns)
 
 
-def arms_out() -> Pose:
-    """Arms level: nothing hides anything."""
-    aims = {
-        f"{bone}_{side}": Aim((sign, -0.05, 0))
-        for side, sign in _SIGN.items()
-        for bone in ("upperarm", "lowerarm", "hand")
-    }
-    return _merged(stand(), aims, {f"clavicle_{side}": np.eye(3) for side in SIDES})
-
-
 def walk(phase: float, stride: float = 1.0, arms: float = 0.16) -> Pose:
     """One moment of a walk; `phase` runs from 0 to 2 pi over two steps."""
     aims = {}

@@ -81,9 +81,3 @@ def colour(generator: np.random.Generator, name: str) -> np.ndarray:
     return np.float32(
         colorsys.hsv_to_rgb((hue + spread[0]) % 1, *np.clip([saturation + spread[1], value + spread[2]], 0, 1))
     )
-
-
-def nearest(rgb: np.ndarray) -> str:
-    """The colour of `COLOURS` that lies nearest to one [3]."""
-    known = np.array([colorsys.hsv_to_rgb(*hsv) for hsv in COLOURS.values()])
-    return tuple(COLOURS)[int(np.argmin(((known - rgb) ** 2).sum(1)))]

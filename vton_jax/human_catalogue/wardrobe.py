@@ -106,7 +106,7 @@ def read(name: str) -> Worn:
 
 
 def sample(generator: np.random.Generator, gender: float) -> tuple[str, ...]:
-    """A suit, shoes and hair that go with a gender (0 female, 1 male); hats and bald heads now and then."""
+    """A suit, shoes and hair that go with a gender (0 female, 1 male); some men are bald."""
     male = gender > 0.5
     suits = [name for name in SUITS if name.startswith("male" if male else "female")]
     short = [name for name in HAIR if name.startswith("short")]

@@ -4,6 +4,7 @@ Both find faces with YuNet (W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-le
 are compared by their Euclidean distance; the thresholds are those that the authors of the networks give.
 """
 
+import abc
 from pathlib import Path
 
 import cv2
@@ -40,7 +41,7 @@ class FaceDetector:
         return found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")]
 
 
-class _Embedder:
+class _Embedder(abc.ABC):
     def __init__(self, detector: FaceDetector):
         self.detector = detector
 
@@ -52,8 +53,9 @@ class _Embedder:
             for row in self.detector.detect(frame)
         ]
 
+    @abc.abstractmethod
     def _embed(self, frame, row) -> np.ndarray:
-        raise NotImplementedError
+        """The vector of the face in a row of YuNet's."""
 
 
 class SFace(_Embedder):

@@ -8,6 +8,7 @@ Sources: MoveNet (Google, https://www.tensorflow.org/hub/tutorials/movenet); Bla
 "BlazePose: On-device Real-time Body Pose tracking", 2020), section 3 for the alignment points that give the crop.
 """
 
+import abc
 from pathlib import Path
 
 import cv2
@@ -71,7 +72,7 @@ def coco_18(points: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.
     return out, certain
 
 
-class _TwoPasses:
+class _TwoPasses(abc.ABC):
     """Looks at the whole frame, then at the square around the person that was found there."""
 
     size: int
@@ -98,9 +99,9 @@ class _TwoPasses:
         self._interpreter.set_tensor(self._input, picture[None])
         self._interpreter.invoke()
 
+    @abc.abstractmethod
     def _look(self, frame, centre, side):
         """COCO's joints [17, 2] in the frame, confidence [17], and the (centre, side) at which to look again."""
-        raise NotImplementedError
 
 
 class MoveNet(_TwoPasses):
