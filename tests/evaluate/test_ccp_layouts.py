@@ -272,7 +272,7 @@ def test_a_decoder_that_knows_the_truth_improves_every_case(folder):
     results, pictures, texts = backward(folder, chosen)
     assert results["ccp.backward.num_cases"] == 2
     assert results["ccp.backward.coarse_miou"] < 0.95 < results["ccp.backward.final_miou"]
-    assert results["ccp.backward.fraction_improved"] == results["ccp.backward.fraction_improved_filled"] == 1
+    assert results["ccp.backward.share_improved"] == results["ccp.backward.share_improved_filled"] == 1
     assert results["ccp.backward.reconciled_miou"] > results["ccp.backward.filled_miou"]
     assert results["ccp.backward.unknown"] > 0.005 and pictures
     assert {"backward.cases", "backward.disturbance", "backward.score"} <= texts["protocol"].keys()
@@ -283,7 +283,7 @@ def test_a_decoder_that_knows_the_truth_improves_every_case(folder):
 def test_a_decoder_that_sees_nobody_improves_none(folder, monkeypatch):
     monkeypatch.setattr(Known, "right", False)
     results, _, _ = backward(folder, ["0003", "0013"])
-    assert results["ccp.backward.fraction_improved"] == 0
+    assert results["ccp.backward.share_improved"] == 0
     assert results["ccp.backward.final_miou"] < 0.2 < results["ccp.backward.coarse_miou"]
 
 

@@ -154,7 +154,7 @@ class Backward(protocol.Suite):
         yield "ccp.backward.unknown", float((coarse == segmentation.UNKNOWN).mean())
         for prefix, name in (("", "final"), ("reconciled.", "reconciled")):
             for suffix, other in (("", "coarse"), ("_filled", "filled")):
-                name_of = f"ccp.backward.{prefix}fraction_improved{suffix}"
+                name_of = f"ccp.backward.{prefix}share_improved{suffix}"
                 yield from fraction_improved(name_of, scores[name], scores[other]).items()
         columns = ("coarse", "filled", "final", "reconciled")
         rows, titles = [], []
