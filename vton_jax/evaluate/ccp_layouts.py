@@ -185,7 +185,7 @@ class Backward(protocol.Suite):
             "backward.disturbance": f"each part turned by up to {most.angle:g} degrees, scaled by up to "
             f"{most.scale:g} or through, shifted by up to {most.shift:g} of the height along x and y",
             "backward.score": "mIoU of each case over the merged classes its truth shows, unknown counts as wrong; "
-            "mean of the cases; intervals of fractions: 95%, Wilson",
+            "mean of the cases; intervals of shares: 95%, Wilson",
             "backward.skin_and_shoes": "told apart by the joints that MultiPathCNN reads",
         }
 
