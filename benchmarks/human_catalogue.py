@@ -1,8 +1,8 @@
 """People of the human catalogue, unselected: python benchmarks/human_catalogue.py --count=36 --output=people.png
 
 Writes a sheet of `--count` people, each a function of its number alone, and prints one JSON object: the seconds of
-processor time that each step takes a picture (median), and pictures a second of one core with and without setting the
-person up.
+processor time that each step takes a picture (median), pictures a second of one core with and without setting the
+person up, and the seconds of a whole try-on example (median of eight).
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vton_jax.human_catalogue import bodies, people, pictures, poses, scenes, styles, textures, views
+from vton_jax.human_catalogue import bodies, examples, people, pictures, poses, scenes, styles, textures, views
 from vton_jax.media import photo_files, visualize
 
 STEPS = ("mesh", "textures", "view", "shade")
@@ -42,6 +42,16 @@ def draw(number: int, size: tuple[int, int], samples: int) -> tuple[np.ndarray, 
     return picture, list(np.diff(times))
 
 
+def example_seconds(size: tuple[int, int], count: int = 8) -> float:
+    """Processor seconds that `examples.draw` takes."""
+    seconds = []
+    for number in range(count):
+        began = time.process_time()
+        examples.draw(number, size=size)
+        seconds.append(time.process_time() - began)
+    return float(np.median(seconds))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=36)
@@ -63,6 +73,7 @@ def main() -> None:
     found |= {
         "pictures_per_second": round(float(1 / seconds.sum()), 2),
         "without_setting_up": round(float(1 / seconds[2:].sum()), 2),
+        "example": round(example_seconds(size), 2),
         "size": arguments.size, "samples": arguments.samples, "machine": platform.processor() or platform.machine(),
     }  # fmt: skip
     print(json.dumps(found))
