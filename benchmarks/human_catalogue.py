@@ -16,21 +16,22 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vton_jax.human_catalogue import bodies, examples, people, pictures, poses, scenes, styles, textures, views
+from vton_jax.human_catalogue import characters, examples, people, pictures, poses, scenes, styles, textures, views
 from vton_jax.media import photo_files, visualize
 
-STEPS = ("mesh", "textures", "view", "shade")
+STEPS = ("character", "mesh", "textures", "view", "shade")
 
 
 def draw(number: int, size: tuple[int, int], samples: int) -> tuple[np.ndarray, list[float]]:
     """The picture of person `number`, and the seconds of each of `STEPS`."""
     generator = np.random.default_rng(number)
     times = [time.process_time()]
-    who = bodies.sample_identity(generator)
-    style = styles.sample(generator)
-    person = people.dress(who, people.sample_worn(generator, who.gender, style))
+    who = characters.character(number)
     times.append(time.process_time())
-    skins = textures.sample_textures(generator, who, person.layers, style)
+    style = styles.sample(generator)
+    person = people.dress(who.identity, [*people.sample_worn(generator, who.identity.gender, style), *who.hair])
+    times.append(time.process_time())
+    skins = textures.sample_textures(generator, who.looks, person.layers, style)
     times.append(time.process_time())
     eye = scenes.sample_camera(generator, size, person.height)
     view = views.view_of(person, poses.sample_pose(generator), eye, size)
@@ -72,7 +73,7 @@ def main() -> None:
     found = {step: round(float(value), 3) for step, value in zip(STEPS, seconds, strict=True)}
     found |= {
         "pictures_per_second": round(float(1 / seconds.sum()), 2),
-        "without_setting_up": round(float(1 / seconds[2:].sum()), 2),
+        "without_setting_up": round(float(1 / seconds[3:].sum()), 2),
         "example": round(example_seconds(size), 2),
         "size": arguments.size, "samples": arguments.samples, "machine": platform.processor() or platform.machine(),
     }  # fmt: skip

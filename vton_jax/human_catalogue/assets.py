@@ -110,12 +110,14 @@ class Rig:
 
     bones: tuple[str, ...]
     parents: np.ndarray  # int [53], -1 for the root; parents come before children
-    heads: tuple[np.ndarray, ...]  # of each bone, the vertices whose mean is its joint
-    weights: np.ndarray  # float64 [19158, 53], rows sum to 1
+    heads: np.ndarray  # int [n], bone by bone, the vertices whose mean is its joint
+    first_heads: np.ndarray  # int [53], where each bone's begin
+    weights: np.ndarray  # float32 [19158, 53], rows sum to 1
 
     def joints(self, vertices: np.ndarray) -> np.ndarray:
         """The joints [53, 3] of a morphed mesh [19158, 3]."""
-        return np.stack([vertices[index].mean(0) for index in self.heads])
+        counts = np.diff(self.first_heads, append=len(self.heads))
+        return np.add.reduceat(vertices[self.heads], self.first_heads) / counts[:, None]
 
     def bone(self, name: str) -> int:
         return self.bones.index(name)
@@ -125,8 +127,8 @@ class Rig:
 def rig() -> Rig:
     raw = _load("rig_game_engine")
     bones, bounds = tuple(map(str, raw["bones"])), raw["head_offsets"]
-    weights = np.zeros((NUM_VERTICES, len(bones)))
+    weights = np.zeros((NUM_VERTICES, len(bones)), np.float32)
     for column in range(raw["weight_bone"].shape[1]):
         np.add.at(weights, (np.arange(NUM_VERTICES), raw["weight_bone"][:, column]), raw["weight_1e4"][:, column] / 1e4)
-    heads = tuple(raw["head_vertices"][a:b].astype(np.int64) for a, b in itertools.pairwise(bounds))
-    return Rig(bones, raw["parents"].astype(int), heads, weights)
+    heads = raw["head_vertices"].astype(np.int64), np.asarray(bounds[:-1], np.int64)
+    return Rig(bones, raw["parents"].astype(int), *heads, weights)

@@ -257,6 +257,7 @@ class Garment:
         factor = 1 + 0.05 + cut.flare * down * (1 + 0.25 * np.sin(9 * angle) * np.clip(down, 0, 1))
         return np.stack([places[:, 0] * factor, places[:, 1], places[:, 2] * factor], 1)
 
+    @property
     def weights(self) -> np.ndarray:
         return self._sheet.weights
 
@@ -333,7 +334,7 @@ def sample_cuts(generator: np.random.Generator, gender: float, style: str) -> tu
         neck_width=uniform(0.68, 0.95), loose=loose, cling=uniform(0.1, 0.5), flare=uniform(0.02, 0.12),
     )  # fmt: skip
     kind = generator.random()
-    if male or kind < (0.5 if rules.skirts else 0.85):
+    if male or kind < (0.3 if rules.skirts else 0.85):
         leg = pick(rules.trousers, _TROUSERS)
         return top, Cut("trousers", leg=leg, loose=uniform(0.03, 0.1), flare=uniform(0.0, 0.06))
     length = pick(rules.skirts, _SKIRTS)

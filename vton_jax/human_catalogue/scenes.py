@@ -85,27 +85,31 @@ def ground(generator: np.random.Generator, kind: str, camera: Camera, size: tupl
     across = (column - camera.middle[0]) / camera.focal
     floor = textures.cloth(generator, ("plain", "rows", "checks")[generator.integers(3)],
                            np.stack([_colour(generator), _colour(generator)]), 4)  # fmt: skip
-    below = textures.sample(floor, np.stack([across * depth, depth], -1).reshape(-1, 2) * 0.04, True)
-    below = below.reshape(height, width, 3)
-    wall = _wall(generator, across * behind, (row - camera.middle[1]) / camera.focal * behind, kind == "street")
-    picture = np.where((row > horizon)[..., None], below, wall)
+    picture = _wall(generator, across[0] * behind, (row[:, 0] - camera.middle[1]) / camera.focal * behind,
+                    kind == "street")  # fmt: skip
+    below = row > horizon
+    places = np.stack([across * depth, depth], -1)[below] * 0.04
+    picture[below] = textures.sample(floor, places.astype(np.float64), True)
     soft = generator.uniform(0.5, 3.0) * height / 256  # out of focus
     return np.clip(cv2.GaussianBlur(picture.astype(np.float32), (0, 0), soft), 0, 1)
 
 
 def _wall(generator: np.random.Generator, x: np.ndarray, y: np.ndarray, outside: bool) -> np.ndarray:
-    """A wall [H, W, 3] with pictures and furniture, or houses with windows and doors; x, y: decimetres on it."""
-    wall = np.empty((*x.shape, 3), np.float32)
+    """A wall [H, W, 3] with pictures and furniture, or houses with windows and doors.
+
+    Args: x, y: where on it each column [W] and each row [H] lies, in decimetres.
+    """
+    wall = np.empty((len(y), len(x), 3), np.float32)
     wall[:] = _colour(generator)
-    wall *= (1 + 0.1 * np.tanh(y / 30))[..., None]
+    wall *= (1 + 0.1 * np.tanh(y / 30))[:, None, None]
     for _ in range(int(generator.integers(10, 40) if outside else generator.integers(0, 7))):
         middle = generator.uniform(-45, 45), generator.uniform(-35, 8)
         half = generator.uniform(2, 14), generator.uniform(2, 18)
-        inside = (np.abs(x - middle[0]) < half[0]) & (np.abs(y - middle[1]) < half[1])
-        wall[inside] = _colour(generator, 0.7)
+        columns, rows = np.abs(x - middle[0]) < half[0], np.abs(y - middle[1]) < half[1]
+        wall[np.ix_(rows, columns)] = _colour(generator, 0.7)
         if outside and generator.random() < 0.5:  # panes
-            panes = inside & (np.mod(x - middle[0], 5) < 3.5) & (np.mod(y - middle[1], 6) < 4.5)
-            wall[panes] = _colour(generator, 0.4) * 0.6
+            panes = columns & (np.mod(x - middle[0], 5) < 3.5), rows & (np.mod(y - middle[1], 6) < 4.5)
+            wall[np.ix_(panes[1], panes[0])] = _colour(generator, 0.4) * 0.6
     return wall
 
 

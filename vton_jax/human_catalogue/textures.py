@@ -5,13 +5,14 @@ Conventions: textures are float32 RGB [h, w, 3] in [0, 1] as screens show them; 
 """
 
 import colorsys
+import dataclasses
 import functools
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from vton_jax.human_catalogue import assets, bodies, people, styles, wardrobe
+from vton_jax.human_catalogue import assets, bodies, compiled, people, styles, wardrobe
 from vton_jax.human_catalogue.rasteriser import rasterise
 
 SIDE = 512  # pixels of a skin
@@ -19,8 +20,13 @@ PATTERNS = ("plain", "stripes", "rows", "checks", "dots")
 _EYES = {side: (0.36 * sign, 7.24) for side, sign in (("l", 1), ("r", -1))}  # on the neutral face
 
 
-def sample(texture: np.ndarray, uv: np.ndarray, repeats: bool) -> np.ndarray:
-    """Bilinear samples [N, 3] at texture coordinates [N, 2]."""
+def sample(texture: np.ndarray, uv: np.ndarray, repeats: bool, *, plain: bool = False) -> np.ndarray:
+    """Bilinear samples [N, 3] at texture coordinates [N, 2]. Args: plain: in NumPy, though numba is installed."""
+    kernels = None if plain else compiled.kernels()
+    if kernels is not None:
+        found = np.zeros((len(uv), 3), np.float32)
+        kernels.sample(texture, uv, repeats, found)
+        return found
     height, width = texture.shape[:2]
     x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
     x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
@@ -78,13 +84,16 @@ def _mask(name: str) -> np.ndarray:
     return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
 
 
-def normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Unit normals [V, 3] of a mesh's vertices, outwards."""
-    a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    across = np.cross(b - a, c - a)
-    found = np.stack(
-        [sum(np.bincount(triangles[:, k], across[:, axis], len(vertices)) for k in range(3)) for axis in range(3)], -1
-    )
+def normals(vertices: np.ndarray, triangles: np.ndarray, *, plain: bool = False) -> np.ndarray:
+    """Unit normals [V, 3] of a mesh's vertices, outwards. Args: plain: in NumPy, though numba is installed."""
+    kernels, found = None if plain else compiled.kernels(), np.zeros((len(vertices), 3))
+    if kernels is not None:
+        kernels.normals(vertices, triangles, found)
+    else:
+        a, b, c = (vertices[triangles[:, k]] for k in range(3))
+        across = np.cross(b - a, c - a)
+        for k, axis in np.ndindex(3, 3):
+            found[:, axis] += np.bincount(triangles[:, k], across[:, axis], len(vertices))
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
 
@@ -182,6 +191,14 @@ def hair(generator: np.random.Generator, colour: np.ndarray, side: int = 256) ->
     return np.clip(colour * (1 + 0.22 * strands / strands.std() + 0.25 * locks / locks.std())[..., None], 0.01, 1)
 
 
+@functools.cache
+def _weave(side: int) -> np.ndarray:
+    """How uneven cloth is [side, side, 1], about 1: threads, and how they lie."""
+    generator = np.random.default_rng(0)
+    fine, coarse = (_noise(generator, sigma, side) for sigma in (0.6, 14))
+    return (1 + 0.02 * fine + 0.03 * coarse).astype(np.float32)[..., None]
+
+
 def cloth(generator: np.random.Generator, pattern: str, colours: np.ndarray, repeats: int = 8, side: int = 256):
     """Cloth [side, side, 3] that repeats.
 
@@ -197,8 +214,7 @@ def cloth(generator: np.random.Generator, pattern: str, colours: np.ndarray, rep
         "dots": np.hypot(across - 0.5, down - 0.5) < 0.3,
     }[pattern]
     mixed = np.where(cv2.GaussianBlur(figure.astype(np.float32), (0, 0), 0.7)[..., None] > 0.5, colours[1], colours[0])
-    weave = 1 + 0.02 * _noise(generator, 0.6, side)[..., None] + 0.03 * _noise(generator, 14, side)[..., None]
-    return np.clip(mixed * weave, 0, 1).astype(np.float32)
+    return np.clip(mixed * np.roll(_weave(side), generator.integers(side, size=2), (0, 1)), 0, 1)
 
 
 def _pair(generator: np.random.Generator, colour: np.ndarray) -> np.ndarray:
@@ -212,33 +228,46 @@ def _pair(generator: np.random.Generator, colour: np.ndarray) -> np.ndarray:
 
 HAIR_COLOURS = (
     (0.05, 0.04, 0.035), (0.09, 0.06, 0.045), (0.22, 0.13, 0.07), (0.34, 0.22, 0.10), (0.55, 0.40, 0.20),
-    (0.32, 0.30, 0.29),
+    (0.78, 0.62, 0.36), (0.45, 0.18, 0.08), (0.32, 0.30, 0.29),
 )  # fmt: skip
 _IRISES = ((0.20, 0.12, 0.07), (0.12, 0.07, 0.05), (0.28, 0.34, 0.38), (0.25, 0.30, 0.20))
 
 
-def sample_textures(
-    generator: np.random.Generator, who: bodies.Identity, layers: Sequence[str], style: str
-) -> dict[str, np.ndarray]:
-    """A texture [h, w, 3] for every layer of somebody, see `people.Person`.
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """How somebody's skin, eyes and hair look."""
 
-    Args: who: skin, eyes and hair go with the origins. style: of `styles.STYLES`; clothes are of it, but for the
-    choices that are free.
-    """
-    rules = styles.STYLES[style]
+    skin: np.ndarray  # float32 [SIDE, SIDE, 3]
+    eyes: np.ndarray
+    hair: np.ndarray  # the texture of strands
+    tone: float  # of the skin, 0 light to 1 dark
+
+
+def sample_looks(generator: np.random.Generator, who: bodies.Identity) -> Looks:
+    """Skin, eyes and hair that go with somebody's origins."""
     african, asian, european = np.asarray(who.origins) / sum(who.origins)
     tone = float(np.clip(0.75 * african + 0.12 * asian + generator.normal(0.05, 0.06), 0, 0.85))
     light = european > 0.5
-    index = generator.choice(6, p=[0.3, 0.25, 0.18, 0.13, 0.09, 0.05]) if light else generator.integers(2)
+    index = generator.choice(8, p=[0.2, 0.2, 0.17, 0.13, 0.11, 0.10, 0.04, 0.05]) if light else generator.integers(2)
     colour = np.float32(HAIR_COLOURS[index])
     beard = float(generator.choice([0.0, 0.0, 0.4, 0.8])) if who.gender > 0.5 else 0.0
-    found = {
-        people.SKIN: skin(generator, tone, colour, beard=beard, lips=float(generator.uniform(0.1, 0.7))),
-        people.EYES: eye(_IRISES[generator.integers(4) if light else generator.integers(2)]),
-    }
+    skin_texture = skin(generator, tone, colour, beard=beard, lips=float(generator.uniform(0.1, 0.7)))
+    iris = _IRISES[generator.integers(4) if light else generator.integers(2)]
+    return Looks(skin_texture, eye(iris), hair(generator, colour).astype(np.float32), tone)
+
+
+def sample_textures(
+    generator: np.random.Generator, looks: Looks, layers: Sequence[str], style: str
+) -> dict[str, np.ndarray]:
+    """A texture [h, w, 3] for every layer of somebody, see `people.Person`.
+
+    Args: style: of `styles.STYLES`; clothes are of it, but for the choices that are free.
+    """
+    rules = styles.STYLES[style]
+    found = {people.SKIN: looks.skin, people.EYES: looks.eyes}
     for name in layers[2:]:
         if name in wardrobe.HAIR:
-            found[name] = hair(generator, colour)
+            found[name] = looks.hair
         elif name in wardrobe.SHOES:
             shade = styles.colour(generator, styles.choose(generator, rules.shoes, tuple(styles.COLOURS)))
             found[name] = cloth(generator, "plain", np.stack([shade, shade]))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vton_jax.core.keypoints import JOINTS
-from vton_jax.human_catalogue import assets, bodies, camera, people, poses, skeleton, styles
+from vton_jax.human_catalogue import assets, bodies, camera, people, poses, skeleton, styles, wardrobe
 from vton_jax.human_catalogue.camera import Camera
 from vton_jax.human_catalogue.people import Person
 from vton_jax.human_catalogue.rasteriser import Raster, nearest_at, rasterise
@@ -141,8 +141,8 @@ def flow_between(target: View, source: View, layers: Sequence[str] | None = None
     if layers is not None:
         wanted = [target.person.layers.index(name) for name in layers]
         seen = seen & np.isin(target.person.layer[target.raster.triangle], wanted)
-    weights, corners = target.raster.weights[seen], target.person.triangles[target.raster.triangle[seen]]
-    blend = lambda values: np.einsum("pk,pkc->pc", weights, values[corners])  # noqa: E731
+    chosen = seen.reshape(-1)[target.raster.pixels]
+    blend = lambda values: target.raster.at_pixels(target.person.triangles, values)[chosen]  # noqa: E731
     places = blend(source.places)
     point = source.camera.project(places)
     height, width = seen.shape
@@ -169,5 +169,6 @@ def sample_view(seed: int, size: tuple[int, int] = (256, 192)) -> View:
     """Somebody, somehow: a function of the seed alone."""
     generator = np.random.default_rng(seed)
     who = bodies.sample_identity(generator)
-    person = people.dress(who, people.sample_worn(generator, who.gender, styles.sample(generator)))
+    worn = people.sample_worn(generator, who.gender, styles.sample(generator))
+    person = people.dress(who, [*worn, *wardrobe.sample_hair(generator, who.gender)])
     return view_of(person, poses.sample_pose(generator), camera.frame(size, person.height), size)
