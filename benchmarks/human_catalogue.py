@@ -36,8 +36,7 @@ def draw(number: int, size: tuple[int, int], samples: int) -> tuple[np.ndarray, 
     eye = scenes.sample_camera(generator, size, person.height)
     view = views.view_of(person, poses.sample_pose(generator), eye, size)
     times.append(time.process_time())
-    kind = scenes.GROUNDS[generator.choice(len(scenes.GROUNDS), p=scenes.RANGES.grounds)]
-    ground, light = scenes.ground(generator, kind, eye, size), scenes.sample_light(generator)
+    ground, light = scenes.sample_ground(generator, eye, size), scenes.sample_light(generator)
     picture = scenes.finish(generator, pictures.shade(view, skins, light, ground, samples))
     times.append(time.process_time())
     return picture, list(np.diff(times))

@@ -280,7 +280,7 @@ def _die_of_b(job):
 
 def test_a_video_that_kills_its_process_is_rejected_and_the_rest_is_made(tmp_path):
     jobs = [engine.Job(name, name, str(tmp_path / "00" / f"{name}.npz")) for name in "abc"]
-    engine._run_locally(jobs, _die_of_b, 2)
+    engine.run_locally(jobs, _die_of_b, 2, rejected=engine._died)
     reasons = {name: units.read(Path(job.unit)).rejected for name, job in zip("abc", jobs, strict=True)}
     assert reasons == {"a": "looked at", "b": "the process that read it died, twice", "c": "looked at"}
 

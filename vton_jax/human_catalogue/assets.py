@@ -12,7 +12,7 @@ NUM_VERTICES = 19158  # of the base mesh, helpers included
 NUM_BODY = 13380  # the body's own vertices come first
 
 
-def _load(name: str) -> dict[str, np.ndarray]:
+def load(name: str) -> dict[str, np.ndarray]:
     with np.load(FOLDER / f"{name}.npz") as file:
         return {key: file[key] for key in file.files}
 
@@ -50,7 +50,7 @@ class Mesh:
 
 @functools.cache
 def base_mesh() -> Mesh:
-    raw = _load("base_mesh")
+    raw = load("base_mesh")
     triangles, quad = triangles_of(raw["quads"])
     group = raw["group_names"][raw["group"]][quad]
     corners = corners_of(raw["quads_uv"], quad)
@@ -84,7 +84,7 @@ def _index(targets: Targets) -> dict[str, int]:
 
 
 def _read_targets(name: str) -> Targets:
-    raw = _load(name)
+    raw = load(name)
     deltas = np.stack([raw[f"milli_dm_{axis}"] for axis in "xyz"], -1) / 1000.0
     bounds = list(itertools.pairwise(raw["offsets"]))
     return Targets(
@@ -125,7 +125,7 @@ class Rig:
 
 @functools.cache
 def rig() -> Rig:
-    raw = _load("rig_game_engine")
+    raw = load("rig_game_engine")
     bones, bounds = tuple(map(str, raw["bones"])), raw["head_offsets"]
     weights = np.zeros((NUM_VERTICES, len(bones)), np.float32)
     for column in range(raw["weight_bone"].shape[1]):

@@ -101,8 +101,10 @@ def _photo(generator, view: views.View, skins: dict, light, ground: np.ndarray, 
     return np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
-def draw(number: int, split: str = "train", size: tuple[int, int] = (256, 192)) -> dict[str, np.ndarray]:
-    """Example `number` of a split. Raises: ValueError for an unknown split."""
+def draw(
+    number: int, split: str = "train", size: tuple[int, int] = (256, 192), grounds: scenes.Grounds | None = None
+) -> dict[str, np.ndarray]:
+    """Example `number` of a split. Args: grounds: photos of places. Raises: ValueError for an unknown split."""
     generator = np.random.default_rng([SPLITS.index(split), number])
     exchange = _exchange(generator, number, split)
     # What is given comes first in every mesh, so that its vertices have the same numbers in all.
@@ -117,20 +119,19 @@ def draw(number: int, split: str = "train", size: tuple[int, int] = (256, 192)) 
     closest = CHANCES.closest[exchange.kind != "upper"]
     eye = scenes.sample_camera(generator, size, before.height, closest)
     light = scenes.sample_light(generator)
-    ground = scenes.ground(generator, _ground_kind(generator), eye, size)
+    ground = scenes.sample_ground(generator, eye, size, grounds)
     taken = generator.integers(2**32)  # one camera takes both
     shots = {}
     for name, person, looks in (("input", before, skins), ("output", after, output_skins)):
         view = views.view_of(person, _pose(generator), eye, size)
         shots[name] = view, _photo(np.random.default_rng(taken), view, looks, light, ground)
-    shots["worn"] = _worn(generator, donor, donor_skins, closest, size)
+    eye = scenes.sample_camera(generator, size, donor.height, closest)
+    ground = scenes.sample_ground(generator, eye, size, grounds)
+    view = views.view_of(donor, _pose(generator), eye, size)
+    shots["worn"] = view, _photo(generator, view, donor_skins, scenes.sample_light(generator), ground)
     if exchange.kind != "outfit":  # several pieces do not lie flat as one
         shots["flat"] = _flat(generator, exchange, donor_skins, size)
     return _truth(shots, exchange)
-
-
-def _ground_kind(generator: np.random.Generator) -> str:
-    return scenes.GROUNDS[generator.choice(len(scenes.GROUNDS), p=scenes.RANGES.grounds)]
 
 
 def _flat(generator, exchange: _Exchange, skins: dict, size: tuple[int, int]):
@@ -141,14 +142,6 @@ def _flat(generator, exchange: _Exchange, skins: dict, size: tuple[int, int]):
     white = np.ones((*size, 3), np.float32)
     table = white if generator.random() < CHANCES.white else scenes.ground(generator, "studio", view.camera, size)
     return view, _photo(generator, view, skins, scenes.sample_light(generator), table, stands=False)
-
-
-def _worn(generator, donor: people.Person, skins: dict, closest: float, size: tuple[int, int]):
-    """(view, picture) of the donor, somewhere else."""
-    eye = scenes.sample_camera(generator, size, donor.height, closest)
-    view = views.view_of(donor, _pose(generator), eye, size)
-    ground = scenes.ground(generator, _ground_kind(generator), eye, size)
-    return view, _photo(generator, view, skins, scenes.sample_light(generator), ground)
 
 
 def _truth(shots: dict, exchange: _Exchange) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ and a generator. Nothing here changes where a person's pixels lie: `finish` blur
 
 import colorsys
 import dataclasses
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,12 +31,46 @@ class Ranges:
     distance: tuple[float, float] = (25.0, 70.0)  # decimetres
     height: tuple[float, float] = (6.0, 16.0)
     grounds: tuple[float, ...] = (0.35, 0.3, 0.35)  # of `GROUNDS`
+    photos: float = 0.75  # of the grounds are photos, where there are any
     blur: tuple[float, float] = (0.0, 0.8)  # pixels at a height of 256
     noise: tuple[float, float] = (0.0, 0.02)
     jpeg: tuple[int, int] = (55, 96)
 
 
 RANGES = Ranges()
+
+
+class Grounds:
+    """Pictures of places without people: a folder's JPEG and PNG files, those of one split.
+
+    In the order of their names every tenth is for `validation`, the next one for `test`. Raises: ValueError for a
+    folder with fewer than ten, and for an unknown split.
+    """
+
+    def __init__(self, folder: str | Path, split: str = "train"):
+        found = (path for pattern in ("*.jpg", "*.jpeg", "*.png") for path in Path(folder).glob(pattern))
+        self.paths = sorted(found)
+        if len(self.paths) < 10:
+            raise ValueError(f"{folder} holds {len(self.paths)} pictures (JPEG or PNG); give at least 10")
+        place = {"train": range(2, 10), "validation": (0,), "test": (1,)}
+        if split not in place:
+            raise ValueError(f"there is no split {split!r}, but {', '.join(place)}")
+        own = (path for number, path in enumerate(self.paths) if number % 10 in place[split])
+        self._files = [np.frombuffer(path.read_bytes(), np.uint8) for path in own]
+
+    def sample(self, generator: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+        """A place, as `ground` gives one: a picture or a cutting of it, either way round."""
+        code = self._files[generator.integers(len(self._files))]
+        picture = cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+        whole = picture.shape[:2]
+        scale = max(size[0] / whole[0], size[1] / whole[1])
+        scale *= 1.0 if generator.random() < 0.5 else generator.uniform(1.0, 2.5)
+        cut = np.minimum(np.rint(np.array(size) / scale).astype(int), whole)
+        top, left = (int(generator.integers(side - part + 1)) for side, part in zip(whole, cut, strict=True))
+        shown = picture[top : top + cut[0], left : left + cut[1]]
+        shown = shown[:, ::-1] if generator.random() < 0.5 else shown
+        shown = cv2.resize(np.ascontiguousarray(shown), size[::-1], interpolation=cv2.INTER_AREA)
+        return shown.astype(np.float32) / 255
 
 
 def sample_light(generator: np.random.Generator) -> Light:
@@ -111,6 +146,15 @@ def _wall(generator: np.random.Generator, x: np.ndarray, y: np.ndarray, outside:
             panes = columns & (np.mod(x - middle[0], 5) < 3.5), rows & (np.mod(y - middle[1], 6) < 4.5)
             wall[np.ix_(panes[1], panes[0])] = _colour(generator, 0.4) * 0.6
     return wall
+
+
+def sample_ground(
+    generator: np.random.Generator, camera: Camera, size: tuple[int, int], photos: Grounds | None = None
+) -> np.ndarray:
+    """What is behind somebody, [H, W, 3]: a drawn place, or one of `photos`."""
+    if photos is not None and generator.random() < RANGES.photos:
+        return photos.sample(generator, size)
+    return ground(generator, GROUNDS[generator.choice(len(GROUNDS), p=RANGES.grounds)], camera, size)
 
 
 def finish(generator: np.random.Generator, picture: np.ndarray) -> np.ndarray:
