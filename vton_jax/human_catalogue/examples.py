@@ -14,6 +14,7 @@ import numpy as np
 
 from vton_jax.core import segmentation
 from vton_jax.human_catalogue import (
+    accessories,
     characters,
     garments,
     people,
@@ -58,7 +59,7 @@ class _Exchange:
     given: list[Garment]
     kept: list[Garment]  # of the user's
     donors_rest: list[Garment]
-    extras: tuple[list[str], list[str]]  # shoes and hair of both
+    extras: tuple[list, list]  # what both wear besides
 
     @property
     def given_names(self) -> list[str]:
@@ -86,9 +87,17 @@ def _exchange(generator: np.random.Generator, number: int, split: str) -> _Excha
     if kind == "lower":  # the donor's top reaches as far down as the user's, under which the given garment is cut
         theirs = dataclasses.replace(theirs[0], hem=own[0].hem), theirs[1]
     half = {"upper": 1, "lower": 0}.get(kind)
-    extras = [[wardrobe.sample_shoes(generator), *who.hair] for who in both]
+    extras = [_extras(generator, who, cuts, kind) for who, cuts in zip(both, (own, theirs), strict=True)]
     rest = [] if half is None else [garments.outfit(*theirs)[half]]
     return _Exchange(*both, (style, their_style), garments.outfit(*own), kind, given, kept, rest, tuple(extras))
+
+
+def _extras(generator: np.random.Generator, who: Character, cuts: tuple[Cut, Cut], kind: str) -> list:
+    """What somebody wears besides an outfit of cuts: shoes and hair, and what `accessories` has."""
+    short = all(name.startswith("short") for name in who.hair)
+    besides = accessories.sample(generator, who.identity.gender, short_hair=short)
+    around = accessories.sample_around(generator, cuts, kind)
+    return [wardrobe.sample_shoes(generator), *who.hair, *around, *besides]
 
 
 def _pose(generator: np.random.Generator):

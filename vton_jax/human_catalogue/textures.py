@@ -226,6 +226,9 @@ def _pair(generator: np.random.Generator, colour: np.ndarray) -> np.ndarray:
     return np.stack([colour, np.float32(colorsys.hsv_to_rgb(hue, saturation * 0.8, other))])
 
 
+_LEATHER = ("bag", "belt", "sunglasses")
+# Halves that are of one cloth.
+_SAME = {"dress/skirt": "dress/top", "bag/strap": "bag", "coat/skirt": "coat", "scarf/end": "scarf"}
 HAIR_COLOURS = (
     (0.05, 0.04, 0.035), (0.09, 0.06, 0.045), (0.22, 0.13, 0.07), (0.34, 0.22, 0.10), (0.55, 0.40, 0.20),
     (0.78, 0.62, 0.36), (0.45, 0.18, 0.08), (0.32, 0.30, 0.29),
@@ -266,17 +269,20 @@ def sample_textures(
     rules = styles.STYLES[style]
     found = {people.SKIN: looks.skin, people.EYES: looks.eyes}
     for name in layers[2:]:
-        if name in wardrobe.HAIR:
+        if _SAME.get(name) in found:
+            found[name] = found[_SAME[name]]
+        elif name in wardrobe.HAIR:
             found[name] = looks.hair
-        elif name in wardrobe.SHOES:
+        elif name == "boots":
+            found[name] = next(found[shoes] for shoes in layers if shoes in wardrobe.SHOES)
+        elif name in wardrobe.SHOES or name in _LEATHER:
             shade = styles.colour(generator, styles.choose(generator, rules.shoes, tuple(styles.COLOURS)))
+            shade = shade * 0.15 if name == "sunglasses" else shade
             found[name] = cloth(generator, "plain", np.stack([shade, shade]))
         else:
-            top = name.endswith(("top", "upper", "dress/skirt"))
+            top = name.endswith(("top", "upper", "coat", "cap", "scarf"))
             allowed = (rules.tops, rules.patterns) if top else (rules.lowers, ("plain",))
             shade = styles.colour(generator, styles.choose(generator, allowed[0], tuple(styles.COLOURS)))
             pattern = styles.choose(generator, allowed[1], PATTERNS)
-            made = cloth(generator, pattern, _pair(generator, shade), int(generator.integers(6, 20)))
-            # The two halves of a dress are of one cloth.
-            found[name] = found.get("dress/top", made) if name == "dress/skirt" else made
+            found[name] = cloth(generator, pattern, _pair(generator, shade), int(generator.integers(6, 20)))
     return found
