@@ -49,8 +49,9 @@ def test_sunglasses_lie_over_the_eyes_and_a_cap_above_them():
     for eye in ("left-eye", "right-eye"):
         column, row = np.rint(points[JOINTS[eye]]).astype(int)
         assert view.segmentation[row, column] == segmentation.ID["sunglasses"]
-    rows = np.nonzero(view.segmentation == segmentation.ID["hat"])[0]
-    assert rows.max() < points[JOINTS["left-eye"], 1]
+    right, left = (round(points[JOINTS[eye], 0]) for eye in ("right-eye", "left-eye"))
+    rows = np.nonzero(view.segmentation[:, right : left + 1] == segmentation.ID["hat"])[0]
+    assert len(rows) > 10 and rows.max() < points[JOINTS["left-eye"], 1] - 1
 
 
 def test_a_coat_stands_open_over_the_top_and_boots_know_their_side():
