@@ -67,6 +67,7 @@ def features() -> tfds.features.FeaturesDict:
             f"{shot}_keypoints": tfds.features.Tensor(shape=(18, 2), dtype=np.float32),
             f"{shot}_visible": tfds.features.Tensor(shape=(18,), dtype=np.bool_),
         }
+    found |= {f"{shot}_yaw": tfds.features.Scalar(np.float32) for shot in SHOTS[:3]}
     for source in SHOTS[2:]:
         found |= {
             f"{source}_flow": tfds.features.Tensor(shape=(None, None, 2), dtype=np.int16, encoding="zlib"),

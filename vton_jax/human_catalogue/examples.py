@@ -4,7 +4,8 @@ Conventions: an example shows `input` (the user's photo), `output` (the user in 
 the same place), `worn` (the donor) and `flat` (the garment alone; zeros where it cannot lie flat, as several pieces
 cannot). Of each: `_image` uint8 [H, W, 3], `_segmentation` uint8 [H, W], `_keypoints` float32 [18, 2] and `_visible`
 bool [18]. `worn_flow` and `flat_flow`, float32 [H, W, 2], lead from the output's garment to the worn and the flat one,
-where they are `_flow_visible` bool [H, W]. `sample` makes a Pose-and-Dress sample (`inputs.input_pipeline`) of it.
+where they are `_flow_visible` bool [H, W]. `_yaw` float32 [], of the first three, says how far somebody is turned to
+the picture's right, in radians. `sample` makes a Pose-and-Dress sample (`inputs.input_pipeline`) of it.
 An example is a function of its split and number.
 """
 
@@ -130,17 +131,20 @@ def draw(
     light = scenes.sample_light(generator)
     ground = scenes.sample_ground(generator, eye, size, grounds)
     taken = generator.integers(2**32)  # one camera takes both
-    shots = {}
+    shots, turns = {}, {}
     for name, person, looks in (("input", before, skins), ("output", after, output_skins)):
-        view = views.view_of(person, _pose(generator), eye, size)
+        pose = _pose(generator)
+        view = views.view_of(person, pose, eye, size)
         shots[name] = view, _photo(np.random.default_rng(taken), view, looks, light, ground)
+        turns[f"{name}_yaw"] = np.float32(pose.yaw)
     eye = scenes.sample_camera(generator, size, donor.height, closest)
     ground = scenes.sample_ground(generator, eye, size, grounds)
-    view = views.view_of(donor, _pose(generator), eye, size)
+    pose = _pose(generator)
+    view, turns["worn_yaw"] = views.view_of(donor, pose, eye, size), np.float32(pose.yaw)
     shots["worn"] = view, _photo(generator, view, donor_skins, scenes.sample_light(generator), ground)
     if exchange.kind != "outfit":  # several pieces do not lie flat as one
         shots["flat"] = _flat(generator, exchange, donor_skins, size)
-    return _truth(shots, exchange)
+    return _truth(shots, exchange) | turns
 
 
 def _flat(generator, exchange: _Exchange, skins: dict, size: tuple[int, int]):
@@ -192,7 +196,11 @@ def sample(example: dict[str, np.ndarray], *, flat: bool) -> dict[str, np.ndarra
     kind = segmentation.GARMENT_TYPES[int(example["garment_type"])]
     shown = segmentation.region(example[f"{source}_segmentation"], segmentation.GARMENT_LABELS[kind])
     picture = example[f"{source}_image"]
-    kept = {name: array for name, array in example.items() if not name.startswith(("worn_", "flat_"))}
+    kept = {
+        name: array
+        for name, array in example.items()
+        if not name.startswith(("worn_", "flat_")) and not name.endswith("_yaw")
+    }
     donor = {f"donor_{key}": example[f"{source}_{key}"] for key in ("image", "segmentation", "keypoints", "visible")}
     return kept | donor | {
         "dress_image": np.where(shown[..., None], picture, np.uint8(255)),
