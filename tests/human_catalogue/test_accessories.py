@@ -79,12 +79,14 @@ def test_a_hand_bag_follows_the_hand():
 
 def test_they_are_as_frequent_as_stated():
     generator = np.random.default_rng(0)
-    found = [accessories.sample(generator, 0.0, short_hair=True) for _ in range(1500)]
+    kinds = {"scarf": "lower", "belt": "upper"}
     for name in ("bag", "scarf", "sunglasses", "cap", "belt", "boots"):
+        kind = kinds.get(name, "dress")
+        found = [accessories.sample(generator, 0.0, short_hair=True, kind=kind) for _ in range(1500)]
         fraction = np.mean([any(piece.name == name for piece in worn) for worn in found])
         assert fraction == pytest.approx(getattr(accessories.CHANCES, name)[0], abs=0.04)
-    long_hair = [accessories.sample(generator, 0.0, short_hair=False) for _ in range(300)]
-    assert not any(piece.name == "cap" for worn in long_hair for piece in worn)
+    long_hair = [accessories.sample(generator, 0.0, short_hair=False, kind="dress") for _ in range(300)]
+    assert not {"cap", "scarf", "belt"} & {piece.name for worn in long_hair for piece in worn}
 
 
 def test_what_lies_around_neither_hides_nor_is_what_is_exchanged():

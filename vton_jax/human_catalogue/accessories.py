@@ -251,14 +251,14 @@ def coat(top: Cut, length: float, gap: float) -> list[Garment]:
 
 @dataclasses.dataclass(frozen=True)
 class Chances:
-    """Of each accessory: women's and men's. In CCP's training photos, of women mostly, 68% show a bag, 7% a scarf, 31%
+    """Of each accessory where it can be: women's and men's. In CCP's training photos, of women mostly, 68% show a bag, 7% a scarf, 31%
     glasses, 11% a hat, 20% a belt, 6% boots, 42% a coat, jacket or cardigan and 14% tights."""
 
     bag: tuple[float, float] = (0.65, 0.3)
-    scarf: tuple[float, float] = (0.08, 0.08)
+    scarf: tuple[float, float] = (0.2, 0.2)
     sunglasses: tuple[float, float] = (0.3, 0.2)
     cap: tuple[float, float] = (0.25, 0.12)  # of those with short hair
-    belt: tuple[float, float] = (0.2, 0.2)
+    belt: tuple[float, float] = (0.4, 0.4)
     boots: tuple[float, float] = (0.1, 0.05)
 
 
@@ -268,8 +268,14 @@ COATS, TIGHTS = 0.5, 0.3  # of those whose lower garment is exchanged wear one; 
 CHANCES = Chances()
 
 
-def sample(generator: np.random.Generator, gender: float, *, short_hair: bool) -> list[Accessory | Garment]:
-    """What somebody carries and wears besides clothes. Args: short_hair: a cap goes over it."""
+def sample(
+    generator: np.random.Generator, gender: float, *, short_hair: bool, kind: str
+) -> list[Accessory | Garment]:
+    """What somebody carries and wears besides clothes.
+
+    Args: short_hair: a cap goes over it. kind: of the garment that is exchanged; a scarf counts as an upper garment and
+    a belt as a lower one (`segmentation.GARMENT_LABELS`), so that neither is worn where that is exchanged.
+    """
     uniform, found = lambda low, high: float(generator.uniform(low, high)), []
     chosen = {field.name: generator.random() < getattr(CHANCES, field.name)[int(gender > 0.5)]
               for field in dataclasses.fields(CHANCES)}  # fmt: skip
@@ -277,13 +283,13 @@ def sample(generator: np.random.Generator, gender: float, *, short_hair: bool) -
         side, half = "lr"[generator.integers(2)], (uniform(0.3, 0.6), uniform(0.8, 1.6), uniform(0.9, 1.8))
         in_hand = generator.random() < 0.35
         found += hand_bag(side, half) if in_hand else shoulder_bag(side, half, uniform(0.0, 1.6))
-    if chosen["scarf"]:
+    if chosen["scarf"] and kind == "lower":
         found += scarf(uniform(0.28, 0.42), uniform(2.0, 4.5) if generator.random() < 0.6 else 0.0)
     if chosen["sunglasses"]:
         found += sunglasses(uniform(0.24, 0.34))
     if chosen["cap"] and short_hair:
         found += cap(uniform(0.75, 1.0), uniform(0.14, 0.24))
-    if chosen["belt"]:
+    if chosen["belt"] and kind == "upper":
         found += belt()
     if chosen["boots"]:
         found += boots(float(generator.choice([0.9, 1.15, 1.5])) + uniform(-0.05, 0.05))

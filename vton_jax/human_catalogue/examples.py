@@ -52,6 +52,7 @@ CHANCES = Chances()
 class _Exchange:
     """Who gives what to whom."""
 
+    numbers: tuple[int, int]  # of user and donor
     user: Character
     donor: Character
     styles: tuple[str, str]  # the user's and the donor's
@@ -90,13 +91,13 @@ def _exchange(generator: np.random.Generator, number: int, split: str) -> _Excha
     half = {"upper": 1, "lower": 0}.get(kind)
     extras = [_extras(generator, who, cuts, kind) for who, cuts in zip(both, (own, theirs), strict=True)]
     rest = [] if half is None else [garments.outfit(*theirs)[half]]
-    return _Exchange(*both, (style, their_style), garments.outfit(*own), kind, given, kept, rest, tuple(extras))
+    return _Exchange((user, other), *both, (style, their_style), garments.outfit(*own), kind, given, kept, rest, tuple(extras))
 
 
 def _extras(generator: np.random.Generator, who: Character, cuts: tuple[Cut, Cut], kind: str) -> list:
     """What somebody wears besides an outfit of cuts: shoes and hair, and what `accessories` has."""
     short = all(name.startswith("short") for name in who.hair)
-    besides = accessories.sample(generator, who.identity.gender, short_hair=short)
+    besides = accessories.sample(generator, who.identity.gender, short_hair=short, kind=kind)
     around = accessories.sample_around(generator, cuts, kind)
     return [wardrobe.sample_shoes(generator), *who.hair, *around, *besides]
 
@@ -111,10 +112,35 @@ def _photo(generator, view: views.View, skins: dict, light, ground: np.ndarray, 
     return np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
+def about(number: int, split: str = "train") -> dict[str, float | int | str]:
+    """What an example is, without drawing it: the numbers of user and donor, and what groups of them there are."""
+    exchange = _exchange(np.random.default_rng([SPLITS.index(split), number]), number, split)
+    who = exchange.user
+    hair = "none" if not who.hair else "short" if who.hair[0].startswith("short") else "long"
+    return {
+        "user": exchange.numbers[0],
+        "donor": exchange.numbers[1],
+        "garment_type": exchange.kind,
+        "tone": who.looks.tone,
+        "weight": who.identity.weight,
+        "gender": who.identity.gender,
+        "hair": hair,
+    }
+
+
 def draw(
-    number: int, split: str = "train", size: tuple[int, int] = (256, 192), grounds: scenes.Grounds | None = None
+    number: int,
+    split: str = "train",
+    size: tuple[int, int] = (256, 192),
+    grounds: scenes.Grounds | None = None,
+    *,
+    pose_picture: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Example `number` of a split. Args: grounds: photos of places. Raises: ValueError for an unknown split."""
+    """Example `number` of a split.
+
+    Args: grounds: photos of places. pose_picture: whether `pose_image` shows a third person in the output's pose.
+    Raises: ValueError for an unknown split.
+    """
     generator = np.random.default_rng([SPLITS.index(split), number])
     exchange = _exchange(generator, number, split)
     # What is given comes first in every mesh, so that its vertices have the same numbers in all.
@@ -136,7 +162,7 @@ def draw(
         pose = _pose(generator)
         view = views.view_of(person, pose, eye, size)
         shots[name] = view, _photo(np.random.default_rng(taken), view, looks, light, ground)
-        turns[f"{name}_yaw"] = np.float32(pose.yaw)
+        turns[f"{name}_yaw"], output_pose = np.float32(pose.yaw), pose
     eye = scenes.sample_camera(generator, size, donor.height, closest)
     ground = scenes.sample_ground(generator, eye, size, grounds)
     pose = _pose(generator)
@@ -144,6 +170,8 @@ def draw(
     shots["worn"] = view, _photo(generator, view, donor_skins, scenes.sample_light(generator), ground)
     if exchange.kind != "outfit":  # several pieces do not lie flat as one
         shots["flat"] = _flat(generator, exchange, donor_skins, size)
+    if pose_picture:
+        turns["pose_image"] = _third(np.random.default_rng([SPLITS.index(split), number, 2]), exchange, output_pose, eye)
     return _truth(shots, exchange) | turns
 
 
