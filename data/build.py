@@ -5,6 +5,7 @@ is a flag: `python data/build.py NAME --help` lists them. Commands:
 
   doctor --dataset=NAME --source=DIR   says what is wrong with a folder, and how to mend it
   check --data_dir=DIR                 proves that splits share no person, garment or near-duplicate picture
+  garments --source=DIR --data_dir=DIR makes cloth for the human catalogue of flat photos DIR/TYPE/*.jpg
 
 A dataset is built aside and moved into place when whole; one that was prepared from another source, or with other
 settings, is not touched without --rebuild.
@@ -36,6 +37,8 @@ flags.DEFINE_list("beam_options", [], "Further options of Beam, separated by com
 flags.DEFINE_boolean("rebuild", False, "Replace a dataset that was prepared from another source or otherwise.")
 
 flags.DEFINE_string("dataset", None, "The dataset's name, for doctor.")
+flags.DEFINE_integer("most", 0, "Garments of each type and split, for garments (0: all).", lower_bound=0)
+flags.DEFINE_integer("photos", 0, "Photos that are looked at of each type and split (0: all).", lower_bound=0)
 
 
 def datasets() -> list[str]:
@@ -98,8 +101,17 @@ def check_leakage() -> None:
         raise SystemExit(1)
 
 
+def make_garments() -> None:
+    """garments: makes cloth of flat photos of garments, see data/garments.py."""
+    from data import garments
+
+    if not FLAGS.source or not FLAGS.data_dir:
+        raise UserError("Give --source=DIR, the folder of the photos, and --data_dir=DIR, where the garments go.")
+    print(garments.build(FLAGS.source, FLAGS.data_dir, garments.Settings(FLAGS.most, FLAGS.photos)))
+
+
 # What can stand first beside a dataset's name.
-COMMANDS = {"doctor": examine_folder, "check": check_leakage}
+COMMANDS = {"doctor": examine_folder, "check": check_leakage, "garments": make_garments}
 
 
 def main() -> None:

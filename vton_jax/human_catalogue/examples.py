@@ -13,8 +13,10 @@ import numpy as np
 from vton_jax.core import segmentation
 from vton_jax.human_catalogue import (
     bodies,
+    flat_photos,
     garments,
     people,
+    photo_cloth,
     pictures,
     poses,
     scenes,
@@ -33,6 +35,7 @@ class Chances:
     """Of what an example shows."""
 
     flat: float = 0.4  # the garment lies flat
+    photo: float = 0.5  # a garment by rule has the cloth and cut of a photo
     upper: float = 0.5  # of those that exchange half an outfit, the upper half
     front: float = 0.6  # a photo shows the front
     closest: tuple[float, float] = (1.9, 1.2)  # part of the picture's height that people fill: upper halves, others
@@ -68,6 +71,7 @@ def draw(number: int, split: str = "train", size: tuple[int, int] = (256, 192)) 
     style, their_style = styles.sample(generator), styles.sample(generator)
     own = garments.sample_cuts(generator, user.gender, style)
     theirs = garments.sample_cuts(generator, other.gender, their_style)
+    own, theirs = (photo_cloth.sample(generator, cuts, split, CHANCES.photo) for cuts in (own, theirs))
     kind, given, rest = _exchanged(own, theirs, bool(generator.random() < CHANCES.upper))
     extras, their_extras = (list(wardrobe.sample(generator, who.gender)[1:]) for who in (user, other))
     other_half = {"upper": 1, "lower": 0}.get(kind)
@@ -83,6 +87,8 @@ def draw(number: int, split: str = "train", size: tuple[int, int] = (256, 192)) 
     donor = people.dress(other, alone if flat else [*given, *their_rest, *their_extras])
     skins = textures.sample_textures(generator, user, before.layers, style)
     donor_skins = textures.sample_textures(generator, other, donor.layers, their_style)
+    skins |= photo_cloth.textures(garments.outfit(*own))
+    donor_skins |= photo_cloth.textures([*given, *their_rest])
     given_names = [thing.name for thing in given]
     output_skins = skins | {name: donor_skins[name] for name in given_names}
 
@@ -95,7 +101,9 @@ def draw(number: int, split: str = "train", size: tuple[int, int] = (256, 192)) 
     for name, person, looks in (("input", before, skins), ("output", after, output_skins)):
         view = views.view_of(person, _pose(generator, generator.random() < CHANCES.front), eye, size)
         shots[name] = view, _photo(np.random.default_rng(taken), view, looks, light, ground)
-    if flat:
+    if flat and given[0].cut.cloth is not None:
+        shots["donor"] = _flat_photo(generator, given[0].cut.cloth, size)
+    elif flat:
         shots["donor"] = _flat(generator, donor, given_names, donor_skins, size)
     else:
         shots["donor"] = _worn(generator, donor, donor_skins, closest, size)
@@ -112,6 +120,14 @@ def _flat(generator, donor: people.Person, given: list[str], skins: dict, size: 
     white = np.ones((*size, 3), np.float32)
     table = white if generator.random() < 0.5 else scenes.ground(generator, "studio", view.camera, size)
     return view, _photo(generator, view, skins, scenes.sample_light(generator), table, stands=False)
+
+
+def _flat_photo(generator, cloth: photo_cloth.PhotoCloth, size: tuple[int, int]):
+    """(flat photo, picture) of the garment as it was photographed, on a ground of its own."""
+    flat = flat_photos.lay(cloth, size)
+    kind = flat_photos.GROUNDS[generator.integers(len(flat_photos.GROUNDS))]
+    picture = scenes.finish(generator, flat.picture(flat_photos.ground(generator, kind, size)))
+    return flat, np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
 def _worn(generator, donor: people.Person, skins: dict, closest: float, size: tuple[int, int]):
@@ -135,11 +151,13 @@ def _sample(shots: dict, kind: str, given: list[str]) -> dict[str, np.ndarray]:
     donor, output = shots["donor"][0], shots["output"][0]
     shown = segmentation.region(donor.segmentation, segmentation.GARMENT_LABELS[kind])
     worn = segmentation.region(output.segmentation, segmentation.TARGET_LABELS[kind])
-    flow, visible = views.flow_between(output, donor, given)
+    of_photo = isinstance(donor, flat_photos.FlatPhoto)
+    flow_to = flat_photos.flow_to_photo if of_photo else views.flow_between
+    flow, visible = flow_to(output, donor, given)
     return sample | {
         "dress_image": np.where(shown[..., None], shots["donor"][1], np.uint8(255)),
         "garment_type": np.int32(segmentation.GARMENT_TYPES.index(kind)),
-        "donor_flat": np.bool_((donor.person.keep[: len(donor.person.body)] < 0).all()),
+        "donor_flat": np.bool_(of_photo or (donor.person.keep[: len(donor.person.body)] < 0).all()),
         "flow": np.where(worn[..., None], flow, 0).astype(np.float32),
         "flow_visible": visible & worn,
     }

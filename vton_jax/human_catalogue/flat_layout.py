@@ -100,6 +100,7 @@ def _folded(across: np.ndarray) -> np.ndarray:
     return np.where(across >= 0, 1, -1) * (2 - np.abs(across))
 
 
+@functools.cache
 def _chain(limb: str, side: str) -> np.ndarray:
     bones = ("upperarm", "lowerarm", "hand") if limb == "arm" else ("thigh", "calf", "foot")
     rig = assets.rig()

@@ -122,7 +122,7 @@ def _noise(generator: np.random.Generator, size: tuple[int, int], across: float,
     return raw / max(float(raw.std()), 1e-6)
 
 
-def flow_to_photo(view: View, layers: Sequence[str], flat: FlatPhoto) -> tuple[np.ndarray, np.ndarray]:
+def flow_to_photo(view: View, flat: FlatPhoto, layers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Where in a flat photo lies what a view of its garment shows: backward flow float32 [H, W, 2], and whether it is
     seen there, bool [H, W]: on the garment's front. 0 where no garment is.
 

@@ -62,7 +62,7 @@ class Outline:
         return np.concatenate([arc[:-1] for arc in self.arcs])
 
     def control_points(self, step: float) -> np.ndarray:
-        """Points [n, 2] along the arcs, as many on an arc whatever its length: `_SHARES` / step."""
+        """Points [n, 2] along the arcs, as many on an arc whatever its length, `step` widths apart or so."""
         counts = [max(2, round(_share(self.shape, index) / step)) for index in range(len(self.arcs))]
         return np.concatenate([resampled(arc, count + 1)[:-1] for arc, count in zip(self.arcs, counts, strict=True)])
 
@@ -96,9 +96,23 @@ def garment_mask(image: np.ndarray, low: float = 0.5, near: float = 16.0) -> np.
     marks[:4], marks[-4:], marks[:, :4], marks[:, -4:] = (cv2.GC_BGD,) * 4
     row, column = int(low * height), width // 2
     marks[row - height // 9 : row + height // 9, column - width // 10 : column + width // 10] = cv2.GC_FGD
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(image[..., ::-1]), marks, None, *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
-    return _whole(np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8))
+    # First at half the size, then nothing but what lies near the outline.
+    half = (width // 2, height // 2)
+    image = np.ascontiguousarray(image[..., ::-1])
+    small = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
+    rough = _grab_cut(small, cv2.resize(marks, half, interpolation=cv2.INTER_NEAREST), _ROUNDS)
+    rough = cv2.resize(rough, (width, height), interpolation=cv2.INTER_NEAREST)
+    band = np.ones((9, 9), np.uint8)
+    marks[(cv2.erode(rough, band) > 0) & (marks != cv2.GC_BGD)] = cv2.GC_FGD
+    marks[(cv2.dilate(rough, band) == 0) & (marks != cv2.GC_FGD)] = cv2.GC_BGD
+    return _whole(_grab_cut(image, marks, 1))
+
+
+def _grab_cut(image: np.ndarray, marks: np.ndarray, rounds: int) -> np.ndarray:
+    """GrabCut's mask of an image in BGR, from marks of what is (probably) garment or not."""
+    found = marks.copy()
+    cv2.grabCut(image, found, None, np.zeros((1, 65)), np.zeros((1, 65)), rounds, cv2.GC_INIT_WITH_MASK)
+    return np.isin(found, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
 
 
 def _whole(mask: np.ndarray) -> np.ndarray:
@@ -174,9 +188,8 @@ def _cut_at(contour: np.ndarray, corners: list[int]) -> tuple[np.ndarray, ...]:
     return tuple(_between(contour, a, b) for a, b in itertools.pairwise([*corners, corners[0]]))
 
 
-def _hollows(contour: np.ndarray) -> np.ndarray:
-    """How sharply a contour turns inwards [n], in radians; 0 where it turns outwards."""
-    reach = 14
+def _hollows(contour: np.ndarray, reach: int = 14) -> np.ndarray:
+    """How sharply a contour turns inwards [n], in radians, looked at `reach` points off; 0 where it turns outwards."""
     back, on = np.roll(contour, reach, 0) - contour, np.roll(contour, -reach, 0) - contour
     turn = back[:, 0] * on[:, 1] - back[:, 1] * on[:, 0]
     lengths = np.linalg.norm(back, axis=1) * np.linalg.norm(on, axis=1)
@@ -209,6 +222,9 @@ def _sleeved(contour: np.ndarray) -> list[int]:
     if not all(np.isfinite(hollow[a]) and hollow[a] > 0.15 for a in armpits):
         raise ValueError("no armpits are found")
     size = len(contour)
+    close = _hollows(contour, 6)
+    around = [(armpit + np.arange(-7, 8)) % size for armpit in armpits]
+    armpits = [int(near[np.argmax(close[near])]) for near in around]
     top = np.arange(armpits[0], armpits[1] + (size if armpits[1] < armpits[0] else 0) + 1) % size
     middle, width = contour[armpits, 0].mean(), contour[armpits[1], 0] - contour[armpits[0], 0]
     neck = _neck(contour, top, middle, width)

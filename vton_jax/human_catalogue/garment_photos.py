@@ -20,7 +20,8 @@ SHAPES = {
     "t-shirt": ("sleeved",), "longsleeve": ("sleeved",), "shirt": ("sleeved",), "outwear": ("sleeved",),
     "dress": ("sleeved", "sleeveless"), "skirt": ("skirt",), "pants": ("trousers",), "shorts": ("trousers",),
 }  # fmt: skip
-_EASE = {"top": 1.55, "trousers": 1.3, "skirt": 1.25}  # of cloth's width lying flat, over the neutral body's outline
+_EASE = {"top": 1.5, "trousers": 1.3, "skirt": 1.25}  # of cloth's width lying flat, over the neutral body's outline
+_RISE = 0.95  # of trousers, over their width: a crotch that seems lower is where the legs no longer touch
 _TURN = 0.9  # radians that a sleeve may be turned
 _STEP = 0.1  # of control points
 _COLLARS = np.linspace(0.06, 0.7, 33)  # depths of necklines that are tried, in widths of the neck
@@ -99,13 +100,12 @@ def _proportions(outline: Outline, kind: str) -> dict[str, float]:
     if kind == "trousers":
         x = outline.polygon[np.abs(outline.polygon[:, 1] - corner("crotch")[1] + 2) < 3, 0]
         width = float(np.ptp(x)) if len(x) else 1e-6
-        legs = [
-            _apart(corner("crotch"), middle(f"{side}-hem-inner", f"{side}-hem-outer")) for side in ("left", "right")
-        ]
+        hems = middle("right-hem-outer", "right-hem-inner", "left-hem-outer", "left-hem-inner")
+        waist = middle("right-waist", "left-waist")
         return {
             "width": width,
-            "leg": float(np.mean(legs)) / width,
-            "rise": (corner("crotch")[1] - middle("right-waist", "left-waist")[1]) / width,
+            "length": (hems[1] - waist[1]) / width,
+            "rise": (corner("crotch")[1] - waist[1]) / width,
         }
     armpits, hems = middle("right-armpit", "left-armpit"), middle("right-hem", "left-hem")
     width = _apart(corner("right-armpit"), corner("left-armpit"))
@@ -141,7 +141,7 @@ def _start(kind: str, shape: str) -> tuple[Cut | None, Cut | None]:
     return {
         "top": (top, None),
         "dress": (dataclasses.replace(top, hem=0.18), Cut("dress", leg=0.9, waist=0.3)),
-        "trousers": (None, Cut("trousers")),
+        "trousers": (None, Cut("trousers", waist=0.28)),
         "skirt": (None, Cut("skirt", leg=0.9, waist=0.3)),
     }[kind]
 
@@ -178,17 +178,15 @@ def _read_cut(kind: str, photo: Outline) -> tuple[tuple[Cut | None, Cut | None],
         if kind in ("dress", "skirt"):
             lower = dataclasses.replace(lower, leg=_rounded(lower.leg + longer["length"] / 4.1, 0.45, 1.8))
         elif kind == "trousers":
-            lower = dataclasses.replace(
-                lower, leg=_rounded(lower.leg + longer["leg"] / 4.0, 0.3, 1.97),
-                waist=_rounded(lower.waist + longer["rise"] / 5.4, 0.1, 0.3),
-            )  # fmt: skip
+            lower = dataclasses.replace(lower, leg=_rounded(lower.leg + longer["length"] / 4.0, 0.3, 1.97))
         cuts = top, lower
     if kind in ("dress", "skirt"):  # the skirt hangs as wide as the photo's
         flare = (wanted["hem"] / made["hem"] - 1) / max(cuts[1].leg, 0.5) * 0.7
         cuts = cuts[0], dataclasses.replace(cuts[1], flare=_rounded(flare, 0.0, 0.3))
     made = _proportions(cut_outline(photo.shape, cuts, arms), lies)
-    lengths = {"left-sleeve", "right-sleeve", "length", "leg"} & set(made)
+    lengths = {"left-sleeve", "right-sleeve", "length"} & set(made)
     misfit = max(abs(wanted[name] * ease - made[name]) / max(1.0, made[name]) for name in lengths)
+    misfit += max(0.0, wanted.get("rise", 0.0) - _RISE)
     return cuts, arms, misfit
 
 

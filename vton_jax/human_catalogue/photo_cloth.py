@@ -130,7 +130,8 @@ class Fabrics:
 
     banded: float = 0.55  # of the colours' spread is left within rows: below, bands go round the body
     even: float = 0.5  # the least over the middle contrast of a garment's cells: above, its pattern is all over
-    contrast: float = 0.035  # of cells with a pattern
+    fine: float = 0.028  # contrast of cells with a fine pattern; folds have less
+    coarse: float = 0.085  # and of those with a coarse one
     noise: float = 0.012
     folds: float = 0.03
 
@@ -205,19 +206,20 @@ def _all_over(picture: np.ndarray, inner: np.ndarray) -> np.ndarray | None:
     """A pattern that lies all over the garment, continued: float32 [h, w, 3]; None if it has none."""
     height, width = inner.shape
     grey = picture.mean(-1)
-    detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2.5))
     rows = np.flatnonzero(inner.sum(1) > 0.3 * inner.sum(1).max())
     top, bottom = rows[0] + 0.2 * len(rows), rows[0] + 0.9 * len(rows)
     columns = np.flatnonzero(inner[int(top) : int(bottom)].mean(0) > 0.9)
     if len(columns) < 24:
         return None
     box = picture[int(top) : int(bottom), columns[0] : columns[-1] + 1]
-    cells = [
-        [part.mean() for part in np.array_split(band, 3, axis=1)]
-        for band in np.array_split(detail[int(top) : int(bottom), columns[0] : columns[-1] + 1], 4)
-    ]
-    contrast = float(np.median(cells))
-    if contrast < FABRICS.contrast or np.min(cells) < FABRICS.even * contrast:
+    for sigma, least in ((2.5, FABRICS.fine), (6.0, FABRICS.coarse)):
+        detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), sigma))
+        detail = detail[int(top) : int(bottom), columns[0] : columns[-1] + 1]
+        bands = [np.array_split(band, 3, axis=1) for band in np.array_split(detail, 4)]
+        cells = [float(cell.mean()) for band in bands for cell in band]
+        if np.median(cells) >= least and min(cells) >= FABRICS.even * np.median(cells):
+            break
+    else:
         return None
     # A tile whose ends go over into each other; shifted by half, so that the back is not the front seen through.
     for axis in (0, 1):
