@@ -20,11 +20,13 @@ SHAPES = {
     "t-shirt": ("sleeved",), "longsleeve": ("sleeved",), "shirt": ("sleeved",), "outwear": ("sleeved",),
     "dress": ("sleeved", "sleeveless"), "skirt": ("skirt",), "pants": ("trousers",), "shorts": ("trousers",),
 }  # fmt: skip
-_EASE = {"top": 1.5, "trousers": 1.3, "skirt": 1.25}  # of cloth's width lying flat, over the neutral body's outline
+_EASE = {"top": 1.25, "trousers": 1.3, "skirt": 1.25}  # of flat cloth's width, over the neutral body's outline
 _RISE = 0.95  # of trousers, over their width: a crotch that seems lower is where the legs no longer touch
-_TURN = 0.9  # radians that a sleeve may be turned
+_CREW = 0.42  # depth of a crew neck, over its width: what is taken where no neckline is seen
+_COLLARED = ("shirt", "outwear")  # types whose collars stand above the neckline
+_TURN = 0.75  # radians that a sleeve may be turned
 _STEP = 0.1  # of control points
-_COLLARS = np.linspace(0.06, 0.7, 33)  # depths of necklines that are tried, in widths of the neck
+_COLLARS = np.linspace(0.1, 0.95, 41)  # depths of necklines that are tried, in widths of the neck
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _proportions(outline: Outline, kind: str) -> dict[str, float]:
         "hem": _apart(corner("right-hem"), corner("left-hem")) / width,
     }
     for side, sign in (("left", 1), ("right", -1)) if outline.shape == "sleeved" else ():
-        along = middle(f"{side}-cuff-under", f"{side}-cuff-over") - middle(f"{side}-armpit", f"{side}-shoulder")
+        along = middle(f"{side}-cuff-under", f"{side}-cuff-over") - corner(f"{side}-neck")
         found[f"{side}-sleeve"] = float(np.linalg.norm(along)) / width
         found[f"{side}-down"] = float(np.arctan2(along[1], sign * along[0]))
     return found
@@ -154,26 +156,28 @@ def _read_cut(kind: str, photo: Outline) -> tuple[tuple[Cut | None, Cut | None],
     """(cuts, arms, misfit) of a photo's outline: numbers are mended until the cut's proportions are the photo's."""
     cuts, arms = _start(kind, photo.shape), (0.0, 0.0)
     lies = {"dress": "top"}.get(kind, kind)
-    ease, wanted = _EASE[lies], _proportions(photo, lies)
+    wanted = _proportions(photo, lies)
+    lengths = ("length", "neck", "depth", "rise", "left-sleeve", "right-sleeve")
+    wanted |= {name: wanted[name] * _EASE[lies] for name in lengths if name in wanted}
     for _ in range(3):
         made = _proportions(cut_outline(photo.shape, cuts, arms), lies)
         # How many decimetres of the body longer than the cut the photo's garment is.
-        longer = {name: (wanted[name] * ease - made[name]) * made["width"] for name in made if name in wanted}
+        longer = {name: (wanted[name] - made[name]) * made["width"] for name in made if name in wanted}
         top, lower = cuts
         if lies == "top":
             sleeve = {}
             if photo.shape == "sleeved":
                 sleeve["sleeve"] = _rounded(
-                    top.sleeve + (longer["left-sleeve"] + longer["right-sleeve"]) / 2 / 2.27, 0.3, 1.95
+                    top.sleeve + (longer["left-sleeve"] + longer["right-sleeve"]) / 2 / 2.27, 0.45, 1.95
                 )
                 arms = tuple(
                     _rounded(arm + made[f"{side}-down"] - wanted[f"{side}-down"], -_TURN, _TURN)
                     for side, arm in zip(("left", "right"), arms, strict=True)
                 )
-            hem = _rounded(top.hem - longer["length"] / 5.4, -0.25, 0.12) if kind == "top" else top.hem
+            hem = _rounded(top.hem - longer["length"] / 5.4, -0.15, 0.12) if kind == "top" else top.hem
             top = dataclasses.replace(
-                top, hem=hem, neck_depth=_rounded(top.neck_depth + longer["depth"], 0.0, 0.9),
-                neck_width=_rounded(top.neck_width + longer["neck"] / 2, 0.62, 1.15), **sleeve,
+                top, hem=hem, neck_depth=_rounded(top.neck_depth + longer["depth"], -0.12, 0.9),
+                neck_width=_rounded(top.neck_width + longer["neck"] / 2, 0.56, 1.1), **sleeve,
             )  # fmt: skip
         if kind in ("dress", "skirt"):
             lower = dataclasses.replace(lower, leg=_rounded(lower.leg + longer["length"] / 4.1, 0.45, 1.8))
@@ -185,8 +189,8 @@ def _read_cut(kind: str, photo: Outline) -> tuple[tuple[Cut | None, Cut | None],
         cuts = cuts[0], dataclasses.replace(cuts[1], flare=_rounded(flare, 0.0, 0.3))
     made = _proportions(cut_outline(photo.shape, cuts, arms), lies)
     lengths = {"left-sleeve", "right-sleeve", "length"} & set(made)
-    misfit = max(abs(wanted[name] * ease - made[name]) / max(1.0, made[name]) for name in lengths)
-    misfit += max(0.0, wanted.get("rise", 0.0) - _RISE)
+    misfit = max(abs(wanted[name] - made[name]) / max(1.0, made[name]) for name in lengths)
+    misfit += max(0.0, wanted.get("rise", 0.0) / _EASE["trousers"] - _RISE)
     return cuts, arms, misfit
 
 
@@ -204,7 +208,7 @@ def _with_collar(image: np.ndarray, outline: Outline) -> Outline:
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.0).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     edge = np.linalg.norm(lab[2:] - lab[:-2], axis=-1)
     edge = cv2.GaussianBlur(np.pad(edge, ((1, 1), (0, 0))), (0, 0), 0.7)
-    best = 0.0, max(0.16, dip.max() / width + 0.04), 0.7
+    best = 0.0, max(_CREW, dip.max() / width + 0.04), 0.7
     usual = np.median(edge[int(first[1]) : int(first[1] + width), int(first[0]) : int(last[0]) + 1]) + 2.0
     for depth in _COLLARS[_COLLARS * width > dip.max() + 2]:
         for shape, power in ((1 - u**2, 0.7), (1 - np.abs(u), 1.0)):
@@ -213,7 +217,7 @@ def _with_collar(image: np.ndarray, outline: Outline) -> Outline:
             values = cv2.remap(
                 edge, chord[inner, :1].astype(np.float32), rows[inner, None].astype(np.float32), cv2.INTER_LINEAR
             )
-            strength = float(np.median(values)) / usual * np.exp(-(((depth - 0.3) / 0.35) ** 2))
+            strength = float(np.median(values)) / usual * np.exp(-(((depth - _CREW) / 0.3) ** 2))
             if strength > max(best[0], 1.5):
                 best = strength, depth, (shape, power)
     _, depth, form = best
@@ -295,10 +299,11 @@ def kind_of(photo_type: str) -> str:
     return {"dress": "dress", "skirt": "skirt", "pants": "trousers", "shorts": "trousers"}.get(photo_type, "top")
 
 
-def _fit_shape(image: np.ndarray, mask: np.ndarray, kind: str, shape: str) -> Fit:
+def _fit_shape(image: np.ndarray, mask: np.ndarray, photo_type: str, shape: str) -> Fit:
+    kind = kind_of(photo_type)
     outline = find_outline(mask, shape)
     contour = outline.polygon
-    if kind in ("top", "dress"):
+    if kind in ("top", "dress") and photo_type not in _COLLARED:
         outline = _with_collar(image, outline)
     cuts, arms, misfit = _read_cut(kind, outline)
     cut = cut_outline(shape, cuts, arms)
@@ -322,12 +327,12 @@ def fit(image: np.ndarray, photo_type: str) -> Fit:
 
     Raises: ValueError where no outline of that type is found; a bad fit has a low `score`.
     """
-    kind, found, why = kind_of(photo_type), [], ValueError("no garment is found")
+    found, why = [], ValueError("no garment is found")
     for near in (16.0, 8.0):
         mask = garment_mask(image, 0.3 if photo_type == "pants" else 0.5, near)
         for shape in SHAPES[photo_type]:
             try:
-                found.append(_fit_shape(image, mask, kind, shape))
+                found.append(_fit_shape(image, mask, photo_type, shape))
             except (ValueError, np.linalg.LinAlgError) as error:
                 why = ValueError(str(error))
         if found and max(one.score for one in found) >= THRESHOLDS.least:
