@@ -6,6 +6,7 @@ is a flag: `python data/build.py NAME --help` lists them. Commands:
   doctor --dataset=NAME --source=DIR   says what is wrong with a folder, and how to mend it
   check --data_dir=DIR                 proves that splits share no person, garment or near-duplicate picture
   stances --source=DIR --data_dir=DIR --pose_model=FILE   how its people stand, which the package ships
+  garments --source=DIR --data_dir=DIR cloth for the human catalogue, of flat photos DIR/TYPE/*.jpg
   grounds --source=DIR --data_dir=DIR  photos of Clothing Co-Parsing without their people, for `catalogue`
 
 `catalogue` draws its examples and has no source: python data/build.py catalogue --data_dir=DIR --examples=30000
@@ -42,6 +43,8 @@ flags.DEFINE_list("beam_options", [], "Further options of Beam, separated by com
 flags.DEFINE_boolean("rebuild", False, "Replace a dataset that was prepared from another source or otherwise.")
 
 flags.DEFINE_string("dataset", None, "The dataset's name, for doctor.")
+flags.DEFINE_integer("most", 0, "Garments of each type and split, for garments (0: all).", lower_bound=0)
+flags.DEFINE_integer("photos", 0, "Photos that are looked at of each type and split (0: all).", lower_bound=0)
 
 
 def datasets() -> list[str]:
@@ -133,8 +136,23 @@ def make_stances() -> None:
     stances.build(FLAGS.source, FLAGS.pose_model, Path(FLAGS.data_dir).expanduser() / "stances.npz")
 
 
+def make_garments() -> None:
+    """garments: makes cloth of flat photos of garments, see data/garments.py."""
+    from data import garments
+
+    if not FLAGS.source or not FLAGS.data_dir:
+        raise UserError("Give --source=DIR, the folder of the photos, and --data_dir=DIR, where the garments go.")
+    print(garments.build(FLAGS.source, FLAGS.data_dir, garments.Settings(FLAGS.most, FLAGS.photos)))
+
+
 # What can stand first beside a dataset's name.
-COMMANDS = {"doctor": examine_folder, "check": check_leakage, "grounds": make_grounds, "stances": make_stances}
+COMMANDS = {
+    "doctor": examine_folder,
+    "check": check_leakage,
+    "garments": make_garments,
+    "grounds": make_grounds,
+    "stances": make_stances,
+}
 
 
 def main() -> None:

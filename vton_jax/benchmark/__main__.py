@@ -5,9 +5,9 @@
   python -m vton_jax.benchmark score --results=DIR --truth=DIR/truth              scores a folder of CASE.png
 
 Methods are the arms of lab126 (none, post, pre, joint), other systems by their names, and two baselines: `user` (the
-photo as it is) and `paste` (the garment's picture laid over it). `score` prints the table and writes results.json beside
-the answers: means with 95% intervals, and by skin, body, hair, garment, turn and how the garment was shown. What the
-scores mean: docs/evaluation.md.
+photo as it is) and `paste` (the garment's picture laid over it). `score` prints the table and writes results.json
+beside the answers: means with 95% intervals, and by skin, body, hair, garment, turn and how the garment was shown. What
+the scores mean: docs/evaluation.md.
 """
 
 import sys

@@ -1,9 +1,9 @@
 """The benchmark's cases: what a system is given, and apart from it the truth.
 
-Conventions: a case is named 00000, 00001 ...; pictures are PNG of one size. What is given lies below `test/` as VITON-HD
-has it: `image` (the user), `cloth` (the garment alone), `cloth-worn` (another person wears it), `pose` (a third person in
-the pose to take), `target-mask` (255 where the user is in that pose), `openpose_json` (the joints of user and pose). The
-list `cases.csv` says of what type the garment is and which of its two pictures a system gets.
+Conventions: a case is named 00000, 00001 ...; pictures are PNG of one size. What is given lies below `test/` as
+VITON-HD has it: `image` (the user), `cloth` (the garment alone), `cloth-worn` (another person wears it), `pose` (a
+third person in the pose to take), `target-mask` (255 where the user is in that pose), `openpose_json` (the joints of
+user and pose). The list `cases.csv` says of what type the garment is and which of its two pictures a system gets.
 """
 
 import csv
@@ -33,13 +33,13 @@ pose the user shall take, and, in the folder of the truth, the picture of exactl
 catalogue's training split.
 
 - **What it is for**: scoring any try-on system against what it should have made, which no photos can show.
-- **Made of**: people drawn by vton_jax.human_catalogue from public-domain meshes (CC0); nobody is depicted. The pictures
-  are CC0.
+- **Made of**: people drawn by vton_jax.human_catalogue from public-domain meshes (CC0); nobody is depicted. The
+  pictures are CC0.
 - **Made by**: `python -m vton_jax.benchmark export --cases={count} --size={height}x{width}`, number by number, without
   selection, but that a garment has to lie flat as one piece.
 - **What it is not**: photos. People are drawn, cloth hangs by rule and does not move.
-- **Answers**: a folder of PNG files, CASE.png; `cases.csv` says whether a system is given `cloth` or `cloth-worn`. Other
-  sizes are brought to {height}x{width}.
+- **Answers**: a folder of PNG files, CASE.png; `cases.csv` says whether a system is given `cloth` or `cloth-worn`.
+  Other sizes are brought to {height}x{width}.
 - **Scores**: `python -m vton_jax.benchmark score --results=DIR --truth=DIR`.
 - **Hash** of all files given and true: {digest}
 """
@@ -47,11 +47,9 @@ catalogue's training split.
 
 def numbers(count: int) -> Iterator[int]:
     """The examples that become cases: of each user the first whose garment lies flat."""
-    user = 0
-    for _ in range(count):
+    for user in range(count):
         own = range(user * examples.EXAMPLES_OF_ONE, (user + 1) * examples.EXAMPLES_OF_ONE)
         yield next(number for number in own if examples.about(number, SPLIT)["garment_type"] != "outfit")
-        user += 1
 
 
 def export(output: str | Path, count: int, size: tuple[int, int]) -> str:
@@ -70,10 +68,10 @@ def export(output: str | Path, count: int, size: tuple[int, int]) -> str:
     progress, rows = Progress(count, unit="cases"), []
     for place, number in enumerate(numbers(count)):
         case = f"{place:05d}"
-        facts = examples.about(number, SPLIT)
+        facts = examples.about(number, SPLIT) | {"cloth_is": ("cloth", "cloth-worn")[place % 2], "number": number}
         if not (truth / "about" / f"{case}.json").exists():
-            _write_case(given / "test", truth, case, number, size)
-        rows.append((case, facts["garment_type"], ("cloth", "cloth-worn")[place % 2]))
+            _write_case(given / "test", truth, case, facts, size)
+        rows.append((case, facts["garment_type"], facts["cloth_is"]))
         progress.advance(place + 1)
     progress.close()
     with writing(given):
@@ -94,8 +92,8 @@ def _stated(folder: Path) -> dict:
         return {}
 
 
-def _write_case(given: Path, truth: Path, case: str, number: int, size: tuple[int, int]) -> None:
-    example = examples.draw(number, SPLIT, size, pose_picture=True)
+def _write_case(given: Path, truth: Path, case: str, facts: dict, size: tuple[int, int]) -> None:
+    example = examples.draw(facts["number"], SPLIT, size, pose_picture=True)
     for folder, name in GIVEN.items():
         photo_files.write_image(given / folder / f"{case}.png", example[name])
     person = example["output_segmentation"] > 0
@@ -107,7 +105,7 @@ def _write_case(given: Path, truth: Path, case: str, number: int, size: tuple[in
         (joints / f"{case}_{kind}_keypoints.json").write_text(json.dumps({"people": people}))
     photo_files.write_image(truth / "image" / f"{case}.png", example["output_image"])
     photo_files.write_image(truth / "labels" / f"{case}.png", example["output_segmentation"])
-    facts = examples.about(number, SPLIT) | {
+    facts = facts | {
         "yaw": float(example["output_yaw"]),
         "keypoints": np.round(example["output_keypoints"], 2).tolist(),
         "visible": example["output_visible"].tolist(),

@@ -251,8 +251,8 @@ def coat(top: Cut, length: float, gap: float) -> list[Garment]:
 
 @dataclasses.dataclass(frozen=True)
 class Chances:
-    """Of each accessory where it can be: women's and men's. In CCP's training photos, of women mostly, 68% show a bag, 7% a scarf, 31%
-    glasses, 11% a hat, 20% a belt, 6% boots, 42% a coat, jacket or cardigan and 14% tights."""
+    """Of each accessory where it can be: women's and men's. In CCP's training photos, of women mostly, 68% show a bag,
+    7% a scarf, 31% glasses, 11% a hat, 20% a belt, 6% boots, 42% a coat, jacket or cardigan and 14% tights."""
 
     bag: tuple[float, float] = (0.65, 0.3)
     scarf: tuple[float, float] = (0.2, 0.2)
@@ -268,9 +268,7 @@ COATS, TIGHTS = 0.5, 0.3  # of those whose lower garment is exchanged wear one; 
 CHANCES = Chances()
 
 
-def sample(
-    generator: np.random.Generator, gender: float, *, short_hair: bool, kind: str
-) -> list[Accessory | Garment]:
+def sample(generator: np.random.Generator, gender: float, *, short_hair: bool, kind: str) -> list[Accessory | Garment]:
     """What somebody carries and wears besides clothes.
 
     Args: short_hair: a cap goes over it. kind: of the garment that is exchanged; a scarf counts as an upper garment and

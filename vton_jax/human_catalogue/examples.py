@@ -17,16 +17,20 @@ from vton_jax.core import segmentation
 from vton_jax.human_catalogue import (
     accessories,
     characters,
+    flat_photos,
     garments,
     people,
+    photo_cloth,
     pictures,
     poses,
     scenes,
+    skeleton,
     styles,
     textures,
     views,
     wardrobe,
 )
+from vton_jax.human_catalogue.camera import Camera
 from vton_jax.human_catalogue.characters import SPLITS, Character
 from vton_jax.human_catalogue.garments import Cut, Garment
 
@@ -38,6 +42,7 @@ CIRCLE = 32  # characters who lend each other clothes
 class Chances:
     """Of what an example shows."""
 
+    photo: float = 0.5  # a garment by rule has the cloth and cut of a photo
     upper: float = 0.5  # of those that exchange half an outfit, the upper half
     front: float = 0.6  # a photo shows the front
     white: float = 0.5  # what lies flat lies on white
@@ -85,13 +90,16 @@ def _exchange(generator: np.random.Generator, number: int, split: str) -> _Excha
     style, their_style = styles.sample(generator), styles.sample(generator)
     own = garments.sample_cuts(generator, both[0].identity.gender, style)
     theirs = garments.sample_cuts(generator, both[1].identity.gender, their_style)
+    own, theirs = (photo_cloth.sample(generator, cuts, split, CHANCES.photo) for cuts in (own, theirs))
     kind, given, kept = _exchanged(own, theirs, bool(generator.random() < CHANCES.upper))
     if kind == "lower":  # the donor's top reaches as far down as the user's, under which the given garment is cut
         theirs = dataclasses.replace(theirs[0], hem=own[0].hem), theirs[1]
     half = {"upper": 1, "lower": 0}.get(kind)
     extras = [_extras(generator, who, cuts, kind) for who, cuts in zip(both, (own, theirs), strict=True)]
     rest = [] if half is None else [garments.outfit(*theirs)[half]]
-    return _Exchange((user, other), *both, (style, their_style), garments.outfit(*own), kind, given, kept, rest, tuple(extras))
+    return _Exchange(
+        (user, other), *both, (style, their_style), garments.outfit(*own), kind, given, kept, rest, tuple(extras)
+    )
 
 
 def _extras(generator: np.random.Generator, who: Character, cuts: tuple[Cut, Cut], kind: str) -> list:
@@ -107,9 +115,22 @@ def _pose(generator: np.random.Generator):
     return pose.turned(float(CHANCES.front_spread * generator.normal())) if front else pose
 
 
-def _photo(generator, view: views.View, skins: dict, light, ground: np.ndarray, **options) -> np.ndarray:
-    picture = scenes.finish(generator, pictures.shade(view, skins, light, ground, **options))
-    return np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
+@dataclasses.dataclass(frozen=True)
+class _Shot:
+    """A picture and its truth."""
+
+    view: views.View | flat_photos.FlatPhoto
+    image: np.ndarray  # uint8 [H, W, 3]
+    yaw: float = 0.0
+
+
+def _camera_adds(generator: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    return np.round(255 * np.clip(scenes.finish(generator, picture), 0, 1)).astype(np.uint8)
+
+
+def _textures(generator: np.random.Generator, who: Character, person: people.Person, style: str) -> dict:
+    """The texture of every layer: the photo's where a garment is of one."""
+    return textures.sample_textures(generator, who.looks, person.layers, style) | photo_cloth.textures(person.worn)
 
 
 def about(number: int, split: str = "train") -> dict[str, float | int | str]:
@@ -148,64 +169,93 @@ def draw(
     before = people.dress(exchange.user.identity, [*exchange.own, *extras])
     after = people.dress(exchange.user.identity, [*exchange.given, *exchange.kept, *extras])
     donor = people.dress(exchange.donor.identity, [*exchange.given, *exchange.donors_rest, *donors_extras])
-    skins = textures.sample_textures(generator, exchange.user.looks, before.layers, exchange.styles[0])
-    donor_skins = textures.sample_textures(generator, exchange.donor.looks, donor.layers, exchange.styles[1])
+    skins = _textures(generator, exchange.user, before, exchange.styles[0])
+    donor_skins = _textures(generator, exchange.donor, donor, exchange.styles[1])
     output_skins = skins | {name: donor_skins[name] for name in exchange.given_names}
 
     closest = CHANCES.closest[exchange.kind != "upper"]
-    eye = scenes.sample_camera(generator, size, before.height, closest)
-    light = scenes.sample_light(generator)
-    ground = scenes.sample_ground(generator, eye, size, grounds)
-    taken = generator.integers(2**32)  # one camera takes both
-    shots, turns = {}, {}
+    eye, light = scenes.sample_camera(generator, size, before.height, closest), scenes.sample_light(generator)
+    ground, shots, taken = scenes.sample_ground(generator, eye, size, grounds), {}, generator.integers(2**32)
     for name, person, looks in (("input", before, skins), ("output", after, output_skins)):
         pose = _pose(generator)
         view = views.view_of(person, pose, eye, size)
-        shots[name] = view, _photo(np.random.default_rng(taken), view, looks, light, ground)
-        turns[f"{name}_yaw"], output_pose = np.float32(pose.yaw), pose
-    eye = scenes.sample_camera(generator, size, donor.height, closest)
-    ground = scenes.sample_ground(generator, eye, size, grounds)
-    pose = _pose(generator)
-    view, turns["worn_yaw"] = views.view_of(donor, pose, eye, size), np.float32(pose.yaw)
-    shots["worn"] = view, _photo(generator, view, donor_skins, scenes.sample_light(generator), ground)
+        picture = pictures.shade(view, looks, light, ground)
+        shots[name] = _Shot(
+            view, _camera_adds(np.random.default_rng(taken), picture), pose.yaw
+        )  # one camera takes both
+    shots["worn"] = _somewhere(generator, donor, donor_skins, closest, size=size, grounds=grounds)
     if exchange.kind != "outfit":  # several pieces do not lie flat as one
         shots["flat"] = _flat(generator, exchange, donor_skins, size)
+    found = _truth(shots, exchange)
     if pose_picture:
-        turns["pose_image"] = _third(np.random.default_rng([SPLITS.index(split), number, 2]), exchange, output_pose, eye)
-    return _truth(shots, exchange) | turns
+        found["pose_image"] = _third(number, split, pose, eye, size)
+    return found
 
 
-def _flat(generator, exchange: _Exchange, skins: dict, size: tuple[int, int]):
-    """(view, picture) of the garment alone, on white or on a table."""
+def _somewhere(generator, person: people.Person, skins: dict, closest: float, *, size, grounds) -> _Shot:
+    """Somebody in a place of their own."""
+    pose = _pose(generator)
+    eye = scenes.sample_camera(generator, size, person.height, closest)
+    ground = scenes.sample_ground(generator, eye, size, grounds)
+    view = views.view_of(person, pose, eye, size)
+    picture = pictures.shade(view, skins, scenes.sample_light(generator), ground)
+    return _Shot(view, _camera_adds(generator, picture), pose.yaw)
+
+
+def _flat(generator, exchange: _Exchange, skins: dict, size: tuple[int, int]) -> _Shot:
+    """The garment alone: its own photo where it is of one, or drawn, on white or on a table."""
+    if exchange.given[0].cut.cloth is not None:
+        flat = flat_photos.lay(exchange.given[0].cut.cloth, size)
+        kind = flat_photos.GROUNDS[generator.integers(len(flat_photos.GROUNDS))]
+        return _Shot(flat, _camera_adds(generator, flat.picture(flat_photos.ground(generator, kind, size))))
     alone = [dataclasses.replace(thing, covered_above=np.inf) for thing in exchange.given]
     person = people.dress(exchange.donor.identity, alone)
     view = views.laid_flat(person, exchange.given_names, size, arms=float(generator.uniform(0.25, 0.8)))
     white = np.ones((*size, 3), np.float32)
     table = white if generator.random() < CHANCES.white else scenes.ground(generator, "studio", view.camera, size)
-    return view, _photo(generator, view, skins, scenes.sample_light(generator), table, stands=False)
+    picture = pictures.shade(view, skins, scenes.sample_light(generator), table, stands=False)
+    return _Shot(view, _camera_adds(generator, picture))
 
 
-def _truth(shots: dict, exchange: _Exchange) -> dict[str, np.ndarray]:
-    size, found = shots["output"][0].raster.triangle.shape, {}
-    for name, (view, picture) in shots.items():
-        points, visible = view.keypoints()
+def _truth(shots: dict[str, _Shot], exchange: _Exchange) -> dict[str, np.ndarray]:
+    output, found = shots["output"].view, {}
+    for name, shot in shots.items():
+        points, visible = shot.view.keypoints()
         found |= {
-            f"{name}_image": picture,
-            f"{name}_segmentation": view.segmentation,
+            f"{name}_image": shot.image,
+            f"{name}_segmentation": shot.view.segmentation,
             f"{name}_keypoints": np.where(visible[:, None], points, 0).astype(np.float32),
             f"{name}_visible": visible,
         }
-    output = shots["output"][0]
+        if name != "flat":
+            found[f"{name}_yaw"] = np.float32(shot.yaw)
+    if "flat" not in shots:
+        found |= {f"flat_{key}": np.zeros_like(found[f"worn_{key}"])
+                  for key in ("image", "segmentation", "keypoints", "visible")}  # fmt: skip
     worn = segmentation.region(output.segmentation, segmentation.TARGET_LABELS[exchange.kind])
     for name in ("worn", "flat"):
-        flow, visible = np.zeros((*size, 2), np.float32), np.zeros(size, bool)
+        flow, visible = np.zeros((*worn.shape, 2), np.float32), np.zeros(worn.shape, bool)
         if name in shots:
-            flow, visible = views.flow_between(output, shots[name][0], exchange.given_names)
-        else:
-            found |= {f"flat_{key}": np.zeros_like(found[f"worn_{key}"])
-                      for key in ("image", "segmentation", "keypoints", "visible")}  # fmt: skip
+            view = shots[name].view
+            flow_to = flat_photos.flow_to_photo if isinstance(view, flat_photos.FlatPhoto) else views.flow_between
+            flow, visible = flow_to(output, view, exchange.given_names)
         found |= {f"{name}_flow": np.where(worn[..., None], flow, 0), f"{name}_flow_visible": visible & worn}
     return found | {"garment_type": np.int32(segmentation.GARMENT_TYPES.index(exchange.kind))}
+
+
+def _third(number: int, split: str, pose: skeleton.Pose, eye: Camera, size: tuple[int, int]) -> np.ndarray:
+    """The picture, uint8 [H, W, 3], of one more person of the circle in a pose before the user's camera."""
+    generator = np.random.default_rng([SPLITS.index(split), number, 2])
+    facts = about(number, split)
+    circle = facts["user"] // CIRCLE * CIRCLE
+    free = [other for other in range(circle, circle + CIRCLE) if other not in (facts["user"], facts["donor"])]
+    who, style = characters.character(free[generator.integers(len(free))], split), styles.sample(generator)
+    worn = garments.sample(generator, who.identity.gender, style)
+    person = people.dress(who.identity, [*worn, wardrobe.sample_shoes(generator), *who.hair])
+    skins = _textures(generator, who, person, style)
+    view = views.view_of(person, pose, eye, size)
+    ground = scenes.sample_ground(generator, eye, size)
+    return _camera_adds(generator, pictures.shade(view, skins, scenes.sample_light(generator), ground))
 
 
 def lies_flat(example: dict[str, np.ndarray]) -> bool:

@@ -11,7 +11,7 @@ up the trunk 0 is the hips, 1 the neck. Widths are in decimetres.
 import dataclasses
 import functools
 import itertools
-from typing import Literal
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
@@ -28,9 +28,16 @@ _BELT = 0.2  # half of how wide it is
 _SCALE = 0.1  # texture repeats a decimetre
 
 
+class Cloth(Protocol):
+    """What lies on a garment in place of cloth that repeats, such as `photo_cloth.PhotoCloth`."""
+
+    def uv(self, garment: "Garment") -> np.ndarray:
+        """Coordinates [3 T, 2] in its own texture, see `Garment.uv`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """A garment's numbers."""
+    """A garment's numbers, and the cloth if it is no cloth that repeats."""
 
     kind: Literal["top", "trousers", "skirt", "dress", "belt", "boots"]
     sleeve: float = 0.6  # along the arm; below 0.2: none
@@ -43,6 +50,7 @@ class Cut:
     cling: float = 0.3  # how fast cloth comes back to the body below where that stands out; 0: it hangs straight
     flare: float = 0.1  # of sleeves, trouser legs and skirts, over their length
     open: float = 0.0  # half the gap in front, from top to bottom; 0: none
+    cloth: Cloth | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +109,11 @@ def _sheet(group: str) -> _Sheet:
     arms = weights[:, [b for b, name in enumerate(rig.bones) if name.startswith(_ARM_BONES)]].sum(1)
     up = (neutral[:, 1] - hips) / (neck - hips)
     return _Sheet(start, count, edges, divided, weights, arms, along["arm"], along["leg"], up, left, neutral)
+
+
+def sheet_of(kind: str) -> _Sheet:
+    """The helper's surface that a kind of `Cut` is cut from."""
+    return _sheet("helper-skirt" if kind == "skirt" else "helper-tights")
 
 
 @functools.cache
@@ -249,7 +262,7 @@ class Garment:
 
     @property
     def _sheet(self) -> _Sheet:
-        return _sheet("helper-skirt" if self.cut.kind == "skirt" else "helper-tights")
+        return sheet_of(self.cut.kind)
 
     @functools.cached_property
     def keep(self) -> np.ndarray:
@@ -289,6 +302,8 @@ class Garment:
     @property
     def uv(self) -> np.ndarray:
         """Texture coordinates [3 T, 2], every triangle's own: around trunk, arm or leg, and along it."""
+        if self.cut.cloth is not None:
+            return self.cut.cloth.uv(self)
         return _uv("helper-skirt" if self.cut.kind == "skirt" else "helper-tights")
 
     @property
