@@ -28,8 +28,9 @@ MAY_IMPORT = {
     "systems": "core media models reading layout warping compositing inputs",
     "training": "core command_line media",
     "tasks": "core media models layout warping systems inputs",
+    "evaluate": "core command_line media models reading layout warping compositing human_catalogue mannequin inputs "
+    "systems training",
     "benchmark": "core media human_catalogue systems evaluate",
-    "evaluate": "core command_line media models reading layout warping compositing systems mannequin inputs training",
 }
 # A training machine may lack these, so the package imports them inside functions.
 LAZY = (
