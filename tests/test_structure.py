@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "tasks": "core media models layout warping systems inputs",
     "evaluate": "core command_line media models reading layout warping compositing human_catalogue mannequin inputs "
     "systems training",
-    "benchmark": "core media human_catalogue systems evaluate",
+    "benchmark": "core command_line media human_catalogue systems evaluate",
 }
 # A training machine may lack these, so the package imports them inside functions.
 LAZY = (
