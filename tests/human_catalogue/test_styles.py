@@ -26,7 +26,7 @@ def test_choices_are_free_as_often_as_is_said():
 
 @pytest.mark.parametrize("style", styles.STYLES)
 def test_outfits_are_of_their_style_more_often_than_of_chance(style, monkeypatch):
-    monkeypatch.setattr(textures, "cloth", lambda generator, pattern, colours, *rest: (pattern, colours[0]))
+    monkeypatch.setattr(textures, "cloth", lambda generator, pattern, colours, *rest, **more: (pattern, colours[0]))
     rules, generator = styles.STYLES[style], np.random.default_rng(1)
     cuts = [garments.sample_cuts(generator, 0.0, style) for _ in range(150)]
     inside = np.mean([min(abs(top.sleeve - allowed) for allowed in rules.sleeves) < 0.05 for top, _ in cuts])

@@ -32,7 +32,7 @@ class Ranges:
     height: tuple[float, float] = (6.0, 16.0)
     grounds: tuple[float, ...] = (0.35, 0.3, 0.35)  # of `GROUNDS`
     photos: float = 0.75  # of the grounds are photos, where there are any
-    blur: tuple[float, float] = (0.0, 0.8)  # pixels at a height of 256
+    blur: tuple[float, float] = (-1.2, 0.7)  # pixels at a height of 256; below 0: sharpened by so much
     noise: tuple[float, float] = (0.0, 0.02)
     jpeg: tuple[int, int] = (55, 96)
 
@@ -158,12 +158,15 @@ def sample_ground(
 
 
 def finish(generator: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """What cameras add to a picture [H, W, 3]: exposure, blur, noise, JPEG."""
+    """What cameras add to a picture [H, W, 3]: exposure, blur or sharpening, noise, JPEG."""
     r = RANGES
     exposed = np.clip(picture * generator.uniform(0.8, 1.2), 0, 1) ** generator.uniform(0.85, 1.2)
     sigma = generator.uniform(*r.blur) * len(picture) / 256
     if sigma > 0.15:
         exposed = cv2.GaussianBlur(exposed, (0, 0), sigma)
+    elif sigma < 0:  # as cameras and those who shrink photos do
+        around = cv2.GaussianBlur(exposed, (0, 0), 0.9 * len(picture) / 256)
+        exposed = np.clip(exposed - 256 / len(picture) * sigma * (exposed - around), 0, 1)
     noise = generator.uniform(*r.noise)
     noisy = exposed + generator.normal(size=picture.shape) * noise
     whole = np.round(255 * np.clip(noisy, 0, 1)).astype(np.uint8)

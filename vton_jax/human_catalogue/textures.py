@@ -199,10 +199,38 @@ def _weave(side: int) -> np.ndarray:
     return (1 + 0.02 * fine + 0.03 * coarse).astype(np.float32)[..., None]
 
 
-def cloth(generator: np.random.Generator, pattern: str, colours: np.ndarray, repeats: int = 8, side: int = 256):
+@functools.cache
+def _folds(side: int, number: int) -> np.ndarray:
+    """How folds lighten and darken cloth [side, side, 1], of mean 0 and deviation 1; it repeats.
+
+    Creases run along one direction each, as cloth under tension has them, and are lit from above.
+    """
+    generator = np.random.default_rng([1, number])
+    row, column = np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side), indexing="ij")
+    height = np.zeros((side, side))
+    for length, width in ((0.12, 0.022), (0.06, 0.012), (0.2, 0.05)):
+        angle = generator.uniform(0, np.pi)
+        along, across = column * np.cos(angle) + row * np.sin(angle), row * np.cos(angle) - column * np.sin(angle)
+        smooth = np.exp(-2 * (np.pi * side) ** 2 * ((along * length) ** 2 + (across * width) ** 2))
+        layer = np.fft.ifft2(np.fft.fft2(generator.standard_normal((side, side))) * smooth).real
+        height += width * np.tanh(1.5 * layer / layer.std())  # flat between creases
+    slope = np.roll(height, -1, 0) - np.roll(height, 1, 0)
+    return (slope / slope.std()).astype(np.float32)[..., None]
+
+
+def cloth(
+    generator: np.random.Generator,
+    pattern: str,
+    colours: np.ndarray,
+    repeats: int = 8,
+    side: int = 256,
+    *,
+    creased: float = 0.0,
+):
     """Cloth [side, side, 3] that repeats.
 
-    Args: pattern: one of `PATTERNS`. colours: [2, 3], the ground's and the figure's. repeats: of the figure.
+    Args: pattern: one of `PATTERNS`. colours: [2, 3], the ground's and the figure's. repeats: of the figure. creased:
+    by what fraction folds lighten and darken it.
     """
     row, column = (np.mgrid[:side, :side] + 0.5) * repeats / side
     across, down = column % 1, row % 1
@@ -214,7 +242,9 @@ def cloth(generator: np.random.Generator, pattern: str, colours: np.ndarray, rep
         "dots": np.hypot(across - 0.5, down - 0.5) < 0.3,
     }[pattern]
     mixed = np.where(cv2.GaussianBlur(figure.astype(np.float32), (0, 0), 0.7)[..., None] > 0.5, colours[1], colours[0])
-    return np.clip(mixed * np.roll(_weave(side), generator.integers(side, size=2), (0, 1)), 0, 1)
+    moved = lambda texture: np.roll(texture, generator.integers(side, size=2), (0, 1))  # noqa: E731
+    folds = 1 + creased * moved(_folds(side, int(generator.integers(8))))
+    return np.clip(mixed * moved(_weave(side)) * np.clip(folds, 0.55, 1.35), 0, 1)
 
 
 def _pair(generator: np.random.Generator, colour: np.ndarray) -> np.ndarray:
@@ -226,6 +256,8 @@ def _pair(generator: np.random.Generator, colour: np.ndarray) -> np.ndarray:
     return np.stack([colour, np.float32(colorsys.hsv_to_rgb(hue, saturation * 0.8, other))])
 
 
+_LEATHERS = ("black", "brown", "white", "grey", "beige", "navy", "burgundy", "charcoal", "red", "pink")
+_ANY_PATTERN = ("plain",) * 5 + PATTERNS  # where a style's rules are broken: most clothes are plain
 _LEATHER = ("bag", "belt", "sunglasses")
 # Halves that are of one cloth.
 _SAME = {"dress/skirt": "dress/top", "bag/strap": "bag", "coat/skirt": "coat", "scarf/end": "scarf"}
@@ -276,13 +308,14 @@ def sample_textures(
         elif name == "boots":
             found[name] = next(found[shoes] for shoes in layers if shoes in wardrobe.SHOES)
         elif name in wardrobe.SHOES or name in _LEATHER:
-            shade = styles.colour(generator, styles.choose(generator, rules.shoes, tuple(styles.COLOURS)))
+            shade = styles.colour(generator, styles.choose(generator, rules.shoes, _LEATHERS))
             shade = shade * 0.15 if name == "sunglasses" else shade
             found[name] = cloth(generator, "plain", np.stack([shade, shade]))
         else:
             top = name.endswith(("top", "upper", "coat", "cap", "scarf"))
             allowed = (rules.tops, rules.patterns) if top else (rules.lowers, ("plain",))
             shade = styles.colour(generator, styles.choose(generator, allowed[0], tuple(styles.COLOURS)))
-            pattern = styles.choose(generator, allowed[1], PATTERNS)
-            found[name] = cloth(generator, pattern, _pair(generator, shade), int(generator.integers(6, 20)))
+            pattern = styles.choose(generator, allowed[1], _ANY_PATTERN)
+            repeats, creased = int(generator.integers(6, 24)), float(generator.uniform(0.03, 0.16))
+            found[name] = cloth(generator, pattern, _pair(generator, shade), repeats, creased=creased)
     return found
