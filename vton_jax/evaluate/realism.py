@@ -44,9 +44,9 @@ def photographed(folder: str, numbers: Iterable[str]) -> Iterator[Frame]:
 
 
 def catalogue() -> Iterator[Frame]:
-    """The users of the human catalogue's try-on examples in their new garments: split `test`, from number 0 on."""
-    for number in itertools.count():
-        example = examples.draw(number, "test", DRAWN_SIZE)
+    """The users of the human catalogue's try-on examples in their new garments: split `test`, the first of each."""
+    for user in itertools.count():
+        example = examples.draw(user * examples.EXAMPLES_OF_ONE, "test", DRAWN_SIZE)
         yield example["output_image"], example["output_segmentation"] > 0
 
 
