@@ -21,6 +21,7 @@ SHAPES = {
     "dress": ("sleeved", "sleeveless"), "skirt": ("skirt",), "pants": ("trousers",), "shorts": ("trousers",),
 }  # fmt: skip
 _EASE = {"top": 1.25, "trousers": 1.3, "skirt": 1.25}  # of flat cloth's width, over the neutral body's outline
+_LONGER = {"top": 1.16}  # below the armpits, where cloth hangs round the whole trunk
 _RISE = 0.95  # of trousers, over their width: a crotch that seems lower is where the legs no longer touch
 _CREW = 0.42  # depth of a crew neck, over its width: what is taken where no neckline is seen
 _COLLARED = ("shirt", "outwear")  # types whose collars stand above the neckline
@@ -159,6 +160,7 @@ def _read_cut(kind: str, photo: Outline) -> tuple[tuple[Cut | None, Cut | None],
     wanted = _proportions(photo, lies)
     lengths = ("length", "neck", "depth", "rise", "left-sleeve", "right-sleeve")
     wanted |= {name: wanted[name] * _EASE[lies] for name in lengths if name in wanted}
+    wanted["length"] *= _LONGER.get(lies, 1.0)
     for _ in range(3):
         made = _proportions(cut_outline(photo.shape, cuts, arms), lies)
         # How many decimetres of the body longer than the cut the photo's garment is.

@@ -25,6 +25,7 @@ from vton_jax.human_catalogue.splines import ThinPlate
 FOLDER = assets.FOLDER / "garments"
 INDEX = "index.npz"
 _FROM_PHOTO = ("sleeve", "hem", "neck_depth", "neck_width")  # of a top; its looseness is not seen
+_LEAST_NECK = 0.68  # half of it: in narrower ones cloth climbs up the neck
 _NEAR = 0.4  # along a limb: how far a photo's sleeve or leg may be from the one that was drawn
 _SEAM = 1.5  # pixels within which the photo goes over into the back's cloth
 _LINE = 16  # parts of a pixel in which masks are stored
@@ -105,6 +106,7 @@ class PhotoCloth:
         own_top, own_lower = self.cuts
         if own_top is not None:
             taken = {name: getattr(own_top, name) for name in _FROM_PHOTO}
+            taken["neck_width"] = max(taken["neck_width"], _LEAST_NECK)
             top = dataclasses.replace(top, **taken, cloth=self)
         if own_lower is not None:
             flare = lower.flare if own_lower.kind == "trousers" else own_lower.flare
@@ -130,7 +132,7 @@ class Fabrics:
 
     banded: float = 0.55  # of the colours' spread is left within rows: below, bands go round the body
     even: float = 0.5  # the least over the middle contrast of a garment's cells: above, its pattern is all over
-    fine: float = 0.028  # contrast of cells with a fine pattern; folds have less
+    fine: float = 0.036  # contrast of cells with a fine pattern; folds have less
     coarse: float = 0.085  # and of those with a coarse one
     noise: float = 0.012
     folds: float = 0.03
