@@ -49,7 +49,8 @@ def _right(answer: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
 
 
 def _border(answer: np.ndarray, truth: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> float:
-    """How much of the band along a border of two regions has the colour of its own side rather than of the other."""
+    """How much of the band along a border of two regions is on the right side of it: nearer to one side's colour than
+    to the other's, as the truth is there."""
     reach = 2 * max(round(_BAND * len(inside)), 1) + 1
     kernel = np.ones((reach, reach), np.uint8)
     grown = [cv2.dilate(side.astype(np.uint8), kernel) > 0 for side in (inside, outside)]
@@ -59,11 +60,10 @@ def _border(answer: np.ndarray, truth: np.ndarray, inside: np.ndarray, outside: 
     colours = [np.median(truth[band], 0) for band in bands]
     if np.linalg.norm(colours[0] - colours[1]) < _APART:
         return float("nan")
-    right = [
-        np.linalg.norm(answer[band] - colours[own], axis=-1) < np.linalg.norm(answer[band] - colours[1 - own], axis=-1)
-        for own, band in enumerate(bands)
-    ]
-    return float(np.mean([side.mean() for side in right]))
+    one, two = (
+        np.argmin([np.linalg.norm(picture - colour, axis=-1) for colour in colours], 0) for picture in (answer, truth)
+    )
+    return float(np.mean([(one == two)[band].mean() for band in bands]))
 
 
 def _correlation(answer: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:

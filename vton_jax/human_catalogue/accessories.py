@@ -27,6 +27,7 @@ class Accessory:
     rows: int
     columns: int  # a row closes to a ring
     place: Callable[[np.ndarray, np.ndarray], np.ndarray]  # body [19158, 3], joints [53, 3] -> [rows, columns, 3]
+    hangs: bool = False  # straight down from the bone's joint, however that is turned
 
     def fit(self, body: np.ndarray) -> np.ndarray:
         """Its vertices [V, 3] on a body [19158, 3]."""
@@ -122,34 +123,21 @@ def shoulder_bag(side: str, half: tuple[float, float, float], drop: float) -> li
 
 
 def hand_bag(side: str, half: tuple[float, float, float]) -> list[Accessory]:
-    """A bag that hangs from a hand."""
-
-    def held(joints):
-        """Where the hand holds it, and how it hangs."""
-        fingers = _joint(joints, f"middle_01_{side}")
-        return fingers, _frame(fingers - _joint(joints, f"hand_{side}"))
+    """A bag that hangs from a hand. Args: half: its half sides; the longest one points ahead."""
+    bone = f"middle_01_{side}"
 
     def bag(body, joints):
-        hand, axes = held(joints)
-        return hand - (half[1] + 0.9) * axes[1] + _boxy(np.zeros(3), half, 9, 16) @ axes
+        return _boxy(_joint(joints, bone) - [0, half[1] + 0.8, 0], half, 9, 16)
 
     def handle(body, joints):
-        (hand, axes), turn = held(joints), np.linspace(0, np.pi, 12)[:, None]
-        path = np.cos(turn) * 0.7 * half[2] * axes[2] - (0.9 * (1 - np.sin(turn)) + 0.1) * axes[1]
-        return _tube(hand + path, 0.07, 6)
+        turn = np.linspace(0, np.pi, 12)[:, None]
+        path = np.cos(turn) * [0, 0, 0.7 * half[2]] - (0.9 * (1 - np.sin(turn)) + 0.05) * [0, 1.0, 0]
+        return _tube(_joint(joints, bone) + path, 0.07, 6)
 
     return [
-        Accessory("bag", _ID["bag"], f"hand_{side}", 9, 16, bag),
-        Accessory("bag/strap", _ID["bag"], f"hand_{side}", 12, 6, handle),
+        Accessory("bag", _ID["bag"], bone, 9, 16, bag, hangs=True),
+        Accessory("bag/strap", _ID["bag"], bone, 12, 6, handle, hangs=True),
     ]
-
-
-def _frame(down: np.ndarray) -> np.ndarray:
-    """Axes [3, 3] of something that hangs: y against `down`, z as far ahead as can be."""
-    y = -down / np.linalg.norm(down)
-    x = np.cross(y, [0, 0, 1.0])
-    x /= np.linalg.norm(x)
-    return np.stack([x, y, np.cross(x, y)])
 
 
 def scarf(thick: float, ends: float) -> list[Accessory]:

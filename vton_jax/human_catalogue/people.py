@@ -43,6 +43,7 @@ class Person:
     layer: np.ndarray  # int [T], index in `layers`
     layers: tuple[str, ...]  # SKIN, EYES, then the names of what is worn; a suit is NAME/upper and NAME/lower
     worn: tuple[wardrobe.Worn | Garment, ...]
+    hanging: tuple[tuple[int, int, str], ...] = ()  # vertices from, to, and the bone that they hang from
 
     @functools.cached_property
     def neutral(self) -> np.ndarray:
@@ -145,6 +146,8 @@ def dress(
         layer.append(len(layers) + lower)
         layers += [f"{thing.name}/upper", f"{thing.name}/lower"] if thing.name in wardrobe.SUITS else [thing.name]
     before = np.cumsum([0] + [len(part[0]) for part in parts])
+    hanging = [(int(a), int(a) + len(thing.weights), thing.bone)
+               for thing, a in zip(things, before[2:], strict=False) if getattr(thing, "hangs", False)]  # fmt: skip
     uv_before = np.cumsum([0] + [len(part[3]) for part in parts])
     return Person(
         body,
@@ -157,6 +160,7 @@ def dress(
         np.concatenate(layer),
         tuple(layers),
         tuple(things),
+        tuple(hanging),
     )
 
 

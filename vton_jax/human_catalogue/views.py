@@ -101,11 +101,22 @@ def _joints(places: np.ndarray, bones: np.ndarray) -> np.ndarray:
     return np.stack([found[name] for name in JOINTS])
 
 
-def view_of(person: Person, pose: skeleton.Pose, camera: Camera, size: tuple[int, int]) -> View:
-    """Somebody in a pose, the lowest vertex on the floor (y = 0) and the root at x = z = 0."""
-    joints = assets.rig().joints(person.body)
+def _posed(person: Person, pose: skeleton.Pose) -> tuple[np.ndarray, np.ndarray]:
+    """Where the vertices [V, 3] and the bones' joints [53, 3] come to lie; what hangs turns with the person alone."""
+    rig = assets.rig()
+    joints = rig.joints(person.body)
     motion = skeleton.bone_matrices(joints, pose)
     places, bones = skeleton.skin(person.vertices, person.weights, motion), skeleton.posed_joints(joints, motion)
+    turn = skeleton.rotation((0, 1, 0), pose.yaw)
+    for start, end, name in person.hanging:
+        bone = rig.bone(name)
+        places[start:end] = bones[bone] + (person.vertices[start:end] - joints[bone]) @ turn.T
+    return places, bones
+
+
+def view_of(person: Person, pose: skeleton.Pose, camera: Camera, size: tuple[int, int]) -> View:
+    """Somebody in a pose, the lowest vertex on the floor (y = 0) and the root at x = z = 0."""
+    places, bones = _posed(person, pose)
     lowest = places[person.used, 1].min()
     down = np.array([bones[0, 0], lowest, bones[0, 2]])
     places, bones = places - down, bones - down
@@ -120,10 +131,7 @@ def laid_flat(person: Person, layers: Sequence[str], size: tuple[int, int], *, a
     sleeves lie from the trunk. Raises: ValueError for a layer that the person lacks.
     """
     alone = people.only(person, layers)
-    joints = assets.rig().joints(person.body)
-    pose = poses.stand(arms, elbows=0.0, legs=0.08)
-    motion = skeleton.bone_matrices(joints, pose)
-    places, bones = skeleton.skin(person.vertices, person.weights, motion), skeleton.posed_joints(joints, motion)
+    places, bones = _posed(person, poses.stand(arms, elbows=0.0, legs=0.08))
     places = places * [1, 1, _PRESSED]
     eye = camera.around(places[alone.keep > 0], size)
     raster = rasterise(eye.project(places), alone.triangles, size, **alone.drawn)
