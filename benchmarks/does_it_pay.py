@@ -40,17 +40,15 @@ BATCH, RATE, WARMUP = 16, 2e-3, 100
 DRAWN = (256, 192)
 
 
-def mannequins(count: int, grounds: scenes.Grounds | None) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """`count` frames with their labels; before photos, where there are any."""
-    source, generator = input_pipeline.mannequin_batches(0, 4, DRAWN), np.random.default_rng(0)
-    images, maps = [], []
+@functools.cache
+def mannequins(count: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """`count` frames with their labels."""
+    source, images, maps = input_pipeline.mannequin_batches(0, 4, DRAWN), [], []
     while len(images) < count:
         batch = jax.device_get(next(source))
         for who in ("input", "output"):
             images += list(batch[f"{who}_image"])
             maps += list(batch[f"{who}_segmentation"])
-    if grounds is not None:
-        images = [_before(image, labels, grounds.sample(generator, DRAWN)) for image, labels in zip(images, maps)]  # noqa: B905
     return images[:count], maps[:count]
 
 
@@ -108,9 +106,12 @@ def scores(model, params, folder: str, size: tuple[int, int], sheet: str) -> dic
 def batches_of(side: str, arguments, size: tuple[int, int]):
     """The batches that a side learns from."""
     if side.startswith("mannequins"):
-        grounds = scenes.Grounds(arguments.grounds) if side.endswith("_outside") else None
-        drawn = mannequins(arguments.pictures, grounds)
-        return parsing_batches.memory_batches(*drawn, BATCH, 0, size, view=parsing_batches.augment)
+        images, maps = mannequins(arguments.pictures)
+        if side.endswith("_outside"):
+            grounds, generator = scenes.Grounds(arguments.grounds), np.random.default_rng(0)
+            pairs = zip(images, maps, strict=True)
+            images = [_before(image, labels, grounds.sample(generator, DRAWN)) for image, labels in pairs]
+        return parsing_batches.memory_batches(images, maps, BATCH, 0, size, view=parsing_batches.augment)
     if side == "photos":
         drawn = parsing_batches.read_photos(arguments.photos, "train")
         return parsing_batches.memory_batches(*drawn, BATCH, 0, size, view=parsing_batches.augment)
@@ -123,7 +124,7 @@ def main() -> None:
     parser.add_argument("--ccp", required=True, help="the folder of Clothing Co-Parsing")
     parser.add_argument("--photos", help="a prepared dataset of it, for the side photos")
     parser.add_argument("--grounds", help="a folder of `data/build.py grounds`")
-    parser.add_argument("--pictures", type=int, default=6000, help="of mannequins")
+    parser.add_argument("--pictures", type=int, default=3000, help="of mannequins")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--size", default="128x96")
     parser.add_argument("--sheets", help="a folder for pictures of what was read")

@@ -78,10 +78,11 @@ def _share(shape: str, index: int) -> float:
     return shares[shape][index]
 
 
-def garment_mask(image: np.ndarray, low: float = 0.5, near: float = 16.0) -> np.ndarray:
+def garment_mask(image: np.ndarray, low: float = 0.5, reach: float = 0.11, near: float = 16.0) -> np.ndarray:
     """The garment of a photo: GrabCut from the colours of the photo's border.
 
     Args: low: where the middle of what is surely garment lies, part of the height.
+    reach: half the height of that part.
     near: how much like the border, in CIE Lab, probable background is.
     """
     height, width = image.shape[:2]
@@ -94,13 +95,13 @@ def garment_mask(image: np.ndarray, low: float = 0.5, near: float = 16.0) -> np.
     apart = np.min([np.linalg.norm(lab - colour, axis=-1) for colour in colours], axis=0)
     marks = np.where(apart < near, cv2.GC_PR_BGD, cv2.GC_PR_FGD).astype(np.uint8)
     marks[:4], marks[-4:], marks[:, :4], marks[:, -4:] = (cv2.GC_BGD,) * 4
-    row, column = int(low * height), width // 2
-    marks[row - height // 9 : row + height // 9, column - width // 10 : column + width // 10] = cv2.GC_FGD
+    row, column, half = int(low * height), width // 2, int(reach * height)
+    marks[row - half : row + half, column - width // 10 : column + width // 10] = cv2.GC_FGD
     # First at half the size, then nothing but what lies near the outline.
-    half = (width // 2, height // 2)
+    smaller = (width // 2, height // 2)
     image = np.ascontiguousarray(image[..., ::-1])
-    small = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
-    rough = _grab_cut(small, cv2.resize(marks, half, interpolation=cv2.INTER_NEAREST), _ROUNDS)
+    small = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+    rough = _grab_cut(small, cv2.resize(marks, smaller, interpolation=cv2.INTER_NEAREST), _ROUNDS)
     rough = cv2.resize(rough, (width, height), interpolation=cv2.INTER_NEAREST)
     band = np.ones((9, 9), np.uint8)
     marks[(cv2.erode(rough, band) > 0) & (marks != cv2.GC_BGD)] = cv2.GC_FGD
