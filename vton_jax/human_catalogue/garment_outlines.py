@@ -15,6 +15,7 @@ import numpy as np
 
 _POINTS = 400  # of a contour
 _BACKGROUNDS = 4  # colours that the border of a photo is told by
+_ARMHOLES = 0.4  # part of a dress' height above which they end
 _SLEEVE_TURN = 0.9  # radians by which a contour turns inwards below a sleeve
 _ROUNDS = 4  # of GrabCut
 
@@ -262,8 +263,11 @@ def _sleeveless(contour: np.ndarray) -> list[int]:
     hollow = np.where(y > y.min() + 0.15 * np.ptp(y), _hollows(contour)[top], 0)
     if min(hollow[: neck[0]].max(initial=0), hollow[neck[1] :].max(initial=0)) > _SLEEVE_TURN:
         raise ValueError("there are sleeves")
-    armpit, shoulder = _bends(right, 2)
-    left_shoulder, left_armpit = _bends(left, 2)
+    # Armholes end in the upper part; below, a wide hem would draw the corner down to it.
+    low = y.min() + _ARMHOLES * np.ptp(y)
+    first, last = int(np.argmax(right[:, 1] < low)), len(left) - int(np.argmax(left[::-1, 1] < low))
+    armpit, shoulder = (first + bend for bend in _bends(right[first:], 2))
+    left_shoulder, left_armpit = _bends(left[:last], 2)
     return [
         int(top[armpit]), int(top[shoulder]), int(top[neck[0]]), int(top[neck[1]]),
         int(top[neck[1] + left_shoulder]), int(top[neck[1] + left_armpit]), left_hem, right_hem,

@@ -35,7 +35,11 @@ _COLLARS = np.linspace(0.1, 0.95, 41)  # depths of necklines that are tried, in 
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """What a good fit is, (bad, good) of each measure; chosen by eye on sheets of garments_cc0/train sorted by each."""
+    """What a good fit is, (bad, good) of each measure.
+
+    Chosen by eye on sheets of 160 photos of garments_cc0/train with each fit's score and worst measure; at 0.3 about five
+    in six of the fits that are kept were good enough to be worn.
+    """
 
     area: tuple[float, float] = (0.08, 0.16)  # of the photo: smaller ones are pieces of garments, and have few pixels
     inside: tuple[float, float] = (0.90, 0.985)  # of the contour that is not the photo's border: cropped garments
