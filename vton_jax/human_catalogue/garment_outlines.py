@@ -15,6 +15,7 @@ import numpy as np
 
 _POINTS = 400  # of a contour
 _BACKGROUNDS = 4  # colours that the border of a photo is told by
+_ARMHOLES = 0.4  # part of a dress' height above which they end
 _SLEEVE_TURN = 0.9  # radians by which a contour turns inwards below a sleeve
 _ROUNDS = 4  # of GrabCut
 
@@ -78,10 +79,11 @@ def _share(shape: str, index: int) -> float:
     return shares[shape][index]
 
 
-def garment_mask(image: np.ndarray, low: float = 0.5, near: float = 16.0) -> np.ndarray:
+def garment_mask(image: np.ndarray, low: float = 0.5, reach: float = 0.11, near: float = 16.0) -> np.ndarray:
     """The garment of a photo: GrabCut from the colours of the photo's border.
 
     Args: low: where the middle of what is surely garment lies, part of the height.
+    reach: half the height of that part.
     near: how much like the border, in CIE Lab, probable background is.
     """
     height, width = image.shape[:2]
@@ -94,13 +96,13 @@ def garment_mask(image: np.ndarray, low: float = 0.5, near: float = 16.0) -> np.
     apart = np.min([np.linalg.norm(lab - colour, axis=-1) for colour in colours], axis=0)
     marks = np.where(apart < near, cv2.GC_PR_BGD, cv2.GC_PR_FGD).astype(np.uint8)
     marks[:4], marks[-4:], marks[:, :4], marks[:, -4:] = (cv2.GC_BGD,) * 4
-    row, column = int(low * height), width // 2
-    marks[row - height // 9 : row + height // 9, column - width // 10 : column + width // 10] = cv2.GC_FGD
+    row, column, half = int(low * height), width // 2, int(reach * height)
+    marks[row - half : row + half, column - width // 10 : column + width // 10] = cv2.GC_FGD
     # First at half the size, then nothing but what lies near the outline.
-    half = (width // 2, height // 2)
+    smaller = (width // 2, height // 2)
     image = np.ascontiguousarray(image[..., ::-1])
-    small = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
-    rough = _grab_cut(small, cv2.resize(marks, half, interpolation=cv2.INTER_NEAREST), _ROUNDS)
+    small = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+    rough = _grab_cut(small, cv2.resize(marks, smaller, interpolation=cv2.INTER_NEAREST), _ROUNDS)
     rough = cv2.resize(rough, (width, height), interpolation=cv2.INTER_NEAREST)
     band = np.ones((9, 9), np.uint8)
     marks[(cv2.erode(rough, band) > 0) & (marks != cv2.GC_BGD)] = cv2.GC_FGD
@@ -261,8 +263,11 @@ def _sleeveless(contour: np.ndarray) -> list[int]:
     hollow = np.where(y > y.min() + 0.15 * np.ptp(y), _hollows(contour)[top], 0)
     if min(hollow[: neck[0]].max(initial=0), hollow[neck[1] :].max(initial=0)) > _SLEEVE_TURN:
         raise ValueError("there are sleeves")
-    armpit, shoulder = _bends(right, 2)
-    left_shoulder, left_armpit = _bends(left, 2)
+    # Armholes end in the upper part; below, a wide hem would draw the corner down to it.
+    low = y.min() + _ARMHOLES * np.ptp(y)
+    first, last = int(np.argmax(right[:, 1] < low)), len(left) - int(np.argmax(left[::-1, 1] < low))
+    armpit, shoulder = (first + bend for bend in _bends(right[first:], 2))
+    left_shoulder, left_armpit = _bends(left[:last], 2)
     return [
         int(top[armpit]), int(top[shoulder]), int(top[neck[0]]), int(top[neck[1]]),
         int(top[neck[1] + left_shoulder]), int(top[neck[1] + left_armpit]), left_hem, right_hem,
