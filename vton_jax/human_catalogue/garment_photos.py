@@ -37,8 +37,8 @@ _COLLARS = np.linspace(0.1, 0.95, 41)  # depths of necklines that are tried, in 
 class Thresholds:
     """What a good fit is, (bad, good) of each measure.
 
-    Chosen by eye on sheets of 160 photos of garments_cc0/train with each fit's score and worst measure; at 0.3 about five
-    in six of the fits that are kept were good enough to be worn.
+    Chosen by eye on sheets of 160 photos of garments_cc0/train with each fit's score and worst measure; at 0.3 about
+    five in six of the fits that are kept were good enough to be worn.
     """
 
     area: tuple[float, float] = (0.08, 0.16)  # of the photo: smaller ones are pieces of garments, and have few pixels
