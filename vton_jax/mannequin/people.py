@@ -208,6 +208,12 @@ def sample_garment(key: jax.Array, *, where: str) -> Garment:
     )
 
 
+def each(function, *arguments) -> list:
+    """The function of several things, traced once: a program of half the operations compiles in half the time."""
+    found, count = jax.vmap(function)(*arguments), len(jax.tree.leaves(arguments)[0])
+    return [jax.tree.map(lambda a, i=i: a[i], found) for i in range(count)]
+
+
 def _choose(flag: jax.Array, yes, no):
     return jax.tree.map(lambda a, b: jnp.where(flag, a, b), yes, no)
 
