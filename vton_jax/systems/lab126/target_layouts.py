@@ -55,9 +55,9 @@ def _steps_of(reader: Reader) -> Callable:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _target(networks, prior_params, whiten, coarse, pose: Pose, z_user) -> dict:
-    """What the backward procedure aims at."""
-    multi_path, prior = networks
+def _target(networks, prior_params, whiten, coarse, people: tuple[Pose, jax.Array]) -> dict:
+    """What the backward procedure aims at. `people`: the poses [B], and the user's latents."""
+    (multi_path, prior), (pose, z_user) = networks, people
     size, small = multi_path.size, (multi_path.size[0] // 2, multi_path.size[1] // 2)
     points, visible = pose.layout.keypoints, pose.layout.visible
     maps = keypoints.pose_map(keypoints.scale(points, size, small), visible, small, POSE_SIGMA)
@@ -121,7 +121,7 @@ class TargetLayouts:
         reader = self._reader
         # The labels of the pose images do not count, and are no part of the program.
         poses = poses.replace(layout=poses.layout.replace(segmentation=None))
-        return _target((reader.multi_path, prior), params, reader.whiten, coarse, poses, z_user)
+        return _target((reader.multi_path, prior), params, reader.whiten, coarse, (poses, z_user))
 
     def _layout_of(self, z) -> jax.Array:
         return _layout_of(self._reader.multi_path, self._reader.multi_path_params, z)
