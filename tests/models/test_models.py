@@ -148,9 +148,11 @@ NAMES = sorted(CASES)
 
 
 def total_loss(case, module, params, size):
-    terms = case.terms(module.apply(params, *case.inputs(size)), size)
+    """The weighted loss, and the network's outputs."""
+    out = module.apply(params, *case.inputs(size))
+    terms = case.terms(out, size)
     assert set(terms) == set(case.weights)
-    return sum(case.weights[name] * term for name, term in terms.items())
+    return sum(case.weights[name] * term for name, term in terms.items()), out
 
 
 # --- networks --------------------------------------------------------------------------------------------------------
@@ -162,12 +164,13 @@ def total_loss(case, module, params, size):
 def test_names_shapes_and_types(name, size, dtype):
     case = CASES[name]
     module = case.module(size, dtype)
-    params = jax.eval_shape(module.init, jax.random.PRNGKey(0), *case.inputs(size))
+    inputs = jax.eval_shape(lambda: case.inputs(size))
+    params = jax.eval_shape(module.init, jax.random.PRNGKey(0), *inputs)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}  # whatever it computes in
-    out = jax.eval_shape(module.apply, params, *case.inputs(size))
+    # The outputs come with the gradient: the network is traced once for both.
+    gradient, out = jax.eval_shape(jax.grad(lambda p: total_loss(case, module, p, size), has_aux=True), params)
     assert {key: value.shape for key, value in out.items()} == case.shapes(size)
     assert {value.dtype for value in out.values()} == {jnp.dtype("float32")}
-    gradient = jax.eval_shape(jax.grad(lambda p: total_loss(case, module, p, size)), params)
     assert jax.tree.structure(gradient) == jax.tree.structure(params)
 
 
@@ -176,7 +179,7 @@ def test_gradient_reaches_every_parameter(name):
     case = CASES[name]
     module = case.module(SMALL, jnp.bfloat16 if name == "garment_cnn" else jnp.float32)
     params = jax.jit(module.init, compiler_options=QUICK)(jax.random.PRNGKey(0), *case.inputs(SMALL))
-    gradient = jax.jit(jax.grad(lambda p: total_loss(case, module, p, SMALL)), compiler_options=QUICK)(params)
+    gradient = jax.jit(jax.grad(lambda p: total_loss(case, module, p, SMALL)[0]), compiler_options=QUICK)(params)
     for path, leaf in jax.tree_util.tree_flatten_with_path(gradient)[0]:
         where = jax.tree_util.keystr(path)
         assert np.isfinite(leaf).all(), where
