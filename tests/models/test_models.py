@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from quick_kernels import quick_kernels
 
 from vton_jax.core import keypoints, segmentation
 from vton_jax.models import (
@@ -175,6 +176,7 @@ def test_names_shapes_and_types(name, size, dtype):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@quick_kernels()
 def test_gradient_reaches_every_parameter(name):
     case = CASES[name]
     module = case.module(SMALL, jnp.bfloat16 if name == "garment_cnn" else jnp.float32)
@@ -227,6 +229,7 @@ def test_the_refinements_loss_counts_pixels_where_the_flow_is_known():
     assert terms["tv"] == 0
 
 
+@quick_kernels()
 def test_decode_computes_only_the_paths_asked_for():
     module = multi_path_cnn.MultiPathCNN(size=SMALL)
     params = jax.jit(module.init, compiler_options=QUICK)(jax.random.PRNGKey(0), pictures(SMALL))
@@ -287,6 +290,7 @@ def test_the_parsers_dice_is_zero_for_the_truth_and_near_one_for_its_opposite():
         assert least <= parser_cnn.loss({"segmentation": logits}, truth)["dice"] <= most
 
 
+@quick_kernels()
 def test_triple_guided_image_is_the_mixture_it_says():
     case = CASES["triple_guided_cnn"]
     module = triple_guided_cnn.TripleGuidedCNN(widths=(16, 16, 16))

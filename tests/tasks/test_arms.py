@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick_kernels import quick_kernels
 
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.types import Garment, Layout, User
@@ -48,6 +49,7 @@ def people():
 
 
 @pytest.fixture(scope="module")
+@quick_kernels()
 def folder(tmp_path_factory):
     """Small networks with random weights, each arm's own, as they are released."""
     place = tmp_path_factory.mktemp("weights")
