@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -119,14 +121,22 @@ def test_weights_of_another_size_die_in_a_sentence(script):
             task.frozen()
 
 
+def run_train(*arguments, cwd):
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
 def logged(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_smoke_recipe_trains_and_exports(command, tmp_path):
+def test_a_smoke_recipe_trains_and_exports(tmp_path):
     """One recipe as it is; the others differ in the network, which tests/models/test_models.py covers."""
-    recipe, run = f"--flagfile={FOLDER}/garment_cnn_smoke.flags", tmp_path / "run"
-    command("vton_jax.train", recipe, f"--workdir={run}", f"--export={run}/out.safetensors")
+    done = run_train(
+        f"--flagfile={FOLDER}/garment_cnn_smoke.flags", "--workdir=run", "--export=run/out.safetensors", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
     rows = logged(tmp_path / "run")
     assert rows[-1]["step"] == 4 and {"landmarks", "segmentation", "loss"} <= set(rows[-1])
     assert (tmp_path / "run" / "checkpoints" / "4").is_dir()
@@ -134,7 +144,7 @@ def test_a_smoke_recipe_trains_and_exports(command, tmp_path):
     assert params["params"] and settings["size"] == [64, 64]
 
 
-def test_from_a_catalogue_of_files_to_a_trained_network(command, monkeypatch, tmp_path):
+def test_from_a_catalogue_of_files_to_a_trained_network(tmp_path):
     """Catalogue -> data/build.py -> train.py --dataset=DIR, the way that a shop's own videos go."""
     pytest.importorskip("tensorflow_datasets")
     from vton_jax.mannequin import catalogue
@@ -150,8 +160,8 @@ def test_from_a_catalogue_of_files_to_a_trained_network(command, monkeypatch, tm
     assert input_pipeline.find_dataset(tmp_path / "datasets")
     recipe = f"--flagfile={FOLDER}/triple_guided_cnn_none_smoke.flags"
     few = ("--dataset=datasets", "--size=64x48", "--num_steps=2", "--pictures_every=0", "--workdir=run")
-    monkeypatch.chdir(tmp_path)
-    command("vton_jax.train", recipe, *few)
+    done = run_train(recipe, *few, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert logged(tmp_path / "run")[-1]["step"] == 2
 
 
