@@ -56,8 +56,7 @@ def build(videos, tmp_path_factory):
     video_files.write_video(source / "nobody.mp4", [np.full((256, 192, 3), 200, np.uint8)] * 6, 4)
     data_dir = tmp_path_factory.mktemp("data")
     execution = engine.Execution(str(data_dir / "work"), workers=1)
-    # The mannequins' own parser: that for photos takes twice as long.
-    settings = pose_and_dress.Settings(max_frames=12, frames_per_video=6, parser="multi_path")
+    settings = pose_and_dress.Settings(max_frames=12, frames_per_video=6)
     place = prepare.build(pose_and_dress, source, data_dir, settings=settings, execution=execution)
     assert prepare.build(pose_and_dress, source, data_dir, settings=settings, execution=execution) == place
     return place
