@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vton_jax.core import segmentation
-from vton_jax.human_catalogue import assets, bodies, camera, people, poses, views, wardrobe
+from vton_jax.core.keypoints import ID as JOINTS
+from vton_jax.human_catalogue import assets, bodies, camera, garments, people, poses, views, wardrobe
 
 ALL = (*wardrobe.SUITS, *wardrobe.SHOES, *wardrobe.HAIR, "fedora")
 SIZE = (256, 192)
@@ -85,3 +86,15 @@ def test_hair_is_as_frequent_as_stated(gender):
     kinds = [0 if not hair else 1 if hair[0].startswith("short") else 2 for hair in found]
     np.testing.assert_allclose(np.bincount(kinds) / 2000, wardrobe.HAIR_CHANCES[gender], atol=0.03)
     assert {name for hair in found for name in hair} == set(wardrobe.HAIR)
+
+
+def test_ankles_are_skin_or_sock_below_short_trousers():
+    """Shoes come with socks, which only long trousers hide."""
+    for leg in (0.6, 1.4, 1.7):
+        cut = garments.Cut("trousers", leg=leg)
+        person = people.dress(bodies.Identity(), [*garments.outfit(None, cut), "shoes02"])
+        view = views.view_of(person, poses.stand(), camera.frame((512, 384), person.height), (512, 384))
+        points, _ = view.keypoints()
+        for side in ("left", "right"):
+            column, row = np.rint(points[JOINTS[f"{side}-ankle"]]).astype(int)
+            assert (view.segmentation[row - 25 : row + 10, column] > 0).all()

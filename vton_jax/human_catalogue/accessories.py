@@ -229,7 +229,7 @@ def tights() -> list[Garment]:
 def coat(top: Cut, length: float, gap: float) -> list[Garment]:
     """A jacket or a coat over a top. Args: length: along the leg, 0 for a jacket; gap: half of what stands open."""
     label = _ID["upper-clothes"]
-    loose, flare = top.loose + 0.2, top.flare + 0.08
+    loose, flare = top.loose + 0.28, top.flare + 0.1
     cut = Cut("top", 1.93, -0.22, neck_depth=0.5, neck_width=0.9, loose=loose, cling=0.1, flare=flare, open=gap)
     if not length:
         return [Garment("coat", cut, label)]

@@ -24,6 +24,7 @@ _PARTS = {
     "pants": ("pelvis", "Root"),
 }
 _NECKLINE, _WAIST = (1.3, 4.2), 1.2  # half its width and where it begins, on the neutral body
+_LONG = 1.85  # along the leg: where trousers hide socks
 SKIN, EYES = "skin", "eyes"
 _SUITS = 0.35  # of people wear a suit of the library: it has few
 
@@ -113,6 +114,13 @@ def _eye_uv() -> np.ndarray:
     return uv
 
 
+def _reaches_the_shoes(thing: wardrobe.Worn | Garment) -> bool:
+    """Whether trousers are so long that they hide socks."""
+    if not (thing.labels == segmentation.ID["pants"]).any():
+        return False
+    return thing.name in wardrobe.SUITS or (isinstance(thing, Garment) and thing.cut.leg > _LONG)
+
+
 def dress(
     identity: bodies.Identity, worn: Sequence[str | Garment] = (), expression: dict[str, float] | None = None
 ) -> Person:
@@ -136,7 +144,7 @@ def dress(
         (body, rig.weights, mesh.triangles[shown], mesh.uv, mesh.triangles_uv[shown], labels),
         (body[:0], rig.weights[:0], eye_triangles - len(body), _eye_uv(), eye_triangles, eye_labels),
     ]
-    trousers = any((thing.labels == segmentation.ID["pants"]).any() for thing in things)
+    trousers = any(_reaches_the_shoes(thing) for thing in things)
     layers, layer = [SKIN, EYES], [np.zeros(len(labels), int), np.ones(len(eye_triangles), int)]
     for thing in things:
         drawn = thing.shoes if trousers and thing.name in wardrobe.SHOES else slice(None)

@@ -282,8 +282,8 @@ def sample_looks(generator: np.random.Generator, who: bodies.Identity) -> Looks:
     """Skin, eyes and hair that go with somebody's origins."""
     african, asian, european = np.asarray(who.origins) / sum(who.origins)
     tone = float(np.clip(0.75 * african + 0.12 * asian + generator.normal(0.05, 0.06), 0, 0.85))
-    light = european > 0.5
-    index = generator.choice(8, p=[0.2, 0.2, 0.17, 0.13, 0.11, 0.10, 0.04, 0.05]) if light else generator.integers(2)
+    light = european > 0.5 or generator.random() < 0.15  # some dye it
+    index = generator.choice(8, p=[0.12, 0.14, 0.18, 0.16, 0.14, 0.14, 0.06, 0.06]) if light else generator.integers(2)
     colour = np.float32(HAIR_COLOURS[index])
     beard = float(generator.choice([0.0, 0.0, 0.4, 0.8])) if who.gender > 0.5 else 0.0
     skin_texture = skin(generator, tone, colour, beard=beard, lips=float(generator.uniform(0.1, 0.7)))

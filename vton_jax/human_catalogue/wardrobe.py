@@ -20,6 +20,7 @@ HAIR = tuple(sorted(path.stem for path in (assets.FOLDER / "hair").glob("*.npz")
 # Heights on the neutral body, in decimetres from its middle: a part whose top lies above the first is an upper garment;
 # a lower one whose end lies below the second is trousers; what lies on a foot below the third is its shoe, else a sock.
 # Of women and of men, how many have none, short and long hair.
+_OVER_AN_EYE = ("bob01", "bob02", "short03")  # hair that falls so is a fourth as frequent as other hair
 HAIR_CHANCES = ((0.01, 0.14, 0.85), (0.22, 0.68, 0.10))
 _CHEST, _SHINS, _SHOE = 3.0, -6.0, -7.0
 
@@ -124,4 +125,7 @@ def sample_hair(generator: np.random.Generator, gender: float) -> tuple[str, ...
     chances = HAIR_CHANCES[int(gender > 0.5)]
     kind = generator.choice(3, p=chances)
     hair = ((), short, [name for name in HAIR if name not in short])[kind]
-    return (hair[generator.integers(len(hair))],) if hair else ()
+    if not hair:
+        return ()
+    weights = np.array([0.25 if name in _OVER_AN_EYE else 1.0 for name in hair])
+    return (hair[generator.choice(len(hair), p=weights / weights.sum())],)
