@@ -25,7 +25,7 @@ def photo_batches(
     Args: dataset: a folder, or several with weights (`input_pipeline.parse_mixture`). Photos alone get some mannequins
     among them. Errors as in `read_photos`.
     """
-    mixture = input_pipeline.parse_mixture(dataset)
+    mixture = input_pipeline.parse_mixture(str(dataset))
     if len(mixture) > 1 or _is_catalogue(dataset):
         return _mixed(mixture, batch_size, seed, size, split)
     photos, labels = read_photos(dataset, split)
