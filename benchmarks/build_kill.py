@@ -29,15 +29,19 @@ from vton_jax.mannequin import catalogue
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("kills", 20, "How often.", lower_bound=1)
 flags.DEFINE_integer("people", 4, "Mannequins; each has two videos of 24 frames.")
+flags.DEFINE_string("videos", None, "Folder of raw videos, *.mp4, instead of mannequins.")
 flags.DEFINE_integer("max_frames", 60, "Frames of a video that are looked at.")
+flags.DEFINE_string("parser", "photo", "What parses people, as of data/build.py.")
 flags.DEFINE_integer("seed", 0, "Seed of the moments.")
 
 
 def make_source(folder: Path, people: int) -> None:
     """Raw videos without their truth, and a broken one."""
-    list(catalogue.write(folder / "catalogue", people, 2, catalogue.Settings(seed=11, seconds=6, frame_rate=4)))
+    drawn = folder / "catalogue" / "videos"
+    if not FLAGS.videos:
+        list(catalogue.write(drawn.parent, people, 2, catalogue.Settings(seed=11, seconds=6, frame_rate=4)))
     (folder / "videos").mkdir()
-    for path in sorted((folder / "catalogue" / "videos").glob("*.mp4")):
+    for path in sorted(Path(FLAGS.videos or drawn).glob("*.mp4")):
         shutil.copy(path, folder / "videos")
     cut = sorted((folder / "videos").glob("*.mp4"))[0].read_bytes()
     (folder / "videos" / "cut.mp4").write_bytes(cut[: len(cut) // 2])
@@ -47,6 +51,7 @@ def command(source: Path, data_dir: Path, workers: int) -> list[str]:
     return [
         sys.executable, str(ROOT / "data" / "build.py"), "pose_and_dress", f"--source={source}",
         f"--data_dir={data_dir}", f"--workers={workers}", f"--max_frames={FLAGS.max_frames}",
+        f"--parser={FLAGS.parser}",
     ]  # fmt: skip
 
 

@@ -5,6 +5,11 @@ is a flag: `python data/build.py NAME --help` lists them. Commands:
 
   doctor --dataset=NAME --source=DIR   says what is wrong with a folder, and how to mend it
   check --data_dir=DIR                 proves that splits share no person, garment or near-duplicate picture
+  stances --source=DIR --data_dir=DIR --pose_model=FILE   how its people stand, which the package ships
+  garments --source=DIR --data_dir=DIR cloth for the human catalogue, of flat photos DIR/TYPE/*.jpg
+  grounds --source=DIR --data_dir=DIR  photos of Clothing Co-Parsing without their people, for `catalogue`
+
+`catalogue` draws its examples and has no source: python data/build.py catalogue --data_dir=DIR --examples=30000
 
 A dataset is built aside and moved into place when whole; one that was prepared from another source, or with other
 settings, is not touched without --rebuild.
@@ -30,12 +35,16 @@ flags.DEFINE_string("data_dir", None, "Folder below which the dataset is written
 flags.DEFINE_string(
     "work_dir", None, "Folder of what is finished of a build (default: DATA_DIR/work); keep it to go on."
 )
-flags.DEFINE_integer("workers", 0, "Local processes for raw videos (0: one for each core).", lower_bound=0)
+flags.DEFINE_integer(
+    "workers", 0, "Local processes for raw videos and drawn examples (0: one for each core).", lower_bound=0
+)
 flags.DEFINE_string("runner", "local", "Where raw videos are worked on: local processes, or the name of a Beam runner.")
 flags.DEFINE_list("beam_options", [], "Further options of Beam, separated by commas: --region=...,--project=...")
 flags.DEFINE_boolean("rebuild", False, "Replace a dataset that was prepared from another source or otherwise.")
 
 flags.DEFINE_string("dataset", None, "The dataset's name, for doctor.")
+flags.DEFINE_integer("most", 0, "Garments of each type and split, for garments (0: all).", lower_bound=0)
+flags.DEFINE_integer("photos", 0, "Photos that are looked at of each type and split (0: all).", lower_bound=0)
 
 
 def datasets() -> list[str]:
@@ -48,15 +57,25 @@ def find_builder(name: str):
 
 
 def prepare_dataset(name: str) -> None:
+    module = find_builder(name)
+    if hasattr(module, "build"):  # it has no source
+        if not FLAGS.data_dir:
+            raise UserError("Give --data_dir=DIR, where the dataset goes.")
+        settings = flag_utils.build_settings(module.Settings)
+        _say(module.build(FLAGS.data_dir, settings, workers=FLAGS.workers, rebuild=FLAGS.rebuild))
+        return
     if not FLAGS.source or not FLAGS.data_dir:
         raise UserError("Give --source=DIR, the folder of the videos, and --data_dir=DIR, where the dataset goes.")
-    module = find_builder(name)
     settings = flag_utils.build_settings(module.Settings)
     options = {}
     if hasattr(module.Builder, "execution_options"):  # it works on raw videos
         work_dir = FLAGS.work_dir or Path(FLAGS.data_dir) / "work"
         options = module.Builder.execution_options(work_dir, FLAGS.workers, FLAGS.runner, FLAGS.beam_options)
-    place = prepare.build(module, FLAGS.source, FLAGS.data_dir, rebuild=FLAGS.rebuild, settings=settings, **options)
+    _say(prepare.build(module, FLAGS.source, FLAGS.data_dir, rebuild=FLAGS.rebuild, settings=settings, **options))
+
+
+def _say(place: Path) -> None:
+    """Prints what a prepared dataset holds."""
     import tensorflow_datasets as tfds
 
     splits = tfds.builder_from_directory(str(place)).info.splits
@@ -98,8 +117,42 @@ def check_leakage() -> None:
         raise SystemExit(1)
 
 
+def make_grounds() -> None:
+    """grounds: pictures of places, from photos of people with label maps."""
+    from data.catalogue import grounds
+
+    if not FLAGS.source or not FLAGS.data_dir:
+        raise UserError("Give --source=DIR, the folder of Clothing Co-Parsing, and --data_dir=DIR, where they go.")
+    grounds.build(FLAGS.source, FLAGS.data_dir)
+
+
+def make_stances() -> None:
+    """stances: how people stand, from photos."""
+    from data.catalogue import stances
+
+    if not FLAGS.source or not FLAGS.data_dir or not FLAGS.pose_model:
+        raise UserError("Give --source=DIR, the folder of Clothing Co-Parsing, --pose_model=FILE, MediaPipe's pose "
+                        "landmarks, and --data_dir=DIR, where they go.")  # fmt: skip
+    stances.build(FLAGS.source, FLAGS.pose_model, Path(FLAGS.data_dir).expanduser() / "stances.npz")
+
+
+def make_garments() -> None:
+    """garments: makes cloth of flat photos of garments, see data/garments.py."""
+    from data import garments
+
+    if not FLAGS.source or not FLAGS.data_dir:
+        raise UserError("Give --source=DIR, the folder of the photos, and --data_dir=DIR, where the garments go.")
+    print(garments.build(FLAGS.source, FLAGS.data_dir, garments.Settings(FLAGS.most, FLAGS.photos)))
+
+
 # What can stand first beside a dataset's name.
-COMMANDS = {"doctor": examine_folder, "check": check_leakage}
+COMMANDS = {
+    "doctor": examine_folder,
+    "check": check_leakage,
+    "garments": make_garments,
+    "grounds": make_grounds,
+    "stances": make_stances,
+}
 
 
 def main() -> None:
@@ -120,6 +173,6 @@ if __name__ == "__main__":
     arguments = sys.argv[1:]
     if arguments and not arguments[0].startswith("-"):
         _NAME = arguments.pop(0)
-    if _NAME in datasets():
-        flag_utils.define_settings(find_builder(_NAME).Settings)
+    if (settings_of := {"stances": "ccp"}.get(_NAME, _NAME)) in datasets():
+        flag_utils.define_settings(find_builder(settings_of).Settings)
     flag_utils.run(main, argv=[sys.argv[0], *arguments])

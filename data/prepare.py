@@ -77,7 +77,7 @@ def _tfds_in_bounds():
         yield
 
 
-def _move(built: Path, place: Path, replaced: Path) -> None:
+def move(built: Path, place: Path, replaced: Path) -> None:
     """Moves a dataset into its place; what was there before goes to `replaced`, and back where that fails."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.exists():
@@ -130,7 +130,7 @@ def build(module, source: str | Path, data_dir: str | Path, *, rebuild: bool = F
             )
         if hasattr(builder, "write_reports"):
             builder.write_reports(Path(builder.data_path))
-        _move(Path(builder.data_path), place, aside / "replaced")
+        move(Path(builder.data_path), place, aside / "replaced")
     except OSError as error:
         if user_error := user_error_in(error):
             raise user_error from None

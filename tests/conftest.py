@@ -23,6 +23,29 @@ def pytest_configure(config):
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
+# Files with tests that take long, whatever runs beside them, the longest first.
+LONG = (
+    "test_notebook.py",
+    "data/test_raw_videos.py",
+    "systems/test_lab126.py",
+    "training/test_recipes.py",
+    "training/test_sharding.py",
+    "compositing/test_normalisation.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first, so that no process ends with one alone: in turn before the first half of the others and before
+    the second, with which a second process begins.
+    """
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}
+    long = sorted((item for item in items if item.path in places), key=lambda item: places[item.path])
+    others = [item for item in items if item.path not in places]
+    one, two = ([item for item in long if places[item.path] % 2 == turn] for turn in (0, 1))
+    half = max(len(items) // 2 - len(one), 0)  # a process is given half of all tests
+    items[:] = one + others[:half] + two + others[half:]
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real photos and clips that VTON_JAX_TEST_DATA names; without it the test is skipped."""

@@ -24,11 +24,13 @@ MAY_IMPORT = {
     "compositing": "core media layout",
     "human_catalogue": "core",
     "mannequin": "core command_line media models reading layout",
-    "inputs": "core media mannequin",
+    "inputs": "core media mannequin human_catalogue",
     "systems": "core media models reading layout warping compositing inputs",
     "training": "core command_line media",
     "tasks": "core media models layout warping systems inputs",
-    "evaluate": "core command_line media models reading layout warping compositing systems mannequin inputs training",
+    "evaluate": "core command_line media models reading layout warping compositing human_catalogue mannequin inputs "
+    "systems training",
+    "benchmark": "core command_line media human_catalogue systems evaluate",
 }
 # A training machine may lack these, so the package imports them inside functions.
 LAZY = (

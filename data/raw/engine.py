@@ -136,13 +136,19 @@ def run(todo: Iterable[Job], choice: Choice, settings: annotate.Settings, execut
     if execution.runner == "local":
         units.sweep(Path(todo[0].unit).parent.parent)
         function = functools.partial(work, choice=choice, settings=settings)
-        _run_locally(todo, function, execution.workers or os.cpu_count() or 1)
+        run_locally(todo, function, execution.workers, rejected=_died)
     else:
         _run_on_beam(todo, choice, settings, execution)
 
 
-def _run_locally(todo: list[Job], function: Callable[[Job], str], workers: int) -> None:
-    progress, done, shown = Progress(len(todo)), 0, time.monotonic()
+def run_locally(todo: list, function: Callable, workers: int = 0, *, unit: str = "step", rejected=None) -> None:
+    """Calls `function` with all jobs whose file `job.unit` is missing, in processes of its own.
+
+    Args: workers: processes, 0 for one each core. unit: what progress counts. rejected: what writes the file of a job
+    of which a process died, twice; without it that is a UserError.
+    """
+    todo, workers = [job for job in todo if not os.path.exists(job.unit)], workers or os.cpu_count() or 1
+    progress, done, shown = Progress(len(todo), unit=unit), 0, time.monotonic()
     while todo:
         suspects = []
         context = multiprocessing.get_context("spawn")
@@ -177,20 +183,26 @@ def _run_locally(todo: list[Job], function: Callable[[Job], str], workers: int) 
                 raise
             if broken:
                 suspects = list(waiting.values())
-        done += _one_by_one(suspects, function)
+        done += _one_by_one(suspects, function, rejected)
         todo = [job for job in todo if not os.path.exists(job.unit)]
     progress.close()
 
 
-def _one_by_one(suspects: list[Job], function) -> int:
-    """A worker died of one of these videos: each gets a process of its own, and the one that dies again is rejected."""
+def _died(job: Job) -> None:
+    units.write(Path(job.unit), _rejected(job, "the process that read it died, twice"))
+
+
+def _one_by_one(suspects: list, function: Callable, rejected: Callable | None) -> int:
+    """A worker died of one of these jobs: each gets a process of its own, and the one that dies again is rejected."""
     for job in suspects:
         context = multiprocessing.get_context("spawn")
         with concurrent.futures.ProcessPoolExecutor(1, context, _die_with_parent) as pool:
             try:
                 pool.submit(function, job).result()
             except BrokenProcessPool:
-                units.write(Path(job.unit), _rejected(job, "the process that read it died, twice"))
+                if rejected is None:
+                    raise UserError(f"A process died of {job.unit}, twice; it may need more memory.") from None
+                rejected(job)
     return len(suspects)
 
 

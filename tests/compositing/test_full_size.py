@@ -1,9 +1,6 @@
 """Results larger than the networks, and what is taken from the photo."""
 
 import dataclasses
-import os
-import subprocess
-import sys
 import types
 from pathlib import Path
 
@@ -370,27 +367,22 @@ def test_a_head_that_looks_elsewhere_is_not_carried(read):
 # --- render.py -------------------------------------------------------------------------------------------------------
 
 
-def render(*arguments):
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(ROOT / "render.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
-
-
 @pytest.mark.parametrize("text", ["large", "0x12"])
-def test_a_size_that_is_none_dies_in_a_sentence(tmp_path, text):
-    done = render(f"--output={tmp_path / 'clip.mp4'}", f"--output_size={text}")
-    assert done.returncode == 2 and "--output_size" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+def test_a_size_that_is_none_dies_in_a_sentence(command, capsys, tmp_path, text):
+    with pytest.raises(SystemExit) as stopped:
+        command("vton_jax.render", f"--output={tmp_path / 'clip.mp4'}", f"--output_size={text}")
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "--output_size" in said and len(said.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_the_users_own_photo_comes_back_at_its_size(tmp_path):
+def test_the_users_own_photo_comes_back_at_its_size(command, tmp_path):
     """The packaged sample, enlarged: a photo of an odd shape, of which the background must come back as it was."""
     person = framing.resize(photo_files.read_photo(ROOT / "vton_jax" / "samples" / "person.png"), (512, 384))
     person = np.pad(person, ((0, 0), (30, 30), (0, 0)), mode="edge")
     photo_files.write_image(tmp_path / "person.png", person)
     arguments = [f"--person={tmp_path / 'person.png'}", f"--output={tmp_path / 'clip.mp4'}", "--remap=none"]
-    done = render(*arguments, "--output_size=photo")
-    assert done.returncode == 0, done.stderr
+    command("vton_jax.render", *arguments, "--output_size=photo")
     frames, _ = video_files.read_video(tmp_path / "clip.mp4")
     assert frames.shape == (1, *person.shape)
     assert np.abs(frames[0, :40].astype(float) - person[:40]).mean() < 4

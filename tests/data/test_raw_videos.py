@@ -153,7 +153,8 @@ def test_each_gate_names_its_reason(videos):
 def test_two_people_side_by_side_are_rejected(videos, tmp_path):
     one, two = (video_files.read_video(path, 6)[0] for path in sorted((videos / "videos").glob("*_0.mp4")))
     video_files.write_video(tmp_path / "two.mp4", np.concatenate([one, two], 2), 4)
-    unit = annotate.annotate_video(tmp_path / "two.mp4", "two.mp4", Choice().load(), annotate.Settings())
+    annotators = Choice(parser="multi_path").load()
+    unit = annotate.annotate_video(tmp_path / "two.mp4", "two.mp4", annotators, annotate.Settings())
     assert not unit.shots and "several people" in {reason for _, reason in unit.rejected_frames}
 
 
@@ -280,7 +281,7 @@ def _die_of_b(job):
 
 def test_a_video_that_kills_its_process_is_rejected_and_the_rest_is_made(tmp_path):
     jobs = [engine.Job(name, name, str(tmp_path / "00" / f"{name}.npz")) for name in "abc"]
-    engine._run_locally(jobs, _die_of_b, 2)
+    engine.run_locally(jobs, _die_of_b, 2, rejected=engine._died)
     reasons = {name: units.read(Path(job.unit)).rejected for name, job in zip("abc", jobs, strict=True)}
     assert reasons == {"a": "looked at", "b": "the process that read it died, twice", "c": "looked at"}
 
@@ -325,11 +326,16 @@ def test_a_file_that_cannot_be_read_stops_no_other(tmp_path):
     assert units.read(Path(job.unit)).rejected.startswith("gone.mp4 does not exist")
 
 
-def test_a_killed_build_goes_on_to_the_same_bytes():
+def test_a_killed_build_goes_on_to_the_same_bytes(videos, tmp_path):
     """Two SIGKILLs, then two workers; against one undisturbed worker."""
+    for path in (videos / "videos").glob("s5-p0000_*.mp4"):
+        shutil.copy(path, tmp_path)
     script = [sys.executable, str(ROOT / "benchmarks" / "build_kill.py")]
     done = subprocess.run(
-        [*script, "--kills=2", "--people=1", "--max_frames=8"], capture_output=True, text=True, timeout=900
+        [*script, "--kills=2", f"--videos={tmp_path}", "--max_frames=8", "--parser=multi_path"],
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr + done.stdout
     assert "2 kills" in done.stdout and "the same byte for byte" in done.stdout

@@ -288,17 +288,13 @@ def test_a_decoder_that_sees_nobody_improves_none(folder, monkeypatch):
 
 
 def test_own_clothes_are_hidden_and_photos_without_a_person_counted(folder, monkeypatch, tmp_path):
-    class Distance:
-        name = "mean difference"
-
-        def __init__(self, parser):
-            pass
+    class Distances:
+        protocol = property(lambda self: {"lpips": "mean difference"})
 
         def __call__(self, images, truth):
-            return np.abs(images - truth).mean((1, 2, 3))
+            return {"lpips": np.abs(images - truth).mean((1, 2, 3))}
 
-    monkeypatch.setattr(perceptual, "Surrogate", Distance)
-    monkeypatch.setattr(perceptual, "PhotoParser", lambda path: None)
+    monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
     shown = []
     paint = Known.paint
     watched = lambda self, user, *rest: (shown.append(user.image), paint(self, user, *rest))[1]  # noqa: E731
@@ -311,7 +307,7 @@ def test_own_clothes_are_hidden_and_photos_without_a_person_counted(folder, monk
     for image in shown:
         assert (image[segmentation.region(dressed(), segmentation.GARMENTS)] == 0.5).all()
     # Known returns what it is shown, which is the baseline; it is far from the photo there, and equal elsewhere.
-    for score in ("ssim", "psnr", "ssim_garment", "psnr_garment", "lpips_surrogate"):
+    for score in ("ssim", "psnr", "ssim_garment", "psnr_garment", "lpips"):
         assert results[f"ccp.self.joint.{score}"] == pytest.approx(results[f"ccp.self.hidden.{score}"])
     assert results["ccp.self.hidden.ssim_garment"] < 0.6 < results["ccp.self.hidden.ssim"] < 1
     report.write(tmp_path, suite, results)

@@ -127,3 +127,36 @@ def test_bootstrap_interval_of_a_known_case():
     assert metrics.bootstrap_interval(values, 1) == (mean, low, high) != metrics.bootstrap_interval(values, 2)
     assert metrics.bootstrap_interval([1, 1, np.nan]) == (1, 1, 1)
     assert np.isnan(metrics.bootstrap_interval([np.nan])).all()
+
+
+def _slow_kernel_distance(a, b):
+    """Gretton et al. 2012, equation 3, pair by pair."""
+    kernel = lambda x, y: (sum(p * q for p, q in zip(x, y, strict=True)) / len(x) + 1) ** 3  # noqa: E731
+    within = [
+        sum(kernel(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j) / (len(x) * (len(x) - 1))
+        for x in (a, b)
+    ]
+    return within[0] + within[1] - 2 * sum(kernel(x, y) for x in a for y in b) / (len(a) * len(b))
+
+
+def test_the_kernel_distance_is_the_slow_one():
+    generator = np.random.default_rng(0)
+    a, b = generator.random((7, 5)), generator.random((9, 5)) + 0.2
+    value, low, high = metrics.kernel_distance(a, b)
+    assert value == pytest.approx(_slow_kernel_distance(a, b)) and low < value < high
+    assert metrics.kernel_distance(b, a)[0] == pytest.approx(value)
+    assert metrics.kernel_distance(a, b) == (value, low, high) != metrics.kernel_distance(a, b, seed=1)
+    with pytest.raises(ValueError, match="sets of 4 or more, got 3 and 9"):
+        metrics.kernel_distance(a[:3], b)
+
+
+def test_the_kernel_distance_has_no_bias_and_its_interval_is_about_right():
+    """Over many sets of one origin the mean is 0, however few; and 95 of 100 intervals or so hold the truth."""
+    generator = np.random.default_rng(0)
+    same = [metrics.kernel_distance(*generator.normal(0, 1, (2, 8, 4)), resamples=2)[0] for _ in range(600)]
+    assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(len(same))
+    draw = lambda count: (generator.normal(0, 1, (count, 4)), generator.normal(0.8, 1, (count, 4)))  # noqa: E731
+    truth = np.mean([metrics.kernel_distance(*draw(100), resamples=2)[0] for _ in range(50)])
+    intervals = [metrics.kernel_distance(*draw(60), resamples=100)[1:] for _ in range(100)]
+    inside = [low < truth < high for low, high in intervals]
+    assert 0.88 < np.mean(inside) < 0.99

@@ -1,29 +1,29 @@
 """The suites `ubc` and `pairs`, and comparing evaluations. Clips and pairs are rendered from mannequins."""
 
-import os
-import subprocess
-import sys
 import types
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_lpips
 
 from vton_jax import systems
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
-from vton_jax.evaluate import pairs_suite, perceptual, reenactment, report, ubc_suite
+from vton_jax.evaluate import dressing, pairs_suite, perceptual, reenactment, report, ubc_suite
 from vton_jax.evaluate.dressing import Compared
 from vton_jax.evaluate.pairs_suite import PairsSuite
 from vton_jax.evaluate.ubc_suite import UbcSuite
 from vton_jax.media import photo_files, video_files
-from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.models import lpips_weights
+from vton_jax.systems.lab126 import target_layouts
 from vton_jax.systems.lab126.system import Lab126
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "vton_jax" / "samples"
 SIZE = (64, 48)
+OPEN_DISTANCES = perceptual.open_distances  # of LPIPS, where a fixture puts another in its place
 SHIFT = 0.02  # of the height, by which the tiny system misplaces every joint
 
 
@@ -106,18 +106,16 @@ def tiny(monkeypatch):
             labels[:, 20:44, 14:34] = segmentation.ID["dress"]
             return labels, np.ones(len(frames))
 
-    class Surrogate:
-        name = "mean difference"
-
-        def __init__(self, parser):
-            pass
+    class Distances:
+        protocol = property(lambda self: {"lpips": "mean difference", "lpips_vgg": "the same"})
 
         def __call__(self, images, truth):
-            return np.abs(images - truth).mean((1, 2, 3))
+            difference = np.abs(images - truth).mean((1, 2, 3))
+            return {"lpips": difference, "lpips_vgg": difference}
 
     monkeypatch.setitem(systems.SYSTEMS, "lab126", Tiny)
-    monkeypatch.setattr(perceptual, "Surrogate", Surrogate)
-    monkeypatch.setattr(perceptual, "PhotoParser", Parser)
+    monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
+    monkeypatch.setattr(dressing, "PhotoParser", Parser)
 
 
 def ubc(clips, run, arms, **options):
@@ -188,8 +186,9 @@ def system():
     return Lab126("none")
 
 
-def test_only_layout_and_keypoints_leave_a_pose_frame(system, clips):
-    """Colours shuffled after the frames are annotated change no bit of the result."""
+def test_only_layout_and_keypoints_leave_a_pose_frame(monkeypatch, system, clips):
+    """Colours shuffled after the frames are annotated change no bit of the result, after few iterations or many."""
+    monkeypatch.setattr(target_layouts, "FIRST_ITERATIONS", 5)
     pictures = []
     for shuffle in (False, True):
         (clip,) = reenactment.read_clips(clips, system.size, stride=30, run=0)
@@ -214,18 +213,32 @@ def test_only_layout_and_keypoints_leave_a_pose_frame(system, clips):
     np.testing.assert_array_equal(pictures[0], pictures[1])
 
 
-def test_the_surrogate_grows_with_blur_noise_and_shift():
-    import cv2
+def test_pictures_of_any_size_are_compared_at_one(tmp_path):
+    distances = perceptual.open_distances(str(tiny_lpips.write_folder(tmp_path)))
+    generator = np.random.default_rng(0)
+    images, truth = generator.random((2, 5, 64, 48, 3), np.float32)
+    images[3] = truth[3]
+    found = distances(images, truth)
+    assert found.keys() == {"lpips", "lpips_vgg"} == distances.protocol.keys()
+    assert all("256x192" in text for text in distances.protocol.values())
+    large = [np.stack([framing.resize(image, perceptual.SIZE) for image in part]) for part in (images, truth)]
+    for name, values in distances(*large).items():
+        assert values.shape == (5,) and values[3] == 0 and (np.delete(values, 3) > 0).all()
+        np.testing.assert_allclose(found[name], values, rtol=1e-6)
+    alone = perceptual.open_distances(str(tmp_path / "lpips_alexnet.safetensors"))
+    assert alone(images[:1], truth[:1]).keys() == {"lpips"}
 
-    distance = perceptual.Surrogate(PhotoParser())
-    image = photo_files.read_photo(SAMPLES / "person.png")[:256, :192].astype(np.float32) / 255
-    rng = np.random.default_rng(0)
-    variants = [image, cv2.GaussianBlur(image, (0, 0), 1.5), cv2.GaussianBlur(image, (0, 0), 4)]
-    variants += [image + rng.normal(0, s, image.shape).astype(np.float32) for s in (0.03, 0.15)]
-    variants += [np.roll(image, s, 1) for s in (2, 20)]
-    found = distance(np.stack(variants), np.stack([image] * 7))
-    assert found[0] < 1e-5 and (found[1:] > 1e-3).all()
-    assert found[1] < found[2] and found[3] < found[4] and found[5] < found[6]
+
+def test_without_weights_one_line_says_so_and_keys_are_absent(tiny, people, monkeypatch, capsys):
+    monkeypatch.setattr(perceptual, "open_distances", OPEN_DISTANCES)
+    monkeypatch.setattr(lpips_weights, "PACKAGE", "lpips_package_that_is_not_there")
+    monkeypatch.delenv("VTON_JAX_PERCEPTUAL", raising=False)
+    for asked, lines in (("auto", 1), ("none", 0)):
+        suite, results = pairs(people, arms=("none",), perceptual=asked)
+        assert "pairs.none.ssim" in results
+        assert not any("lpips" in name for name in (*results, *suite.texts["protocol"], *suite.sections(results)))
+        said = [line for line in capsys.readouterr().err.splitlines() if "LPIPS" in line]
+        assert len(said) == lines and all("VTON_JAX_PERCEPTUAL" in line and "[perceptual]" in line for line in said)
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------
@@ -283,12 +296,6 @@ def test_the_worn_garment_is_hidden_before_the_networks_see_it(tiny, people, mon
 # --- comparing -------------------------------------------------------------------------------------------------------
 
 
-def evaluate(*arguments):
-    command = [sys.executable, "-m", "vton_jax.evaluate", *map(str, arguments)]
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-
-
 def test_other_protocols_do_not_compare():
     here = {"ubc.joint.ssim": 0.9, "seconds": 3.0, "ubc.protocol.size": "256x192", "ubc.about.weights": "b"}
     said = report.comparison(here, here | {"ubc.joint.ssim": 0.85, "ubc.about.weights": "a"}, "old")
@@ -304,16 +311,18 @@ def test_other_protocols_do_not_compare():
         report.comparison({"a": 0.5}, {"a": 0.5}, "old")
 
 
-def test_what_cannot_be_read_dies_in_a_sentence_before_the_networks_load(tmp_path):
+def test_what_cannot_be_read_dies_in_a_sentence_before_the_networks_load(command, capsys, tmp_path):
     for arguments in (["--suite=ubc"], ["--suite=pairs", f"--data={tmp_path}", f"--compare={tmp_path / 'no.json'}"]):
-        done = evaluate(f"--output={tmp_path / 'out'}", *arguments)
-        assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+        with pytest.raises(SystemExit) as stopped:
+            command("vton_jax.evaluate.__main__", f"--output={tmp_path / 'out'}", *arguments)
+        said = capsys.readouterr().err
+        assert stopped.value.code == 2 and len(said.strip().splitlines()) == 1, said
         assert not list(tmp_path.glob("out/*"))
 
 
 def test_every_protocol_is_stated(tiny, clips, people):
     for suite, _ in (ubc(clips, run=0, arms=("none",)), pairs(people, arms=("none",))):
         texts = suite.texts
-        assert {"suite", "split_hash", "size", "garment_region", "lpips_surrogate"} <= texts["protocol"].keys()
+        assert {"suite", "split_hash", "size", "garment_region", "lpips", "lpips_vgg"} <= texts["protocol"].keys()
         assert all(isinstance(value, str) for group in texts.values() for value in group.values())
         assert report.html_table([], list(texts["protocol"].items()))

@@ -5,15 +5,44 @@ import numpy as np
 import pytest
 
 from vton_jax.core import segmentation
-from vton_jax.human_catalogue import examples
+from vton_jax.human_catalogue import characters, examples
 from vton_jax.inputs import input_pipeline
 
 SIZE = (128, 96)
+NUMBERS = (0, 7, 14, 21, 28, 150, 345)  # of all types of garment
 
 
 @pytest.fixture(scope="module")
-def drawn():
-    return [examples.draw(number, size=SIZE) for number in range(12)]
+def whole():
+    return [examples.draw(number, size=SIZE) for number in NUMBERS]
+
+
+@pytest.fixture(scope="module")
+def drawn(whole):
+    """Every donor of every example."""
+    return [
+        examples.sample(example, flat=flat)
+        for example in whole
+        for flat in (False, True)
+        if examples.lies_flat(example) or not flat
+    ]
+
+
+def test_several_pieces_do_not_lie_flat(whole):
+    for example in whole:
+        kind = segmentation.GARMENT_TYPES[int(example["garment_type"])]
+        assert examples.lies_flat(example) == (kind != "outfit")
+    outfit = next(example for example in whole if not examples.lies_flat(example))
+    assert not outfit["flat_flow"].any() and not outfit["flat_flow_visible"].any()
+    with pytest.raises(ValueError, match="do not lie flat"):
+        examples.sample(outfit, flat=True)
+
+
+def test_examples_share_users_and_donors_are_others():
+    exchanges = [examples._exchange(np.random.default_rng(n), n, "train") for n in (0, examples.EXAMPLES_OF_ONE - 1)]
+    assert exchanges[0].user is exchanges[1].user
+    assert all(exchange.user is not exchange.donor for exchange in exchanges)
+    assert characters.character(0, "train").identity != characters.character(0, "test").identity
 
 
 def test_they_are_samples_of_the_pipeline(drawn):

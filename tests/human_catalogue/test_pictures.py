@@ -9,10 +9,28 @@ import numpy as np
 import pytest
 
 from vton_jax.core import segmentation
-from vton_jax.human_catalogue import bodies, camera, garments, people, pictures, poses, textures, views, wardrobe
+from vton_jax.human_catalogue import (
+    bodies,
+    camera,
+    compiled,
+    garments,
+    people,
+    pictures,
+    poses,
+    textures,
+    views,
+    wardrobe,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (128, 96)
+
+
+def test_compiled_and_plain_give_the_same_pictures(scene, monkeypatch):
+    pytest.importorskip("numba")
+    fast = pictures.shade(*scene, pictures.Light(), samples=1)
+    monkeypatch.setattr(compiled, "kernels", lambda: None)
+    np.testing.assert_allclose(pictures.shade(*scene, pictures.Light(), samples=1), fast, atol=1e-4)
 
 
 def test_samples_are_bilinear_and_v_points_up():
@@ -22,6 +40,8 @@ def test_samples_are_bilinear_and_v_points_up():
     for repeats, beyond in ((True, 1.0), (False, 0.0)):
         found = textures.sample(texture, at, repeats)[:, 0]
         np.testing.assert_allclose(found, [1, 0, 0.5, 0.25, beyond], atol=1e-6)
+        plain = textures.sample(texture, at, repeats, plain=True)[:, 0]
+        np.testing.assert_allclose(found, plain, atol=1e-6)
 
 
 def test_normals_are_those_of_a_sphere():
@@ -63,9 +83,11 @@ def test_cloth_repeats_and_has_its_two_colours(pattern):
 def scene():
     generator = np.random.default_rng(2)
     who = bodies.sample_identity(generator)
-    person = people.dress(who, wardrobe.sample(generator, who.gender))
+    worn = wardrobe.sample_suit(generator, who.gender), wardrobe.sample_shoes(generator)
+    person = people.dress(who, [*worn, *wardrobe.sample_hair(generator, who.gender)])
     view = views.view_of(person, poses.stand(), camera.frame(SIZE, person.height), SIZE)
-    return view, textures.sample_textures(generator, who, person.layers, "casual")
+    looks = textures.sample_looks(generator, who)
+    return view, textures.sample_textures(generator, looks, person.layers, "casual")
 
 
 def test_a_picture_shows_the_person_on_its_ground(scene):

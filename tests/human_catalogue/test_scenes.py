@@ -60,7 +60,7 @@ def test_a_cropped_persons_truth_fits_the_picture():
     person = people.dress(who, people.sample_worn(generator, who.gender, "casual"))
     eye = camera.frame(SIZE, person.height, fraction=1.8)
     view = views.view_of(person, poses.stand(), eye, SIZE)
-    skins = textures.sample_textures(generator, who, person.layers, "casual")
+    skins = textures.sample_textures(generator, textures.sample_looks(generator, who), person.layers, "casual")
     ground = np.zeros((*SIZE, 3), np.float32)
     light = pictures.Light(key=(1, 1, 1), ambient=(1, 1, 1))
     shown = pictures.shade(view, skins, light, ground).max(-1) > 0.05

@@ -5,7 +5,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from vton_jax.human_catalogue import bodies, garments, styles, textures
+from vton_jax.human_catalogue import garments, styles, textures
 
 
 @pytest.mark.parametrize("name", styles.COLOURS)
@@ -26,16 +26,16 @@ def test_choices_are_free_as_often_as_is_said():
 
 @pytest.mark.parametrize("style", styles.STYLES)
 def test_outfits_are_of_their_style_more_often_than_of_chance(style, monkeypatch):
-    monkeypatch.setattr(textures, "skin", lambda *given, **more: None)
-    monkeypatch.setattr(textures, "cloth", lambda generator, pattern, colours, *rest: (pattern, colours[0]))
+    monkeypatch.setattr(textures, "cloth", lambda generator, pattern, colours, *rest, **more: (pattern, colours[0]))
     rules, generator = styles.STYLES[style], np.random.default_rng(1)
     cuts = [garments.sample_cuts(generator, 0.0, style) for _ in range(150)]
     inside = np.mean([min(abs(top.sleeve - allowed) for allowed in rules.sleeves) < 0.05 for top, _ in cuts])
     assert inside > 0.55
     if not rules.skirts:
         assert np.mean([lower.kind == "trousers" for _, lower in cuts]) > 0.7
-    looks = [textures.sample_textures(generator, bodies.Identity(), ("skin", "eyes", "top"), style) for _ in range(200)]
-    patterns, colours = zip(*(look["top"] for look in looks), strict=True)
+    looks = textures.Looks(*[None] * 3, tone=0.5)
+    worn = [textures.sample_textures(generator, looks, ("skin", "eyes", "top"), style)["top"] for _ in range(200)]
+    patterns, colours = zip(*worn, strict=True)
     allowed = np.array([colorsys.hsv_to_rgb(*styles.COLOURS[name]) for name in rules.tops])
     apart = np.linalg.norm(np.stack(colours)[:, None] - allowed, axis=-1).min(1)
     assert (apart < 0.2).mean() > 0.55

@@ -91,6 +91,13 @@ def test_compiled_and_plain_draw_the_same():
         np.testing.assert_array_equal(one.triangle, two.triangle)
         np.testing.assert_allclose(one.weights, two.weights, atol=1e-12)
         np.testing.assert_allclose(one.inverse_depth, two.inverse_depth, rtol=1e-12)
+        places = np.random.default_rng(0).uniform(-5, 1.1 * max(SIZE), (500, 2))
+        near, plain = (
+            rasteriser.nearest_at(places, points, triangles, SIZE, both_sides=both, keep=keep, plain=plain)
+            for plain in (False, True)
+        )
+        np.testing.assert_allclose(near, plain, rtol=1e-12)
+        assert (near > 0).any()
 
 
 def test_of_equally_near_triangles_the_first_shows_and_none_behind_the_camera():

@@ -1,11 +1,7 @@
 """Parsing photos: CCP's tables, skin told apart by limbs, random views, the parser of photos and the suite `ccp`."""
 
 import json
-import os
-import subprocess
-import sys
 import types
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,7 +14,6 @@ from vton_jax.inputs import ccp, parsing_batches, splits
 from vton_jax.models import weights
 from vton_jax.reading import photo_parser, skin
 
-ROOT = Path(__file__).resolve().parents[2]
 ID = segmentation.ID
 SKIN = label_tables.CCP_SKIN
 SHOES = label_tables.CCP_LABELS.index("boots")
@@ -266,15 +261,11 @@ def test_the_folder_is_read_and_mistakes_are_named(tiny_ccp, tmp_path):
         ccp.numbers(tmp_path / "photos")
 
 
-def evaluate(*arguments):
-    command = [sys.executable, "-m", "vton_jax.evaluate", "--suite=ccp", *map(str, arguments)]
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+EVALUATE = ("vton_jax.evaluate.__main__", "--suite=ccp")
 
 
-def test_the_suite_writes_numbers_with_their_protocol(tiny_ccp, tmp_path):
-    done = evaluate(f"--data={tiny_ccp}", f"--output={tmp_path / 'out'}", "--ccp_parts=parsing")
-    assert done.returncode == 0, done.stderr
+def test_the_suite_writes_numbers_with_their_protocol(command, capsys, tiny_ccp, tmp_path):
+    command(*EVALUATE, f"--data={tiny_ccp}", f"--output={tmp_path / 'out'}", "--ccp_parts=parsing")
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["num_photos"] == 1 and results["ccp.protocol.split_hash"] == splits.split_hash(["0003"])
     for who in ("ccp", "ccp.multi_path"):
@@ -282,13 +273,15 @@ def test_the_suite_writes_numbers_with_their_protocol(tiny_ccp, tmp_path):
             results
         )
     assert results["ccp.hat"] is None  # the photo shows none
-    assert 0 <= results["ccp.null"] <= 1 and f"{results['ccp.null']:.4f}" in done.stdout
+    assert 0 <= results["ccp.null"] <= 1 and f"{results['ccp.null']:.4f}" in capsys.readouterr().out
     assert "data:image/png" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_the_suite_without_its_data_dies_in_a_sentence(tmp_path):
-    done = evaluate(f"--output={tmp_path / 'out'}")
-    assert done.returncode == 2 and "--data=DIR" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+def test_the_suite_without_its_data_dies_in_a_sentence(command, capsys, tmp_path):
+    with pytest.raises(SystemExit) as stopped:
+        command(*EVALUATE, f"--output={tmp_path / 'out'}")
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "--data=DIR" in said and len(said.strip().splitlines()) == 1
 
 
 # --- the parser of photos --------------------------------------------------------------------------------------------

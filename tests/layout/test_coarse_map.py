@@ -15,6 +15,10 @@ from vton_jax.layout.body import body_of
 from vton_jax.mannequin import motion, people, render
 
 compose = jax.jit(coarse_map.coarse_target_segmentation)
+# Compiled whole: each operation by itself takes longer to compile than to run.
+body = jax.jit(lambda layout: body_of(layout, SIZE))
+limbs = jax.jit(lambda layout: body_map.limb_place(geometry.grid(SIZE), body_of(layout, SIZE)))
+shoes = jax.jit(lambda layout: body_parts.shoe_top(body_parts.figure_of(layout)))
 
 
 def fraction_of(canvas, labels, mask) -> float:
@@ -23,13 +27,13 @@ def fraction_of(canvas, labels, mask) -> float:
 
 def limb_mask(layout: Layout, name: str, low: float, high: float):
     index = [limb[0] for limb in body_map.LIMBS].index(name)
-    near, place = body_map.limb_place(geometry.grid(SIZE), body_of(layout, SIZE))
+    near, place = limbs(layout)
     return np.asarray((near[index] < 0.6) & (place[index] > low) & (place[index] < high))
 
 
 def test_shoes_are_as_high_as_the_users():
     donor, boots, low = person(0.5, 2.0), person(2.0, 0.8, shoe_top=1.4), person(2.0, 0.8, shoe_top=1.85)
-    found = lambda layout: float(body_parts.shoe_top(body_parts.figure_of(layout)))  # noqa: E731
+    found = lambda layout: float(shoes(layout))  # noqa: E731
     assert abs(found(boots) - 1.4) < 0.06 and abs(found(low) - 1.85) < 0.06 and found(person(2.0, 0.8)) == 2.0
     hidden = found(person(2.0, 1.9, shoe_top=1.4))
     assert 1.5 < hidden <= 1.78  # what trousers hide is taken for an ankle boot
@@ -109,8 +113,8 @@ def test_seen_from_behind_no_face_is_pasted():
     user, donor = person(2.0, 2.0), person(0.5, 2.0)
     pose = person(2.0, 2.0, turn=np.pi)
     coarse, _ = compose(user, donor, pose, 0)
-    body = body_of(pose, SIZE)
-    unit = (np.asarray(geometry.grid(SIZE)) - np.asarray(body.head)) / np.asarray(body.height) / (0.05, 0.07)
+    seen = body(pose)
+    unit = (np.asarray(geometry.grid(SIZE)) - np.asarray(seen.head)) / np.asarray(seen.height) / (0.05, 0.07)
     skull = ((unit**2).sum(-1) < 1) & (unit[..., 1] < 0.3)
     assert fraction_of(coarse, segmentation.HAIR, skull) > 0.95
 

@@ -78,10 +78,13 @@ def frames(population):
 def test_culled_and_not_culled_are_the_same_picture(population):
     identity, outfit, pose, _, scene, _ = (jax.tree.map(lambda a: a[:6], part) for part in population)
     one, two = draw(identity, outfit, pose, scene), draw(identity, outfit, pose, scene, culled=False)
-    np.testing.assert_allclose(one.image, two.image, atol=1e-3)  # a quarter of a step of eight bits
+    # Where two surfaces coincide, rounding decides which a pixel shows: a few at most, as near, and of one label.
+    np.testing.assert_allclose(one.surface.depth, two.surface.depth, atol=1e-5)
+    same = np.asarray(one.surface.primitive) == np.asarray(two.surface.primitive)
+    assert (~same).sum() <= 6
+    np.testing.assert_allclose(one.image[same], two.image[same], atol=1e-3)  # a quarter of a step of eight bits
     np.testing.assert_array_equal(one.segmentation, two.segmentation)
     np.testing.assert_array_equal(one.visible, two.visible)
-    np.testing.assert_array_equal(one.surface.primitive, two.surface.primitive)
 
 
 def assert_warps(source, target, least_fraction):

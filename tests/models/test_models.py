@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from quick_kernels import quick_kernels
 
 from vton_jax.core import keypoints, segmentation
 from vton_jax.models import (
@@ -148,9 +149,11 @@ NAMES = sorted(CASES)
 
 
 def total_loss(case, module, params, size):
-    terms = case.terms(module.apply(params, *case.inputs(size)), size)
+    """The weighted loss, and the network's outputs."""
+    out = module.apply(params, *case.inputs(size))
+    terms = case.terms(out, size)
     assert set(terms) == set(case.weights)
-    return sum(case.weights[name] * term for name, term in terms.items())
+    return sum(case.weights[name] * term for name, term in terms.items()), out
 
 
 # --- networks --------------------------------------------------------------------------------------------------------
@@ -162,21 +165,23 @@ def total_loss(case, module, params, size):
 def test_names_shapes_and_types(name, size, dtype):
     case = CASES[name]
     module = case.module(size, dtype)
-    params = jax.eval_shape(module.init, jax.random.PRNGKey(0), *case.inputs(size))
+    inputs = jax.eval_shape(lambda: case.inputs(size))
+    params = jax.eval_shape(module.init, jax.random.PRNGKey(0), *inputs)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}  # whatever it computes in
-    out = jax.eval_shape(module.apply, params, *case.inputs(size))
+    # The outputs come with the gradient: the network is traced once for both.
+    gradient, out = jax.eval_shape(jax.grad(lambda p: total_loss(case, module, p, size), has_aux=True), params)
     assert {key: value.shape for key, value in out.items()} == case.shapes(size)
     assert {value.dtype for value in out.values()} == {jnp.dtype("float32")}
-    gradient = jax.eval_shape(jax.grad(lambda p: total_loss(case, module, p, size)), params)
     assert jax.tree.structure(gradient) == jax.tree.structure(params)
 
 
 @pytest.mark.parametrize("name", NAMES)
+@quick_kernels()
 def test_gradient_reaches_every_parameter(name):
     case = CASES[name]
     module = case.module(SMALL, jnp.bfloat16 if name == "garment_cnn" else jnp.float32)
     params = jax.jit(module.init, compiler_options=QUICK)(jax.random.PRNGKey(0), *case.inputs(SMALL))
-    gradient = jax.jit(jax.grad(lambda p: total_loss(case, module, p, SMALL)), compiler_options=QUICK)(params)
+    gradient = jax.jit(jax.grad(lambda p: total_loss(case, module, p, SMALL)[0]), compiler_options=QUICK)(params)
     for path, leaf in jax.tree_util.tree_flatten_with_path(gradient)[0]:
         where = jax.tree_util.keystr(path)
         assert np.isfinite(leaf).all(), where
@@ -224,6 +229,7 @@ def test_the_refinements_loss_counts_pixels_where_the_flow_is_known():
     assert terms["tv"] == 0
 
 
+@quick_kernels()
 def test_decode_computes_only_the_paths_asked_for():
     module = multi_path_cnn.MultiPathCNN(size=SMALL)
     params = jax.jit(module.init, compiler_options=QUICK)(jax.random.PRNGKey(0), pictures(SMALL))
@@ -284,6 +290,7 @@ def test_the_parsers_dice_is_zero_for_the_truth_and_near_one_for_its_opposite():
         assert least <= parser_cnn.loss({"segmentation": logits}, truth)["dice"] <= most
 
 
+@quick_kernels()
 def test_triple_guided_image_is_the_mixture_it_says():
     case = CASES["triple_guided_cnn"]
     module = triple_guided_cnn.TripleGuidedCNN(widths=(16, 16, 16))

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick_kernels import quick_kernels
 
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.types import Garment, Layout, User
@@ -48,6 +49,7 @@ def people():
 
 
 @pytest.fixture(scope="module")
+@quick_kernels()
 def folder(tmp_path_factory):
     """Small networks with random weights, each arm's own, as they are released."""
     place = tmp_path_factory.mktemp("weights")
@@ -64,12 +66,13 @@ def folder(tmp_path_factory):
     image, maps = jnp.zeros((1, *SIZE, 3)), jnp.zeros((1, *SIZE, segmentation.NUM_LABELS))
     triple, re_map, refinement = (network(widths=WIDTHS) for network in (TripleGuidedCNN, ReMapCNN, FlowRefinementCNN))
     key = jax.random.PRNGKey(1)
+    params = jax.jit(triple.init)(key, image, image, maps, maps, maps)
     for name in TRAINED:
-        params = jax.jit(triple.init)(key, image, image, maps, maps, maps)
         save(f"triple_guided_cnn_{name}", "triple_guided_cnn", triple, params)
     save("re_map_cnn", "re_map_cnn", re_map, re_map_params(re_map, key, SIZE))
+    params = refinement_params(refinement, key, SIZE)
     for name in ("flow_refinement_cnn", "flow_refinement_cnn_joint"):
-        save(name, "flow_refinement_cnn", refinement, refinement_params(refinement, key, SIZE))
+        save(name, "flow_refinement_cnn", refinement, params)
     return place
 
 

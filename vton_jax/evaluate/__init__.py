@@ -16,6 +16,7 @@ SUITES = {
     "ubc": "vton_jax.evaluate.ubc_suite:UbcSuite",
     "pairs": "vton_jax.evaluate.pairs_suite:PairsSuite",
     "critic": "vton_jax.evaluate.critic_suite:CriticSuite",
+    "realism": "vton_jax.evaluate.realism_suite:RealismSuite",
 }
 _BOUNDS = ("lower_bound", "upper_bound")
 

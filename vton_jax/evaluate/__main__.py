@@ -1,12 +1,14 @@
 """Evaluation: python -m vton_jax.evaluate --suite=mannequin --output=DIR
-            python -m vton_jax.evaluate --suite=ccp|ubc|pairs|critic --data=DIR --output=DIR
+            python -m vton_jax.evaluate --suite=ccp|ubc|pairs|critic|realism --data=DIR --output=DIR
 
 Writes DIR/results.json (a flat object, name to number; what was compared stands beside it as text) and DIR/report.html,
 and prints the table. Pictures enter as RGB alone; the truth only scores. `mannequin` shows people and garments of the
 catalogue's test split, and then known difficulties one at a time (`failures.*`); `ccp` the photos of Clothing
 Co-Parsing whose number ends in 3; `ubc` re-enacts real clips, and `pairs` dresses people in the garment that they wear.
 `critic` tells how often a small network takes an arm's results for real frames, a stand-in for the talk's user study.
-`ubc`, `pairs` and `ccp --ccp_parts=self` evaluate any `--system`, the others the parts of lab126.
+`realism` tells how far drawn people are from those in Clothing Co-Parsing's photos, by features of VGG16. `ubc`,
+`pairs` and `ccp --ccp_parts=self` evaluate any `--system`, and by perceptual distances too where there are weights
+(`--perceptual`); `mannequin`, `critic` and the rest of `ccp` evaluate the parts of lab126.
 `--compare=OTHER/results.json` shows the differences to an earlier evaluation, and refuses where the protocols are not
 the same. `--suite=NAME --help` lists the flags of one suite.
 

@@ -35,7 +35,7 @@ class SelfReconstruction(protocol.Suite):
     def run(self):
         options, colour = self.options, visualize.colour_segmentation
         compared = dressing.open_systems(options)
-        _, distance = perceptual.open_surrogate(options.weights)
+        distances = perceptual.open_distances(options.perceptual)
         found, rows, left_out = collections.defaultdict(list), [], []
         for number in progress.each(self.chosen, "photo"):
             photo, ids = ccp.read(options.data, number)
@@ -52,8 +52,7 @@ class SelfReconstruction(protocol.Suite):
             truth = to_float(frame[None])
             region = segmentation.region(labels, segmentation.GARMENTS)[None]
             for name, image in images.items():
-                values = scores.frame_scores(image[None], truth, region)
-                values["lpips_surrogate"] = distance(image[None], truth)
+                values = scores.frame_scores(image[None], truth, region) | distances(image[None], truth)
                 for score, (value,) in values.items():
                     found[f"ccp.self.{name}.{score}"].append(value)
             rows.append([frame, images["hidden"], colour(target.coarse), colour(target.final)])
@@ -63,9 +62,9 @@ class SelfReconstruction(protocol.Suite):
         yield from ((name, float(np.nanmean(values))) for name, values in found.items())
         if rows:
             self.pictures["Self-reconstruction"] = _sheet(rows, compared.names)
-        self._state_protocol(compared.size, distance.name, left_out)
+        self._state_protocol(compared.size, distances.protocol, left_out)
 
-    def _state_protocol(self, size: tuple[int, int], distance: str, left_out: list[str]) -> None:
+    def _state_protocol(self, size: tuple[int, int], distances: dict[str, str], left_out: list[str]) -> None:
         options, chosen = self.options, self.chosen
         self.texts["protocol"] = {
             "self.photos": f"{len(chosen)}, split_hash {splits.split_hash(chosen)}",
@@ -73,7 +72,7 @@ class SelfReconstruction(protocol.Suite):
             "self.user": "garments of the data set's labels and of the reading, and a rim, under grey; "
             "user, donor and pose are one photo",
             "self.garment_region": "garments of the data set's labels",
-            "self.lpips_surrogate": distance,
+            **{f"self.{key}": text for key, text in distances.items()},
         }
         about = {"self.background": options.background, "self.reader": options.parser}
         if options.system != protocol.LAB126:

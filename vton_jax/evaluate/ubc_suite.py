@@ -15,7 +15,7 @@ from vton_jax.evaluate import protocol, report
 from vton_jax.inputs import splits
 from vton_jax.systems.options import ARM_NAMES
 
-SCORES = ("ssim", "psnr", "ssim_garment", "psnr_garment", "lpips_surrogate")
+SCORES = ("ssim", "psnr", "ssim_garment", "psnr_garment", "lpips", "lpips_vgg")
 
 
 class UbcSuite(protocol.Suite):
@@ -41,8 +41,9 @@ class UbcSuite(protocol.Suite):
 
         options = self.options
         compared = dressing.open_systems(options, self.arms)
+        distances = perceptual.open_distances(options.perceptual)
         clips = reenactment.read_clips(options.data, compared.size, options.stride, options.num_clip_frames)
-        parser, distance = perceptual.open_surrogate(options.weights)
+        parser = dressing.open_parser(options)
         found, rows, errors, seen = collections.defaultdict(list), [], [], []
         for clip in clips:
             report.say(f"{clip.name}: {len(clip.poses)} poses")
@@ -58,14 +59,14 @@ class UbcSuite(protocol.Suite):
             first = np.broadcast_to(clip.floats(0), (len(clip.poses), *clip.frames.shape[1:]))
             garment, self.curves[clip.name] = reenactment.garment_regions(clip, parser), {}
             for name, images in {"first_frame": first, **spread.images}.items():
-                values = reenactment.spread_scores(clip, images, garment, distance)
+                values = reenactment.spread_scores(clip, images, garment, distances)
                 for score, value in values.items():
                     found[f"ubc.{name}.{score}"].extend(value)
                 line = list(zip(clip.poses.tolist(), values["ssim"].tolist(), strict=True))
                 self.curves[clip.name][name] = line
         titles = ["user", "donor", "pose and truth", "coarse", "final", *compared.names]
         self.pictures["Results, five frames of each clip"] = visualize.contact_sheet(rows, column_titles=titles)
-        self._state_protocol(clips, compared, parser.name, distance.name)
+        self._state_protocol(clips, compared, parser.name, distances.protocol)
         yield "num_clips", len(clips)
         yield "num_frames", sum(len(clip.poses) for clip in clips)
         yield from ((name, float(np.nanmean(values))) for name, values in found.items())
@@ -73,7 +74,7 @@ class UbcSuite(protocol.Suite):
             yield "ubc.keypoint_error", float(np.median(np.concatenate(errors)))
             yield "ubc.keypoints_found", float(np.mean(np.concatenate(seen)))
 
-    def _state_protocol(self, clips: list, compared, parser: str, distance: str) -> None:
+    def _state_protocol(self, clips: list, compared, parser: str, distances: dict[str, str]) -> None:
         from vton_jax.evaluate import dressing
 
         options, (height, width) = self.options, compared.size
@@ -87,7 +88,7 @@ class UbcSuite(protocol.Suite):
             "flicker": f"{options.num_clip_frames} consecutive frames amid each clip, after motion compensation "
             "(DIS flow)",
             "garment_region": f"ParserCNN's garments in the true frame ({parser})",
-            "lpips_surrogate": distance,
+            **distances,
             "keypoints": "median distance to DWPose where both see the joint, in heights of the person",
         }
         self.texts["about"] = dressing.about(options) | {"clips": ", ".join(clip.name for clip in clips)}

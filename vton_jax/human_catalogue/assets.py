@@ -12,7 +12,7 @@ NUM_VERTICES = 19158  # of the base mesh, helpers included
 NUM_BODY = 13380  # the body's own vertices come first
 
 
-def _load(name: str) -> dict[str, np.ndarray]:
+def load(name: str) -> dict[str, np.ndarray]:
     with np.load(FOLDER / f"{name}.npz") as file:
         return {key: file[key] for key in file.files}
 
@@ -50,7 +50,7 @@ class Mesh:
 
 @functools.cache
 def base_mesh() -> Mesh:
-    raw = _load("base_mesh")
+    raw = load("base_mesh")
     triangles, quad = triangles_of(raw["quads"])
     group = raw["group_names"][raw["group"]][quad]
     corners = corners_of(raw["quads_uv"], quad)
@@ -84,7 +84,7 @@ def _index(targets: Targets) -> dict[str, int]:
 
 
 def _read_targets(name: str) -> Targets:
-    raw = _load(name)
+    raw = load(name)
     deltas = np.stack([raw[f"milli_dm_{axis}"] for axis in "xyz"], -1) / 1000.0
     bounds = list(itertools.pairwise(raw["offsets"]))
     return Targets(
@@ -110,12 +110,14 @@ class Rig:
 
     bones: tuple[str, ...]
     parents: np.ndarray  # int [53], -1 for the root; parents come before children
-    heads: tuple[np.ndarray, ...]  # of each bone, the vertices whose mean is its joint
-    weights: np.ndarray  # float64 [19158, 53], rows sum to 1
+    heads: np.ndarray  # int [n], bone by bone, the vertices whose mean is its joint
+    first_heads: np.ndarray  # int [53], where each bone's begin
+    weights: np.ndarray  # float32 [19158, 53], rows sum to 1
 
     def joints(self, vertices: np.ndarray) -> np.ndarray:
         """The joints [53, 3] of a morphed mesh [19158, 3]."""
-        return np.stack([vertices[index].mean(0) for index in self.heads])
+        counts = np.diff(self.first_heads, append=len(self.heads))
+        return np.add.reduceat(vertices[self.heads], self.first_heads) / counts[:, None]
 
     def bone(self, name: str) -> int:
         return self.bones.index(name)
@@ -123,10 +125,10 @@ class Rig:
 
 @functools.cache
 def rig() -> Rig:
-    raw = _load("rig_game_engine")
+    raw = load("rig_game_engine")
     bones, bounds = tuple(map(str, raw["bones"])), raw["head_offsets"]
-    weights = np.zeros((NUM_VERTICES, len(bones)))
+    weights = np.zeros((NUM_VERTICES, len(bones)), np.float32)
     for column in range(raw["weight_bone"].shape[1]):
         np.add.at(weights, (np.arange(NUM_VERTICES), raw["weight_bone"][:, column]), raw["weight_1e4"][:, column] / 1e4)
-    heads = tuple(raw["head_vertices"][a:b].astype(np.int64) for a, b in itertools.pairwise(bounds))
-    return Rig(bones, raw["parents"].astype(int), heads, weights)
+    heads = raw["head_vertices"].astype(np.int64), np.asarray(bounds[:-1], np.int64)
+    return Rig(bones, raw["parents"].astype(int), *heads, weights)

@@ -101,8 +101,16 @@ def shape(identity: Identity, expression: dict[str, float] | None = None) -> np.
 
     Args: expression: weights of `assets.expression_targets`, by their names.
     """
-    vertices = assets.base_mesh().vertices + assets.body_targets().blend(coefficients(identity))
+    vertices = _at_rest(identity)
     return vertices + assets.expression_targets().blend(expression) if expression else vertices
+
+
+@functools.lru_cache(maxsize=64)
+def _at_rest(identity: Identity) -> np.ndarray:
+    """A body without expression; nobody may write to it."""
+    vertices = assets.base_mesh().vertices + assets.body_targets().blend(coefficients(identity))
+    vertices.flags.writeable = False
+    return vertices
 
 
 @functools.cache

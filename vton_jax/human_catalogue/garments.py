@@ -11,7 +11,7 @@ up the trunk 0 is the hips, 1 the neck. Widths are in decimetres.
 import dataclasses
 import functools
 import itertools
-from typing import Literal
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
@@ -24,14 +24,22 @@ _ARM_BONES = ("upperarm", "lowerarm", "hand", "thumb", "index", "middle", "ring"
 _ROWS, _ANGLES = 90, 72  # of the grid on which a trunk's cloth hangs
 _HANGS_FROM = 0.74  # up the trunk: the shoulder blades and the top of the chest
 _ALL = 1e3  # kept in any case
+_BELT = 0.2  # half of how wide it is
 _SCALE = 0.1  # texture repeats a decimetre
+
+
+class Cloth(Protocol):
+    """What lies on a garment in place of cloth that repeats, such as `photo_cloth.PhotoCloth`."""
+
+    def uv(self, garment: "Garment") -> np.ndarray:
+        """Coordinates [3 T, 2] in its own texture, see `Garment.uv`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """A garment's numbers."""
+    """A garment's numbers, and the cloth if it is no cloth that repeats."""
 
-    kind: Literal["top", "trousers", "skirt", "dress"]
+    kind: Literal["top", "trousers", "skirt", "dress", "belt", "boots"]
     sleeve: float = 0.6  # along the arm; below 0.2: none
     hem: float = -0.12  # up the trunk: of a top
     neck_depth: float = 0.0  # of the neckline in front
@@ -41,6 +49,8 @@ class Cut:
     loose: float = 0.1
     cling: float = 0.3  # how fast cloth comes back to the body below where that stands out; 0: it hangs straight
     flare: float = 0.1  # of sleeves, trouser legs and skirts, over their length
+    open: float = 0.0  # half the gap in front, from top to bottom; 0: none
+    cloth: Cloth | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +111,11 @@ def _sheet(group: str) -> _Sheet:
     return _Sheet(start, count, edges, divided, weights, arms, along["arm"], along["leg"], up, left, neutral)
 
 
+def sheet_of(kind: str) -> _Sheet:
+    """The helper's surface that a kind of `Cut` is cut from."""
+    return _sheet("helper-skirt" if kind == "skirt" else "helper-tights")
+
+
 @functools.cache
 def _trunk() -> float:
     """Decimetres from hips to neck on the neutral body."""
@@ -124,13 +139,25 @@ def _kept(sheet: _Sheet, cut: Cut) -> np.ndarray:
     if cut.kind == "trousers":
         legs = np.where(sheet.along_leg > 0, (cut.leg - sheet.along_leg) * 4, _ALL)
         return np.where(sheet.arm > 0.3, -1.0, np.minimum((cut.waist - sheet.up) * trunk, legs))
+    if cut.kind == "boots":
+        return np.where((sheet.arm > 0.3) | (sheet.along_leg <= 0), -1.0, (sheet.along_leg - cut.leg) * 4)
+    if cut.kind == "belt":
+        return np.where(sheet.arm > 0.1, -1.0, _BELT - np.abs(cut.waist - sheet.up) * trunk)
     bottom = np.where(on_arm, _ALL, (sheet.up - cut.hem) * trunk)
     if cut.sleeve < 0.2:
         reach = 1.55 - np.abs(sheet.neutral[:, 0]) + 0.25 * np.clip(5.0 - sheet.neutral[:, 1], 0, 1)
         sleeve = np.where(sheet.arm > 0.6, -1.0, np.where(sheet.up > 0.5, reach, _ALL))
     else:
         sleeve = np.where(sheet.arm > 0.3, (cut.sleeve - sheet.along_arm) * 2.6, _ALL)
-    return np.minimum(np.minimum(bottom, sleeve), _neckline(sheet, cut))
+    return np.minimum(np.minimum(np.minimum(bottom, sleeve), _neckline(sheet, cut)), _closed(sheet, cut))
+
+
+def _closed(sheet: _Sheet, cut: Cut) -> np.ndarray:
+    """Above 0 where a garment that stands open in front is not."""
+    if not cut.open:
+        return np.full(len(sheet.neutral), _ALL)
+    on_trunk = (sheet.neutral[:, 2] > 0) & (sheet.arm < 0.3)
+    return np.where(on_trunk, np.abs(sheet.neutral[:, 0]) - cut.open, _ALL)
 
 
 def _blurred(grid: np.ndarray, down: float, around: float) -> np.ndarray:
@@ -231,32 +258,34 @@ class Garment:
     cut: Cut
     label: int
     covered_above: float = np.inf  # up the trunk: from here on another garment lies over it
+    label_right: int | None = None  # on the right side, where it is another one
 
     @property
     def _sheet(self) -> _Sheet:
-        return _sheet("helper-skirt" if self.cut.kind == "skirt" else "helper-tights")
+        return sheet_of(self.cut.kind)
 
     @functools.cached_property
     def keep(self) -> np.ndarray:
         """The signed value [V]: cloth is where it is above 0."""
         sheet, cut = self._sheet, self.cut
         found = np.minimum((cut.waist - sheet.up) * _trunk(), (cut.leg - sheet.along_leg) * 4)
-        found = found if cut.kind == "skirt" else _kept(sheet, cut)
+        found = np.minimum(found, _closed(sheet, cut)) if cut.kind == "skirt" else _kept(sheet, cut)
         return np.minimum(found, np.minimum((self.covered_above - sheet.up) * _trunk(), _ALL))
 
     def fit(self, body: np.ndarray) -> np.ndarray:
         """Its vertices [V, 3] on a body [19158, 3]."""
         sheet, cut = self._sheet, self.cut
         places = sheet.divided(body)
-        if cut.kind == "top":
+        if cut.kind in ("top", "belt"):
             return _widened(sheet, _hang(sheet, places, cut), body, cut, "arm")
-        if cut.kind == "trousers":
+        if cut.kind in ("trousers", "boots"):
             return _widened(sheet, places, body, cut, "leg")
         down = np.clip(sheet.along_leg, 0, 2)
         angle = np.arctan2(places[:, 0], places[:, 2])
-        factor = 1 + 0.05 + cut.flare * down * (1 + 0.25 * np.sin(9 * angle) * np.clip(down, 0, 1))
+        factor = 1 + 0.5 * cut.loose + cut.flare * down * (1 + 0.25 * np.sin(9 * angle) * np.clip(down, 0, 1))
         return np.stack([places[:, 0] * factor, places[:, 1], places[:, 2] * factor], 1)
 
+    @property
     def weights(self) -> np.ndarray:
         return self._sheet.weights
 
@@ -266,11 +295,15 @@ class Garment:
 
     @property
     def labels(self) -> np.ndarray:
-        return np.full(len(self.triangles), self.label, np.uint8)
+        right = self.label if self.label_right is None else self.label_right
+        on_left = self._sheet.left[self.triangles].mean(1) > 0.5
+        return np.where(on_left, self.label, right).astype(np.uint8)
 
     @property
     def uv(self) -> np.ndarray:
         """Texture coordinates [3 T, 2], every triangle's own: around trunk, arm or leg, and along it."""
+        if self.cut.cloth is not None:
+            return self.cut.cloth.uv(self)
         return _uv("helper-skirt" if self.cut.kind == "skirt" else "helper-tights")
 
     @property
@@ -333,7 +366,7 @@ def sample_cuts(generator: np.random.Generator, gender: float, style: str) -> tu
         neck_width=uniform(0.68, 0.95), loose=loose, cling=uniform(0.1, 0.5), flare=uniform(0.02, 0.12),
     )  # fmt: skip
     kind = generator.random()
-    if male or kind < (0.5 if rules.skirts else 0.85):
+    if male or kind < (0.3 if rules.skirts else 0.85):
         leg = pick(rules.trousers, _TROUSERS)
         return top, Cut("trousers", leg=leg, loose=uniform(0.03, 0.1), flare=uniform(0.0, 0.06))
     length = pick(rules.skirts, _SKIRTS)

@@ -24,6 +24,7 @@ _PARTS = {
     "pants": ("pelvis", "Root"),
 }
 _NECKLINE, _WAIST = (1.3, 4.2), 1.2  # half its width and where it begins, on the neutral body
+_LONG = 1.85  # along the leg: where trousers hide socks
 SKIN, EYES = "skin", "eyes"
 _SUITS = 0.35  # of people wear a suit of the library: it has few
 
@@ -34,8 +35,7 @@ class Person:
 
     body: np.ndarray  # float64 [19158, 3], the whole body with its helpers
     vertices: np.ndarray  # float64 [V, 3]
-    weights: np.ndarray  # float64 [V, 53]
-    neutral: np.ndarray  # float64 [V, 3], the same spots on the neutral body: surface coordinates
+    weights: np.ndarray  # float32 [V, 53]
     triangles: np.ndarray  # int32 [T, 3]
     uv: np.ndarray  # float64 [U, 2], of the layer's texture, v upwards
     triangles_uv: np.ndarray  # int32 [T, 3]
@@ -43,6 +43,14 @@ class Person:
     keep: np.ndarray  # float64 [V]: where what lies between is not above 0, nothing is
     layer: np.ndarray  # int [T], index in `layers`
     layers: tuple[str, ...]  # SKIN, EYES, then the names of what is worn; a suit is NAME/upper and NAME/lower
+    worn: tuple[wardrobe.Worn | Garment, ...]
+    hanging: tuple[tuple[int, int, str], ...] = ()  # vertices from, to, and the bone that they hang from
+
+    @functools.cached_property
+    def neutral(self) -> np.ndarray:
+        """The same spots on the neutral body [V, 3]: surface coordinates."""
+        neutral = assets.base_mesh().vertices
+        return np.concatenate([neutral, *(thing.fit(neutral) for thing in self.worn)])
 
     @functools.cached_property
     def used(self) -> np.ndarray:
@@ -92,16 +100,25 @@ def _body_labels(bare: bool) -> np.ndarray:
     return ids[np.argmax(scores, 0)]
 
 
-def _eye_uv(triangles: np.ndarray) -> np.ndarray:
+@functools.cache
+def _eye_uv() -> np.ndarray:
     """Texture coordinates [19158, 2] of eyes: straight from the front, the middle of the texture being the pupil."""
-    places, uv = assets.base_mesh().vertices, np.zeros((assets.NUM_VERTICES, 2))
+    mesh, uv = assets.base_mesh(), np.zeros((assets.NUM_VERTICES, 2))
+    places, both = mesh.vertices, [np.unique(mesh.part(f"helper-{side}-eye")) for side in "lr"]
     for side in (1, -1):
-        own = np.unique(triangles)
+        own = np.concatenate(both)
         own = own[side * places[own, 0] > 0]
         middle = places[own].mean(0)
         radius = np.ptp(places[own, 0]) / 2
         uv[own] = 0.5 + 0.5 * (places[own, :2] - middle[:2]) / radius
     return uv
+
+
+def _reaches_the_shoes(thing: wardrobe.Worn | Garment) -> bool:
+    """Whether trousers are so long that they hide socks."""
+    if not (thing.labels == segmentation.ID["pants"]).any():
+        return False
+    return thing.name in wardrobe.SUITS or (isinstance(thing, Garment) and thing.cut.leg > _LONG)
 
 
 def dress(
@@ -122,32 +139,36 @@ def dress(
     clothed = any(thing.name in wardrobe.SUITS or isinstance(thing, Garment) for thing in things)
     labels = _body_labels(bare=clothed)[shown[of_body]]
     eye_triangles = mesh.triangles[eyes]
+    eye_labels = np.full(len(eye_triangles), segmentation.ID["face"], np.uint8)
     parts = [
-        (body, rig.weights, mesh.vertices, mesh.triangles[shown], mesh.uv, mesh.triangles_uv[shown], labels),
-        (body[:0], rig.weights[:0], body[:0], eye_triangles - len(body), _eye_uv(eye_triangles), eye_triangles,
-         np.full(len(eye_triangles), segmentation.ID["face"], np.uint8)),
-    ]  # fmt: skip
-    trousers = any((thing.labels == segmentation.ID["pants"]).any() for thing in things)
+        (body, rig.weights, mesh.triangles[shown], mesh.uv, mesh.triangles_uv[shown], labels),
+        (body[:0], rig.weights[:0], eye_triangles - len(body), _eye_uv(), eye_triangles, eye_labels),
+    ]
+    trousers = any(_reaches_the_shoes(thing) for thing in things)
     layers, layer = [SKIN, EYES], [np.zeros(len(labels), int), np.ones(len(eye_triangles), int)]
     for thing in things:
         drawn = thing.shoes if trousers and thing.name in wardrobe.SHOES else slice(None)
         lists = (thing.triangles[drawn], thing.uv, thing.triangles_uv[drawn], thing.labels[drawn])
-        parts.append((thing.fit(body), thing.weights(), thing.fit(mesh.vertices), *lists))
+        parts.append((thing.fit(body), thing.weights, *lists))
         lower = (lists[3] != segmentation.ID["upper-clothes"]) & (thing.name in wardrobe.SUITS)
         layer.append(len(layers) + lower)
         layers += [f"{thing.name}/upper", f"{thing.name}/lower"] if thing.name in wardrobe.SUITS else [thing.name]
     before = np.cumsum([0] + [len(part[0]) for part in parts])
-    uv_before = np.cumsum([0] + [len(part[4]) for part in parts])
+    hanging = [(int(a), int(a) + len(thing.weights), thing.bone)
+               for thing, a in zip(things, before[2:], strict=False) if getattr(thing, "hangs", False)]  # fmt: skip
+    uv_before = np.cumsum([0] + [len(part[3]) for part in parts])
     return Person(
         body,
-        *(np.concatenate([part[index] for part in parts]) for index in range(3)),
-        np.concatenate([part[3] + start for part, start in zip(parts, before, strict=False)]).astype(np.int32),
-        np.concatenate([part[4] for part in parts]).astype(np.float64),
-        np.concatenate([part[5] + start for part, start in zip(parts, uv_before, strict=False)]).astype(np.int32),
-        np.concatenate([part[6] for part in parts]),
-        np.concatenate([np.ones(len(body)), *(getattr(t, "keep", np.ones(len(t.weights()))) for t in things)]),
+        *(np.concatenate([part[index] for part in parts]) for index in range(2)),
+        np.concatenate([part[2] + start for part, start in zip(parts, before, strict=False)]).astype(np.int32),
+        np.concatenate([part[3] for part in parts]).astype(np.float64),
+        np.concatenate([part[4] + start for part, start in zip(parts, uv_before, strict=False)]).astype(np.int32),
+        np.concatenate([part[5] for part in parts]),
+        np.concatenate([np.ones(len(body)), *(getattr(t, "keep", np.ones(len(t.weights))) for t in things)]),
         np.concatenate(layer),
         tuple(layers),
+        tuple(things),
+        tuple(hanging),
     )
 
 
@@ -167,6 +188,7 @@ def only(person: Person, layers: Sequence[str]) -> Person:
 
 
 def sample_worn(generator: np.random.Generator, gender: float, style: str) -> list[str | Garment]:
-    """What somebody wears: one of the library's suits or garments by rule, with shoes and hair. style: of `styles`."""
-    suit, *rest = wardrobe.sample(generator, gender)
-    return [suit, *rest] if generator.random() < _SUITS else [*garments.sample(generator, gender, style), *rest]
+    """What somebody wears: one of the library's suits or garments by rule, and shoes. Args: style: of `styles`."""
+    suit = generator.random() < _SUITS
+    clothes = [wardrobe.sample_suit(generator, gender)] if suit else garments.sample(generator, gender, style)
+    return [*clothes, wardrobe.sample_shoes(generator)]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from vton_jax.human_catalogue import people, textures, wardrobe
+from vton_jax.human_catalogue import compiled, people, textures, wardrobe
 from vton_jax.human_catalogue.camera import Camera
 from vton_jax.human_catalogue.rasteriser import Raster, rasterise
 from vton_jax.human_catalogue.views import View
@@ -45,7 +45,7 @@ def _surface(layer: str) -> Surface:
 
 
 def _unit(vector) -> np.ndarray:
-    return np.asarray(vector, float) / np.linalg.norm(vector)
+    return np.float32(np.asarray(vector, float) / np.linalg.norm(vector))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,15 +57,21 @@ class _Shadows:
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """(column, row, nearness) [N, 3]; nearness is above 0 for all that the light sees."""
-        seen = (points - [0, 8.5, 0]) @ self.axes.T
         scale = _SHADOW_SIDE / (2 * _SHADOW_REACH)
-        return np.stack([seen[:, 0] * scale, seen[:, 1] * scale, seen[:, 2]], -1) + [
-            _SHADOW_SIDE / 2, _SHADOW_SIDE / 2, 40,
-        ]  # fmt: skip
+        axes = self.axes * [[scale], [scale], [1]]
+        middle = np.array([_SHADOW_SIDE / 2, _SHADOW_SIDE / 2, 40]) - axes @ [0, 8.5, 0]
+        x, y, z = points[:, :1], points[:, 1:2], points[:, 2:]
+        return x * axes[:, 0] + y * axes[:, 1] + z * axes[:, 2] + middle
 
     def lit(self, points: np.ndarray, leeway: float) -> np.ndarray:
         """How much of the key light reaches points [N, 3], 0 to 1: nine looks around each."""
-        column, row, near = self.place(points).T
+        places = self.place(points)
+        kernels = compiled.kernels()
+        if kernels is not None:
+            found = np.zeros(len(points), np.float32)
+            kernels.lit(self.nearness, places, leeway, found)
+            return found
+        column, row, near = places.T
         total = np.zeros(len(points))
         for dy in (-1.3, 0, 1.3):
             for dx in (-1.3, 0, 1.3):
@@ -90,13 +96,13 @@ def albedo(raster: Raster, view: View, skins: Mapping[str, np.ndarray]) -> np.nd
 
     Args: skins: the texture of each of the person's layers, by its name.
     """
-    person, shown = view.person, raster.triangle[raster.covered]
-    uv = np.einsum("pk,pkc->pc", raster.weights[raster.covered], person.uv[person.triangles_uv[shown]])
-    layer, colours = person.layer[shown], np.zeros((len(shown), 3))
+    person, shown = view.person, raster.shown
+    uv = raster.at_pixels(person.triangles_uv, person.uv)
+    layer, colours = person.layer[shown], np.zeros((len(shown), 3), np.float32)
     for index, name in enumerate(person.layers):
-        here = layer == index
+        here = np.flatnonzero(layer == index)
         colours[here] = textures.sample(skins[name], uv[here], repeats=index > 1)
-    return colours**_GAMMA
+    return colours ** np.float32(_GAMMA)
 
 
 def _near_things_darken(depth: np.ndarray) -> np.ndarray:
@@ -128,32 +134,33 @@ def shade(
     fine = tuple(samples * side for side in size)
     raster = rasterise(camera.project(view.places), person.triangles, fine, **person.drawn)
     seen = raster.covered
-    blended = lambda values: raster.blend(person.triangles, values)[seen]  # noqa: E731
-    normal, place = blended(textures.normals(view.places, person.triangles)), blended(view.places)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    normal = np.where(normal[:, 2:] < 0, -normal, normal)  # the inside of cloth
+    normal = raster.at_pixels(person.triangles, textures.normals(view.places, person.triangles)).astype(np.float32)
+    place = raster.at_pixels(person.triangles, view.places)
+    length = np.sqrt(np.einsum("pc,pc->p", normal, normal))
+    normal /= (np.where(normal[:, 2] < 0, -1, 1) * np.maximum(length, 1e-9))[:, None]  # below 0: the inside of cloth
     open_to = cv2.resize(_near_things_darken(view.depth), seen.shape[::-1], interpolation=cv2.INTER_LINEAR)[seen]
 
     kinds = [_surface(name) for name in person.layers]
-    layer = person.layer[raster.triangle[seen]]
-    wrap, shine, sharpness = np.array([(k.wrap, k.shine, k.sharpness) for k in kinds])[layer].T
+    layer = person.layer[raster.shown]
+    wrap, shine, sharpness = np.float32([(k.wrap, k.shine, k.sharpness) for k in kinds]).T[:, layer]
     towards = _unit(light.direction)
     lit = 0.2 + 0.8 * shadows.lit(place, leeway=0.25)
     key = np.clip((normal @ towards + wrap) / (1 + wrap), 0, None) * lit
     fill = np.clip(normal @ _unit([-light.direction[0] * 1.6, 0.2, 0.5]), 0, None)
     ambient = (0.775 + 0.225 * normal[:, 1] + 0.45 * fill) * open_to
     glint = np.clip(normal @ _unit(towards + [0, 0, 1]), 0, None) ** sharpness * shine * lit
-    key_colour, ambient_colour = np.array(light.key), np.array(light.ambient)
+    key_colour, ambient_colour = np.float32(light.key), np.float32(light.ambient)
     colour = albedo(raster, view, skins) * (ambient[:, None] * ambient_colour + key[:, None] * key_colour)
     colour += glint[:, None] * key_colour
 
     ground = _studio(size) if ground is None else ground
-    picture = ground.astype(np.float64) ** _GAMMA
+    picture = ground.astype(np.float32) ** np.float32(_GAMMA)
     picture = _floor_shadow(view, shadows, picture) if stands else picture
-    picture = picture.repeat(samples, 0).repeat(samples, 1)
-    picture[seen] = colour
-    picture = picture.reshape(size[0], samples, size[1], samples, 3).mean((1, 3))
-    return (np.clip(1.02 * picture, 0, 1) ** (1 / _GAMMA)).astype(np.float32)
+    drawn = np.zeros((*fine, 4), np.float32)
+    drawn[seen] = np.concatenate([colour, np.ones((len(colour), 1), np.float32)], 1)
+    drawn = cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_AREA)  # the mean of each pixel's samples
+    picture = picture * (1 - drawn[..., 3:]) + drawn[..., :3]
+    return np.clip(1.02 * picture, 0, 1) ** np.float32(1 / _GAMMA)
 
 
 def _studio(size: tuple[int, int]) -> np.ndarray:

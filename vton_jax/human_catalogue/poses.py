@@ -4,6 +4,7 @@ Angles are in radians; directions as in skeleton.py. Chosen by eye.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -106,9 +107,49 @@ def hand_on_hip(sides: tuple[str, ...] = ("l",), head: tuple = (0.05, 0.2, -0.05
     return _merged(stand(), aims, {"spine_02": _euler(roll=0.05), "head": _euler(*head)})
 
 
+# What a stance says: the directions of limbs, then of the trunk (up) and of the face.
+STANCE = (
+    *(f"{bone}_{side}" for bone in ("upperarm", "lowerarm", "hand", "thigh", "calf", "foot") for side in SIDES),
+    "trunk", "head",
+)  # fmt: skip
+_OTHER_SIDE = [STANCE.index(name[:-1] + {"l": "r", "r": "l"}[name[-1]] if "_" in name else name) for name in STANCE]
+_STANCES = 0.75  # of the poses are people's own stances
+_TWISTS = {"upperarm": 0.35, "lowerarm": 0.3, "hand": 0.0}  # of arms, as in `stand`
+
+
+@functools.cache
+def stances() -> np.ndarray:
+    """Stances of people, unit vectors [N, 14, 3] in the order of `STANCE`; see data/catalogue/stances.py."""
+    found = assets.load("stances")["stances"].astype(np.float64)
+    return found / np.linalg.norm(found, axis=-1, keepdims=True)
+
+
+def stance(lies: np.ndarray) -> Pose:
+    """A pose from directions [14, 3] in the order of `STANCE`, which need not be unit vectors."""
+    given, aims = dict(zip(STANCE, lies, strict=True)), {}
+    for name, direction in given.items():
+        bone, _, side = name.partition("_")
+        if side:
+            aims[name] = Aim(tuple(map(float, direction)), _SIGN[side] * _TWISTS.get(bone, 0.0))
+    trunk, head = given["trunk"], given["head"]
+    lean, bend = np.arctan2(trunk[0], trunk[1]), np.arctan2(trunk[2], trunk[1])
+    turns = {"spine_02": _euler(pitch=bend, roll=-lean), "head": _euler(yaw=float(np.arctan2(head[0], head[2])))}
+    return _merged(stand(), aims, turns)
+
+
+def sample_stance(generator: np.random.Generator) -> Pose:
+    """One of people's stances or its mirror image, a little otherwise."""
+    lies = stances()[generator.integers(len(stances()))]
+    if generator.random() < 0.5:
+        lies = lies[_OTHER_SIDE] * [-1, 1, 1]
+    return stance(lies + generator.normal(0, 0.05, lies.shape))
+
+
 def sample_pose(generator: np.random.Generator) -> Pose:
     """A stance seen from anywhere: yaw all round."""
     kind, yaw = generator.random(), float(generator.uniform(-np.pi, np.pi))
+    if generator.random() < _STANCES:
+        return sample_stance(generator).turned(yaw)
     head = tuple(float(generator.normal(0, spread)) for spread in (0.06, 0.25, 0.04))
     if kind < 0.4:
         pose = walk(float(generator.uniform(0, 2 * np.pi)), float(generator.uniform(0.5, 1.0)))

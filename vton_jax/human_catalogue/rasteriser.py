@@ -6,12 +6,11 @@ perspective: blending the corners' places by them gives the place that the pixel
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from vton_jax.human_catalogue import compiled
-
-_LEAST_AREA = 1e-9  # pixels, twice the triangle's: thinner ones show nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,13 +25,31 @@ class Raster:
     def covered(self) -> np.ndarray:
         return self.triangle >= 0
 
+    @functools.cached_property
+    def pixels(self) -> np.ndarray:
+        """Where something is, [N], as row * W + column."""
+        return np.flatnonzero(self.triangle >= 0)
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The triangles [N] of `pixels`."""
+        return self.triangle.reshape(-1)[self.pixels]
+
+    def at_pixels(self, triangles: np.ndarray, values: np.ndarray, *, plain: bool = False) -> np.ndarray:
+        """Values [V, C] of vertices at `pixels`, [N, C]. Args: plain: see `rasterise`."""
+        corners, weights = triangles[self.shown], self.weights.reshape(-1, 3)
+        kernels = None if plain else compiled.kernels()
+        if kernels is None:
+            return np.einsum("pk,pkc->pc", weights[self.pixels], values[corners])
+        found = np.zeros((len(corners), values.shape[-1]))
+        kernels.blend(self.pixels, weights, corners, values, found)
+        return found
+
     def blend(self, triangles: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Values [V, C] of vertices at every pixel, [H, W, C]; 0 where nothing is."""
-        out = np.zeros((*self.triangle.shape, values.shape[-1]))
-        seen = self.covered
-        corners = values[triangles[self.triangle[seen]]]
-        out[seen] = np.einsum("pk,pkc->pc", self.weights[seen], corners)
-        return out
+        out = np.zeros((self.triangle.size, values.shape[-1]))
+        out[self.pixels] = self.at_pixels(triangles, values)
+        return out.reshape(*self.triangle.shape, -1)
 
 
 def _boxes(corners: np.ndarray, size: tuple[int, int], low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +71,7 @@ def _numbered(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _wanted(corners: np.ndarray, both_sides: np.ndarray | bool) -> np.ndarray:
     """Which triangles [T, 3, 3] are drawn, their numbers."""
     area = _cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])  # below 0 where it faces the camera
-    drawn = (area < -_LEAST_AREA) | (both_sides & (area > _LEAST_AREA))
+    drawn = (area < -compiled.NOTHING_FACES) | (both_sides & (area > compiled.NOTHING_FACES))
     return np.flatnonzero(drawn & (corners[..., 2] > 0).all(1))
 
 
@@ -68,6 +85,12 @@ def _flat_weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
     at, area = points - corners[:, 0, :2], _cross(first, second)
     b, c = _cross(at, second) / area, _cross(first, at) / area
     return np.stack([1 - b - c, b, c], -1)
+
+
+def _filled(both_sides, keep, triangles: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `rasterise` takes as defaults, for every triangle [T] and every vertex [V]."""
+    sides = np.broadcast_to(both_sides, len(triangles))
+    return np.ascontiguousarray(sides), np.ones(len(points)) if keep is None else keep
 
 
 def rasterise(
@@ -86,16 +109,14 @@ def rasterise(
     though numba is installed.
     Triangles that reach behind the camera are left out.
     """
+    kernels = None if plain else compiled.kernels()
+    if kernels is not None:
+        raster = Raster(np.full(size, -1, np.int32), np.zeros((*size, 3)), np.zeros(size))
+        sides, holes = _filled(both_sides, keep, triangles, points)
+        kernels.draw(points, triangles, sides, holes, (raster.triangle, raster.weights, raster.inverse_depth))
+        return raster
     corners = points[triangles]  # [T, 3, 3]
     kept = _wanted(corners, both_sides)
-    draw = None if plain else compiled.loop()
-    if draw is not None:
-        wanted = np.zeros(len(triangles), bool)
-        wanted[kept] = True
-        raster = Raster(np.full(size, -1, np.int32), np.zeros((*size, 3)), np.zeros(size))
-        holes = np.ones(triangles.shape) if keep is None else keep[triangles]
-        draw(corners, wanted, holes, (raster.triangle, raster.weights, raster.inverse_depth))
-        return raster
     flat = corners[kept, :, :2]
     triangle, pixel = _boxes(flat, size, np.ceil(flat.min(1)))
     triangle = kept[triangle]
@@ -125,20 +146,31 @@ def nearest_at(
     *,
     both_sides: np.ndarray | bool = False,
     keep: np.ndarray | None = None,
+    plain: bool = False,
 ) -> np.ndarray:
     """The inverse depth [N] of what is nearest at any places [N, 2] of a picture, between pixels too; 0 for nothing.
 
     Arguments as in `rasterise`. Triangles are looked up by the cells between pixels that they touch.
     """
+    column, row = np.floor(places).astype(np.int64).T
+    inside = (column >= 0) & (column < size[1]) & (row >= 0) & (row < size[0])
+    own = np.where(inside, row * size[1] + column, -1)
+    kernels = None if plain else compiled.kernels()
+    if kernels is not None:
+        order = np.argsort(own, kind="stable")
+        ends = np.searchsorted(own[order], np.arange(size[0] * size[1] + 1)).astype(np.int64)
+        begin, end, found = ends[:-1].reshape(size), ends[1:].reshape(size), np.zeros(len(places))
+        sides, holes = _filled(both_sides, keep, triangles, points)
+        kernels.nearest(points, triangles, sides, holes, (places[order], begin, end, found))
+        nearest = np.zeros(len(places))
+        nearest[order] = found
+        return nearest
     corners = points[triangles]
     kept = _wanted(corners, both_sides)
     flat = corners[kept, :, :2]
     triangle, cell = _boxes(flat, size, np.floor(flat.min(1)))
     order = np.argsort(cell, kind="stable")
     triangle, cell = kept[triangle[order]], cell[order]
-    column, row = np.floor(places).astype(np.int64).T
-    inside = (column >= 0) & (column < size[1]) & (row >= 0) & (row < size[0])
-    own = np.where(inside, row * size[1] + column, -1)
     first = np.searchsorted(cell, own, "left")
     place, number = _numbered(np.searchsorted(cell, own, "right") - first)
     triangle = triangle[first[place] + number]

@@ -6,6 +6,7 @@ and a generator. Nothing here changes where a person's pixels lie: `finish` blur
 
 import colorsys
 import dataclasses
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,12 +31,46 @@ class Ranges:
     distance: tuple[float, float] = (25.0, 70.0)  # decimetres
     height: tuple[float, float] = (6.0, 16.0)
     grounds: tuple[float, ...] = (0.35, 0.3, 0.35)  # of `GROUNDS`
-    blur: tuple[float, float] = (0.0, 0.8)  # pixels at a height of 256
+    photos: float = 0.75  # of the grounds are photos, where there are any
+    blur: tuple[float, float] = (-1.2, 0.7)  # pixels at a height of 256; below 0: sharpened by so much
     noise: tuple[float, float] = (0.0, 0.02)
     jpeg: tuple[int, int] = (55, 96)
 
 
 RANGES = Ranges()
+
+
+class Grounds:
+    """Pictures of places without people: a folder's JPEG and PNG files, those of one split.
+
+    In the order of their names every tenth is for `validation`, the next one for `test`. Raises: ValueError for a
+    folder with fewer than ten, and for an unknown split.
+    """
+
+    def __init__(self, folder: str | Path, split: str = "train"):
+        found = (path for pattern in ("*.jpg", "*.jpeg", "*.png") for path in Path(folder).glob(pattern))
+        self.paths = sorted(found)
+        if len(self.paths) < 10:
+            raise ValueError(f"{folder} holds {len(self.paths)} pictures (JPEG or PNG); give at least 10")
+        place = {"train": range(2, 10), "validation": (0,), "test": (1,)}
+        if split not in place:
+            raise ValueError(f"there is no split {split!r}, but {', '.join(place)}")
+        own = (path for number, path in enumerate(self.paths) if number % 10 in place[split])
+        self._files = [np.frombuffer(path.read_bytes(), np.uint8) for path in own]
+
+    def sample(self, generator: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+        """A place, as `ground` gives one: a picture or a cutting of it, either way round."""
+        code = self._files[generator.integers(len(self._files))]
+        picture = cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+        whole = picture.shape[:2]
+        scale = max(size[0] / whole[0], size[1] / whole[1])
+        scale *= 1.0 if generator.random() < 0.5 else generator.uniform(1.0, 2.5)
+        cut = np.minimum(np.rint(np.array(size) / scale).astype(int), whole)
+        top, left = (int(generator.integers(side - part + 1)) for side, part in zip(whole, cut, strict=True))
+        shown = picture[top : top + cut[0], left : left + cut[1]]
+        shown = shown[:, ::-1] if generator.random() < 0.5 else shown
+        shown = cv2.resize(np.ascontiguousarray(shown), size[::-1], interpolation=cv2.INTER_AREA)
+        return shown.astype(np.float32) / 255
 
 
 def sample_light(generator: np.random.Generator) -> Light:
@@ -85,37 +120,53 @@ def ground(generator: np.random.Generator, kind: str, camera: Camera, size: tupl
     across = (column - camera.middle[0]) / camera.focal
     floor = textures.cloth(generator, ("plain", "rows", "checks")[generator.integers(3)],
                            np.stack([_colour(generator), _colour(generator)]), 4)  # fmt: skip
-    below = textures.sample(floor, np.stack([across * depth, depth], -1).reshape(-1, 2) * 0.04, True)
-    below = below.reshape(height, width, 3)
-    wall = _wall(generator, across * behind, (row - camera.middle[1]) / camera.focal * behind, kind == "street")
-    picture = np.where((row > horizon)[..., None], below, wall)
+    picture = _wall(generator, across[0] * behind, (row[:, 0] - camera.middle[1]) / camera.focal * behind,
+                    kind == "street")  # fmt: skip
+    below = row > horizon
+    places = np.stack([across * depth, depth], -1)[below] * 0.04
+    picture[below] = textures.sample(floor, places.astype(np.float64), True)
     soft = generator.uniform(0.5, 3.0) * height / 256  # out of focus
     return np.clip(cv2.GaussianBlur(picture.astype(np.float32), (0, 0), soft), 0, 1)
 
 
 def _wall(generator: np.random.Generator, x: np.ndarray, y: np.ndarray, outside: bool) -> np.ndarray:
-    """A wall [H, W, 3] with pictures and furniture, or houses with windows and doors; x, y: decimetres on it."""
-    wall = np.empty((*x.shape, 3), np.float32)
+    """A wall [H, W, 3] with pictures and furniture, or houses with windows and doors.
+
+    Args: x, y: where on it each column [W] and each row [H] lies, in decimetres.
+    """
+    wall = np.empty((len(y), len(x), 3), np.float32)
     wall[:] = _colour(generator)
-    wall *= (1 + 0.1 * np.tanh(y / 30))[..., None]
+    wall *= (1 + 0.1 * np.tanh(y / 30))[:, None, None]
     for _ in range(int(generator.integers(10, 40) if outside else generator.integers(0, 7))):
         middle = generator.uniform(-45, 45), generator.uniform(-35, 8)
         half = generator.uniform(2, 14), generator.uniform(2, 18)
-        inside = (np.abs(x - middle[0]) < half[0]) & (np.abs(y - middle[1]) < half[1])
-        wall[inside] = _colour(generator, 0.7)
+        columns, rows = np.abs(x - middle[0]) < half[0], np.abs(y - middle[1]) < half[1]
+        wall[np.ix_(rows, columns)] = _colour(generator, 0.7)
         if outside and generator.random() < 0.5:  # panes
-            panes = inside & (np.mod(x - middle[0], 5) < 3.5) & (np.mod(y - middle[1], 6) < 4.5)
-            wall[panes] = _colour(generator, 0.4) * 0.6
+            panes = columns & (np.mod(x - middle[0], 5) < 3.5), rows & (np.mod(y - middle[1], 6) < 4.5)
+            wall[np.ix_(panes[1], panes[0])] = _colour(generator, 0.4) * 0.6
     return wall
 
 
+def sample_ground(
+    generator: np.random.Generator, camera: Camera, size: tuple[int, int], photos: Grounds | None = None
+) -> np.ndarray:
+    """What is behind somebody, [H, W, 3]: a drawn place, or one of `photos`."""
+    if photos is not None and generator.random() < RANGES.photos:
+        return photos.sample(generator, size)
+    return ground(generator, GROUNDS[generator.choice(len(GROUNDS), p=RANGES.grounds)], camera, size)
+
+
 def finish(generator: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """What cameras add to a picture [H, W, 3]: exposure, blur, noise, JPEG."""
+    """What cameras add to a picture [H, W, 3]: exposure, blur or sharpening, noise, JPEG."""
     r = RANGES
     exposed = np.clip(picture * generator.uniform(0.8, 1.2), 0, 1) ** generator.uniform(0.85, 1.2)
     sigma = generator.uniform(*r.blur) * len(picture) / 256
     if sigma > 0.15:
         exposed = cv2.GaussianBlur(exposed, (0, 0), sigma)
+    elif sigma < 0:  # as cameras and those who shrink photos do
+        around = cv2.GaussianBlur(exposed, (0, 0), 0.9 * len(picture) / 256)
+        exposed = np.clip(exposed - 256 / len(picture) * sigma * (exposed - around), 0, 1)
     noise = generator.uniform(*r.noise)
     noisy = exposed + generator.normal(size=picture.shape) * noise
     whole = np.round(255 * np.clip(noisy, 0, 1)).astype(np.uint8)

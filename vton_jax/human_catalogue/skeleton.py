@@ -91,7 +91,7 @@ def bone_matrices(joints: np.ndarray, pose: Pose) -> np.ndarray:
 
 def skin(vertices: np.ndarray, weights: np.ndarray, motion: np.ndarray) -> np.ndarray:
     """Linear blend skinning: vertices [V, 3] with weights [V, 53] follow the bones' `motion` [53, 3, 4]."""
-    blended = (weights @ motion.reshape(len(motion), 12)).reshape(-1, 3, 4)
+    blended = (weights @ motion.reshape(len(motion), 12).astype(weights.dtype)).reshape(-1, 3, 4)
     return np.einsum("vij,vj->vi", blended[:, :, :3], vertices) + blended[:, :, 3]
 
 

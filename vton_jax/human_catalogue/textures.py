@@ -5,13 +5,14 @@ Conventions: textures are float32 RGB [h, w, 3] in [0, 1] as screens show them; 
 """
 
 import colorsys
+import dataclasses
 import functools
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from vton_jax.human_catalogue import assets, bodies, people, styles, wardrobe
+from vton_jax.human_catalogue import assets, bodies, compiled, people, styles, wardrobe
 from vton_jax.human_catalogue.rasteriser import rasterise
 
 SIDE = 512  # pixels of a skin
@@ -19,8 +20,13 @@ PATTERNS = ("plain", "stripes", "rows", "checks", "dots")
 _EYES = {side: (0.36 * sign, 7.24) for side, sign in (("l", 1), ("r", -1))}  # on the neutral face
 
 
-def sample(texture: np.ndarray, uv: np.ndarray, repeats: bool) -> np.ndarray:
-    """Bilinear samples [N, 3] at texture coordinates [N, 2]."""
+def sample(texture: np.ndarray, uv: np.ndarray, repeats: bool, *, plain: bool = False) -> np.ndarray:
+    """Bilinear samples [N, 3] at texture coordinates [N, 2]. Args: plain: in NumPy, though numba is installed."""
+    kernels = None if plain else compiled.kernels()
+    if kernels is not None:
+        found = np.zeros((len(uv), 3), np.float32)
+        kernels.sample(texture, uv, repeats, found)
+        return found
     height, width = texture.shape[:2]
     x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
     x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
@@ -78,13 +84,16 @@ def _mask(name: str) -> np.ndarray:
     return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
 
 
-def normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Unit normals [V, 3] of a mesh's vertices, outwards."""
-    a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    across = np.cross(b - a, c - a)
-    found = np.stack(
-        [sum(np.bincount(triangles[:, k], across[:, axis], len(vertices)) for k in range(3)) for axis in range(3)], -1
-    )
+def normals(vertices: np.ndarray, triangles: np.ndarray, *, plain: bool = False) -> np.ndarray:
+    """Unit normals [V, 3] of a mesh's vertices, outwards. Args: plain: in NumPy, though numba is installed."""
+    kernels, found = None if plain else compiled.kernels(), np.zeros((len(vertices), 3))
+    if kernels is not None:
+        kernels.normals(vertices, triangles, found)
+    else:
+        a, b, c = (vertices[triangles[:, k]] for k in range(3))
+        across = np.cross(b - a, c - a)
+        for k, axis in np.ndindex(3, 3):
+            found[:, axis] += np.bincount(triangles[:, k], across[:, axis], len(vertices))
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
 
@@ -182,10 +191,46 @@ def hair(generator: np.random.Generator, colour: np.ndarray, side: int = 256) ->
     return np.clip(colour * (1 + 0.22 * strands / strands.std() + 0.25 * locks / locks.std())[..., None], 0.01, 1)
 
 
-def cloth(generator: np.random.Generator, pattern: str, colours: np.ndarray, repeats: int = 8, side: int = 256):
+@functools.cache
+def _weave(side: int) -> np.ndarray:
+    """How uneven cloth is [side, side, 1], about 1: threads, and how they lie."""
+    generator = np.random.default_rng(0)
+    fine, coarse = (_noise(generator, sigma, side) for sigma in (0.6, 14))
+    return (1 + 0.02 * fine + 0.03 * coarse).astype(np.float32)[..., None]
+
+
+@functools.cache
+def _folds(side: int, number: int) -> np.ndarray:
+    """How folds lighten and darken cloth [side, side, 1], of mean 0 and deviation 1; it repeats.
+
+    Creases run along one direction each, as cloth under tension has them, and are lit from above.
+    """
+    generator = np.random.default_rng([1, number])
+    row, column = np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side), indexing="ij")
+    height = np.zeros((side, side))
+    for length, width in ((0.12, 0.022), (0.06, 0.012), (0.2, 0.05)):
+        angle = generator.uniform(0, np.pi)
+        along, across = column * np.cos(angle) + row * np.sin(angle), row * np.cos(angle) - column * np.sin(angle)
+        smooth = np.exp(-2 * (np.pi * side) ** 2 * ((along * length) ** 2 + (across * width) ** 2))
+        layer = np.fft.ifft2(np.fft.fft2(generator.standard_normal((side, side))) * smooth).real
+        height += width * np.tanh(1.5 * layer / layer.std())  # flat between creases
+    slope = np.roll(height, -1, 0) - np.roll(height, 1, 0)
+    return (slope / slope.std()).astype(np.float32)[..., None]
+
+
+def cloth(
+    generator: np.random.Generator,
+    pattern: str,
+    colours: np.ndarray,
+    repeats: int = 8,
+    side: int = 256,
+    *,
+    creased: float = 0.0,
+):
     """Cloth [side, side, 3] that repeats.
 
-    Args: pattern: one of `PATTERNS`. colours: [2, 3], the ground's and the figure's. repeats: of the figure.
+    Args: pattern: one of `PATTERNS`. colours: [2, 3], the ground's and the figure's. repeats: of the figure. creased:
+    by what fraction folds lighten and darken it.
     """
     row, column = (np.mgrid[:side, :side] + 0.5) * repeats / side
     across, down = column % 1, row % 1
@@ -197,8 +242,9 @@ def cloth(generator: np.random.Generator, pattern: str, colours: np.ndarray, rep
         "dots": np.hypot(across - 0.5, down - 0.5) < 0.3,
     }[pattern]
     mixed = np.where(cv2.GaussianBlur(figure.astype(np.float32), (0, 0), 0.7)[..., None] > 0.5, colours[1], colours[0])
-    weave = 1 + 0.02 * _noise(generator, 0.6, side)[..., None] + 0.03 * _noise(generator, 14, side)[..., None]
-    return np.clip(mixed * weave, 0, 1).astype(np.float32)
+    moved = lambda texture: np.roll(texture, generator.integers(side, size=2), (0, 1))  # noqa: E731
+    folds = 1 + creased * moved(_folds(side, int(generator.integers(8))))
+    return np.clip(mixed * moved(_weave(side)) * np.clip(folds, 0.55, 1.35), 0, 1)
 
 
 def _pair(generator: np.random.Generator, colour: np.ndarray) -> np.ndarray:
@@ -210,44 +256,66 @@ def _pair(generator: np.random.Generator, colour: np.ndarray) -> np.ndarray:
     return np.stack([colour, np.float32(colorsys.hsv_to_rgb(hue, saturation * 0.8, other))])
 
 
+_LEATHERS = ("black", "brown", "white", "grey", "beige", "navy", "burgundy", "charcoal", "red", "pink")
+_ANY_PATTERN = ("plain",) * 5 + PATTERNS  # where a style's rules are broken: most clothes are plain
+_LEATHER = ("bag", "belt", "sunglasses")
+# Halves that are of one cloth.
+_SAME = {"dress/skirt": "dress/top", "bag/strap": "bag", "coat/skirt": "coat", "scarf/end": "scarf"}
 HAIR_COLOURS = (
     (0.05, 0.04, 0.035), (0.09, 0.06, 0.045), (0.22, 0.13, 0.07), (0.34, 0.22, 0.10), (0.55, 0.40, 0.20),
-    (0.32, 0.30, 0.29),
+    (0.78, 0.62, 0.36), (0.45, 0.18, 0.08), (0.32, 0.30, 0.29),
 )  # fmt: skip
 _IRISES = ((0.20, 0.12, 0.07), (0.12, 0.07, 0.05), (0.28, 0.34, 0.38), (0.25, 0.30, 0.20))
 
 
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """How somebody's skin, eyes and hair look."""
+
+    skin: np.ndarray  # float32 [SIDE, SIDE, 3]
+    eyes: np.ndarray
+    hair: np.ndarray  # the texture of strands
+    tone: float  # of the skin, 0 light to 1 dark
+
+
+def sample_looks(generator: np.random.Generator, who: bodies.Identity) -> Looks:
+    """Skin, eyes and hair that go with somebody's origins."""
+    african, asian, european = np.asarray(who.origins) / sum(who.origins)
+    tone = float(np.clip(0.75 * african + 0.12 * asian + generator.normal(0.05, 0.06), 0, 0.85))
+    light = european > 0.5 or generator.random() < 0.15  # some dye it
+    index = generator.choice(8, p=[0.12, 0.14, 0.18, 0.16, 0.14, 0.14, 0.06, 0.06]) if light else generator.integers(2)
+    colour = np.float32(HAIR_COLOURS[index])
+    beard = float(generator.choice([0.0, 0.0, 0.4, 0.8])) if who.gender > 0.5 else 0.0
+    skin_texture = skin(generator, tone, colour, beard=beard, lips=float(generator.uniform(0.1, 0.7)))
+    iris = _IRISES[generator.integers(4) if light else generator.integers(2)]
+    return Looks(skin_texture, eye(iris), hair(generator, colour).astype(np.float32), tone)
+
+
 def sample_textures(
-    generator: np.random.Generator, who: bodies.Identity, layers: Sequence[str], style: str
+    generator: np.random.Generator, looks: Looks, layers: Sequence[str], style: str
 ) -> dict[str, np.ndarray]:
     """A texture [h, w, 3] for every layer of somebody, see `people.Person`.
 
-    Args: who: skin, eyes and hair go with the origins. style: of `styles.STYLES`; clothes are of it, but for the
-    choices that are free.
+    Args: style: of `styles.STYLES`; clothes are of it, but for the choices that are free.
     """
     rules = styles.STYLES[style]
-    african, asian, european = np.asarray(who.origins) / sum(who.origins)
-    tone = float(np.clip(0.75 * african + 0.12 * asian + generator.normal(0.05, 0.06), 0, 0.85))
-    light = european > 0.5
-    index = generator.choice(6, p=[0.3, 0.25, 0.18, 0.13, 0.09, 0.05]) if light else generator.integers(2)
-    colour = np.float32(HAIR_COLOURS[index])
-    beard = float(generator.choice([0.0, 0.0, 0.4, 0.8])) if who.gender > 0.5 else 0.0
-    found = {
-        people.SKIN: skin(generator, tone, colour, beard=beard, lips=float(generator.uniform(0.1, 0.7))),
-        people.EYES: eye(_IRISES[generator.integers(4) if light else generator.integers(2)]),
-    }
+    found = {people.SKIN: looks.skin, people.EYES: looks.eyes}
     for name in layers[2:]:
-        if name in wardrobe.HAIR:
-            found[name] = hair(generator, colour)
-        elif name in wardrobe.SHOES:
-            shade = styles.colour(generator, styles.choose(generator, rules.shoes, tuple(styles.COLOURS)))
+        if _SAME.get(name) in found:
+            found[name] = found[_SAME[name]]
+        elif name in wardrobe.HAIR:
+            found[name] = looks.hair
+        elif name == "boots":
+            found[name] = next(found[shoes] for shoes in layers if shoes in wardrobe.SHOES)
+        elif name in wardrobe.SHOES or name in _LEATHER:
+            shade = styles.colour(generator, styles.choose(generator, rules.shoes, _LEATHERS))
+            shade = shade * 0.15 if name == "sunglasses" else shade
             found[name] = cloth(generator, "plain", np.stack([shade, shade]))
         else:
-            top = name.endswith(("top", "upper", "dress/skirt"))
+            top = name.endswith(("top", "upper", "coat", "cap", "scarf"))
             allowed = (rules.tops, rules.patterns) if top else (rules.lowers, ("plain",))
             shade = styles.colour(generator, styles.choose(generator, allowed[0], tuple(styles.COLOURS)))
-            pattern = styles.choose(generator, allowed[1], PATTERNS)
-            made = cloth(generator, pattern, _pair(generator, shade), int(generator.integers(6, 20)))
-            # The two halves of a dress are of one cloth.
-            found[name] = found.get("dress/top", made) if name == "dress/skirt" else made
+            pattern = styles.choose(generator, allowed[1], _ANY_PATTERN)
+            repeats, creased = int(generator.integers(6, 24)), float(generator.uniform(0.03, 0.16))
+            found[name] = cloth(generator, pattern, _pair(generator, shade), repeats, creased=creased)
     return found

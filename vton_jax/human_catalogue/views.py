@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vton_jax.core.keypoints import JOINTS
-from vton_jax.human_catalogue import assets, bodies, camera, people, poses, skeleton, styles
+from vton_jax.human_catalogue import assets, bodies, camera, people, poses, skeleton, styles, wardrobe
 from vton_jax.human_catalogue.camera import Camera
 from vton_jax.human_catalogue.people import Person
 from vton_jax.human_catalogue.rasteriser import Raster, nearest_at, rasterise
@@ -101,11 +101,22 @@ def _joints(places: np.ndarray, bones: np.ndarray) -> np.ndarray:
     return np.stack([found[name] for name in JOINTS])
 
 
-def view_of(person: Person, pose: skeleton.Pose, camera: Camera, size: tuple[int, int]) -> View:
-    """Somebody in a pose, the lowest vertex on the floor (y = 0) and the root at x = z = 0."""
-    joints = assets.rig().joints(person.body)
+def _posed(person: Person, pose: skeleton.Pose) -> tuple[np.ndarray, np.ndarray]:
+    """Where the vertices [V, 3] and the bones' joints [53, 3] come to lie; what hangs turns with the person alone."""
+    rig = assets.rig()
+    joints = rig.joints(person.body)
     motion = skeleton.bone_matrices(joints, pose)
     places, bones = skeleton.skin(person.vertices, person.weights, motion), skeleton.posed_joints(joints, motion)
+    turn = skeleton.rotation((0, 1, 0), pose.yaw)
+    for start, end, name in person.hanging:
+        bone = rig.bone(name)
+        places[start:end] = bones[bone] + (person.vertices[start:end] - joints[bone]) @ turn.T
+    return places, bones
+
+
+def view_of(person: Person, pose: skeleton.Pose, camera: Camera, size: tuple[int, int]) -> View:
+    """Somebody in a pose, the lowest vertex on the floor (y = 0) and the root at x = z = 0."""
+    places, bones = _posed(person, pose)
     lowest = places[person.used, 1].min()
     down = np.array([bones[0, 0], lowest, bones[0, 2]])
     places, bones = places - down, bones - down
@@ -120,10 +131,7 @@ def laid_flat(person: Person, layers: Sequence[str], size: tuple[int, int], *, a
     sleeves lie from the trunk. Raises: ValueError for a layer that the person lacks.
     """
     alone = people.only(person, layers)
-    joints = assets.rig().joints(person.body)
-    pose = poses.stand(arms, elbows=0.0, legs=0.08)
-    motion = skeleton.bone_matrices(joints, pose)
-    places, bones = skeleton.skin(person.vertices, person.weights, motion), skeleton.posed_joints(joints, motion)
+    places, bones = _posed(person, poses.stand(arms, elbows=0.0, legs=0.08))
     places = places * [1, 1, _PRESSED]
     eye = camera.around(places[alone.keep > 0], size)
     raster = rasterise(eye.project(places), alone.triangles, size, **alone.drawn)
@@ -141,8 +149,8 @@ def flow_between(target: View, source: View, layers: Sequence[str] | None = None
     if layers is not None:
         wanted = [target.person.layers.index(name) for name in layers]
         seen = seen & np.isin(target.person.layer[target.raster.triangle], wanted)
-    weights, corners = target.raster.weights[seen], target.person.triangles[target.raster.triangle[seen]]
-    blend = lambda values: np.einsum("pk,pkc->pc", weights, values[corners])  # noqa: E731
+    chosen = seen.reshape(-1)[target.raster.pixels]
+    blend = lambda values: target.raster.at_pixels(target.person.triangles, values)[chosen]  # noqa: E731
     places = blend(source.places)
     point = source.camera.project(places)
     height, width = seen.shape
@@ -169,5 +177,6 @@ def sample_view(seed: int, size: tuple[int, int] = (256, 192)) -> View:
     """Somebody, somehow: a function of the seed alone."""
     generator = np.random.default_rng(seed)
     who = bodies.sample_identity(generator)
-    person = people.dress(who, people.sample_worn(generator, who.gender, styles.sample(generator)))
+    worn = people.sample_worn(generator, who.gender, styles.sample(generator))
+    person = people.dress(who, [*worn, *wardrobe.sample_hair(generator, who.gender)])
     return view_of(person, poses.sample_pose(generator), camera.frame(size, person.height), size)

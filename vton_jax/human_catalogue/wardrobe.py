@@ -19,6 +19,9 @@ SHOES = tuple(sorted(path.stem for path in (assets.FOLDER / "clothes").glob("sho
 HAIR = tuple(sorted(path.stem for path in (assets.FOLDER / "hair").glob("*.npz")))
 # Heights on the neutral body, in decimetres from its middle: a part whose top lies above the first is an upper garment;
 # a lower one whose end lies below the second is trousers; what lies on a foot below the third is its shoe, else a sock.
+# Of women and of men, how many have none, short and long hair.
+_OVER_AN_EYE = ("bob01", "bob02", "short03")  # hair that falls so is a fourth as frequent as other hair
+HAIR_CHANCES = ((0.01, 0.14, 0.85), (0.22, 0.68, 0.10))
 _CHEST, _SHINS, _SHOE = 3.0, -6.0, -7.0
 
 
@@ -45,10 +48,11 @@ class Worn:
                 scale[axis] = abs(body[int(one), axis] - body[int(two), axis]) / apart
         return np.einsum("vk,vkc->vc", self.blend, body[self.base]) + self.offset * scale
 
+    @functools.cached_property
     def weights(self) -> np.ndarray:
-        """How much each vertex follows each bone, [V, 53]."""
+        """How much each vertex follows each bone, float32 [V, 53]."""
         found = np.clip(np.einsum("vk,vkb->vb", self.blend, assets.rig().weights[self.base]), 0, None)
-        return found / found.sum(1, keepdims=True)
+        return (found / found.sum(1, keepdims=True)).astype(np.float32)
 
     @functools.cached_property
     def labels(self) -> np.ndarray:
@@ -105,13 +109,23 @@ def read(name: str) -> Worn:
     )
 
 
-def sample(generator: np.random.Generator, gender: float) -> tuple[str, ...]:
-    """A suit, shoes and hair that go with a gender (0 female, 1 male); some men are bald."""
-    male = gender > 0.5
-    suits = [name for name in SUITS if name.startswith("male" if male else "female")]
+def sample_suit(generator: np.random.Generator, gender: float) -> str:
+    """A suit that goes with a gender (0 female, 1 male)."""
+    suits = [name for name in SUITS if name.startswith("male" if gender > 0.5 else "female")]
+    return suits[generator.integers(len(suits))]
+
+
+def sample_shoes(generator: np.random.Generator) -> str:
+    return SHOES[generator.integers(len(SHOES))]
+
+
+def sample_hair(generator: np.random.Generator, gender: float) -> tuple[str, ...]:
+    """Hair that goes with a gender; some are bald or shaved, which is no hair."""
     short = [name for name in HAIR if name.startswith("short")]
-    hair = short if male else [name for name in HAIR if name not in short]
-    chosen = [suits[generator.integers(len(suits))], SHOES[generator.integers(len(SHOES))]]
-    if not male or generator.random() < 0.75:
-        chosen.append(hair[generator.integers(len(hair))])
-    return tuple(chosen)
+    chances = HAIR_CHANCES[int(gender > 0.5)]
+    kind = generator.choice(3, p=chances)
+    hair = ((), short, [name for name in HAIR if name not in short])[kind]
+    if not hair:
+        return ()
+    weights = np.array([0.25 if name in _OVER_AN_EYE else 1.0 for name in hair])
+    return (hair[generator.choice(len(hair), p=weights / weights.sum())],)

@@ -27,11 +27,10 @@ def open_batches(
     """
     photos, labels = parsing_batches.read_photos(dataset, split)
     live = input_pipeline.mannequin_batches(seed, batch_size, size, split, "garment_batch")
-    draw = jax.jit(live.batch_at)
     first, _ = input_pipeline.own_rows(batch_size)
 
     def batch_at(position):
-        batch = {name: np.array(array) for name, array in jax.device_get(draw(position)).items()}
+        batch = {name: np.array(array) for name, array in jax.device_get(live.batch_at(position)).items()}
         batch["known"] = np.ones(len(batch["image"]), bool)
         for row in range(first % 2, len(batch["image"]), 2):
             generator = np.random.default_rng((seed, position, first + row))

@@ -19,7 +19,7 @@ import numpy as np
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.inputs import augment as augmentation
-from vton_jax.inputs import field_examples
+from vton_jax.inputs import catalogue_examples, field_examples
 
 IMAGES = ("input_image", "donor_image", "output_image", "dress_image")
 PEOPLE = ("input", "donor", "output")
@@ -204,6 +204,8 @@ def file_examples(
             raise UserError(f"{folder} has no split {split!r}; it has {', '.join(builder.info.splits)}.")
         check_garment_types(builder.info.features, folder)
         source = builder.as_data_source(split)
+        if catalogue_examples.is_catalogue(builder.info.features):
+            source = catalogue_examples.BothDonors(source)
         if len(source) == 0:
             raise UserError(f"The split {split!r} of {folder} holds no example.")
         first = from_features(source[0])
@@ -228,9 +230,13 @@ def tfds_batches(
     num_threads: int | None = None,
 ) -> FileBatches:
     """Endless batches of `file_examples`. Threads read, no worker processes."""
+    return batches_from(file_examples(str(dataset), split, seed, size, augment), batch_size, num_threads)
+
+
+def batches_from(examples, batch_size: int, num_threads: int | None = None) -> FileBatches:
+    """Batches of an endless Grain dataset with random access, which threads read ahead of what is asked for."""
     import grain
 
-    examples = file_examples(str(dataset), split, seed, size, augment)
     threads = min(os.cpu_count() or 1, 16) if num_threads is None else num_threads
     # Examples are read ahead, not batches: the buffer counts what stands before it.
     ahead = max(2 * batch_size // jax.process_count(), threads, 1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from vton_jax.core import framing, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.inputs import input_pipeline
+from vton_jax.inputs import catalogue_examples, input_pipeline
 
 HEIGHT = 384  # of the photos held in memory: half as much again as the network's 256, for close views
 MANNEQUINS = 240  # frames of the catalogue among the photos (about a quarter with CCP), so that both can be read
@@ -20,10 +20,14 @@ MANNEQUINS = 240  # frames of the catalogue among the photos (about a quarter wi
 def photo_batches(
     dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str = "train"
 ) -> input_pipeline.PositionedBatches:
-    """Batches of a prepared dataset of photos with label maps; for `train` augmented, with some mannequins among them.
+    """Batches of prepared datasets of photos with label maps, or of the human catalogue; for `train` augmented.
 
-    Arguments and errors as in `read_photos`.
+    Args: dataset: a folder, or several with weights (`input_pipeline.parse_mixture`). Photos alone get some mannequins
+    among them. Errors as in `read_photos`.
     """
+    mixture = input_pipeline.parse_mixture(str(dataset))
+    if len(mixture) > 1 or _is_catalogue(dataset):
+        return _mixed(mixture, batch_size, seed, size, split)
     photos, labels = read_photos(dataset, split)
     if split != "train":
         return memory_batches(photos, labels, batch_size, seed, size, view=as_it_is)
@@ -31,6 +35,39 @@ def photo_batches(
         photos.append(image)
         labels.append(parsed)
     return memory_batches(photos, labels, batch_size, seed, size, view=augment)
+
+
+def _is_catalogue(dataset: str) -> bool:
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(input_pipeline.find_dataset(dataset)))
+    return catalogue_examples.is_catalogue(builder.info.features)
+
+
+def _mixed(
+    mixture: Sequence[tuple[str, float]], batch_size: int, seed: int, size: tuple[int, int], split: str
+) -> input_pipeline.FileBatches:
+    """Batches in which every dataset has its weight; the catalogue's pictures stay on disk."""
+    import grain
+    import tensorflow_datasets as tfds
+
+    parts = []
+    for number, (folder, _) in enumerate(mixture):
+        if _is_catalogue(folder):
+            builder = tfds.builder_from_directory(str(input_pipeline.find_dataset(folder)))
+            source = catalogue_examples.People(builder.as_data_source(split))
+        else:
+            pairs = zip(*read_photos(folder, split), strict=True)
+            source = [{"image": photo, "segmentation": labels} for photo, labels in pairs]
+        parts.append(grain.MapDataset.source(source).seed(seed + number).shuffle().repeat())
+    examples = parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, [weight for _, weight in mixture])
+    view = augment if split == "train" else as_it_is
+
+    def look(example: dict, generator: np.random.Generator) -> dict:
+        image, labels = view(example["image"], example["segmentation"], size, generator)
+        return {"image": image, "segmentation": labels}
+
+    return input_pipeline.batches_from(examples.random_map(look, seed=seed), batch_size)
 
 
 def read_photos(dataset: str, split: str) -> tuple[list[np.ndarray], list[np.ndarray]]:

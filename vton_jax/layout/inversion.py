@@ -42,7 +42,7 @@ class Inversion:
 
 def start(z: jax.Array, optimizer: optax.GradientTransformation) -> Inversion:
     """Begins at latents z [B, N]: the encoder's latents of the pose image, never zeros (dead gradients)."""
-    far = jnp.full(z.shape[:1], jnp.inf)
+    far = jnp.full(z.shape[:1], jnp.inf, z.dtype)  # the type that steps return: another is another program
     return Inversion(z=z, optimizer_state=optimizer.init(z), best_z=z, best_loss=far, best_error=far)
 
 
@@ -137,11 +137,23 @@ def invert(
 
 
 def whitening(mean: np.ndarray, covariance: np.ndarray) -> tuple[Callable, Callable]:
-    """Latents z [B, N] to white ones w, of mean 0 and covariance 1 over those seen in training; and back."""
+    """Latents z [B, N] to white ones w, of mean 0 and covariance 1 over those seen in training; and back.
+
+    Both functions are pytrees of their numbers, so that a program can take them as arguments.
+    """
     lower = np.linalg.cholesky(np.asarray(covariance, np.float64))
     factor, inverse = np.linalg.inv(lower).astype(np.float32), lower.astype(np.float32)
     centre = jnp.asarray(mean, jnp.float32)
-    return (lambda z: (z - centre) @ factor.T), (lambda w: w @ inverse.T + centre)
+    partial = jax.tree_util.Partial
+    return partial(_whiten, centre, jnp.asarray(factor.T)), partial(_colour, centre, jnp.asarray(inverse.T))
+
+
+def _whiten(centre, factor, z):
+    return (z - centre) @ factor
+
+
+def _colour(centre, factor, w):
+    return w @ factor + centre
 
 
 def layout_error(logits: jax.Array, target: jax.Array) -> jax.Array:

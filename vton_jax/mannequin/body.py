@@ -9,6 +9,7 @@ Left is index 0 of every pair; with yaw 0 the person faces the camera and their 
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vton_jax.core import segmentation
 from vton_jax.mannequin.people import Identity, Outfit, Pose
@@ -45,14 +46,20 @@ class Primitives:
     enabled: jax.Array  # [P] bool
 
 
+# A turn about an axis is cosine and sine times the first two matrices, and the third.
+_TURNS = np.array(
+    [
+        [[[0, 0, 0], [0, 1, 0], [0, 0, 1]], [[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[1, 0, 0], [0, 0, 0], [0, 0, 0]]],
+        [[[1, 0, 0], [0, 0, 0], [0, 0, 1]], [[0, 0, 1], [0, 0, 0], [-1, 0, 0]], [[0, 0, 0], [0, 1, 0], [0, 0, 0]]],
+        [[[1, 0, 0], [0, 1, 0], [0, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 0], [0, 0, 1]]],
+    ],
+    np.float32,
+)
+
+
 def _rotate(axis: int, angle: jax.Array) -> jax.Array:
-    c, s, one, zero = jnp.cos(angle), jnp.sin(angle), jnp.ones_like(angle), jnp.zeros_like(angle)
-    rows = {
-        0: [[one, zero, zero], [zero, c, -s], [zero, s, c]],
-        1: [[c, zero, s], [zero, one, zero], [-s, zero, c]],
-        2: [[c, -s, zero], [s, c, zero], [zero, zero, one]],
-    }[axis]
-    return jnp.stack([jnp.stack(row) for row in rows])
+    cosine, sine, rest = _TURNS[axis]
+    return jnp.cos(angle) * cosine + jnp.sin(angle) * sine + rest
 
 
 def height(identity: Identity) -> jax.Array:
@@ -113,27 +120,55 @@ def _reach_of_legs(identity: Identity, bones: Bones) -> jax.Array:
 
 
 class _Parts:
-    """Rounded cones in the making, all with the arrays of `Primitives`. `show`: see `primitives_of`."""
+    """Rounded cones in the making. `show`: see `primitives_of`.
+
+    A column is gathered from one vector of constants and traced numbers: a program of few operations is quickly traced
+    and compiled.
+    """
 
     def __init__(self, show):
         self.rows: list[dict] = []
-        self.show = show
+        self.show = jnp.asarray(show)
 
     def add(self, bone, ends, radii, label, material, *, depth=1.0, wide=1.0, clip=(-10.0, 10.0),
             cut=(0.0, 99.0, 1e-3, 1e-3, 1e-3, 0.0), wrap=0.045, enabled=True, show_with=EVERYTHING):  # fmt: skip
         """A cone between its two `ends` with their `radii`; by default nothing is cut off."""
-        show = jnp.asarray(self.show)
-        shown = (show == EVERYTHING) | ((show_with != EVERYTHING) & (show == show_with))
-        scale = (wide, 1.0, depth)
-        vector = lambda values: jnp.stack([jnp.asarray(v, jnp.float32) for v in values])  # noqa: E731
-        start, end, scale = vector(ends[0]), vector(ends[1]), vector(scale)
         self.rows.append(
             {
-                "bone": jnp.asarray(bone), "start": start, "axis": (end - start) / scale, "radii": vector(radii),
-                "scale": scale, "clip": vector(clip), "cut": vector(cut), "label": jnp.asarray(label, jnp.int32),
-                "material": jnp.asarray(material), "wrap": jnp.asarray(wrap, jnp.float32),
-                "enabled": jnp.asarray(enabled) & shown,
+                "bone": bone, "start": ends[0], "end": ends[1], "radii": radii, "scale": (wide, 1.0, depth),
+                "clip": clip, "cut": cut, "label": label, "material": material, "wrap": wrap, "enabled": enabled,
+                "show_with": show_with,
             }
+        )  # fmt: skip
+
+    def _column(self, name: str, dtype=jnp.float32) -> jax.Array:
+        """A number or vector of every cone: [P] or [P, n]."""
+        values = [row[name] for row in self.rows]
+        shape = np.shape(values[0]) if not isinstance(values[0], tuple) else (len(values[0]),)
+        numbers = [v for value in values for v in value] if shape else values
+        traced = {id(v): v for v in numbers if isinstance(v, jax.Array)}
+        constants = np.unique(np.array([v for v in numbers if not isinstance(v, jax.Array)], dtype))
+        places = {key: place for place, key in enumerate(traced)}
+        where = [
+            places[id(v)] if isinstance(v, jax.Array) else len(traced) + int(np.searchsorted(constants, dtype(v)))
+            for v in numbers
+        ]
+        if not traced:
+            return jnp.asarray(constants[where].reshape(len(values), *shape))
+        parts = [jnp.stack([v.astype(dtype) for v in traced.values()]), jnp.asarray(constants, dtype)]
+        return jnp.concatenate(parts)[np.array(where).reshape(len(values), *shape)]
+
+    def table(self) -> Primitives:
+        names = ("start", "radii", "scale", "clip", "cut", "wrap")
+        start, radii, scale, clip, cut, wrap = (self._column(name, np.float32) for name in names)
+        bone, label, material, show_with = (
+            self._column(name, np.int32) for name in ("bone", "label", "material", "show_with")
+        )
+        shown = (self.show == EVERYTHING) | ((show_with != EVERYTHING) & (self.show == show_with))
+        return Primitives(
+            bone=bone, start=start, axis=(self._column("end", np.float32) - start) / scale, radii=radii, scale=scale,
+            clip=clip, cut=cut, label=label, material=material, wrap=wrap,
+            enabled=self._column("enabled", np.bool_) & shown,
         )  # fmt: skip
 
 
@@ -145,7 +180,7 @@ def primitives_of(identity: Identity, outfit: Outfit, bones: Bones, show: jax.Ar
     _add_skirts(parts, identity, outfit, bones, (hip_r, waist_r))
     _add_lower(parts, identity, outfit, torso)
     _add_hair(parts, identity)
-    return Primitives(**{name: jnp.stack([row[name] for row in parts.rows]) for name in parts.rows[0]})
+    return parts.table()
 
 
 _SIDES = 0, 1

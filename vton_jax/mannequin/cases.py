@@ -47,8 +47,8 @@ def _parts(key: jax.Array, index: jax.Array) -> dict:
     draws = people.Draws(keys[11], 16)
     garment, pattern = index % len(GARMENTS), (index // len(GARMENTS)) % len(people.PATTERNS)
     flat = (index // 2) % 2 == 1
-    user, other, model = (people.sample_identity(k) for k in keys[:3])
-    worn, clothes = people.sample_outfit(keys[3]), people.sample_outfit(keys[4])
+    user, other, model = people.each(people.sample_identity, keys[:3])
+    worn, clothes = people.each(people.sample_outfit, keys[3:5])
     # A donated half needs a user who wears halves.
     donated, wanted = _outfit(keys[5], garment, pattern)
     worn = worn.replace(
@@ -56,14 +56,14 @@ def _parts(key: jax.Array, index: jax.Array) -> dict:
                            people.sample_garment(keys[6], where="upper"), worn.upper),
         dress=jnp.where(wanted < 2, 0.0, worn.dress),
     )  # fmt: skip
-    scene, donor_scene, pose_scene = (people.sample_scene(k) for k in keys[7:10])
+    scene, donor_scene, pose_scene = people.each(people.sample_scene, keys[7:10])
     scene = scene.replace(background=index % 3)
     pose_keys = jax.random.split(keys[10], 3)
-    input_pose, donor_pose = (motion.sample_pose(k) for k in pose_keys[:2])
+    input_pose, donor_pose, output_pose = people.each(motion.sample_pose, pose_keys)
     input_yaw, donor_yaw = 0.35 * draws.normal(), 0.35 * draws.normal()
     # The golden ratio spreads yaws evenly over the circle, whatever the number of cases.
     yaw = (index * 0.6180339887) % 1.0 * 2 * jnp.pi - jnp.pi
-    output_pose = motion.sample_pose(pose_keys[2]).replace(yaw=yaw)
+    output_pose = output_pose.replace(yaw=yaw)
     flat_pose = motion.flat_pose().replace(shoulder_spread=jnp.full(2, draws.uniform(0.35, 0.95)))
     return {
         "user": user, "worn": worn, "scene": scene, "input_pose": input_pose.replace(yaw=input_yaw),
@@ -172,7 +172,7 @@ def with_masks(cases: dict) -> dict:
 def _walk(key, count, size):
     keys = jax.random.split(key, 8)
     user, model, owner = (people.sample_identity(k) for k in keys[:3])
-    worn, clothes = people.sample_outfit(keys[3]), people.sample_outfit(keys[4])
+    worn, clothes = people.each(people.sample_outfit, keys[3:5])
     donated, wanted = _outfit(keys[5], jnp.int32(2), jnp.int32(3))
     scene, studio = people.sample_scene(keys[6]), people.sample_scene(keys[7])
     walk = motion.sample_motion(jax.random.fold_in(key, 1), 4.0)

@@ -101,13 +101,15 @@ def background(scene: Scene, x: jax.Array, y: jax.Array) -> jax.Array:
     white = jnp.ones(x.shape + (3,))
     fade = jnp.clip((y - 0.86) / 0.02, 0, 1)[..., None]
     plain = scene.wall * (1.03 - 0.08 * y[..., None]) * (1 - fade) + scene.floor * fade
-    busy = plain
-    for i in range(scene.clutter.shape[0]):
-        cx, cy, w, h, r, g, b, kind = (scene.clutter[i, j] for j in range(8))
+
+    def put(busy, thing):
+        cx, cy, w, h, r, g, b, kind = thing
         box = jnp.maximum(jnp.abs(x - cx) - w, (jnp.abs(y - cy) - h) * 1.33)
         disc = jnp.sqrt(jnp.square(x - cx) + jnp.square((y - cy) * 1.33)) - w
         mask = _edge(jnp.where(kind > 0.6, disc, box), 0.006)[..., None]
         colour = jnp.stack([r, g, b]) * (0.85 + 0.15 * jnp.sin((x + y * kind) * 60)[..., None])
-        busy = busy * (1 - mask) + colour * mask
+        return busy * (1 - mask) + colour * mask, None
+
+    busy, _ = jax.lax.scan(put, plain, scene.clutter)  # in a loop, six things compile as fast as one
     kind = scene.background
     return jnp.clip(jnp.where(kind == 0, white, jnp.where(kind == 1, plain, busy)), 0, 1)

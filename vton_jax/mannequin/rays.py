@@ -75,6 +75,11 @@ def ray_table(primitives: body.Primitives, bones: body.Bones) -> dict:
     }
 
 
+def rows_of(table, index: jax.Array):
+    """The rows of a pytree of tables; `index` is known to lie inside, which saves a program the checks."""
+    return jax.tree.map(lambda a: a.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False), table)
+
+
 def hit(row: dict, x: jax.Array, y: jax.Array) -> tuple[jax.Array, ...]:
     """Where rays at world `(x, y)` meet primitives: depth (world Z; `FAR` for a miss) and the unit-space point."""
     affine = lambda c: c[0] * x + c[1] * y + c[2]  # noqa: E731
@@ -128,7 +133,7 @@ def nearest_everywhere(table: dict, primitives: body.Primitives, world_x: jax.Ar
     count = primitives.bone.shape[0]
 
     def visit(i, best):
-        depth, _ = hit(jax.tree.map(lambda a: a[i], table), world_x, world_y)
+        depth, _ = hit(rows_of(table, i), world_x, world_y)
         depth = jnp.where(primitives.enabled[i], depth, FAR)
         nearer = depth > best[0]
         return jnp.where(nearer, depth, best[0]), jnp.where(nearer, i, best[1])
@@ -163,7 +168,7 @@ def nearest_culled(table: dict, stage: Stage, world_x: jax.Array, world_y: jax.A
         i, first, depth, which = state
         # A window that would run off the list is moved back: visiting a tile twice changes nothing.
         tiles = jax.lax.dynamic_slice(order, (i, jnp.minimum(first, last)), (1, min(_TILES_A_STEP, rows * columns)))[0]
-        found, _ = hit(jax.tree.map(lambda a: a[i], table), xs[tiles], ys[tiles])
+        found, _ = hit(rows_of(table, i), xs[tiles], ys[tiles])
         found = jnp.where(over[i, tiles][:, None], found, FAR)
         before = depth[tiles]
         nearer = found > before

@@ -8,6 +8,8 @@ Two ways to the same picture: `culled=True` visits, primitive by primitive, only
 (for CPUs); `culled=False` visits every pixel, which `vmap`s well (for accelerators). A test holds them equal.
 """
 
+import functools
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -59,10 +61,9 @@ def _world_grid(camera, size, samples):
 def _shade(identity, outfit, scene, stage, which, *, table, world, size, samples):
     """Colours of what each sample shows; `world` are the samples' places (x, y)."""
     bones, primitives, camera = stage.bones, stage.primitives, stage.camera
-    row = jax.tree.map(lambda a: a[jnp.maximum(which, 0)], table)
-    _, (ux, uy, uz) = rays.hit(row, *world)
     index = jnp.maximum(which, 0)
-    take = lambda a: a[index]  # noqa: E731
+    take = functools.partial(rays.rows_of, index=index)
+    _, (ux, uy, uz) = rays.hit(take(table), *world)
     # The normal of a rounded cone: away from the axis point, tilted by the change of radius.
     axis, radii, scale = take(primitives.axis), take(primitives.radii), take(primitives.scale)
     point = jnp.stack([ux, uy, uz], -1)

@@ -47,7 +47,11 @@ def _pick(flag, yes, no):
     return jax.tree.map(lambda a, b: jnp.where(flag, a, b), yes, no)
 
 
-def _pose(key: jax.Array, frontal: float) -> people.Pose:
+def _stack(trees):
+    return jax.tree.map(lambda *a: jnp.stack(a), *trees)
+
+
+def _pose(key: jax.Array, frontal: float | jax.Array) -> people.Pose:
     """A pose that shows the front with probability `frontal`, and any side otherwise."""
     keys = jax.random.split(key)
     pose, draws = motion.sample_pose(keys[0]), people.Draws(keys[1], 2)
@@ -59,15 +63,16 @@ def _case(key: jax.Array) -> dict:
     """The random choices of one example."""
     keys = jax.random.split(key, 10)
     draws = people.Draws(keys[0])
-    person, other = people.sample_identity(keys[1]), people.sample_identity(keys[2])
-    worn, donated = people.sample_outfit(keys[3]), people.sample_outfit(keys[4])
+    person, other = people.each(people.sample_identity, keys[1:3])
+    worn, donated = people.each(people.sample_outfit, keys[3:5])
+    poses = people.each(_pose, keys[7:10], jnp.array([0.6, 0.6, 0.25]))
     wanted = draws.index(3, (0.35, 0.25, 0.4))  # upper, lower, all
     whole = (wanted == 2) | (donated.dress > 0.5) | (worn.dress > 0.5)
     donor_kind = draws.index(3, _DONORS)
     # A whole outfit of two pieces cannot lie flat as one garment: such a donor wears it.
     donor_kind = jnp.where(whole & (donated.dress < 0.5) & (donor_kind == 2), 1, donor_kind)
     output_outfit = people.exchange(worn, donated, wanted)
-    scene = people.sample_scene(keys[5])
+    scene, other_scene = people.each(people.sample_scene, keys[5:7])
     flat_pose = motion.flat_pose().replace(
         shoulder_spread=jnp.full(2, draws.uniform(0.3, 1.0)),
         sway=0.06 * draws.normal(),
@@ -82,10 +87,10 @@ def _case(key: jax.Array) -> dict:
         "donor_outfit": _pick(donor_kind == 1, donated, output_outfit),
         "output_outfit": output_outfit,
         "scene": scene,
-        "donor_scene": _pick(donor_kind == 0, scene, people.sample_scene(keys[6])),
-        "input_pose": _pose(keys[7], 0.6),
-        "donor_pose": _pose(keys[8], 0.6),
-        "output_pose": _pose(keys[9], 0.25),
+        "donor_scene": _pick(donor_kind == 0, scene, other_scene),
+        "input_pose": poses[0],
+        "donor_pose": poses[1],
+        "output_pose": poses[2],
         "flat_pose": flat_pose,
         "garment_type": jnp.where(whole, jnp.where(donor_kind == 2, _DRESS, _OUTFIT), wanted),
         "flat": donor_kind == 2,
@@ -103,27 +108,24 @@ def _given(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
 
 def _example(key: jax.Array, size: tuple[int, int], samples: int, pose_image: bool) -> dict:
     case = _case(key)
-    stage = functools.partial(render.stage_person, size=size)
     donor, donor_outfit = case["donor"], case["donor_outfit"]
     lower = case["garment_type"] == 1
     lying, _, _ = render.stage_flat(donor, donor_outfit, case["flat_pose"], lower, size)
     table = people.even_scene().replace(ambient=case["donor_scene"].ambient, light=case["donor_scene"].light)
     flat = case["flat"]
-    stages = {
-        "input": stage(case["person"], case["worn"], case["input_pose"]),
-        "output": stage(case["person"], case["output_outfit"], case["output_pose"]),
-        "donor": _pick(flat, lying, stage(donor, donor_outfit, case["donor_pose"])),
-    }
     scenes = {"input": case["scene"], "output": case["scene"], "donor": _pick(flat, table, case["donor_scene"])}
     people_ = {"input": case["person"], "output": case["person"], "donor": donor}
     outfits = {"input": case["worn"], "output": case["output_outfit"], "donor": donor_outfit}
+    poses = {name: case[f"{name}_pose"] for name in people_}
     if pose_image:
         keys = jax.random.split(jax.random.fold_in(key, 1), 3)
         people_["pose"], outfits["pose"] = people.sample_identity(keys[0]), people.sample_outfit(keys[1])
-        scenes["pose"] = people.sample_scene(keys[2])
-        stages["pose"] = stage(people_["pose"], outfits["pose"], case["output_pose"])
+        scenes["pose"], poses["pose"] = people.sample_scene(keys[2]), case["output_pose"]
+    dressed = [_stack(things.values()) for things in (people_, outfits, poses)]
+    stages = dict(zip(people_, people.each(lambda *of: render.stage_person(*of, size), *dressed), strict=True))
+    stages["donor"] = _pick(flat, lying, stages["donor"])
     names = tuple(stages)
-    together = jax.tree.map(lambda *a: jnp.stack(a), *[(people_[n], outfits[n], scenes[n], stages[n]) for n in names])
+    together = _stack([(people_[n], outfits[n], scenes[n], stages[n]) for n in names])
     drawn = _over_batch(lambda a: render.shoot(*a, size=size, samples=samples, culled=_culled()), together)
     frames = {n: jax.tree.map(lambda a, i=i: a[i], drawn) for i, n in enumerate(names)}
     # A flat garment tells of its wearer's joints where they would be.

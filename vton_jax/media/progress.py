@@ -7,16 +7,16 @@ import time
 class Progress:
     """A progress bar on a terminal (with tqdm); elsewhere a plain line each time numbers come in."""
 
-    def __init__(self, num_steps: int, first_step: int = 0, silent: bool = False):
+    def __init__(self, num_steps: int, first_step: int = 0, silent: bool = False, unit: str = "step"):
         self.num_steps, self.first_step, self.started = num_steps, first_step, time.monotonic()
         self.step = first_step
-        self.bar, self.silent = None, silent
+        self.bar, self.silent, self.unit = None, silent, unit
         if sys.stderr.isatty() and not silent:
             try:
                 from tqdm import tqdm
             except ImportError:
                 return
-            self.bar = tqdm(total=num_steps, initial=first_step, unit="step", dynamic_ncols=True)
+            self.bar = tqdm(total=num_steps, initial=first_step, unit=unit, dynamic_ncols=True)
 
     def advance(self, step: int) -> None:
         if self.bar is not None:
@@ -35,7 +35,7 @@ class Progress:
         left = (self.num_steps - step) * spent / max(step - self.first_step, 1)
         if seconds_left is not None:
             left = min(left, max(seconds_left, 0.0))
-        print(f"step {step}/{self.num_steps} {text} [{clock(left)} left]", file=sys.stderr, flush=True)
+        print(f"{self.unit} {step}/{self.num_steps} {text} [{clock(left)} left]", file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """Prints a line without breaking the bar."""

@@ -48,6 +48,11 @@ def _encode(network: MultiPathCNN, params, images: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=0)
+def _smoothed(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
+    return network.apply(params, z, ("image",), method="decode")["image"]
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def _read_flat(network_and_sizes, params, image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     network, garment_size, size = network_and_sizes
     out = network.apply(params, geometry.resize(to_float(image), garment_size)[None])
@@ -71,16 +76,14 @@ class Reader:
         at = functools.partial(weights.path_of, folder=folder)
         multi_path = load_network("multi_path_cnn", MultiPathCNN, at("multi_path_cnn"))
         self.multi_path, self.multi_path_params, extra, settings = multi_path
+        about = at("multi_path_cnn").stat()
+        self.weights_id = (str(at("multi_path_cnn").resolve()), about.st_mtime_ns, about.st_size)
         self.size: tuple[int, int] = tuple(settings["size"])
         self.garment_cnn, self._garment, _, settings = load_network("garment_cnn", GarmentCNN, at("garment_cnn"))
         self._garment_size = tuple(settings["size"])
         self.whiten, self.colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
         self.photo_parser = PhotoParser(at("parser_cnn")) if parser == "photo" else None
         self.small = (self.size[0] // 2, self.size[1] // 2)  # of the decoder's maps
-
-    def decode(self, z: jax.Array, paths: tuple[str, ...] = ("segmentation", "pose")) -> dict[str, jax.Array]:
-        """MultiPathCNN's decoders on latents [B, N]: {path: maps [B, h, w, C]}."""
-        return self.multi_path.apply(self.multi_path_params, z, paths, method="decode")
 
     def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray]:
         """The forward procedure on frames [T, H, W, 3]: layouts [T] and latents [T, N]; `smoothed` shows these."""
@@ -101,10 +104,9 @@ class Reader:
             lambda part: _encode(self.multi_path, self.multi_path_params, part), np.asarray(frames), batch
         )
 
-    @functools.cached_property
-    def smoothed(self):
+    def smoothed(self, z: jax.Array) -> jax.Array:
         """Latents [T, N] -> the smoothed pictures of the forward procedure, float [T, H, W, 3]."""
-        return jax.jit(lambda z: self.decode(z, ("image",))["image"])
+        return _smoothed(self.multi_path, self.multi_path_params, z)
 
     # ------------------------------------------------------------------------------------------------- users and poses
 

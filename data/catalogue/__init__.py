@@ -1,0 +1,1 @@
+"""Clothing Co-Parsing."""

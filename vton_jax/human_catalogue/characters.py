@@ -1,0 +1,32 @@
+"""People whom pictures show again and again: a body, and how skin, eyes and hair look.
+
+Setting somebody up takes longer than drawing them, so that examples share characters; splits share none.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from vton_jax.human_catalogue import bodies, textures, wardrobe
+
+SPLITS = ("train", "validation", "test")
+_KEPT = 64  # characters in memory, 3 MiB each
+
+
+@dataclasses.dataclass(frozen=True)
+class Character:
+    """Somebody without clothes."""
+
+    identity: bodies.Identity
+    looks: textures.Looks
+    hair: tuple[str, ...]  # of `wardrobe.HAIR`, one or none
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def character(number: int, split: str = "train") -> Character:
+    """Character `number` of a split. Raises: ValueError for an unknown split."""
+    generator = np.random.default_rng([SPLITS.index(split), number, 1])
+    identity = bodies.sample_identity(generator)
+    looks = textures.sample_looks(generator, identity)
+    return Character(identity, looks, wardrobe.sample_hair(generator, identity.gender))
