@@ -117,7 +117,7 @@ def shoulder_bag(side: str, half: tuple[float, float, float], drop: float) -> li
         return _tube(top * (1 - down) + end * down + depth * [0, 0, 1], 0.13, 6)
 
     return [
-        Accessory("bag", _ID["bag"], "pelvis", 9, 16, bag),
+        Accessory("bag", _ID["bag"], "spine_02", 9, 16, bag),  # as its strap, lest they part
         Accessory("bag/strap", _ID["bag"], "spine_02", 24, 6, strap),
     ]
 
@@ -147,7 +147,7 @@ def scarf(thick: float, ends: float) -> list[Accessory]:
         neck = _joint(joints, "neck_01") + [0, 0.28, 0.12]
         angle = np.linspace(0, 2 * np.pi, 25)
         wave = 0.06 * np.sin(3 * angle)
-        path = np.stack([0.82 * np.sin(angle), wave - 0.16 * np.cos(angle), 0.85 * np.cos(angle)], 1)
+        path = np.stack([0.72 * np.sin(angle), wave - 0.16 * np.cos(angle), 0.74 * np.cos(angle)], 1)
         return _tube(neck + path, thick, 10)
 
     def end(body, joints):
