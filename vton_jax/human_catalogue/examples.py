@@ -253,6 +253,8 @@ def _third(number: int, split: str, pose: skeleton.Pose, eye: Camera, size: tupl
     worn = garments.sample(generator, who.identity.gender, style)
     person = people.dress(who.identity, [*worn, wardrobe.sample_shoes(generator), *who.hair])
     skins = _textures(generator, who, person, style)
+    taller = person.height / people.dress(characters.character(facts["user"], split).identity).height
+    eye = dataclasses.replace(eye, focal=eye.focal / taller, height=eye.height * taller)  # as large as the user
     view = views.view_of(person, pose, eye, size)
     ground = scenes.sample_ground(generator, eye, size)
     return _camera_adds(generator, pictures.shade(view, skins, scenes.sample_light(generator), ground))
