@@ -78,8 +78,8 @@ class RealismSuite(protocol.Suite):
             "suite": "realism",
             "photos": f"{len(chosen)} whose number ends in 3, split_hash {splits.split_hash(chosen)}",
             "people": f"{self.options.realism_frames} of each kind, not chosen: the first {realism.FRAMING}",
-            "drawn": f"at {realism.DRAWN_SIZE[0]}x{realism.DRAWN_SIZE[1]}, split test: the first example of each user of the "
-            "catalogue, output; mannequins of seed 0",
+            "drawn": f"at {realism.DRAWN_SIZE[0]}x{realism.DRAWN_SIZE[1]}, split test: the first example of each user "
+            "of the catalogue, output; mannequins of seed 0",
             "features": "VGG16, mean over places of block 4 (ReLU 4_3; .kid) and block 2 (ReLU 2_2; .kid_block2), "
             f"weights {lpips_weights.digest(network.params)}",
             "distance": "squared maximum mean discrepancy, unbiased, unscaled, kernel (x.y / channels + 1)^3; "
