@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ from vton_jax.core.errors import UserError
 from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.human_catalogue import examples
 
+ROOT = Path(__file__).resolve().parents[2]
 SIZE, COUNT = (128, 96), 4
 
 
@@ -79,6 +83,13 @@ def test_missing_and_broken_answers_are_a_sentence(exported, tmp_path):
         (tmp_path / path.name).write_bytes(b"no picture")
     with pytest.raises(UserError, match="missing or no picture"):
         scoring.score(tmp_path, folder / "truth")
+
+
+def test_the_command_says_what_it_can_do():
+    for words in ([], ["scor"]):
+        command = [sys.executable, "-m", "vton_jax.benchmark", *words]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 2 and "export|answer|score" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.fixture

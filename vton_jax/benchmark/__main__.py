@@ -45,7 +45,10 @@ def _need(*names: str) -> list[str]:
 
 
 def main() -> None:
-    action = flag_utils.choose(_asked[0] if _asked else None, ACTIONS, "action")
+    action = _asked[0] if _asked else ""
+    if action not in ACTIONS:
+        said = f"There is no action {action!r}" if action else "Say what to do"
+        raise UserError(f"{said}: python -m vton_jax.benchmark {'|'.join(ACTIONS)}; --help explains the flags.")
     if action == "export":
         from vton_jax.benchmark import cases
 

@@ -67,13 +67,13 @@ def _round_trunk(places: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.nd
     length = np.pad(np.cumsum(np.hypot(np.diff(x, axis=1), np.diff(z, axis=1)), axis=1), ((0, 0), (1, 0)))
     seam = np.argmin(np.abs(angles - np.pi / 2))
     front, back = length[:, seam : seam + 1], length[:, -1:] - length[:, seam : seam + 1]
-    share = np.where(angles <= angles[seam], length / front, 1 + (length - front) / back)
+    fraction = np.where(angles <= angles[seam], length / front, 1 + (length - front) / back)
     row = np.clip((places[:, 1] - heights[0]) / (heights[1] - heights[0]), 0, _ROWS - 1 - 1e-6)
     column = np.clip(np.abs(angle) / angles[1], 0, _ANGLES - 1 - 1e-6)
     top, left = row.astype(int), column.astype(int)
     down, right = row - top, column - left
-    upper = share[top, left] * (1 - right) + share[top, left + 1] * right
-    lower = share[top + 1, left] * (1 - right) + share[top + 1, left + 1] * right
+    upper = fraction[top, left] * (1 - right) + fraction[top, left + 1] * right
+    lower = fraction[top + 1, left] * (1 - right) + fraction[top + 1, left + 1] * right
     return np.where(places[:, 0] >= 0, 1, -1) * (upper * (1 - down) + lower * down), at(half)
 
 

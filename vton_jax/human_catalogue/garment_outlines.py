@@ -278,8 +278,8 @@ def _trousers(contour: np.ndarray) -> list[int]:
     right_waist, left_waist, left_hem, right_hem = _box_corners(contour)
     bottom = _between(contour, left_hem, right_hem)
     left, right = bottom[0, 0], bottom[-1, 0]
-    share = (bottom[:, 0] - right) / (left - right) if left > right else np.zeros(len(bottom))
-    inner = np.flatnonzero((share > 0.25) & (share < 0.75))
+    across = (bottom[:, 0] - right) / (left - right) if left > right else np.zeros(len(bottom))
+    inner = np.flatnonzero((across > 0.25) & (across < 0.75))
     if not len(inner):
         raise ValueError("no crotch is found")
     crotch = int(inner[np.argmin(bottom[inner, 1])])

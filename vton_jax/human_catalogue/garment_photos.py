@@ -264,7 +264,7 @@ def _mirrored(mask: np.ndarray) -> float:
 
 
 def _contrast(image: np.ndarray, contour: np.ndarray) -> tuple[float, float]:
-    """(share of a contour's points across which the colour changes by 5 CIE Lab, share that is not at the border)."""
+    """(fraction of a contour's points across which the colour changes by 5 CIE Lab, and of those not at the border)."""
     height, width = image.shape[:2]
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     along = np.roll(contour, -2, 0) - np.roll(contour, 2, 0)
