@@ -19,7 +19,9 @@ import cv2
 import numpy as np
 
 from vton_jax.core.errors import UserError
+from vton_jax.core.files import require_writable, writing
 from vton_jax.human_catalogue import flat_layout, garment_cutouts, garment_photos, photo_cloth
+from vton_jax.media.progress import Progress
 
 LEAVE_OUT = "leave_out.txt"
 _SPLITS = ("train", "validation")
@@ -159,19 +161,23 @@ def build(source: str, data_dir: str, settings: Settings) -> str:
         if not settings.photos or per[photo.photo_type, photo.split] <= settings.photos:
             wanted.append(photo)
     work = folder / "work" / _code()
-    work.mkdir(parents=True, exist_ok=True)
+    require_writable(work / "part.npz")
+    progress = Progress(len(wanted), unit="photos")
     for number, photo in enumerate(wanted, 1):
         cloth, why = _fitted(photo, work)
         if cloth is None:
             refused[photo.photo_type, why] += 1
         elif not {photo.name, photo.path.name} & left_out:
             good.append(cloth)
+        progress.advance(number)
         if number % 50 == 0 or number == len(wanted):
-            print(f"{number} of {len(wanted)} photos, {len(good)} good", file=sys.stderr, flush=True)
+            progress.show(number, {"good": len(good)})
+    progress.close()
     cloths = _best(good, settings.most)
     if not cloths:
         raise UserError(f"No photo of {source} shows a garment that can be fitted.")
-    _write(folder, cloths)
+    with writing(folder):
+        _write(folder, cloths)
     for (photo_type, why), count in sorted(refused.items()):
         print(f"{photo_type}: {count} refused for {why}", file=sys.stderr)
     kept, looked = (Counter(one.photo_type for one in many) for many in (cloths, wanted))

@@ -144,6 +144,9 @@ def test_the_command_makes_folders_obeys_its_list_and_says_what_is_wrong(tmp_pat
     for wrong, said in ((tmp_path / "nothing", "no folder"), (tmp_path, "no photos")):
         with pytest.raises(UserError, match=said):
             command.build(str(wrong), str(place), command.Settings())
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        command.build(str(source), str(tmp_path / "file" / "made"), command.Settings())
     (place / command.LEAVE_OUT).write_text("unknown\n")
     with pytest.raises(UserError, match="unknown"):
         command.build(str(source), str(place), command.Settings())
