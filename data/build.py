@@ -7,6 +7,7 @@ is a flag: `python data/build.py NAME --help` lists them. Commands:
   check --data_dir=DIR                 proves that splits share no person, garment or near-duplicate picture
   stances --source=DIR --data_dir=DIR --pose_model=FILE   how its people stand, which the package ships
   garments --source=DIR --data_dir=DIR cloth for the human catalogue, of flat photos DIR/TYPE/*.jpg
+  pictures --kind=KIND --source=DIR --data_dir=DIR   files from which ReaderCNN learns, see data/pictures.py
   grounds --source=DIR --data_dir=DIR  photos of Clothing Co-Parsing without their people, for `catalogue`
 
 `catalogue` draws its examples and has no source: python data/build.py catalogue --data_dir=DIR --examples=30000
@@ -145,12 +146,24 @@ def make_garments() -> None:
     print(garments.build(FLAGS.source, FLAGS.data_dir, garments.Settings(FLAGS.most, FLAGS.photos)))
 
 
+def make_pictures() -> None:
+    """pictures: files from which ReaderCNN learns, see data/pictures.py."""
+    from data import pictures
+
+    settings = flag_utils.build_settings(pictures.Settings)
+    if not settings.kind or not FLAGS.data_dir or not FLAGS.source:
+        raise UserError("Give --kind=KIND, --source=DIR, what it is made from, and --data_dir=DIR, where it goes; "
+                        f"kinds are {', '.join(pictures.MAKERS)}.")  # fmt: skip
+    pictures.build(FLAGS.source, FLAGS.data_dir, settings)
+
+
 # What can stand first beside a dataset's name.
 COMMANDS = {
     "doctor": examine_folder,
     "check": check_leakage,
     "garments": make_garments,
     "grounds": make_grounds,
+    "pictures": make_pictures,
     "stances": make_stances,
 }
 
@@ -175,4 +188,8 @@ if __name__ == "__main__":
         _NAME = arguments.pop(0)
     if (settings_of := {"stances": "ccp"}.get(_NAME, _NAME)) in datasets():
         flag_utils.define_settings(find_builder(settings_of).Settings)
+    if _NAME == "pictures":
+        from data import pictures
+
+        flag_utils.define_settings(pictures.Settings)
     flag_utils.run(main, argv=[sys.argv[0], *arguments])

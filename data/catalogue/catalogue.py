@@ -66,6 +66,7 @@ def features() -> tfds.features.FeaturesDict:
             f"{shot}_segmentation": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
             f"{shot}_keypoints": tfds.features.Tensor(shape=(18, 2), dtype=np.float32),
             f"{shot}_visible": tfds.features.Tensor(shape=(18,), dtype=np.bool_),
+            f"{shot}_places": tfds.features.Tensor(shape=(18, 2), dtype=np.float32),
         }
     found |= {f"{shot}_yaw": tfds.features.Scalar(np.float32) for shot in SHOTS[:3]}
     for source in SHOTS[2:]:

@@ -29,7 +29,7 @@ _LIMBS = {
 _SEEN = 0.6  # visibility of every landmark that is used; by eye on 60 training photos
 
 
-class _InSpace(pose.MediaPipePose):
+class InSpace(pose.MediaPipePose):
     """MediaPipe's landmarks in metres about the middle of the hips."""
 
     def in_space(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +73,7 @@ def build(source: str | Path, pose_model: str | Path, output: str | Path) -> int
     """
     from data.ccp import ccp
 
-    photos, model = ccp.Source(source, ccp.Settings()), _InSpace(pose_model)
+    photos, model = ccp.Source(source, ccp.Settings()), InSpace(pose_model)
     pairs = [(split, pair) for split, of_split in photos.pairs().items() if split != "validation" for pair in of_split]
     found, progress = [], Progress(len(pairs), unit="photos")
     for number, (split, pair) in enumerate(pairs):

@@ -3,7 +3,7 @@
 Conventions: an example shows `input` (the user's photo), `output` (the user in the donor's garment, in another pose, in
 the same place), `worn` (the donor) and `flat` (the garment alone; zeros where it cannot lie flat, as several pieces
 cannot). Of each: `_image` uint8 [H, W, 3], `_segmentation` uint8 [H, W], `_keypoints` float32 [18, 2] and `_visible`
-bool [18]. `worn_flow` and `flat_flow`, float32 [H, W, 2], lead from the output's garment to the worn and the flat one,
+bool [18]; `_places` float32 [18, 2] are all joints, hidden ones and those beyond the picture too. `worn_flow` and `flat_flow`, float32 [H, W, 2], lead from the output's garment to the worn and the flat one,
 where they are `_flow_visible` bool [H, W]. `_yaw` float32 [], of the first three, says how far somebody is turned to
 the picture's right, in radians. `sample` makes a Pose-and-Dress sample (`inputs.input_pipeline`) of it.
 An example is a function of its split and number.
@@ -134,9 +134,18 @@ def _textures(generator: np.random.Generator, who: Character, person: people.Per
 
 
 def about(number: int, split: str = "train") -> dict[str, float | int | str]:
-    """What an example is, without drawing it: the numbers of user and donor, and what groups of them there are."""
+    """What an example is, without drawing it: the numbers of user and donor, and what groups of them there are.
+
+    `SHOT_sleeve` says how far sleeves reach along the arm in each picture, as `Cut.sleeve`.
+    """
     exchange = _exchange(np.random.default_rng([SPLITS.index(split), number]), number, split)
     who = exchange.user
+    worn = {
+        "input": [*exchange.own, *exchange.extras[0]],
+        "output": [*exchange.given, *exchange.kept, *exchange.extras[0]],
+        "worn": [*exchange.given, *exchange.donors_rest, *exchange.extras[1]],
+        "flat": exchange.given,
+    }
     hair = "none" if not who.hair else "short" if who.hair[0].startswith("short") else "long"
     return {
         "user": exchange.numbers[0],
@@ -146,7 +155,13 @@ def about(number: int, split: str = "train") -> dict[str, float | int | str]:
         "weight": who.identity.weight,
         "gender": who.identity.gender,
         "hair": hair,
-    }
+    } | {f"{shot}_sleeve": _sleeve(things) for shot, things in worn.items()}
+
+
+def _sleeve(things: list) -> float:
+    """`Cut.sleeve` of what covers the arms; NaN where nothing is above the waist."""
+    found = [thing.cut.sleeve for thing in things if isinstance(thing, Garment) and thing.cut.kind in ("top", "dress")]
+    return max(found, default=np.nan)
 
 
 def draw(
@@ -156,10 +171,12 @@ def draw(
     grounds: scenes.Grounds | None = None,
     *,
     pose_picture: bool = False,
+    closest: float | None = None,
 ) -> dict[str, np.ndarray]:
     """Example `number` of a split.
 
-    Args: grounds: photos of places. pose_picture: whether `pose_image` shows a third person in the output's pose.
+    Args: grounds: photos of places. pose_picture: whether `pose_image` shows a third person in the output's pose. closest:
+    the largest part of the picture's height that people fill, by default as `CHANCES` has it.
     Raises: ValueError for an unknown split.
     """
     generator = np.random.default_rng([SPLITS.index(split), number])
@@ -173,7 +190,7 @@ def draw(
     donor_skins = _textures(generator, exchange.donor, donor, exchange.styles[1])
     output_skins = skins | {name: donor_skins[name] for name in exchange.given_names}
 
-    closest = CHANCES.closest[exchange.kind != "upper"]
+    closest = closest or CHANCES.closest[exchange.kind != "upper"]
     eye, light = scenes.sample_camera(generator, size, before.height, closest), scenes.sample_light(generator)
     ground, shots, taken = scenes.sample_ground(generator, eye, size, grounds), {}, generator.integers(2**32)
     for name, person, looks in (("input", before, skins), ("output", after, output_skins)):
@@ -226,12 +243,13 @@ def _truth(shots: dict[str, _Shot], exchange: _Exchange) -> dict[str, np.ndarray
             f"{name}_segmentation": shot.view.segmentation,
             f"{name}_keypoints": np.where(visible[:, None], points, 0).astype(np.float32),
             f"{name}_visible": visible,
+            f"{name}_places": points,
         }
         if name != "flat":
             found[f"{name}_yaw"] = np.float32(shot.yaw)
     if "flat" not in shots:
         found |= {f"flat_{key}": np.zeros_like(found[f"worn_{key}"])
-                  for key in ("image", "segmentation", "keypoints", "visible")}  # fmt: skip
+                  for key in ("image", "segmentation", "keypoints", "visible", "places")}  # fmt: skip
     worn = segmentation.region(output.segmentation, segmentation.TARGET_LABELS[exchange.kind])
     for name in ("worn", "flat"):
         flow, visible = np.zeros((*worn.shape, 2), np.float32), np.zeros(worn.shape, bool)
@@ -279,7 +297,7 @@ def sample(example: dict[str, np.ndarray], *, flat: bool) -> dict[str, np.ndarra
     kept = {
         name: array
         for name, array in example.items()
-        if not name.startswith(("worn_", "flat_")) and not name.endswith("_yaw")
+        if not name.startswith(("worn_", "flat_")) and not name.endswith(("_yaw", "_places"))
     }
     donor = {f"donor_{key}": example[f"{source}_{key}"] for key in ("image", "segmentation", "keypoints", "visible")}
     return kept | donor | {

@@ -1,13 +1,14 @@
 """Cached examples: what the released networks read in try-on cases, for the networks that learn from it.
 
 A folder holds a file NUMBER.npz for every so many cases, of arrays [K, copies, ...]; what could not be read is missing.
-`systems.lab126.cache_examples` makes them. There are two kinds:
+`systems.lab126.cache_examples` makes them. There are three kinds:
 
 flows    for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: the try-on path as far as TripleGuidedCNN. Some
          arrays have an axis of two, for a target layout and what follows from it: the output image's own, and the one
          for the pose image of another person.
 latents  for LatentPriorCNN: the latents that it reads and the one that it should say, the coarse map's labels, and the
          true layout. The second copy is the mirror image.
+people   the human catalogue as it is drawn; `drawn_people` has it all.
 
 Conventions: arrays as `flow_batch` and `latent_batch` say them, which is what batches hold. In a file of `flows` there
 is one copy, 'guides' for 'guide', and the axis of two in `BOTH`; flows are in pixels of a quarter of the resolution.
@@ -26,7 +27,7 @@ from vton_jax.core.files import replacing, require_writable, writing
 from vton_jax.core.types import Garment, Layout
 from vton_jax.inputs import input_pipeline, parsing_batches, photo_cases
 
-CASES = {"flows": 24, "latents": 48}  # of one file
+CASES = {"flows": 24, "latents": 48, "people": 30}  # of one file
 COMMAND = "python -m vton_jax.cache_examples"
 BLOCK = 8  # side of the blocks in which LatentPriorCNN sees coarse maps
 QUARTER = 4  # side of the blocks in which flows are kept

@@ -277,6 +277,10 @@ def open_batches(
     """
     if dataset == "mannequin":
         return mannequin_batches(seed, batch_size, size, split, draw)
+    from vton_jax.inputs import drawn_people  # here: it is made of this module's batches
+
+    if drawn_people.is_folder(dataset):
+        return drawn_people.sample_batches(dataset, batch_size, seed, size, split)
     if any(Path(dataset).glob("*.npz")):
         raise UserError(f"{dataset} holds cached examples, from which other networks learn; this --model needs another "
                         "--dataset.")  # fmt: skip

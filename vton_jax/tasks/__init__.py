@@ -12,6 +12,7 @@ from vton_jax.tasks.multi_path import MultiPathTask
 from vton_jax.tasks.parser import ParserTask
 from vton_jax.tasks.protocol import Task
 from vton_jax.tasks.re_map import ReMapTask
+from vton_jax.tasks.reader import ReaderTask
 from vton_jax.tasks.triple_guided import TripleGuidedTask
 
 TASKS: dict[str, type[Task]] = {
@@ -19,6 +20,7 @@ TASKS: dict[str, type[Task]] = {
     "garment_cnn": GarmentTask,
     "latent_prior_cnn": LatentPriorTask,
     "parser_cnn": ParserTask,
+    "reader_cnn": ReaderTask,
     "re_map_cnn": ReMapTask,
     "flow_refinement_cnn": FlowRefinementTask,
     "triple_guided_cnn": TripleGuidedTask,

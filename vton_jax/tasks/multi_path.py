@@ -11,6 +11,7 @@ import numpy as np
 
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
+from vton_jax.inputs import reading_views
 from vton_jax.media import visualize
 from vton_jax.models import losses, weights
 from vton_jax.models import multi_path_cnn as multi_path
@@ -36,6 +37,12 @@ class MultiPathTask(TaskDefaults):
     def modules(self) -> tuple[str, ...]:
         return ("multi_path_cnn", "discriminator") if self.adversarial_weight else ("multi_path_cnn",)
 
+    def open_batches(self, dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str):
+        """Try-on examples, or pictures of people (`reading_views`), each brought to where the network knows people."""
+        if reading_views.are_pictures(dataset):
+            return reading_views.open_people(dataset, batch_size, seed, size, split)
+        return super().open_batches(dataset, batch_size, seed, size, split)
+
     def init(self, key: jax.Array, batch: dict) -> dict:
         del batch  # the size says it all
         keys, image = jax.random.split(key), jnp.zeros((1, *self.size, 3))
@@ -48,7 +55,9 @@ class MultiPathTask(TaskDefaults):
     @staticmethod
     def _people(batch: dict) -> dict:
         """All frames that show a person as one batch; a flat donor's place is taken by the output frame."""
-        names = {"image": "image", "segmentation": "segmentation", "keypoints": "keypoints", "visible": "visible"}
+        names = ("image", "segmentation", "keypoints", "visible")
+        if "image" in batch:
+            return {name: batch[name] for name in names}
         out = {}
         for name in names:
             parts = {p: batch[f"{p}_{name}"] for p in PEOPLE}

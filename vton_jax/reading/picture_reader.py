@@ -1,0 +1,183 @@
+"""ReaderCNN behind plain functions: what any picture shows, found first in the whole of it, then read in a crop.
+
+Conventions: pictures are uint8 [H, W, 3] of any size; boxes are (left, top, right, bottom) in pixels of a picture's
+edges and may reach beyond it. Places (x, y) are in pixels of the picture as given, beyond it too.
+"""
+
+import dataclasses
+import functools
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax.core import framing
+from vton_jax.core.batching import in_batches
+from vton_jax.models import reader_cnn, weights
+from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES, ReaderCNN
+from vton_jax.reading import digest_of
+from vton_jax.reading.person_crop import crop_to
+
+_BATCH = 4
+_OTHERS = ((192, 160), (320, 256))  # beside the size that was learned at, where a picture is read at several
+_MARGIN = 0.08  # of the larger side of what was found, around it in the crop
+_LEAST = 0.004  # of a picture: less is too small to be looked at again
+_SURE = 0.5  # probability from which a pixel shows something
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _look(network: ReaderCNN, params, images: jax.Array, mirrored: bool) -> reader_cnn.Read:
+    """What pictures of one size show; `mirrored`: together with their mirror images."""
+    size = images.shape[1:3]
+    images = framing.to_float(images)
+    if not mirrored:
+        return reader_cnn.read(network.apply(params, images), size)
+    out = network.apply(params, jnp.concatenate([images, images[:, :, ::-1]]))
+    return reader_cnn.read(reader_cnn.with_mirror_images(out), size)
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What a picture shows. Probabilities are floats in [0, 1]."""
+
+    kind: np.ndarray  # [3], of `reader_cnn.KINDS`
+    labels: np.ndarray  # probabilities float32 [H, W, 18]
+    keypoints: np.ndarray  # [18, 2]
+    inside: np.ndarray  # [18], that a joint lies within what was looked at
+    seen: np.ndarray  # [18], that it is in sight
+    garment_type: np.ndarray  # [3], of `reader_cnn.TYPES`
+    sleeves: np.ndarray  # [4], of `reader_cnn.SLEEVES`
+    facing: np.ndarray  # [2], (sin, cos) of the turn to the picture's right, the shorter the less is known
+
+    @property
+    def is_a(self) -> str:
+        """One of `reader_cnn.KINDS`."""
+        return KINDS[int(self.kind.argmax())]
+
+    @property
+    def type(self) -> str:
+        return TYPES[int(self.garment_type.argmax())]
+
+    @property
+    def sleeve_class(self) -> str:
+        return SLEEVES[int(self.sleeves.argmax())]
+
+    @property
+    def segmentation(self) -> np.ndarray:
+        """Labels uint8 [H, W]: first whether a pixel shows something, then what."""
+        found = 1 + self.labels[..., 1:].argmax(-1)
+        return np.where(self.labels[..., 0] > _SURE, 0, found).astype(np.uint8)
+
+    @property
+    def certainty(self) -> float:
+        """The labels' mean probability where there is something."""
+        there = self.segmentation > 0
+        return float((self.labels.max(-1) * there).sum() / max(there.sum(), 1))
+
+
+class PictureReader:
+    """Reads pictures with a file of ReaderCNN's weights (default: the released one)."""
+
+    def __init__(self, path=None):
+        path = path or weights.released("reader_cnn")
+        self.name = f"PictureReader-{digest_of(path)}"
+        self._params, settings, _ = weights.load(path, "reader_cnn")
+        self.size: tuple[int, int] = tuple(settings["size"])
+        self._network = ReaderCNN(tuple(settings["widths"]), settings["hidden"])
+
+    def frames(self, frames: np.ndarray, *, mirrored: bool = False) -> reader_cnn.Read:
+        """What frames [T, H, W, 3] of one size, sides multiples of 32, show, as they are: one pass, [T] of all."""
+        look = lambda part: _look(self._network, self._params, part, mirrored)  # noqa: E731
+        return in_batches(look, np.asarray(frames), _BATCH)
+
+    def read(self, picture: np.ndarray, *, thorough: bool = True) -> Seen:
+        """What a picture shows: looked at whole, then the largest thing in it again, in a crop of its own.
+
+        Args: thorough: at several sizes, each with its mirror image, of which labels are a mean; else once.
+        """
+        whole = self._at(picture, framing.fit(picture, self.size), mirrored=thorough)
+        box = box_of(whole.segmentation > 0)
+        if box is None:
+            return whole
+        found = self._in(picture, box, self.size, mirrored=thorough)
+        again = box_of(found.segmentation > 0)
+        if again is not None and _apart(box, again):  # the first look missed a part of it
+            found = self._in(picture, again, self.size, mirrored=thorough)
+            box = again
+        if thorough:
+            others = [self._in(picture, box, size, mirrored=True).labels for size in _OTHERS]
+            found = dataclasses.replace(found, labels=np.mean([found.labels, *others], 0))
+        return found
+
+    def _in(self, picture: np.ndarray, box: np.ndarray, size: tuple[int, int], *, mirrored: bool) -> Seen:
+        return self._at(picture, crop_to(picture, _widened(box, size), size), mirrored=mirrored)
+
+    def _at(self, picture: np.ndarray, fitted: tuple[np.ndarray, framing.Placement], *, mirrored: bool) -> Seen:
+        crop, place = fitted
+        read = jax.tree.map(lambda a: a[0], self.frames(crop[None], mirrored=mirrored))
+        return Seen(
+            read.kind, _restored(read.labels, place, picture.shape[:2]), place.restore_points(read.keypoints),
+            read.inside, read.seen, read.garment_type, read.sleeves, read.facing,
+        )  # fmt: skip
+
+
+def _restored(labels: np.ndarray, place: framing.Placement, size: tuple[int, int]) -> np.ndarray:
+    """Label probabilities of a crop [h, w, 18] where they lie in the picture [H, W, 18]; background beyond the crop."""
+    matrix = np.float32([[1, 0, 0], [0, 1, 0]])
+    corners = place.points(np.float32([[0, 0], [1, 0], [0, 1]]))
+    matrix[:, 0], matrix[:, 1], matrix[:, 2] = corners[1] - corners[0], corners[2] - corners[0], corners[0]
+    step = float(matrix[0, 0])
+    parts = []
+    for first in range(0, labels.shape[-1], 4):  # OpenCV moves four channels at once
+        part = np.ascontiguousarray(labels[..., first : first + 4])
+        border = (1.0, 0, 0, 0) if first == 0 else (0, 0, 0, 0)
+        if step > 1.5:  # the picture is smaller than the crop
+            part = cv2.GaussianBlur(part, (0, 0), 0.4 * step)
+        part = cv2.warpAffine(part, matrix, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                              borderMode=cv2.BORDER_CONSTANT, borderValue=border)  # fmt: skip
+        parts.append(part.reshape(*size, -1))
+    return np.concatenate(parts, -1)
+
+
+def box_of(there: np.ndarray) -> np.ndarray | None:
+    """The box [4] of the largest piece of a mask [H, W], and of what lies close to it; None where it is tiny."""
+    mask = there.astype(np.uint8)
+    reach = 2 * round(0.01 * max(mask.shape)) + 1
+    count, pieces = cv2.connectedComponents(cv2.dilate(mask, np.ones((reach, reach), np.uint8)))
+    if count == 1:
+        return None
+    areas = np.bincount(pieces.ravel(), weights=mask.ravel(), minlength=count)[1:]
+    piece = 1 + int(areas.argmax())
+    if areas.max() < _LEAST * mask.size:
+        return None
+    row, column = np.nonzero((pieces == piece) & there)
+    return np.array([column.min(), row.min(), column.max() + 1, row.max() + 1], float)
+
+
+def _widened(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A box of `size`'s aspect around a box, with a margin."""
+    left, top, right, bottom = box
+    height, width = bottom - top, right - left
+    margin = 1 + 2 * _MARGIN
+    height = max(height * margin, width * margin * size[0] / size[1])
+    width = height * size[1] / size[0]
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
+
+
+def _apart(one: np.ndarray, two: np.ndarray) -> bool:
+    """Whether a side of two boxes lies apart by more than the crop's margin."""
+    return bool(np.abs(one - two).max() > _MARGIN * max(one[2] - one[0], one[3] - one[1]))
+
+
+def filled_piece(probability: np.ndarray) -> np.ndarray:
+    """The largest piece of what is probably there, its holes filled: a garment's mask bool [H, W]."""
+    mask = (probability > _SURE).astype(np.uint8)
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask)
+    if count == 1:
+        return mask > 0
+    piece = (pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
+    outlines, _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(np.zeros_like(piece), outlines, -1, 1, cv2.FILLED) > 0
+
