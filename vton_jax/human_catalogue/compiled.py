@@ -22,7 +22,7 @@ def kernels() -> SimpleNamespace | None:
         return None
     compile_one = numba.njit(cache=True)
     return SimpleNamespace(
-        **{kernel.__name__: compile_one(kernel) for kernel in (draw, nearest, normals, blend, sample, lit)}
+        **{kernel.__name__: compile_one(kernel) for kernel in (draw, nearest, move, cloth, normals, blend, sample, lit)}
     )
 
 
@@ -89,6 +89,32 @@ def nearest(points, triangles, both_sides, keep, asked):
                     one, two, three = first * az, second * bz, third * cz
                     if one * keep[a] + two * keep[b] + three * keep[c] > 0:
                         found[place] = max(found[place], one + two + three)
+
+
+def move(motion, vertices, found):
+    """Vertices [V, 3] moved by a rotation and a translation each [V, 3, 4], into `found` [V, 3]."""
+    for v in range(len(vertices)):
+        x, y, z = vertices[v]
+        for axis in range(3):
+            found[v, axis] = (
+                motion[v, axis, 0] * x + motion[v, axis, 1] * y + motion[v, axis, 2] * z + motion[v, axis, 3]
+            )
+
+
+def cloth(figure, colours, weave, folds, found):
+    """Cloth [side, side, 3]: `colours` [2, 3] by `figure` bool [side, side], times `weave`, (its [side, side, 1], row
+    and column that come first) and 1 + `folds`, (its [side, side, 1], row, column, and how strong they are)."""
+    side = len(figure)
+    threads, first_row, first_column = weave
+    creases, row_of_folds, column_of_folds, creased = folds
+    for row in range(side):
+        for column in range(side):
+            thread = threads[(row + first_row) % side, (column + first_column) % side, 0]
+            crease = creases[(row + row_of_folds) % side, (column + column_of_folds) % side, 0]
+            shade = thread * min(max(1 + creased * crease, 0.55), 1.35)
+            which = 1 if figure[row, column] else 0
+            for c in range(3):
+                found[row, column, c] = min(max(colours[which, c] * shade, 0), 1)
 
 
 def normals(vertices, triangles, found):

@@ -69,6 +69,16 @@ class _Sheet:
     left: np.ndarray  # bool [V]
     neutral: np.ndarray  # [V, 3]
 
+    @functools.cached_property
+    def on_left(self) -> np.ndarray:
+        """Which triangles [T] lie on the left side."""
+        return self.left[self.triangles].mean(1) > 0.5
+
+    @functools.cached_property
+    def corners_uv(self) -> np.ndarray:
+        """Of every triangle its own three texture coordinates, int32 [T, 3]."""
+        return np.arange(self.triangles.size, dtype=np.int32).reshape(-1, 3)
+
     def divided(self, values: np.ndarray) -> np.ndarray:
         """Values [19158, C] of the body's vertices on this sheet, [V, C]."""
         own = values[self.start : self.start + self.count]
@@ -272,6 +282,13 @@ class Garment:
         found = np.minimum(found, _closed(sheet, cut)) if cut.kind == "skirt" else _kept(sheet, cut)
         return np.minimum(found, np.minimum((self.covered_above - sheet.up) * _trunk(), _ALL))
 
+    @functools.cached_property
+    def drawn(self) -> np.ndarray:
+        """Which triangles [T] are drawn: those with cloth, and all around them, which bend its normals."""
+        corners, met = self.triangles, np.zeros(len(self.keep), bool)
+        met[corners[(self.keep > 0)[corners].any(1)]] = True
+        return met[corners].any(1)
+
     def fit(self, body: np.ndarray) -> np.ndarray:
         """Its vertices [V, 3] on a body [19158, 3]."""
         sheet, cut = self._sheet, self.cut
@@ -296,8 +313,7 @@ class Garment:
     @property
     def labels(self) -> np.ndarray:
         right = self.label if self.label_right is None else self.label_right
-        on_left = self._sheet.left[self.triangles].mean(1) > 0.5
-        return np.where(on_left, self.label, right).astype(np.uint8)
+        return np.where(self._sheet.on_left, self.label, right).astype(np.uint8)
 
     @property
     def uv(self) -> np.ndarray:
@@ -308,7 +324,7 @@ class Garment:
 
     @property
     def triangles_uv(self) -> np.ndarray:
-        return np.arange(3 * len(self.triangles), dtype=np.int32).reshape(-1, 3)
+        return self._sheet.corners_uv
 
     @functools.cached_property
     def hides(self) -> np.ndarray:

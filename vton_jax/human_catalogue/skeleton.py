@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vton_jax.human_catalogue import assets
+from vton_jax.human_catalogue import assets, compiled
 
 # The joint that a limb points at.
 _NEXT = {
@@ -89,9 +89,17 @@ def bone_matrices(joints: np.ndarray, pose: Pose) -> np.ndarray:
     return motion
 
 
-def skin(vertices: np.ndarray, weights: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """Linear blend skinning: vertices [V, 3] with weights [V, 53] follow the bones' `motion` [53, 3, 4]."""
+def skin(vertices: np.ndarray, weights: np.ndarray, motion: np.ndarray, *, plain: bool = False) -> np.ndarray:
+    """Linear blend skinning: vertices [V, 3] with weights [V, 53] follow the bones' `motion` [53, 3, 4].
+
+    Args: plain: in NumPy, though numba is installed.
+    """
     blended = (weights @ motion.reshape(len(motion), 12).astype(weights.dtype)).reshape(-1, 3, 4)
+    kernels = None if plain else compiled.kernels()
+    if kernels is not None:
+        found = np.empty((len(vertices), 3))
+        kernels.move(blended, vertices, found)
+        return found
     return np.einsum("vij,vj->vi", blended[:, :, :3], vertices) + blended[:, :, 3]
 
 

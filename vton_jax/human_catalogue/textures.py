@@ -232,19 +232,35 @@ def cloth(
     Args: pattern: one of `PATTERNS`. colours: [2, 3], the ground's and the figure's. repeats: of the figure. creased:
     by what fraction folds lighten and darken it.
     """
+    number = int(generator.integers(8))
+    moved_folds, moved_weave = generator.integers(side, size=2), generator.integers(side, size=2)
+    figure = _figure(pattern, repeats, side)
+    kernels = compiled.kernels()
+    if kernels is not None:
+        found = np.empty((side, side, 3), np.float32)
+        weave = _weave(side), *(int(-by % side) for by in moved_weave)
+        folds = _folds(side, number), *(int(-by % side) for by in moved_folds), np.float32(creased)
+        kernels.cloth(figure, np.asarray(colours, np.float32), weave, folds, found)
+        return found
+    folds = 1 + creased * np.roll(_folds(side, number), moved_folds, (0, 1))
+    mixed = np.where(figure[..., None], colours[1], colours[0]) * np.roll(_weave(side), moved_weave, (0, 1))
+    return np.clip(mixed * np.clip(folds, 0.55, 1.35), 0, 1).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=64)
+def _figure(pattern: str, repeats: int, side: int) -> np.ndarray:
+    """Where a pattern shows its figure, bool [side, side]."""
+    if pattern == "plain":
+        return np.zeros((side, side), bool)
     row, column = (np.mgrid[:side, :side] + 0.5) * repeats / side
     across, down = column % 1, row % 1
     figure = {
-        "plain": np.zeros((side, side), bool),
         "stripes": across < 0.5,
         "rows": down < 0.5,
         "checks": (across < 0.5) ^ (down < 0.5),
         "dots": np.hypot(across - 0.5, down - 0.5) < 0.3,
     }[pattern]
-    mixed = np.where(cv2.GaussianBlur(figure.astype(np.float32), (0, 0), 0.7)[..., None] > 0.5, colours[1], colours[0])
-    moved = lambda texture: np.roll(texture, generator.integers(side, size=2), (0, 1))  # noqa: E731
-    folds = 1 + creased * moved(_folds(side, int(generator.integers(8))))
-    return np.clip(mixed * moved(_weave(side)) * np.clip(folds, 0.55, 1.35), 0, 1)
+    return cv2.GaussianBlur(figure.astype(np.float32), (0, 0), 0.7) > 0.5
 
 
 def _pair(generator: np.random.Generator, colour: np.ndarray) -> np.ndarray:

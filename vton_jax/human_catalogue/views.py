@@ -106,7 +106,11 @@ def _posed(person: Person, pose: skeleton.Pose) -> tuple[np.ndarray, np.ndarray]
     rig = assets.rig()
     joints = rig.joints(person.body)
     motion = skeleton.bone_matrices(joints, pose)
-    places, bones = skeleton.skin(person.vertices, person.weights, motion), skeleton.posed_joints(joints, motion)
+    places, bones, start = np.empty_like(person.vertices), skeleton.posed_joints(joints, motion), 0
+    for weights in person.weights:
+        own = slice(start, start + len(weights))
+        places[own] = skeleton.skin(person.vertices[own], weights, motion)
+        start = own.stop
     turn = skeleton.rotation((0, 1, 0), pose.yaw)
     for start, end, name in person.hanging:
         bone = rig.bone(name)
