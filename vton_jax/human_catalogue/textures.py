@@ -89,11 +89,11 @@ def normals(vertices: np.ndarray, triangles: np.ndarray, *, plain: bool = False)
     kernels, found = None if plain else compiled.kernels(), np.zeros((len(vertices), 3))
     if kernels is not None:
         kernels.normals(vertices, triangles, found)
-    else:
-        a, b, c = (vertices[triangles[:, k]] for k in range(3))
-        across = np.cross(b - a, c - a)
-        for k, axis in np.ndindex(3, 3):
-            found[:, axis] += np.bincount(triangles[:, k], across[:, axis], len(vertices))
+        return found
+    a, b, c = (vertices[triangles[:, k]] for k in range(3))
+    across = np.cross(b - a, c - a)
+    for k, axis in np.ndindex(3, 3):
+        found[:, axis] += np.bincount(triangles[:, k], across[:, axis], len(vertices))
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
 
