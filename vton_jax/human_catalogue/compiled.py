@@ -45,11 +45,16 @@ def draw(points, triangles, both_sides, keep, picture):
         keep_a, keep_b, keep_c = keep[a], keep[b], keep[c]
         whole = min(keep_a, keep_b, keep_c) > 0
         for row in range(top, bottom + 1):
+            y = row - ay
+            y_cx, bx_y = y * cx, bx * y
             for column in range(left, right + 1):
-                x, y = column - ax, row - ay
-                second, third = (x * cy - y * cx) / area, (bx * y - by * x) / area
+                x = column - ax
+                second, third = x * cy - y_cx, bx_y - by * x
+                if (second > 0 or third > 0) if area < 0 else (second < 0 or third < 0):  # before it is divided
+                    continue
+                second, third = second / area, third / area
                 first = 1 - second - third
-                if first < 0 or second < 0 or third < 0:
+                if first < 0:
                     continue
                 one, two, three = first * az, second * bz, third * cz
                 inverse = one + two + three

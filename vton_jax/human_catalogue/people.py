@@ -6,6 +6,7 @@ ATR's and a layer: which part of `layers` it belongs to, the skin first.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -169,26 +170,35 @@ def dress(
     for given, thing in zip(worn, things, strict=True):
         drawn = _drawn(thing, trousers)
         used.append(thing.triangles if isinstance(thing, Garment) else thing.triangles[drawn])
-        places = thing.fit(body) if expression else _fitted(given, identity)
-        parts.append((places, thing.triangles[drawn], thing.uv, thing.triangles_uv[drawn], thing.labels[drawn]))
+        places, uv = thing.fit(body) if expression else _fitted(given, identity), thing.uv
+        if isinstance(thing, Garment):  # every triangle has its own, so that those cut off are left out
+            uv = uv.reshape(-1, 3, 2)[drawn].reshape(-1, 2)
+            corners_uv = np.arange(len(uv), dtype=np.int32).reshape(-1, 3)
+        else:
+            corners_uv = thing.triangles_uv[drawn]
+        parts.append((places, thing.triangles[drawn], uv, corners_uv, thing.labels[drawn]))
         lower = (parts[-1][4] != segmentation.ID["upper-clothes"]) & (thing.name in wardrobe.SUITS)
         layer.append(len(layers) + lower)
         layers += [f"{thing.name}/upper", f"{thing.name}/lower"] if thing.name in wardrobe.SUITS else [thing.name]
-    before = np.cumsum([0] + [len(part[0]) for part in parts])
+    before = list(itertools.accumulate([len(part[0]) for part in parts], initial=0))
     touched = np.zeros(before[-1], bool)
     for corners, start in zip(used, before, strict=False):
         touched[start + corners] = True
-    hanging = [(int(a), int(a) + len(thing.weights), thing.bone)
+    hanging = [(a, a + len(thing.weights), thing.bone)
                for thing, a in zip(things, before[2:], strict=False) if getattr(thing, "hangs", False)]  # fmt: skip
-    uv_before = np.cumsum([0] + [len(part[2]) for part in parts])
+    uv_before = list(itertools.accumulate([len(part[2]) for part in parts], initial=0))
     return Person(
         body,
         np.concatenate([part[0] for part in parts]),
         (rig.weights, *(thing.weights for thing in things)),
         np.flatnonzero(touched),
-        np.concatenate([part[1] + start for part, start in zip(parts, before, strict=False)]).astype(np.int32),
-        np.concatenate([part[2] for part in parts]).astype(np.float64),
-        np.concatenate([part[3] + start for part, start in zip(parts, uv_before, strict=False)]).astype(np.int32),
+        np.concatenate([part[1] + start for part, start in zip(parts, before, strict=False)]).astype(
+            np.int32, copy=False
+        ),
+        np.concatenate([part[2] for part in parts]).astype(np.float64, copy=False),
+        np.concatenate([part[3] + start for part, start in zip(parts, uv_before, strict=False)]).astype(
+            np.int32, copy=False
+        ),
         np.concatenate([part[4] for part in parts]),
         np.concatenate([np.ones(len(body)), *(getattr(t, "keep", np.ones(len(t.weights))) for t in things)]),
         np.concatenate(layer),

@@ -160,15 +160,16 @@ def sample_ground(
 def finish(generator: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     """What cameras add to a picture [H, W, 3]: exposure, blur or sharpening, noise, JPEG."""
     r = RANGES
-    exposed = np.clip(picture * generator.uniform(0.8, 1.2), 0, 1) ** generator.uniform(0.85, 1.2)
+    exposed = np.clip(np.float32(picture) * np.float32(generator.uniform(0.8, 1.2)), 0, 1)
+    exposed = cv2.pow(exposed, generator.uniform(0.85, 1.2))
     sigma = generator.uniform(*r.blur) * len(picture) / 256
     if sigma > 0.15:
         exposed = cv2.GaussianBlur(exposed, (0, 0), sigma)
     elif sigma < 0:  # as cameras and those who shrink photos do
         around = cv2.GaussianBlur(exposed, (0, 0), 0.9 * len(picture) / 256)
-        exposed = np.clip(exposed - 256 / len(picture) * sigma * (exposed - around), 0, 1)
+        exposed = np.clip(exposed - np.float32(256 / len(picture) * sigma) * (exposed - around), 0, 1)
     noise = generator.uniform(*r.noise)
-    noisy = exposed + generator.normal(size=picture.shape) * noise
+    noisy = exposed + generator.standard_normal(picture.shape).astype(np.float32) * np.float32(noise)
     whole = np.round(255 * np.clip(noisy, 0, 1)).astype(np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(generator.integers(*r.jpeg))]
     _, code = cv2.imencode(".jpg", whole[..., ::-1], quality)
