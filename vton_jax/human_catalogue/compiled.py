@@ -21,8 +21,19 @@ def kernels() -> SimpleNamespace | None:
     except ImportError:
         return None
     compile_one = numba.njit(cache=True, error_model="numpy")
-    inner = (draw, weigh, nearest, move, cloth, normals, blend, sample, lit, light, add)
+    inner = (project, draw, weigh, nearest, move, cloth, normals, blend, sample, lit, light, add)
     return SimpleNamespace(**{kernel.__name__: compile_one(kernel) for kernel in inner})
+
+
+def project(points, camera, found):
+    """Points [N, 3] as a camera's numbers show them, see `camera.Camera`, into `found` [N, 3]."""
+    focal, distance, height, middle_column, middle_row = camera
+    for n in range(len(points)):
+        depth = distance - points[n, 2]
+        inverse = 1 / depth if depth > 1e-6 else 0.0
+        found[n, 0] = middle_column + focal * points[n, 0] * inverse
+        found[n, 1] = middle_row - focal * (points[n, 1] - height) * inverse
+        found[n, 2] = inverse
 
 
 def draw(points, triangles, both_sides, keep, picture):

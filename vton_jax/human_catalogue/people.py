@@ -134,11 +134,21 @@ def _fitted(thing: str | Garment, identity: bodies.Identity) -> np.ndarray:
     return places
 
 
-def _drawn(thing: wardrobe.Worn | Garment, trousers: bool) -> np.ndarray:
-    """Which triangles [T] of what is worn are drawn. Args: trousers: whether they hide socks."""
+def _drawn(thing: wardrobe.Worn | Garment, trousers: bool) -> np.ndarray | slice:
+    """Which triangles of what is worn are drawn. Args: trousers: whether they hide socks."""
     if trousers and thing.name in wardrobe.SHOES:
         return thing.shoes
-    return thing.drawn if isinstance(thing, Garment) else np.ones(len(thing.triangles), bool)
+    return thing.drawn if isinstance(thing, Garment) else slice(None)
+
+
+def _surface(thing: wardrobe.Worn | Garment, drawn: np.ndarray | slice) -> tuple[np.ndarray, ...]:
+    """(triangles, texture coordinates, their triangles, labels) of what is drawn of a thing."""
+    if isinstance(thing, Garment):  # every triangle has its own coordinates, so that those cut off are left out
+        uv = thing.uv.reshape(-1, 6)[drawn].reshape(-1, 2)
+        corners_uv = np.arange(len(uv), dtype=np.int32).reshape(-1, 3)
+    else:
+        uv, corners_uv = thing.uv, thing.triangles_uv[drawn]
+    return thing.triangles[drawn], uv, corners_uv, thing.labels[drawn]
 
 
 def dress(
@@ -155,7 +165,7 @@ def dress(
     for thing in things:
         hidden[thing.hides] = True
     of_body, eyes = _of_body_and_eyes()
-    shown = of_body & ~hidden[mesh.triangles].all(1)
+    shown = of_body & assets.any_corner(~hidden, mesh.triangles)
     clothed = any(thing.name in wardrobe.SUITS or isinstance(thing, Garment) for thing in things)
     labels = _body_labels(bare=clothed)[shown[of_body]]
     eye_triangles = mesh.triangles[eyes]
@@ -169,14 +179,9 @@ def dress(
     used = [part[1] for part in parts]
     for given, thing in zip(worn, things, strict=True):
         drawn = _drawn(thing, trousers)
-        used.append(thing.triangles if isinstance(thing, Garment) else thing.triangles[drawn])
-        places, uv = thing.fit(body) if expression else _fitted(given, identity), thing.uv
-        if isinstance(thing, Garment):  # every triangle has its own, so that those cut off are left out
-            uv = uv.reshape(-1, 3, 2)[drawn].reshape(-1, 2)
-            corners_uv = np.arange(len(uv), dtype=np.int32).reshape(-1, 3)
-        else:
-            corners_uv = thing.triangles_uv[drawn]
-        parts.append((places, thing.triangles[drawn], uv, corners_uv, thing.labels[drawn]))
+        used.append(thing.used if isinstance(thing, Garment) else thing.triangles[drawn])
+        places = thing.fit(body) if expression else _fitted(given, identity)
+        parts.append((places, *_surface(thing, drawn)))
         lower = (parts[-1][4] != segmentation.ID["upper-clothes"]) & (thing.name in wardrobe.SUITS)
         layer.append(len(layers) + lower)
         layers += [f"{thing.name}/upper", f"{thing.name}/lower"] if thing.name in wardrobe.SUITS else [thing.name]
@@ -192,15 +197,13 @@ def dress(
         np.concatenate([part[0] for part in parts]),
         (rig.weights, *(thing.weights for thing in things)),
         np.flatnonzero(touched),
-        np.concatenate([part[1] + start for part, start in zip(parts, before, strict=False)]).astype(
-            np.int32, copy=False
-        ),
+        np.concatenate([part[1] + start for part, start in zip(parts, before, strict=False)]),
         np.concatenate([part[2] for part in parts]).astype(np.float64, copy=False),
-        np.concatenate([part[3] + start for part, start in zip(parts, uv_before, strict=False)]).astype(
-            np.int32, copy=False
-        ),
+        np.concatenate([part[3] + start for part, start in zip(parts, uv_before, strict=False)]),
         np.concatenate([part[4] for part in parts]),
-        np.concatenate([np.ones(len(body)), *(getattr(t, "keep", np.ones(len(t.weights))) for t in things)]),
+        np.concatenate(
+            [np.ones(len(body)), *(t.keep if isinstance(t, Garment) else np.ones(len(t.weights)) for t in things)]
+        ),
         np.concatenate(layer),
         tuple(layers),
         tuple(things),

@@ -35,14 +35,17 @@ class Raster:
         """The triangles [N] of `pixels`."""
         return self.triangle.reshape(-1)[self.pixels]
 
-    def at_pixels(self, triangles: np.ndarray, values: np.ndarray, *, plain: bool = False) -> np.ndarray:
-        """Values [V, C] of vertices at `pixels`, [N, C]. Args: plain: see `rasterise`."""
-        corners, weights = triangles[self.shown], self.weights.reshape(-1, 3)
+    def at_pixels(
+        self, triangles: np.ndarray, values: np.ndarray, pixels: np.ndarray | None = None, *, plain: bool = False
+    ) -> np.ndarray:
+        """Values [V, C] of vertices at `pixels`, [N, C]. Args: pixels: others of them. plain: see `rasterise`."""
+        pixels = self.pixels if pixels is None else pixels
+        corners, weights = triangles[self.triangle.reshape(-1)[pixels]], self.weights.reshape(-1, 3)
         kernels = None if plain else compiled.kernels()
         if kernels is None:
-            return np.einsum("pk,pkc->pc", weights[self.pixels], values[corners])
-        found = np.zeros((len(corners), values.shape[-1]))
-        kernels.blend(self.pixels, weights, corners, values, found)
+            return np.einsum("pk,pkc->pc", weights[pixels], values[corners])
+        found = np.empty((len(corners), values.shape[-1]))
+        kernels.blend(pixels, weights, corners, values, found)
         return found
 
     def blend(self, triangles: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -141,11 +141,17 @@ def _wall(generator: np.random.Generator, x: np.ndarray, y: np.ndarray, outside:
         middle = generator.uniform(-45, 45), generator.uniform(-35, 8)
         half = generator.uniform(2, 14), generator.uniform(2, 18)
         columns, rows = np.abs(x - middle[0]) < half[0], np.abs(y - middle[1]) < half[1]
-        wall[np.ix_(rows, columns)] = _colour(generator, 0.7)
+        wall[_range(rows), _range(columns)] = _colour(generator, 0.7)
         if outside and generator.random() < 0.5:  # panes
             panes = columns & (np.mod(x - middle[0], 5) < 3.5), rows & (np.mod(y - middle[1], 6) < 4.5)
             wall[np.ix_(panes[1], panes[0])] = _colour(generator, 0.4) * 0.6
     return wall
+
+
+def _range(inside: np.ndarray) -> slice:
+    """Where a mask [N] that holds between two places does."""
+    found = np.flatnonzero(inside)
+    return slice(found[0], found[-1] + 1) if len(found) else slice(0, 0)
 
 
 def sample_ground(
