@@ -116,7 +116,7 @@ def test_bands_go_round_and_patterns_all_over_are_continued():
     figures = {"bands": row // 16 % 2, "checks": (row // 5 + column // 5) % 2}
     for name, figure in figures.items():
         picture = np.where(figure[..., None] > 0, np.uint8([220, 210, 200]), np.uint8([40, 50, 90]))
-        back = dataclasses.replace(plain, picture=picture, _uvs={}).back
+        back = dataclasses.replace(plain, picture=picture).back
         inner = cv2.erode((plain.alpha > 0.99).astype(np.uint8), np.ones((9, 9))) > 0
         light = (back.mean(-1) > 0.5)[inner]
         assert 0.35 < light.mean() < 0.65, name
@@ -168,7 +168,7 @@ def test_shipped_garments():
         # What is stored is the layout of today.
         cut = garment_photos.cut_outline(found.shape, found.cuts, found.arms)
         np.testing.assert_allclose(cut.control_points(garment_photos._STEP) * [1, -1], found.points, atol=1e-3)
-        assert (found.texture == dataclasses.replace(found, _uvs={}).texture).all()
+        assert (found.texture == dataclasses.replace(found).texture).all()
     with pytest.raises(KeyError):
         photo_cloth.read("nothing")
     assert (assets.FOLDER / "garments" / "leave_out.txt").exists()

@@ -33,6 +33,12 @@ def corners_of(quads: np.ndarray, quad: np.ndarray) -> np.ndarray:
     return np.where(second[:, None], quads[quad][:, [0, 2, 3]], quads[quad][:, [0, 1, 2]]).astype(np.int32)
 
 
+def any_corner(values: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Which triangles [T, 3] have a corner for which a value, bool [V], holds."""
+    a, b, c = triangles.T
+    return values[a] | values[b] | values[c]
+
+
 @dataclasses.dataclass(frozen=True)
 class Mesh:
     """The neutral body with its helpers."""

@@ -105,7 +105,7 @@ def shape(identity: Identity, expression: dict[str, float] | None = None) -> np.
     return vertices + assets.expression_targets().blend(expression) if expression else vertices
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=40)
 def _at_rest(identity: Identity) -> np.ndarray:
     """A body without expression; nobody may write to it."""
     vertices = assets.base_mesh().vertices + assets.body_targets().blend(coefficients(identity))

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from vton_jax.human_catalogue import compiled
+
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
@@ -25,6 +27,11 @@ class Camera:
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Points [..., 3] -> column, row and inverse depth [..., 3]; what lies behind the camera has none (0)."""
+        kernels = compiled.kernels() if points.ndim == 2 else None
+        if kernels is not None:
+            found = np.empty((len(points), 3))
+            kernels.project(points, (self.focal, self.distance, self.height, *self.middle), found)
+            return found
         depth = self.distance - points[..., 2]
         inverse = np.where(depth > 1e-6, 1 / np.maximum(depth, 1e-6), 0.0)
         column = self.middle[0] + self.focal * points[..., 0] * inverse

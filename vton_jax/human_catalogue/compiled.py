@@ -20,82 +20,144 @@ def kernels() -> SimpleNamespace | None:
         import numba
     except ImportError:
         return None
-    compile_one = numba.njit(cache=True)
-    return SimpleNamespace(
-        **{kernel.__name__: compile_one(kernel) for kernel in (draw, nearest, normals, blend, sample, lit)}
-    )
+    compile_one = numba.njit(cache=True, error_model="numpy")
+    inner = (project, draw, weigh, nearest, move, cloth, normals, blend, sample, lit, light, add)
+    return SimpleNamespace(**{kernel.__name__: compile_one(kernel) for kernel in inner})
+
+
+def project(points, camera, found):
+    """Points [N, 3] as a camera's numbers show them, see `camera.Camera`, into `found` [N, 3]."""
+    focal, distance, height, middle_column, middle_row = camera
+    for n in range(len(points)):
+        depth = distance - points[n, 2]
+        inverse = 1 / depth if depth > 1e-6 else 0.0
+        found[n, 0] = middle_column + focal * points[n, 0] * inverse
+        found[n, 1] = middle_row - focal * (points[n, 1] - height) * inverse
+        found[n, 2] = inverse
 
 
 def draw(points, triangles, both_sides, keep, picture):
     """Draws triangles [T, 3] of points [V, 3], `both_sides` [T] of them where they look away, too, with the points'
-    `keep` [V], into a picture's arrays, which begin empty: triangle int32 [H, W], weights [H, W, 3] and inverse depth
-    [H, W]."""
-    triangle, weights, inverse_depth = picture
+    `keep` [V], into a picture's arrays: triangle int32 [H, W], -1 at first, and inverse depth [H, W], 0 at first."""
+    triangle, inverse_depth = picture
     height, width = triangle.shape
     for t in range(len(triangles)):
-        a, b, c = triangles[t]
-        ax, ay, az = points[a]
-        bx, by, bz = points[b]
-        cx, cy, cz = points[c]
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay, az = points[a, 0], points[a, 1], points[a, 2]
+        bx, by, bz = points[b, 0] - ax, points[b, 1] - ay, points[b, 2]
+        cx, cy, cz = points[c, 0] - ax, points[c, 1] - ay, points[c, 2]
+        area = bx * cy - by * cx
         if not (area < -NOTHING_FACES or (both_sides[t] and area > NOTHING_FACES)) or min(az, bz, cz) <= 0:
             continue
-        left, right = max(math.ceil(min(ax, bx, cx)), 0), min(math.floor(max(ax, bx, cx)), width - 1)
-        top, bottom = max(math.ceil(min(ay, by, cy)), 0), min(math.floor(max(ay, by, cy)), height - 1)
+        left, right = max(math.ceil(ax + min(0, bx, cx)), 0), min(math.floor(ax + max(0, bx, cx)), width - 1)
+        top, bottom = max(math.ceil(ay + min(0, by, cy)), 0), min(math.floor(ay + max(0, by, cy)), height - 1)
+        if left > right or top > bottom:
+            continue
+        keep_a, keep_b, keep_c = keep[a], keep[b], keep[c]
+        whole = min(keep_a, keep_b, keep_c) > 0
         for row in range(top, bottom + 1):
+            y = row - ay
+            y_cx, bx_y = y * cx, bx * y
             for column in range(left, right + 1):
-                x, y = column - ax, row - ay
-                second = (x * (cy - ay) - y * (cx - ax)) / area
-                third = ((bx - ax) * y - (by - ay) * x) / area
+                x = column - ax
+                second, third = x * cy - y_cx, bx_y - by * x
+                if (second > 0 or third > 0) if area < 0 else (second < 0 or third < 0):  # before it is divided
+                    continue
+                second, third = second / area, third / area
                 first = 1 - second - third
-                if first < 0 or second < 0 or third < 0:
+                if first < 0:
                     continue
                 one, two, three = first * az, second * bz, third * cz
-                if one * keep[a] + two * keep[b] + three * keep[c] <= 0:
-                    continue
                 inverse = one + two + three
-                if inverse > inverse_depth[row, column]:  # of equals the first stays
+                if inverse > inverse_depth[row, column] and (  # of equals the first stays
+                    whole or one * keep_a + two * keep_b + three * keep_c > 0
+                ):
                     inverse_depth[row, column] = inverse
                     triangle[row, column] = t
-                    weights[row, column, 0] = one / inverse
-                    weights[row, column, 1] = two / inverse
-                    weights[row, column, 2] = three / inverse
+
+
+def weigh(points, triangles, triangle, weights):
+    """The barycentric coordinates [H, W, 3] of what `draw` drew, 0 where nothing is."""
+    height, width = triangle.shape
+    for row in range(height):
+        for column in range(width):
+            t = triangle[row, column]
+            if t < 0:
+                weights[row, column, :] = 0
+                continue
+            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            ax, ay = points[a, 0], points[a, 1]
+            bx, by, cx, cy = points[b, 0] - ax, points[b, 1] - ay, points[c, 0] - ax, points[c, 1] - ay
+            area, x, y = bx * cy - by * cx, column - ax, row - ay
+            second, third = (x * cy - y * cx) / area, (bx * y - by * x) / area
+            one, two, three = (1 - second - third) * points[a, 2], second * points[b, 2], third * points[c, 2]
+            inverse = one + two + three
+            weights[row, column, 0] = one / inverse
+            weights[row, column, 1] = two / inverse
+            weights[row, column, 2] = three / inverse
 
 
 def nearest(points, triangles, both_sides, keep, asked):
     """The inverse depth of what is nearest at places. asked: the places [N, 2] in the order of the cells between pixels
-    that they lie in, where each cell's begin [H + 1, W + 1] and end, and what is found [N], which begins as 0."""
-    places, begin, end, found = asked
-    height, width = begin.shape
+    that they lie in, where each cell's begin [H W + 1], the picture's size, and what is found [N], which begins as
+    0."""
+    places, begin, (height, width), found = asked
     for t in range(len(triangles)):
-        a, b, c = triangles[t]
-        ax, ay, az = points[a]
-        bx, by, bz = points[b]
-        cx, cy, cz = points[c]
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay, az = points[a, 0], points[a, 1], points[a, 2]
+        bx, by, bz = points[b, 0] - ax, points[b, 1] - ay, points[b, 2]
+        cx, cy, cz = points[c, 0] - ax, points[c, 1] - ay, points[c, 2]
+        area = bx * cy - by * cx
         if not (area < -NOTHING_FACES or (both_sides[t] and area > NOTHING_FACES)) or min(az, bz, cz) <= 0:
             continue
-        left, right = max(math.floor(min(ax, bx, cx)), 0), min(math.floor(max(ax, bx, cx)), width - 1)
-        top, bottom = max(math.floor(min(ay, by, cy)), 0), min(math.floor(max(ay, by, cy)), height - 1)
+        left, right = max(math.floor(ax + min(0, bx, cx)), 0), min(math.floor(ax + max(0, bx, cx)), width - 1)
+        top, bottom = max(math.floor(ay + min(0, by, cy)), 0), min(math.floor(ay + max(0, by, cy)), height - 1)
+        if left > right:
+            continue
         for row in range(top, bottom + 1):
-            for column in range(left, right + 1):
-                for place in range(begin[row, column], end[row, column]):
-                    x, y = places[place, 0] - ax, places[place, 1] - ay
-                    second = (x * (cy - ay) - y * (cx - ax)) / area
-                    third = ((bx - ax) * y - (by - ay) * x) / area
-                    first = 1 - second - third
-                    if first < -1e-9 or second < -1e-9 or third < -1e-9:  # an edge belongs to both triangles
-                        continue
-                    one, two, three = first * az, second * bz, third * cz
-                    if one * keep[a] + two * keep[b] + three * keep[c] > 0:
-                        found[place] = max(found[place], one + two + three)
+            for place in range(begin[row * width + left], begin[row * width + right + 1]):
+                x, y = places[place, 0] - ax, places[place, 1] - ay
+                second, third = (x * cy - y * cx) / area, (bx * y - by * x) / area
+                first = 1 - second - third
+                if first < -1e-9 or second < -1e-9 or third < -1e-9:  # an edge belongs to both triangles
+                    continue
+                one, two, three = first * az, second * bz, third * cz
+                if one * keep[a] + two * keep[b] + three * keep[c] > 0:
+                    found[place] = max(found[place], one + two + three)
+
+
+def move(motion, vertices, found):
+    """Vertices [V, 3] moved by a rotation and a translation each [V, 3, 4], into `found` [V, 3]."""
+    for v in range(len(vertices)):
+        x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
+        for axis in range(3):
+            found[v, axis] = (
+                motion[v, axis, 0] * x + motion[v, axis, 1] * y + motion[v, axis, 2] * z + motion[v, axis, 3]
+            )
+
+
+def cloth(figure, colours, weave, folds, found):
+    """Cloth [side, side, 3]: `colours` [2, 3] by `figure` bool [side, side], times `weave`, (its [side, side, 1], row
+    and column that come first) and 1 + `folds`, (its [side, side, 1], row, column, and how strong they are)."""
+    side = len(figure)
+    threads, first_row, first_column = weave
+    creases, row_of_folds, column_of_folds, creased = folds
+    for row in range(side):
+        for column in range(side):
+            thread = threads[(row + first_row) % side, (column + first_column) % side, 0]
+            crease = creases[(row + row_of_folds) % side, (column + column_of_folds) % side, 0]
+            shade = thread * min(max(1 + creased * crease, 0.55), 1.35)
+            which = 1 if figure[row, column] else 0
+            for c in range(3):
+                found[row, column, c] = min(max(colours[which, c] * shade, 0), 1)
 
 
 def normals(vertices, triangles, found):
-    """Adds to every vertex [V, 3] of `found` the normals of its triangles [T, 3], each as long as it is large."""
+    """Unit normals of vertices [V, 3], into `found` [V, 3], which begins as 0: those of their triangles [T, 3] added
+    up, each as long as it is large."""
     for t in range(len(triangles)):
-        a, b, c = triangles[t]
-        x, y, z = vertices[a]
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        x, y, z = vertices[a, 0], vertices[a, 1], vertices[a, 2]
         ux, uy, uz = vertices[b, 0] - x, vertices[b, 1] - y, vertices[b, 2] - z
         vx, vy, vz = vertices[c, 0] - x, vertices[c, 1] - y, vertices[c, 2] - z
         x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
@@ -103,6 +165,11 @@ def normals(vertices, triangles, found):
             found[corner, 0] += x
             found[corner, 1] += y
             found[corner, 2] += z
+    for v in range(len(vertices)):
+        x, y, z = found[v, 0], found[v, 1], found[v, 2]
+        if x != 0 or y != 0 or z != 0:
+            scale = 1 / max(math.sqrt(x * x + y * y + z * z), 1e-12)
+            found[v, 0], found[v, 1], found[v, 2] = x * scale, y * scale, z * scale
 
 
 def blend(pixels, weights, corners, values, found):
@@ -147,3 +214,81 @@ def lit(nearness, places, leeway, found):
                 if 0 <= x < side and 0 <= y < side and nearness[y, x] > near + leeway:
                     dark += 1
         found[n] = 1 - dark / 9
+
+
+def light(pixels, mesh, surface, lamp, found):
+    """What light reaches samples [N] of a picture, which triangle [H W] they show being known, see `pictures.shade`.
+
+    mesh: the picture's triangle and width, the mesh's points [V, 3], triangles [T, 3], normals and places [V, 3], and
+    the triangles' texture coordinates. surface: of `pictures.Surface`, its numbers. lamp: directions [3, 3] of key
+    light, glint and fill, what the light sees and how places come to lie there [3, 4], and how open to the sky each
+    sample is [H W]. found: float64 [N, 5]: texture coordinates, ambient light, key light and glint.
+    """
+    triangle, width, points, triangles, normals, places, triangles_uv, uv = mesh
+    (wrap, shine, sharpness), (towards, nearness, seen, open_to) = surface, lamp
+    side = len(nearness)
+    for n in range(len(pixels)):
+        t = triangle[pixels[n]]
+        row = pixels[n] // width
+        column = pixels[n] - row * width
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay = points[a, 0], points[a, 1]
+        bx, by, cx, cy = points[b, 0] - ax, points[b, 1] - ay, points[c, 0] - ax, points[c, 1] - ay
+        area, x, y = bx * cy - by * cx, column - ax, row - ay
+        second, third = (x * cy - y * cx) / area, (bx * y - by * x) / area
+        one, two, three = (1 - second - third) * points[a, 2], second * points[b, 2], third * points[c, 2]
+        inverse = one + two + three
+        one, two, three = one / inverse, two / inverse, three / inverse
+        for k in range(2):
+            found[n, k] = (
+                one * uv[triangles_uv[t, 0], k] + two * uv[triangles_uv[t, 1], k] + three * uv[triangles_uv[t, 2], k]
+            )
+        x = one * normals[a, 0] + two * normals[b, 0] + three * normals[c, 0]
+        y = one * normals[a, 1] + two * normals[b, 1] + three * normals[c, 1]
+        z = one * normals[a, 2] + two * normals[b, 2] + three * normals[c, 2]
+        length = math.sqrt(x * x + y * y + z * z)
+        scale = (-1 if z < 0 else 1) / max(length, 1e-9)  # below 0: the inside of cloth
+        x, y, z = x * scale, y * scale, z * scale
+        across = one * places[a, 0] + two * places[b, 0] + three * places[c, 0]
+        up = one * places[a, 1] + two * places[b, 1] + three * places[c, 1]
+        ahead = one * places[a, 2] + two * places[b, 2] + three * places[c, 2]
+        shadow_column = across * seen[0, 0] + up * seen[0, 1] + ahead * seen[0, 2] + seen[0, 3]
+        shadow_row = across * seen[1, 0] + up * seen[1, 1] + ahead * seen[1, 2] + seen[1, 3]
+        near = across * seen[2, 0] + up * seen[2, 1] + ahead * seen[2, 2] + seen[2, 3] + 0.25
+        dark = 0
+        for i in range(-1, 2):
+            down = int(np.rint(shadow_row + 1.3 * i))
+            for j in range(-1, 2):
+                right = int(np.rint(shadow_column + 1.3 * j))
+                if 0 <= right < side and 0 <= down < side and nearness[down, right] > near:
+                    dark += 1
+        lit = 0.2 + 0.8 * (1 - dark / 9)
+        fill = max(x * towards[2, 0] + y * towards[2, 1] + z * towards[2, 2], 0.0)
+        found[n, 2] = (0.775 + 0.225 * y + 0.45 * fill) * open_to[pixels[n]]
+        found[n, 3] = max((x * towards[0, 0] + y * towards[0, 1] + z * towards[0, 2] + wrap) / (1 + wrap), 0.0) * lit
+        base, glint, power = max(x * towards[1, 0] + y * towards[1, 1] + z * towards[1, 2], 0.0), shine * lit, sharpness
+        while power > 0:
+            if power & 1:
+                glint *= base
+            base *= base
+            power >>= 1
+        found[n, 4] = glint
+
+
+def add(pixels, colours, lights, tables, picture):
+    """Adds lit samples to a picture, float32 [H, W, 4], colour and how much is covered, whose pixels have `samples` a
+    side. colours: [N, 3] as screens show them. lights: what `light` found, [N, 5]. tables: linear values of 0 to 1 as
+    screens show them [n + 1], colours [2, 3] of ambient and key light, and `samples`."""
+    linear, tints, samples = tables
+    width, last = samples * picture.shape[1], len(linear) - 1
+    part = 1 / samples**2
+    for n in range(len(pixels)):
+        fine_row = pixels[n] // width
+        row, column = fine_row // samples, (pixels[n] - fine_row * width) // samples
+        ambient, key, glint = lights[n, 2], lights[n, 3], lights[n, 4]
+        for c in range(3):
+            at = min(max(colours[n, c], 0), 1) * last
+            index = min(int(at), last - 1)
+            own = linear[index] + (at - index) * (linear[index + 1] - linear[index])
+            picture[row, column, c] += part * (own * (ambient * tints[0, c] + key * tints[1, c]) + glint * tints[1, c])
+        picture[row, column, 3] += part

@@ -178,6 +178,7 @@ def _lay_leg(sheet, own: np.ndarray, side: str, flat: dict[str, np.ndarray], acr
     across[leg] = round_it[part > 0.5]
 
 
+@functools.lru_cache(maxsize=8)
 def layout(kind: str, arms: tuple[float, float] = (0.0, 0.0)) -> Layout:
     """The layout of a kind's sheet. Args: arms: radians by which the left and the right sleeve are turned upwards from
     how the neutral body holds its arms."""
@@ -203,7 +204,9 @@ def pieces(cuts: tuple[Cut | None, Cut | None]) -> list[Garment]:
 
 def front_triangles(garment: Garment, laid: Layout) -> np.ndarray:
     """Which triangles of a garment [T] are its front's."""
-    return np.abs(laid.across)[garment.triangles].mean(1) < 1
+    a, b, c = garment.triangles.T
+    across = np.abs(laid.across)
+    return (across[a] + across[b] + across[c]) / 3 < 1
 
 
 def outline_mask(cuts: tuple[Cut | None, Cut | None], arms: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:

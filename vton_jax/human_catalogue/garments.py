@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from vton_jax.core import segmentation
-from vton_jax.human_catalogue import assets, styles
+from vton_jax.human_catalogue import assets, rings, styles
 from vton_jax.human_catalogue.skeleton import SIDES
 
 _ARM_BONES = ("upperarm", "lowerarm", "hand", "thumb", "index", "middle", "ring", "pinky")
@@ -53,7 +53,7 @@ class Cut:
     cloth: Cloth | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Sheet:
     """A helper's surface, every triangle cut into four, and where it lies on the neutral body."""
 
@@ -69,10 +69,35 @@ class _Sheet:
     left: np.ndarray  # bool [V]
     neutral: np.ndarray  # [V, 3]
 
+    @functools.cached_property
+    def on_left(self) -> np.ndarray:
+        """Which triangles [T] lie on the left side."""
+        return self.left[self.triangles].mean(1) > 0.5
+
+    @functools.cached_property
+    def used(self) -> np.ndarray:
+        return np.unique(self.triangles)
+
+    @functools.cached_property
+    def corners_uv(self) -> np.ndarray:
+        """Of every triangle its own three texture coordinates, int32 [T, 3]."""
+        return np.arange(self.triangles.size, dtype=np.int32).reshape(-1, 3)
+
+    @functools.cache  # noqa: B019 (there are two sheets, which stay)
+    def on_limb(self, limb: str, side: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(vertices [n] of a sleeve or trouser leg, how far along the limb each lies [n, 1], and how much it is one
+        [n, 1]). Args: limb: `arm` or `leg`."""
+        if limb == "arm":
+            here = np.flatnonzero((self.left == (side == "l")) & (self.arm > 0.05))
+            return here, self.along_arm[here, None], np.clip((self.arm[here, None] - 0.05) * 2.5, 0, 1)
+        here = np.flatnonzero((self.left == (side == "l")) & (self.arm < 0.3) & (self.along_leg > 0))
+        s = self.along_leg[here, None]
+        return here, s, np.clip(s / 0.25, 0, 1)
+
     def divided(self, values: np.ndarray) -> np.ndarray:
         """Values [19158, C] of the body's vertices on this sheet, [V, C]."""
         own = values[self.start : self.start + self.count]
-        return np.concatenate([own, own[self.edges].mean(1)])
+        return np.concatenate([own, (own[self.edges[:, 0]] + own[self.edges[:, 1]]) / 2])
 
 
 def _limb(places: np.ndarray, chain: np.ndarray) -> np.ndarray:
@@ -160,24 +185,6 @@ def _closed(sheet: _Sheet, cut: Cut) -> np.ndarray:
     return np.where(on_trunk, np.abs(sheet.neutral[:, 0]) - cut.open, _ALL)
 
 
-def _blurred(grid: np.ndarray, down: float, around: float) -> np.ndarray:
-    """A grid [rows, angles] smoothed; angles close to a circle."""
-    reach = 12
-    wide = np.pad(grid, ((reach, reach), (0, 0)), mode="edge")
-    wide = np.pad(wide, ((0, 0), (reach, reach)), mode="wrap")
-    return cv2.GaussianBlur(wide, (0, 0), sigmaX=around, sigmaY=down)[reach:-reach, reach:-reach]
-
-
-def _between(grid: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Bilinear samples [V] of a grid [rows, angles] whose columns close to a circle."""
-    top, left = np.minimum(row.astype(int), len(grid) - 2), np.floor(column).astype(int)
-    down, right = row - top, column - left
-    one, two = left % grid.shape[1], (left + 1) % grid.shape[1]
-    upper = grid[top, one] * (1 - right) + grid[top, two] * right
-    lower = grid[top + 1, one] * (1 - right) + grid[top + 1, two] * right
-    return upper * (1 - down) + lower * down
-
-
 def _hang(sheet: _Sheet, places: np.ndarray, cut: Cut) -> np.ndarray:
     """Cloth [V, 3] of a trunk: it hangs from shoulder blades, chest and belly, and bridges what lies between."""
     angle, radius = np.arctan2(places[:, 0], places[:, 2]), np.hypot(places[:, 0], places[:, 2])
@@ -188,18 +195,19 @@ def _hang(sheet: _Sheet, places: np.ndarray, cut: Cut) -> np.ndarray:
     own = (sheet.arm < 0.15) & (row >= 0) & (row < _ROWS)  # no shoulders: cloth does not hang from them
     np.maximum.at(grid, (row[own].astype(int), column[own].astype(int) % _ANGLES), radius[own])
     for _ in range(6):  # what no vertex met
-        around = np.maximum(np.roll(grid, 1, 1), np.roll(grid, -1, 1))
-        down = np.maximum(np.pad(grid[1:], ((0, 1), (0, 0))), np.pad(grid[:-1], ((1, 0), (0, 0))))
-        grid = np.where(grid == 0, np.maximum(around, down), grid)
-    grid = _blurred(grid, 1, 2)
+        wide = np.zeros((_ROWS + 2, _ANGLES + 2))
+        wide[1:-1, 1:-1], wide[1:-1, 0], wide[1:-1, -1] = grid, grid[:, -1], grid[:, 0]
+        around = np.maximum(wide[1:-1, :-2], wide[1:-1, 2:])
+        grid = np.where(grid == 0, np.maximum(around, np.maximum(wide[2:, 1:-1], wide[:-2, 1:-1])), grid)
+    grid = rings.blurred(grid, 1, 2)
     hanging, step = grid.copy(), (high - low) * _trunk() / (_ROWS - 1)
     first = int((_HANGS_FROM - low) / (high - low) * (_ROWS - 1))
     for index in range(first, -1, -1):
         hanging[index] = np.maximum(grid[index], hanging[index + 1] - cut.cling * step)
-    widest = cv2.dilate(np.pad(hanging, ((0, 0), (3, 3)), mode="wrap"), np.ones((1, 7)))[:, 3:-3]
-    hanging = np.maximum(hanging, 0.5 * hanging + 0.5 * _blurred(widest, 2, 3))
-    hanging = _blurred(hanging, 1.5, 2.5)
-    at = _between(hanging, np.clip(row, 0, _ROWS - 1), column - 0.5)
+    widest = cv2.dilate(cv2.copyMakeBorder(hanging, 0, 0, 3, 3, cv2.BORDER_WRAP), np.ones((1, 7)))[:, 3:-3]
+    hanging = np.maximum(hanging, 0.5 * hanging + 0.5 * rings.blurred(widest, 2, 3))
+    hanging = rings.blurred(hanging, 1.5, 2.5)
+    at = rings.between(hanging, np.clip(row, 0, _ROWS - 1), column - 0.5)
     part = np.clip((0.9 - sheet.up) / 0.25, 0, 1) * np.clip(1 - 2.2 * sheet.arm, 0, 1)
     wanted = np.maximum(radius, at) + cut.loose * np.clip((1.05 - sheet.up) / 0.3, 0, 1)
     factor = 1 + (wanted / np.maximum(radius, 1e-3) - 1) * part
@@ -210,23 +218,18 @@ def _widened(sheet: _Sheet, places: np.ndarray, body: np.ndarray, cut: Cut, limb
     """Sleeves (`arm`) or trouser legs (`leg`) as loose as they are cut, more so towards their ends and below."""
     rig, out = assets.rig(), places.copy()
     bones = ("upperarm", "lowerarm", "hand") if limb == "arm" else ("thigh", "calf", "foot")
-    along = sheet.along_arm if limb == "arm" else sheet.along_leg
     joints = rig.joints(body)
     for side in SIDES:
         first, second, third = joints[[rig.bone(f"{bone}_{side}") for bone in bones]]
-        here = (sheet.left == (side == "l")) & (
-            (sheet.arm > 0.05) if limb == "arm" else (sheet.arm < 0.3) & (along > 0)
-        )
-        s = along[here, None]
+        here, s, part = sheet.on_limb(limb, side)
         axis = np.where(s < 1, first + (second - first) * s, second + (third - second) * (s - 1))
         off = places[here] - axis
         if limb == "leg":
             off[:, 1] = 0
-        radius = np.maximum(np.linalg.norm(off, axis=1, keepdims=True), 1e-3)
+        radius = np.maximum(np.sqrt(off[:, :1] ** 2 + off[:, 1:2] ** 2 + off[:, 2:] ** 2), 1e-3)
         hangs = np.clip(-off[:, 1:2] / radius, 0, 1) if limb == "arm" else 0.5
         width = (cut.loose + cut.flare * np.clip(s, 0, 2)) * (0.6 + 0.8 * hangs)
-        part = np.clip((sheet.arm[here, None] - 0.05) * 2.5, 0, 1) if limb == "arm" else np.clip(s / 0.25, 0, 1)
-        out[here] += off / radius * width * part
+        out[here] += off * (width * part / radius)
     return out
 
 
@@ -272,6 +275,18 @@ class Garment:
         found = np.minimum(found, _closed(sheet, cut)) if cut.kind == "skirt" else _kept(sheet, cut)
         return np.minimum(found, np.minimum((self.covered_above - sheet.up) * _trunk(), _ALL))
 
+    @functools.cached_property
+    def drawn(self) -> np.ndarray:
+        """The triangles [t] that are drawn: those with cloth, and all around them, which bend its normals."""
+        corners, met = self.triangles, np.zeros(len(self.keep), bool)
+        met[corners[assets.any_corner(self.keep > 0, corners)]] = True
+        return np.flatnonzero(assets.any_corner(met, corners))
+
+    @property
+    def used(self) -> np.ndarray:
+        """The vertices [n] of all triangles, of those that are cut off, too."""
+        return self._sheet.used
+
     def fit(self, body: np.ndarray) -> np.ndarray:
         """Its vertices [V, 3] on a body [19158, 3]."""
         sheet, cut = self._sheet, self.cut
@@ -296,8 +311,7 @@ class Garment:
     @property
     def labels(self) -> np.ndarray:
         right = self.label if self.label_right is None else self.label_right
-        on_left = self._sheet.left[self.triangles].mean(1) > 0.5
-        return np.where(on_left, self.label, right).astype(np.uint8)
+        return np.where(self._sheet.on_left, self.label, right).astype(np.uint8)
 
     @property
     def uv(self) -> np.ndarray:
@@ -308,7 +322,7 @@ class Garment:
 
     @property
     def triangles_uv(self) -> np.ndarray:
-        return np.arange(3 * len(self.triangles), dtype=np.int32).reshape(-1, 3)
+        return self._sheet.corners_uv
 
     @functools.cached_property
     def hides(self) -> np.ndarray:

@@ -6,6 +6,7 @@ ATR's and a layer: which part of `layers` it belongs to, the skin first.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,8 +36,11 @@ class Person:
 
     body: np.ndarray  # float64 [19158, 3], the whole body with its helpers
     vertices: np.ndarray  # float64 [V, 3]
-    weights: np.ndarray  # float32 [V, 53]
-    triangles: np.ndarray  # int32 [T, 3]
+    weights: tuple[
+        np.ndarray, ...
+    ]  # float32 [v, 53], of the body and of each thing worn, as vertices follow each other
+    used: np.ndarray  # int [n], the vertices of all surfaces, of parts of cloth that are cut off, too
+    triangles: np.ndarray  # int32 [T, 3], without those of which nothing is drawn
     uv: np.ndarray  # float64 [U, 2], of the layer's texture, v upwards
     triangles_uv: np.ndarray  # int32 [T, 3]
     labels: np.ndarray  # uint8 [T]
@@ -51,13 +55,6 @@ class Person:
         """The same spots on the neutral body [V, 3]: surface coordinates."""
         neutral = assets.base_mesh().vertices
         return np.concatenate([neutral, *(thing.fit(neutral) for thing in self.worn)])
-
-    @functools.cached_property
-    def used(self) -> np.ndarray:
-        """The vertices [n] that triangles have."""
-        found = np.zeros(len(self.vertices), bool)
-        found[self.triangles] = True
-        return np.flatnonzero(found)
 
     @property
     def drawn(self) -> dict:
@@ -116,9 +113,42 @@ def _eye_uv() -> np.ndarray:
 
 def _reaches_the_shoes(thing: wardrobe.Worn | Garment) -> bool:
     """Whether trousers are so long that they hide socks."""
-    if not (thing.labels == segmentation.ID["pants"]).any():
+    if not (thing.name in wardrobe.SUITS or (isinstance(thing, Garment) and thing.cut.leg > _LONG)):
         return False
-    return thing.name in wardrobe.SUITS or (isinstance(thing, Garment) and thing.cut.leg > _LONG)
+    return bool((thing.labels == segmentation.ID["pants"]).any())
+
+
+@functools.cache
+def _of_body_and_eyes() -> tuple[np.ndarray, np.ndarray]:
+    """Which of the mesh's triangles [T] are the body's, and which the eyes'."""
+    group = assets.base_mesh().group
+    return group == "body", np.isin(group, ("helper-l-eye", "helper-r-eye"))
+
+
+@functools.lru_cache(maxsize=32)
+def _fitted(thing: str | Garment, identity: bodies.Identity) -> np.ndarray:
+    """What is worn on a body without expression, [V, 3]: somebody's pictures share hair and clothes; nobody may write
+    to it."""
+    places = (wardrobe.read(thing) if isinstance(thing, str) else thing).fit(bodies.shape(identity))
+    places.flags.writeable = False
+    return places
+
+
+def _drawn(thing: wardrobe.Worn | Garment, trousers: bool) -> np.ndarray | slice:
+    """Which triangles of what is worn are drawn. Args: trousers: whether they hide socks."""
+    if trousers and thing.name in wardrobe.SHOES:
+        return thing.shoes
+    return thing.drawn if isinstance(thing, Garment) else slice(None)
+
+
+def _surface(thing: wardrobe.Worn | Garment, drawn: np.ndarray | slice) -> tuple[np.ndarray, ...]:
+    """(triangles, texture coordinates, their triangles, labels) of what is drawn of a thing."""
+    if isinstance(thing, Garment):  # every triangle has its own coordinates, so that those cut off are left out
+        uv = thing.uv.reshape(-1, 6)[drawn].reshape(-1, 2)
+        corners_uv = np.arange(len(uv), dtype=np.int32).reshape(-1, 3)
+    else:
+        uv, corners_uv = thing.uv, thing.triangles_uv[drawn]
+    return thing.triangles[drawn], uv, corners_uv, thing.labels[drawn]
 
 
 def dress(
@@ -134,37 +164,46 @@ def dress(
     hidden = np.zeros(assets.NUM_VERTICES, bool)
     for thing in things:
         hidden[thing.hides] = True
-    of_body, eyes = mesh.group == "body", np.isin(mesh.group, ("helper-l-eye", "helper-r-eye"))
-    shown = of_body & ~hidden[mesh.triangles].all(1)
+    of_body, eyes = _of_body_and_eyes()
+    shown = of_body & assets.any_corner(~hidden, mesh.triangles)
     clothed = any(thing.name in wardrobe.SUITS or isinstance(thing, Garment) for thing in things)
     labels = _body_labels(bare=clothed)[shown[of_body]]
     eye_triangles = mesh.triangles[eyes]
     eye_labels = np.full(len(eye_triangles), segmentation.ID["face"], np.uint8)
     parts = [
-        (body, rig.weights, mesh.triangles[shown], mesh.uv, mesh.triangles_uv[shown], labels),
-        (body[:0], rig.weights[:0], eye_triangles - len(body), _eye_uv(), eye_triangles, eye_labels),
+        (body, mesh.triangles[shown], mesh.uv, mesh.triangles_uv[shown], labels),
+        (body[:0], eye_triangles - len(body), _eye_uv(), eye_triangles, eye_labels),
     ]
     trousers = any(_reaches_the_shoes(thing) for thing in things)
     layers, layer = [SKIN, EYES], [np.zeros(len(labels), int), np.ones(len(eye_triangles), int)]
-    for thing in things:
-        drawn = thing.shoes if trousers and thing.name in wardrobe.SHOES else slice(None)
-        lists = (thing.triangles[drawn], thing.uv, thing.triangles_uv[drawn], thing.labels[drawn])
-        parts.append((thing.fit(body), thing.weights, *lists))
-        lower = (lists[3] != segmentation.ID["upper-clothes"]) & (thing.name in wardrobe.SUITS)
+    used = [part[1] for part in parts]
+    for given, thing in zip(worn, things, strict=True):
+        drawn = _drawn(thing, trousers)
+        used.append(thing.used if isinstance(thing, Garment) else thing.triangles[drawn])
+        places = thing.fit(body) if expression else _fitted(given, identity)
+        parts.append((places, *_surface(thing, drawn)))
+        lower = (parts[-1][4] != segmentation.ID["upper-clothes"]) & (thing.name in wardrobe.SUITS)
         layer.append(len(layers) + lower)
         layers += [f"{thing.name}/upper", f"{thing.name}/lower"] if thing.name in wardrobe.SUITS else [thing.name]
-    before = np.cumsum([0] + [len(part[0]) for part in parts])
-    hanging = [(int(a), int(a) + len(thing.weights), thing.bone)
+    before = list(itertools.accumulate([len(part[0]) for part in parts], initial=0))
+    touched = np.zeros(before[-1], bool)
+    for corners, start in zip(used, before, strict=False):
+        touched[start + corners] = True
+    hanging = [(a, a + len(thing.weights), thing.bone)
                for thing, a in zip(things, before[2:], strict=False) if getattr(thing, "hangs", False)]  # fmt: skip
-    uv_before = np.cumsum([0] + [len(part[3]) for part in parts])
+    uv_before = list(itertools.accumulate([len(part[2]) for part in parts], initial=0))
     return Person(
         body,
-        *(np.concatenate([part[index] for part in parts]) for index in range(2)),
-        np.concatenate([part[2] + start for part, start in zip(parts, before, strict=False)]).astype(np.int32),
-        np.concatenate([part[3] for part in parts]).astype(np.float64),
-        np.concatenate([part[4] + start for part, start in zip(parts, uv_before, strict=False)]).astype(np.int32),
-        np.concatenate([part[5] for part in parts]),
-        np.concatenate([np.ones(len(body)), *(getattr(t, "keep", np.ones(len(t.weights))) for t in things)]),
+        np.concatenate([part[0] for part in parts]),
+        (rig.weights, *(thing.weights for thing in things)),
+        np.flatnonzero(touched),
+        np.concatenate([part[1] + start for part, start in zip(parts, before, strict=False)]),
+        np.concatenate([part[2] for part in parts]).astype(np.float64, copy=False),
+        np.concatenate([part[3] + start for part, start in zip(parts, uv_before, strict=False)]),
+        np.concatenate([part[4] for part in parts]),
+        np.concatenate(
+            [np.ones(len(body)), *(t.keep if isinstance(t, Garment) else np.ones(len(t.weights)) for t in things)]
+        ),
         np.concatenate(layer),
         tuple(layers),
         tuple(things),

@@ -28,6 +28,7 @@ _FROM_PHOTO = ("sleeve", "hem", "neck_depth", "neck_width")  # of a top; its loo
 _LEAST_NECK = 0.68  # half of it: in narrower ones cloth climbs up the neck
 _NEAR = 0.4  # along a limb: how far a photo's sleeve or leg may be from the one that was drawn
 _SEAM = 1.5  # pixels within which the photo goes over into the back's cloth
+_KEPT = 256  # garments in memory, 0.4 MiB each
 _LINE = 16  # parts of a pixel in which masks are stored
 
 
@@ -48,7 +49,6 @@ class PhotoCloth:
     pixels: np.ndarray  # float64 [m, 2]
     score: float
     source: str  # file name of the photo
-    _uvs: dict = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def landmarks(self) -> dict[str, np.ndarray]:
@@ -60,46 +60,38 @@ class PhotoCloth:
         """From flat coordinates to pixels of the photo."""
         return ThinPlate.fit(self.points, self.pixels)
 
-    @functools.cached_property
+    @property
     def alpha(self) -> np.ndarray:
         """How much of each pixel the garment covers, float32 [h, w]."""
         return coverage(self.polygon, self.picture.shape[:2])
 
     @functools.cached_property
+    def _inside(self) -> np.ndarray:
+        """Which pixels the garment covers by more than half, bool [h, w]."""
+        return self.alpha > 0.5
+
+    @property
     def back(self) -> np.ndarray:
         """The back's picture, as seen through the front: float32 [h, w, 3]."""
         return _fabric(self)
 
     @functools.cached_property
     def texture(self) -> np.ndarray:
-        """The photo, with the back's cloth beyond its contour, beside the back's picture."""
-        part = np.clip(cv2.GaussianBlur(self.alpha, (0, 0), _SEAM) * 2 - 0.6, 0, 1)[..., None]
-        front = part * (self.picture.astype(np.float32) / 255) + (1 - part) * self.back
-        return np.concatenate([front, self.back], 1).astype(np.float32)
+        """The photo, with the back's cloth beyond its contour, beside the back's picture: uint8, as it is kept."""
+        part, back = np.clip(cv2.GaussianBlur(self.alpha, (0, 0), _SEAM) * 2 - 0.6, 0, 1)[..., None], self.back
+        front = part * (self.picture.astype(np.float32) / 255) + (1 - part) * back
+        return np.round(255 * np.concatenate([front, back], 1)).astype(np.uint8)
 
     def uv(self, garment: Garment) -> np.ndarray:
         """See `garments.Cloth`."""
-        if garment.cut not in self._uvs:
-            height, width = self.picture.shape[:2]
-            laid = flat_layout.layout(garment.cut.kind, self.arms)
-            front = flat_layout.front_triangles(garment, laid)
-            shown = (dataclasses.replace(garment, covered_above=np.inf).keep[garment.triangles] > 0).any(1)
-            found = np.zeros((len(front), 3, 2))
-            for side, flat, first in ((front, laid.front, 0), (~front, laid.back, width)):
-                corners = garment.triangles[side & shown]
-                used = np.unique(corners)
-                places = np.zeros_like(flat)
-                places[used] = np.clip(self.spline(flat[used]), 0, [width - 1, height - 1]) + [first, 0]
-                found[side & shown] = places[corners]
-            self._uvs[garment.cut] = (found + 0.5) / [2 * width, height] * [1, -1] + [0, 1]
-        return self._uvs[garment.cut].reshape(-1, 2)
+        return _coordinates(self, dataclasses.replace(garment, covered_above=np.inf))
 
     def pixel(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The photo's pixels [N, 2] at texture coordinates [N, 2], and which of them lie on the garment's front [N]."""
         height, width = self.picture.shape[:2]
         found = (uv - [0, 1]) * [2 * width, -height] - 0.5
         column, row = np.clip(np.rint(found).astype(int), 0, [width - 1, height - 1]).T
-        return found, (found[:, 0] < width - 0.5) & (self.alpha[row, column] > 0.5)
+        return found, (found[:, 0] < width - 0.5) & self._inside[row, column]
 
     def on(self, top: Cut, lower: Cut) -> tuple[Cut, Cut]:
         """Cuts of which those of its own kind have its numbers and its cloth; the rest is as given."""
@@ -114,6 +106,27 @@ class PhotoCloth:
                 lower, kind=own_lower.kind, leg=own_lower.leg, waist=own_lower.waist, flare=flare, cloth=self
             )
         return top, lower
+
+
+@functools.lru_cache(maxsize=8)  # an example's
+def _coordinates(cloth: PhotoCloth, garment: Garment) -> np.ndarray:
+    """Coordinates [3 T, 2] in a cloth's texture, of triangles that show something; nobody may write to them."""
+    height, width = cloth.picture.shape[:2]
+    laid = flat_layout.layout(garment.cut.kind, cloth.arms)
+    front = flat_layout.front_triangles(garment, laid)
+    shown = assets.any_corner(garment.keep > 0, garment.triangles)
+    found = np.zeros((len(front), 3, 2))
+    for side, flat, first in ((front, laid.front, 0), (~front, laid.back, width)):
+        corners = garment.triangles[side & shown]
+        met = np.zeros(len(flat), bool)
+        met[corners] = True
+        used = np.flatnonzero(met)
+        places = np.zeros_like(flat)
+        places[used] = np.clip(cloth.spline(flat[used]), 0, [width - 1, height - 1]) + [first, 0]
+        found[side & shown] = places[corners]
+    found = ((found + 0.5) / [2 * width, height] * [1, -1] + [0, 1]).reshape(-1, 2)
+    found.flags.writeable = False
+    return found
 
 
 def coverage(polygon: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -190,12 +203,18 @@ def _bands(colours: np.ndarray, along: np.ndarray, wanted: np.ndarray) -> tuple[
     middle = np.median(colours, axis=0)
     bins = np.round(along / 1.5).astype(int)
     first, count = bins.min(), np.ptp(bins) + 1
-    order = np.argsort(bins, kind="stable")
-    bounds = np.searchsorted(bins[order], np.arange(first, first + count + 1))
+    counts = np.bincount(bins - first, minlength=count)
+    # The medians of all bins at once: sorted within each, as bins lie two apart and colours within one.
+    apart = 2.0 * (bins - first)
+    ordered = [np.sort(apart + colours[:, axis]) for axis in range(3)]
+    begin = np.cumsum(counts) - counts
     profile, last = np.empty((count, 3), np.float32), middle
     for index in range(count):
-        here = colours[order[bounds[index] : bounds[index + 1]]]
-        profile[index] = last = np.median(here, axis=0) if len(here) > 8 else last
+        if counts[index] > 8:
+            low, high = begin[index] + (counts[index] - 1) // 2, begin[index] + counts[index] // 2
+            pair = np.array([(values[low], values[high]) for values in ordered]) - 2.0 * index
+            last = pair.astype(np.float32).mean(1)
+        profile[index] = last
     left = np.abs(colours - profile[bins - first]).sum(1)
     spread = np.abs(colours - middle).sum(1)
     if np.percentile(left, 75) > FABRICS.banded * np.percentile(spread, 75):
@@ -295,7 +314,7 @@ def names(split: str | None = None, folder: Path = FOLDER) -> list[str]:
     return [name for name, about in _index(folder).items() if split in (None, about["split"])]
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=_KEPT)
 def read(name: str, folder: Path = FOLDER) -> PhotoCloth:
     """A garment of a folder. Raises: KeyError for one that is not there."""
     about = _index(folder)[name]

@@ -4,6 +4,7 @@ Conventions: pictures are float32 RGB [H, W, 3] in [0, 1] as screens show them; 
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 
 from vton_jax.human_catalogue import compiled, people, textures, wardrobe
 from vton_jax.human_catalogue.camera import Camera
-from vton_jax.human_catalogue.rasteriser import Raster, rasterise
+from vton_jax.human_catalogue.rasteriser import Raster, rasterise, which
 from vton_jax.human_catalogue.views import View
 
 _GAMMA = 2.2
@@ -33,7 +34,7 @@ class Surface:
 
     wrap: float  # how far light reaches round it: skin glows, hair does not
     shine: float
-    sharpness: float  # of the highlight
+    sharpness: int  # of the highlight
 
 
 _SURFACES = {people.SKIN: Surface(0.35, 0.06, 18), people.EYES: Surface(0.1, 0.5, 60)}
@@ -55,13 +56,18 @@ class _Shadows:
     axes: np.ndarray  # [3, 3]: across, down, towards the light
     nearness: np.ndarray  # [side, side], 0 where nothing is
 
-    def place(self, points: np.ndarray) -> np.ndarray:
-        """(column, row, nearness) [N, 3]; nearness is above 0 for all that the light sees."""
+    @property
+    def matrix(self) -> np.ndarray:
+        """How a place comes to lie there, [3, 4]: column, row and nearness, which is above 0 for all that is seen."""
         scale = _SHADOW_SIDE / (2 * _SHADOW_REACH)
         axes = self.axes * [[scale], [scale], [1]]
         middle = np.array([_SHADOW_SIDE / 2, _SHADOW_SIDE / 2, 40]) - axes @ [0, 8.5, 0]
-        x, y, z = points[:, :1], points[:, 1:2], points[:, 2:]
-        return x * axes[:, 0] + y * axes[:, 1] + z * axes[:, 2] + middle
+        return np.concatenate([axes, middle[:, None]], 1)
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """(column, row, nearness) [N, 3]."""
+        matrix = self.matrix
+        return points @ matrix[:, :3].T + matrix[:, 3]
 
     def lit(self, points: np.ndarray, leeway: float) -> np.ndarray:
         """How much of the key light reaches points [N, 3], 0 to 1: nine looks around each."""
@@ -87,8 +93,8 @@ def _shadows(view: View, light: Light) -> _Shadows:
     across = _unit(np.cross([0, 1, 0], towards))
     empty = _Shadows(np.stack([across, -np.cross(towards, across), towards]), np.zeros((0, 0)))
     size = (_SHADOW_SIDE, _SHADOW_SIDE)
-    raster = rasterise(empty.place(view.places), view.person.triangles, size, both_sides=True, keep=view.person.keep)
-    return dataclasses.replace(empty, nearness=raster.inverse_depth)
+    _, nearness = which(empty.place(view.places), view.person.triangles, size, both_sides=True, keep=view.person.keep)
+    return dataclasses.replace(empty, nearness=nearness)
 
 
 def albedo(raster: Raster, view: View, skins: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -130,7 +136,61 @@ def shade(
     stands: whether the ground has a floor, on which shadows fall; what lies flat has none.
     """
     size = view.raster.triangle.shape
-    camera, person, shadows = view.camera.scaled(samples), view.person, _shadows(view, light)
+    shadows = _shadows(view, light)
+    draws = _drawn_plainly if compiled.kernels() is None else _drawn
+    drawn = draws(view, skins, light, shadows, samples)
+    ground = _studio(size) if ground is None else ground
+    picture = cv2.pow(np.float32(ground), _GAMMA)  # OpenCV's is five times as fast as NumPy's, and as exact
+    picture = _floor_shadow(view, shadows, picture) if stands else picture
+    picture = picture * (1 - drawn[..., 3:]) + drawn[..., :3]
+    return cv2.pow(np.clip(np.float32(1.02) * picture, 0, 1), 1 / _GAMMA)
+
+
+def _directions(light: Light) -> np.ndarray:
+    """Towards key light, glint and fill, float32 [3, 3]."""
+    towards = _unit(light.direction)
+    return np.stack([towards, _unit(towards + [0, 0, 1]), _unit([-light.direction[0] * 1.6, 0.2, 0.5])])
+
+
+def _open_to(view: View, fine: tuple[int, int]) -> np.ndarray:
+    """See `_near_things_darken`, of a finer picture [h, w]."""
+    return cv2.resize(_near_things_darken(view.depth), fine[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+@functools.cache
+def _linear_values() -> np.ndarray:
+    """Linear values of 4,097 values from 0 to 1 as screens show them: what lies between is on a line within 1e-7."""
+    return (np.linspace(0, 1, 4097) ** _GAMMA).astype(np.float32)
+
+
+def _drawn(view: View, skins: Mapping, light: Light, shadows: _Shadows, samples: int) -> np.ndarray:
+    """The person alone, float32 [H, W, 4]: linear colours, times how much of each pixel is covered, and that."""
+    size = view.raster.triangle.shape
+    kernels, person, fine = compiled.kernels(), view.person, tuple(samples * side for side in size)
+    points = view.camera.scaled(samples).project(view.places)
+    triangle = which(points, person.triangles, fine, **person.drawn)[0].reshape(-1)
+    seen = np.flatnonzero(triangle >= 0)
+    layer = person.layer.astype(np.uint8)[triangle[seen]]
+    normals = textures.normals(view.places, person.triangles)
+    mesh = triangle, fine[1], points, person.triangles, normals, view.places, person.triangles_uv, person.uv
+    directions = _directions(light).astype(np.float64)
+    lamp = directions, shadows.nearness, shadows.matrix, _open_to(view, fine).reshape(-1)
+    tables = _linear_values(), np.array([light.ambient, light.key], np.float64), samples
+    drawn = np.zeros((*size, 4), np.float32)
+    for index, name in enumerate(person.layers):
+        pixels, surface = seen[layer == index], _surface(name)
+        if not len(pixels):
+            continue
+        lights = np.empty((len(pixels), 5))
+        kernels.light(pixels, mesh, (float(surface.wrap), float(surface.shine), int(surface.sharpness)), lamp, lights)
+        kernels.add(pixels, textures.sample(skins[name], lights[:, :2], repeats=index > 1), lights, tables, drawn)
+    return drawn
+
+
+def _drawn_plainly(view: View, skins: Mapping, light: Light, shadows: _Shadows, samples: int) -> np.ndarray:
+    """`_drawn` in NumPy."""
+    size = view.raster.triangle.shape
+    camera, person = view.camera.scaled(samples), view.person
     fine = tuple(samples * side for side in size)
     raster = rasterise(camera.project(view.places), person.triangles, fine, **person.drawn)
     seen = raster.covered
@@ -138,29 +198,23 @@ def shade(
     place = raster.at_pixels(person.triangles, view.places)
     length = np.sqrt(np.einsum("pc,pc->p", normal, normal))
     normal /= (np.where(normal[:, 2] < 0, -1, 1) * np.maximum(length, 1e-9))[:, None]  # below 0: the inside of cloth
-    open_to = cv2.resize(_near_things_darken(view.depth), seen.shape[::-1], interpolation=cv2.INTER_LINEAR)[seen]
+    open_to = _open_to(view, fine)[seen]
 
     kinds = [_surface(name) for name in person.layers]
     layer = person.layer[raster.shown]
     wrap, shine, sharpness = np.float32([(k.wrap, k.shine, k.sharpness) for k in kinds]).T[:, layer]
-    towards = _unit(light.direction)
+    towards, between, fill_from = _directions(light)
     lit = 0.2 + 0.8 * shadows.lit(place, leeway=0.25)
     key = np.clip((normal @ towards + wrap) / (1 + wrap), 0, None) * lit
-    fill = np.clip(normal @ _unit([-light.direction[0] * 1.6, 0.2, 0.5]), 0, None)
+    fill = np.clip(normal @ fill_from, 0, None)
     ambient = (0.775 + 0.225 * normal[:, 1] + 0.45 * fill) * open_to
-    glint = np.clip(normal @ _unit(towards + [0, 0, 1]), 0, None) ** sharpness * shine * lit
+    glint = np.clip(normal @ between, 0, None) ** sharpness * shine * lit
     key_colour, ambient_colour = np.float32(light.key), np.float32(light.ambient)
     colour = albedo(raster, view, skins) * (ambient[:, None] * ambient_colour + key[:, None] * key_colour)
     colour += glint[:, None] * key_colour
-
-    ground = _studio(size) if ground is None else ground
-    picture = ground.astype(np.float32) ** np.float32(_GAMMA)
-    picture = _floor_shadow(view, shadows, picture) if stands else picture
     drawn = np.zeros((*fine, 4), np.float32)
     drawn[seen] = np.concatenate([colour, np.ones((len(colour), 1), np.float32)], 1)
-    drawn = cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_AREA)  # the mean of each pixel's samples
-    picture = picture * (1 - drawn[..., 3:]) + drawn[..., :3]
-    return np.clip(1.02 * picture, 0, 1) ** np.float32(1 / _GAMMA)
+    return cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_AREA)  # the mean of each pixel's samples
 
 
 def _studio(size: tuple[int, int]) -> np.ndarray:
@@ -173,18 +227,18 @@ def _floor_shadow(view: View, shadows: _Shadows, ground: np.ndarray) -> np.ndarr
     """The ground [H, W, 3], linear, darkened where the person keeps the key light from the floor."""
     camera: Camera = view.camera
     height, width = ground.shape[:2]
-    row, column = np.mgrid[:height, :width].astype(float)
-    down = (row - camera.middle[1]) / camera.focal  # a pixel's ray falls so much a decimetre
+    down = (np.arange(height) - camera.middle[1]) / camera.focal  # a row's rays fall so much a decimetre
     depth = camera.height / np.maximum(down, 1e-3)
     floor = (down > 0.02) & (depth < camera.distance + 14)
-    place = np.stack(
-        [(column - camera.middle[0]) / camera.focal * depth, np.zeros_like(depth), camera.distance - depth], -1
-    )
+    depth = depth[floor, None]
+    across = (np.arange(width) - camera.middle[0]) / camera.focal * depth
+    place = np.stack([across, np.zeros_like(across), np.broadcast_to(camera.distance - depth, across.shape)], -1)
     dark = np.zeros((height, width), np.float32)
-    dark[floor] = 1 - shadows.lit(place[floor], leeway=0.1)
+    dark[floor] = 1 - shadows.lit(place.reshape(-1, 3), leeway=0.1).reshape(across.shape)
     contact = np.zeros_like(dark)
-    used = view.places[view.person.used]
-    feet = np.rint(camera.project(used[used[:, 1] < 0.3])[:, :2]).astype(int)
+    used = view.person.used
+    low = view.places[used[view.places[used, 1] < 0.3]]
+    feet = np.rint(camera.project(low)[:, :2]).astype(int)
     inside = (feet >= 0).all(1) & (feet < [width, height]).all(1)
     contact[feet[inside, 1], feet[inside, 0]] = 1
     contact = cv2.GaussianBlur(cv2.dilate(contact, np.ones((2, 3), np.uint8)), (0, 0), 1.5 * height / 256)

@@ -22,8 +22,9 @@ def _euler(pitch: float = 0.0, yaw: float = 0.0, roll: float = 0.0) -> np.ndarra
     return rotation(_Y, yaw) @ rotation(_X, pitch) @ rotation(_Z, roll)
 
 
+@functools.lru_cache(maxsize=8)
 def _hands(curl: float) -> dict[str, np.ndarray]:
-    """Fingers bent about the hand's own axis, as in a hand at rest."""
+    """Fingers bent about the hand's own axis, as in a hand at rest; nobody may write to them."""
     rig = assets.rig()
     joints, turns = rig.joints(assets.base_mesh().vertices), {}
     for side in SIDES:
@@ -52,7 +53,7 @@ def stand(
 ) -> Pose:
     """Upright, arms hanging. Args: arms: how far out; elbows: how bent; legs: how far apart; lean: of the trunk aside;
     head: pitch, yaw, roll."""
-    aims, turns = {}, _hands(0.35)
+    aims, turns = {}, dict(_hands(0.35))
     for side, sign in _SIGN.items():
         turns[f"clavicle_{side}"] = rotation(_Z, -sign * 0.10)
         aims[f"upperarm_{side}"] = Aim((sign * arms, -1, -0.02), sign * 0.35)

@@ -35,14 +35,17 @@ class Raster:
         """The triangles [N] of `pixels`."""
         return self.triangle.reshape(-1)[self.pixels]
 
-    def at_pixels(self, triangles: np.ndarray, values: np.ndarray, *, plain: bool = False) -> np.ndarray:
-        """Values [V, C] of vertices at `pixels`, [N, C]. Args: plain: see `rasterise`."""
-        corners, weights = triangles[self.shown], self.weights.reshape(-1, 3)
+    def at_pixels(
+        self, triangles: np.ndarray, values: np.ndarray, pixels: np.ndarray | None = None, *, plain: bool = False
+    ) -> np.ndarray:
+        """Values [V, C] of vertices at `pixels`, [N, C]. Args: pixels: others of them. plain: see `rasterise`."""
+        pixels = self.pixels if pixels is None else pixels
+        corners, weights = triangles[self.triangle.reshape(-1)[pixels]], self.weights.reshape(-1, 3)
         kernels = None if plain else compiled.kernels()
         if kernels is None:
-            return np.einsum("pk,pkc->pc", weights[self.pixels], values[corners])
-        found = np.zeros((len(corners), values.shape[-1]))
-        kernels.blend(self.pixels, weights, corners, values, found)
+            return np.einsum("pk,pkc->pc", weights[pixels], values[corners])
+        found = np.empty((len(corners), values.shape[-1]))
+        kernels.blend(pixels, weights, corners, values, found)
         return found
 
     def blend(self, triangles: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -93,6 +96,19 @@ def _filled(both_sides, keep, triangles: np.ndarray, points: np.ndarray) -> tupl
     return np.ascontiguousarray(sides), np.ones(len(points)) if keep is None else keep
 
 
+def which(
+    points: np.ndarray, triangles: np.ndarray, size: tuple[int, int], *, both_sides=False, keep=None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `rasterise` finds without the weights: triangle and inverse depth. Where numba is installed it is faster."""
+    kernels = compiled.kernels()
+    if kernels is None:
+        raster = rasterise(points, triangles, size, both_sides=both_sides, keep=keep)
+        return raster.triangle, raster.inverse_depth
+    shown, inverse = np.full(size, -1, np.int32), np.zeros(size)
+    kernels.draw(points, triangles, *_filled(both_sides, keep, triangles, points), (shown, inverse))
+    return shown, inverse
+
+
 def rasterise(
     points: np.ndarray,
     triangles: np.ndarray,
@@ -111,10 +127,10 @@ def rasterise(
     """
     kernels = None if plain else compiled.kernels()
     if kernels is not None:
-        raster = Raster(np.full(size, -1, np.int32), np.zeros((*size, 3)), np.zeros(size))
-        sides, holes = _filled(both_sides, keep, triangles, points)
-        kernels.draw(points, triangles, sides, holes, (raster.triangle, raster.weights, raster.inverse_depth))
-        return raster
+        shown, inverse = which(points, triangles, size, both_sides=both_sides, keep=keep)
+        weights = np.empty((*size, 3))
+        kernels.weigh(points, triangles, shown, weights)
+        return Raster(shown, weights, inverse)
     corners = points[triangles]  # [T, 3, 3]
     kept = _wanted(corners, both_sides)
     flat = corners[kept, :, :2]
@@ -158,10 +174,9 @@ def nearest_at(
     kernels = None if plain else compiled.kernels()
     if kernels is not None:
         order = np.argsort(own, kind="stable")
-        ends = np.searchsorted(own[order], np.arange(size[0] * size[1] + 1)).astype(np.int64)
-        begin, end, found = ends[:-1].reshape(size), ends[1:].reshape(size), np.zeros(len(places))
+        counts, found = np.bincount(own + 1, minlength=size[0] * size[1] + 1), np.zeros(len(places))
         sides, holes = _filled(both_sides, keep, triangles, points)
-        kernels.nearest(points, triangles, sides, holes, (places[order], begin, end, found))
+        kernels.nearest(points, triangles, sides, holes, (places[order], np.cumsum(counts), tuple(size), found))
         nearest = np.zeros(len(places))
         nearest[order] = found
         return nearest

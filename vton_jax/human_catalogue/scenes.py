@@ -141,11 +141,17 @@ def _wall(generator: np.random.Generator, x: np.ndarray, y: np.ndarray, outside:
         middle = generator.uniform(-45, 45), generator.uniform(-35, 8)
         half = generator.uniform(2, 14), generator.uniform(2, 18)
         columns, rows = np.abs(x - middle[0]) < half[0], np.abs(y - middle[1]) < half[1]
-        wall[np.ix_(rows, columns)] = _colour(generator, 0.7)
+        wall[_range(rows), _range(columns)] = _colour(generator, 0.7)
         if outside and generator.random() < 0.5:  # panes
             panes = columns & (np.mod(x - middle[0], 5) < 3.5), rows & (np.mod(y - middle[1], 6) < 4.5)
             wall[np.ix_(panes[1], panes[0])] = _colour(generator, 0.4) * 0.6
     return wall
+
+
+def _range(inside: np.ndarray) -> slice:
+    """Where a mask [N] that holds between two places does."""
+    found = np.flatnonzero(inside)
+    return slice(found[0], found[-1] + 1) if len(found) else slice(0, 0)
 
 
 def sample_ground(
@@ -160,15 +166,16 @@ def sample_ground(
 def finish(generator: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     """What cameras add to a picture [H, W, 3]: exposure, blur or sharpening, noise, JPEG."""
     r = RANGES
-    exposed = np.clip(picture * generator.uniform(0.8, 1.2), 0, 1) ** generator.uniform(0.85, 1.2)
+    exposed = np.clip(np.float32(picture) * np.float32(generator.uniform(0.8, 1.2)), 0, 1)
+    exposed = cv2.pow(exposed, generator.uniform(0.85, 1.2))
     sigma = generator.uniform(*r.blur) * len(picture) / 256
     if sigma > 0.15:
         exposed = cv2.GaussianBlur(exposed, (0, 0), sigma)
     elif sigma < 0:  # as cameras and those who shrink photos do
         around = cv2.GaussianBlur(exposed, (0, 0), 0.9 * len(picture) / 256)
-        exposed = np.clip(exposed - 256 / len(picture) * sigma * (exposed - around), 0, 1)
+        exposed = np.clip(exposed - np.float32(256 / len(picture) * sigma) * (exposed - around), 0, 1)
     noise = generator.uniform(*r.noise)
-    noisy = exposed + generator.normal(size=picture.shape) * noise
+    noisy = exposed + generator.standard_normal(picture.shape).astype(np.float32) * np.float32(noise)
     whole = np.round(255 * np.clip(noisy, 0, 1)).astype(np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(generator.integers(*r.jpeg))]
     _, code = cv2.imencode(".jpg", whole[..., ::-1], quality)

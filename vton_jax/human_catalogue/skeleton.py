@@ -7,11 +7,12 @@ rotation matrix in the axes of the neutral body. `yaw` turns the whole person, p
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from vton_jax.human_catalogue import assets
+from vton_jax.human_catalogue import assets, compiled
 
 # The joint that a limb points at.
 _NEXT = {
@@ -43,21 +44,28 @@ class Pose:
 
 def rotation(axis, angle: float) -> np.ndarray:
     """The matrix [3, 3] of a turn about an axis [3] (Rodrigues)."""
-    x, y, z = np.asarray(axis, float) / np.linalg.norm(axis)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    x, y, z = map(float, axis)  # plain numbers: arrays of three take ten times as long
+    length = math.sqrt(x * x + y * y + z * z)
+    x, y, z, sine, rest = x / length, y / length, z / length, math.sin(angle), 1 - math.cos(angle)
+    return np.array([
+        [1 - rest * (y * y + z * z), rest * x * y - sine * z, rest * x * z + sine * y],
+        [rest * x * y + sine * z, 1 - rest * (x * x + z * z), rest * y * z - sine * x],
+        [rest * x * z - sine * y, rest * y * z + sine * x, 1 - rest * (x * x + y * y)],
+    ])  # fmt: skip
 
 
 def smallest_turn(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The smallest rotation [3, 3] that takes the direction `source` [3] to `target` [3]."""
-    source, target = source / np.linalg.norm(source), target / np.linalg.norm(target)
-    axis = np.cross(source, target)
-    sine, cosine = np.linalg.norm(axis), float(source @ target)
+    (a, b, c), (x, y, z) = map(float, source), map(float, target)
+    one, two = math.sqrt(a * a + b * b + c * c), math.sqrt(x * x + y * y + z * z)
+    a, b, c, x, y, z = a / one, b / one, c / one, x / two, y / two, z / two
+    axis = b * z - c * y, c * x - a * z, a * y - b * x
+    sine, cosine = math.hypot(*axis), a * x + b * y + c * z
     if sine > 1e-9:
-        return rotation(axis, np.arctan2(sine, cosine))
+        return rotation(axis, math.atan2(sine, cosine))
     if cosine > 0:
         return np.eye(3)
-    return rotation(np.cross(source, np.eye(3)[np.argmin(np.abs(source))]), np.pi)
+    return rotation(np.cross([a, b, c], np.eye(3)[np.argmin(np.abs([a, b, c]))]), np.pi)
 
 
 @functools.cache
@@ -89,9 +97,17 @@ def bone_matrices(joints: np.ndarray, pose: Pose) -> np.ndarray:
     return motion
 
 
-def skin(vertices: np.ndarray, weights: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """Linear blend skinning: vertices [V, 3] with weights [V, 53] follow the bones' `motion` [53, 3, 4]."""
+def skin(vertices: np.ndarray, weights: np.ndarray, motion: np.ndarray, *, plain: bool = False) -> np.ndarray:
+    """Linear blend skinning: vertices [V, 3] with weights [V, 53] follow the bones' `motion` [53, 3, 4].
+
+    Args: plain: in NumPy, though numba is installed.
+    """
     blended = (weights @ motion.reshape(len(motion), 12).astype(weights.dtype)).reshape(-1, 3, 4)
+    kernels = None if plain else compiled.kernels()
+    if kernels is not None:
+        found = np.empty((len(vertices), 3))
+        kernels.move(blended, vertices, found)
+        return found
     return np.einsum("vij,vj->vi", blended[:, :, :3], vertices) + blended[:, :, 3]
 
 

@@ -1,7 +1,7 @@
 """What surfaces look like close up: skin, eyes, hair and cloth, as small pictures that repeat or do not.
 
-Conventions: textures are float32 RGB [h, w, 3] in [0, 1] as screens show them; texture coordinates (u, v) run from 0 to
-1, v upwards. Everything is a function of its arguments and a generator.
+Conventions: textures are RGB [h, w, 3] as screens show them, float32 in [0, 1] or uint8; texture coordinates (u, v) run
+from 0 to 1, v upwards. Everything is a function of its arguments and a generator.
 """
 
 import colorsys
@@ -21,12 +21,15 @@ _EYES = {side: (0.36 * sign, 7.24) for side, sign in (("l", 1), ("r", -1))}  # o
 
 
 def sample(texture: np.ndarray, uv: np.ndarray, repeats: bool, *, plain: bool = False) -> np.ndarray:
-    """Bilinear samples [N, 3] at texture coordinates [N, 2]. Args: plain: in NumPy, though numba is installed."""
+    """Bilinear samples [N, 3] in [0, 1] at texture coordinates [N, 2].
+
+    Args: plain: in NumPy, though numba is installed.
+    """
     kernels = None if plain else compiled.kernels()
     if kernels is not None:
-        found = np.zeros((len(uv), 3), np.float32)
+        found = np.empty((len(uv), 3), np.float32)
         kernels.sample(texture, uv, repeats, found)
-        return found
+        return found * np.float32(1 / 255) if texture.dtype == np.uint8 else found
     height, width = texture.shape[:2]
     x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
     x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
@@ -39,7 +42,8 @@ def sample(texture: np.ndarray, uv: np.ndarray, repeats: bool, *, plain: bool = 
         return texture[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
 
     top, bottom = at(0, 0) * (1 - fx) + at(1, 0) * fx, at(0, 1) * (1 - fx) + at(1, 1) * fx
-    return top * (1 - fy) + bottom * fy
+    found = top * (1 - fy) + bottom * fy
+    return found / 255 if texture.dtype == np.uint8 else found
 
 
 def _noise(generator: np.random.Generator, sigma: float, side: int = SIDE) -> np.ndarray:
@@ -89,11 +93,11 @@ def normals(vertices: np.ndarray, triangles: np.ndarray, *, plain: bool = False)
     kernels, found = None if plain else compiled.kernels(), np.zeros((len(vertices), 3))
     if kernels is not None:
         kernels.normals(vertices, triangles, found)
-    else:
-        a, b, c = (vertices[triangles[:, k]] for k in range(3))
-        across = np.cross(b - a, c - a)
-        for k, axis in np.ndindex(3, 3):
-            found[:, axis] += np.bincount(triangles[:, k], across[:, axis], len(vertices))
+        return found
+    a, b, c = (vertices[triangles[:, k]] for k in range(3))
+    across = np.cross(b - a, c - a)
+    for k, axis in np.ndindex(3, 3):
+        found[:, axis] += np.bincount(triangles[:, k], across[:, axis], len(vertices))
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
 
@@ -105,8 +109,7 @@ def skin(
     Args: tone: 0 light to 1 dark. hair: its colour [3]; brows, lashes, beard and the shaved scalp have it. beard: 0
     none to 1 full. lips: how much redder than the skin.
     """
-    places, hollow = _skin_places()
-    x, y, z = np.moveaxis(places, -1, 0)
+    hollow, face = _skin_places()[1], _painted()
     lightness, red, yellow = (
         76 - 49 * tone,
         10 - tone + 4 * np.sin(np.pi * tone),
@@ -116,35 +119,63 @@ def skin(
     lab[:] = lightness, red, yellow
     lab[..., 0] += 1.2 * _noise(generator, 24) + 0.6 * _noise(generator, 6) - 4.5 * hollow
     lab[..., 1] += 0.8 * _noise(generator, 16) + 2.5 * np.clip(hollow, 0, 1)
-    bump = lambda cx, cy, wx, wy: np.exp(-(((np.abs(x) - cx) / wx) ** 2) - ((y - cy) / wy) ** 2)  # noqa: E731
-    face, hands = z > 0.4, np.clip((np.abs(x) - 4.0) / 0.6, 0, 1)
-    blush = (bump(0.62, 6.95, 0.28, 0.25) + 0.7 * bump(0, 6.95, 0.16, 0.15)) * face
-    sockets = bump(_EYES["l"][0], 7.26, 0.23, 0.14) * face
-    lab[..., 1] += 4.5 * blush + 1.5 * sockets + 2.0 * hands
-    lab[..., 0] += 2 * bump(0, 7.15, 0.10, 0.25) * face - 1.2 * blush - 6 * (1 - 0.5 * tone) * sockets + hands
+    lab[..., 1] += 4.5 * face.blush + 1.5 * face.sockets + 2.0 * face.hands
+    lab[..., 0] += 2 * face.nose - 1.2 * face.blush - np.float32(6 * (1 - 0.5 * tone)) * face.sockets + face.hands
     colour = np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1)
 
-    mouth = _mask("lips") * (0.45 + 0.5 * lips)
-    colour = colour * (1 - mouth) + colour * np.float32([0.86, 0.52, 0.52]) * mouth
-    nails = 0.35 * _mask("fingernails")
-    colour = colour * (1 - nails) + np.float32([0.93, 0.76, 0.72]) * (1 - 0.45 * tone) * nails
+    mouth = _mask("lips") * np.float32(0.45 + 0.5 * lips)
+    colour = colour * (1 - mouth) + np.float32([0.86, 0.52, 0.52]) * colour * mouth
+    nails = np.float32(0.35) * _mask("fingernails")
+    colour = colour * (1 - nails) + np.float32([0.93, 0.76, 0.72]) * np.float32(1 - 0.45 * tone) * nails
     grain = _noise(generator, 0.7)
-    for cover, shade in (
-        (_brows(x, y, z, grain), 0.55), (_beard(x, y, z, grain) * beard, 0.8), (_scalp(x, y, z, grain), 0.8)
-    ):  # fmt: skip
-        colour = colour * (1 - cover[..., None]) + shade * hair * cover[..., None]
-    lashes = _lashes(x, y, z)[..., None]
-    return np.clip(colour * (1 - 0.78 * lashes) * (1 + 0.012 * grain[..., None]), 0, 1).astype(np.float32)
+    brows = np.clip(face.brows * (0.72 + 0.2 * np.clip(grain, -1.5, 1)), 0, 0.92)
+    stubble = np.clip(face.beard * (0.75 + 0.18 * grain), 0, 1) * np.float32(beard)
+    scalp = np.clip(face.scalp * (0.86 + 0.07 * grain), 0, 1)
+    for cover, shade in ((brows, 0.55), (stubble, 0.8), (scalp, 0.8)):
+        colour = colour * (1 - cover[..., None]) + np.float32(shade) * np.float32(hair) * cover[..., None]
+    return np.clip(colour * ((1 - 0.78 * face.lashes) * (1 + 0.012 * grain))[..., None], 0, 1)
 
 
-def _brows(x, y, z, grain):
+@dataclasses.dataclass(frozen=True)
+class _Painted:
+    """Where a skin is painted, each float32 [SIDE, SIDE] in [0, 1]: the same of everybody."""
+
+    blush: np.ndarray
+    sockets: np.ndarray
+    nose: np.ndarray
+    hands: np.ndarray
+    brows: np.ndarray
+    lashes: np.ndarray
+    beard: np.ndarray
+    scalp: np.ndarray
+
+
+@functools.cache
+def _painted() -> _Painted:
+    x, y, z = np.moveaxis(_skin_places()[0], -1, 0)
+    bump = lambda cx, cy, wx, wy: np.exp(-(((np.abs(x) - cx) / wx) ** 2) - ((y - cy) / wy) ** 2)  # noqa: E731
+    face = z > 0.4
+    found = _Painted(
+        blush=(bump(0.62, 6.95, 0.28, 0.25) + 0.7 * bump(0, 6.95, 0.16, 0.15)) * face,
+        sockets=bump(_EYES["l"][0], 7.26, 0.23, 0.14) * face,
+        nose=bump(0, 7.15, 0.10, 0.25) * face,
+        hands=np.clip((np.abs(x) - 4.0) / 0.6, 0, 1),
+        brows=_brows(x, y, z),
+        lashes=_lashes(x, y, z),
+        beard=_beard(x, y, z),
+        scalp=_scalp(x, y, z),
+    )
+    return _Painted(**{name: values.astype(np.float32) for name, values in vars(found).items()})
+
+
+def _brows(x, y, z):
     total = np.zeros_like(x)
     for centre, row in _EYES.values():
         along = (x - centre) * np.sign(centre) / 0.30  # -1 at the nose
         curve = row + 0.235 + 0.05 * (1 - (along - 0.25) ** 2)
         thick = 0.042 * (1 - 0.45 * np.clip(along, 0, 1.3)) * np.clip((0.93 - np.abs(along - 0.2)) * 6, 0, 1)
         total += np.clip((thick - np.abs(y - curve)) / 0.02, 0, 1) * (z > 0.5)
-    return np.clip(total * (0.72 + 0.2 * np.clip(grain, -1.5, 1)), 0, 0.92)
+    return total
 
 
 def _lashes(x, y, z):
@@ -155,19 +186,18 @@ def _lashes(x, y, z):
     return np.clip(total, 0, 1)
 
 
-def _beard(x, y, z, grain):
+def _beard(x, y, z):
     where = (y > 6.05) & (y < 6.85) & (z > 0.1) & (np.abs(x) < 1.0)
     full = np.clip((6.8 - y + 0.25 * np.abs(x)) * 4, 0, 1) * np.clip((y - 6.12) * 5, 0, 1) * where
     mouth = np.hypot(x / 0.3, (y - 6.6) / 0.11) < 1
-    soft = cv2.GaussianBlur(np.where(mouth, 0, full).astype(np.float32), (0, 0), 2)
-    return np.clip(soft * (0.75 + 0.18 * grain), 0, 1)
+    return cv2.GaussianBlur(np.where(mouth, 0, full).astype(np.float32), (0, 0), 2)
 
 
-def _scalp(x, y, z, grain):
+def _scalp(x, y, z):
     """A shaved head's, which hair lies over."""
     ears = (np.abs(x) > 0.66) & (z > -0.35) & (y < 7.5)
     where = (y > 7.0) & ((z < 0.1 + (y - 7.2) * 0.75) | (y > 8.15)) & ~ears
-    return np.clip(cv2.GaussianBlur(where.astype(np.float32), (0, 0), 2.5) * (0.86 + 0.07 * grain), 0, 1)
+    return cv2.GaussianBlur(where.astype(np.float32), (0, 0), 2.5)
 
 
 def eye(iris: tuple[float, float, float], side: int = 64) -> np.ndarray:
@@ -232,19 +262,35 @@ def cloth(
     Args: pattern: one of `PATTERNS`. colours: [2, 3], the ground's and the figure's. repeats: of the figure. creased:
     by what fraction folds lighten and darken it.
     """
+    number = int(generator.integers(8))
+    moved_folds, moved_weave = generator.integers(side, size=2), generator.integers(side, size=2)
+    figure = _figure(pattern, repeats, side)
+    kernels = compiled.kernels()
+    if kernels is not None:
+        found = np.empty((side, side, 3), np.float32)
+        weave = _weave(side), *(int(-by % side) for by in moved_weave)
+        folds = _folds(side, number), *(int(-by % side) for by in moved_folds), np.float32(creased)
+        kernels.cloth(figure, np.asarray(colours, np.float32), weave, folds, found)
+        return found
+    folds = 1 + creased * np.roll(_folds(side, number), moved_folds, (0, 1))
+    mixed = np.where(figure[..., None], colours[1], colours[0]) * np.roll(_weave(side), moved_weave, (0, 1))
+    return np.clip(mixed * np.clip(folds, 0.55, 1.35), 0, 1).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=64)
+def _figure(pattern: str, repeats: int, side: int) -> np.ndarray:
+    """Where a pattern shows its figure, bool [side, side]."""
+    if pattern == "plain":
+        return np.zeros((side, side), bool)
     row, column = (np.mgrid[:side, :side] + 0.5) * repeats / side
     across, down = column % 1, row % 1
     figure = {
-        "plain": np.zeros((side, side), bool),
         "stripes": across < 0.5,
         "rows": down < 0.5,
         "checks": (across < 0.5) ^ (down < 0.5),
         "dots": np.hypot(across - 0.5, down - 0.5) < 0.3,
     }[pattern]
-    mixed = np.where(cv2.GaussianBlur(figure.astype(np.float32), (0, 0), 0.7)[..., None] > 0.5, colours[1], colours[0])
-    moved = lambda texture: np.roll(texture, generator.integers(side, size=2), (0, 1))  # noqa: E731
-    folds = 1 + creased * moved(_folds(side, int(generator.integers(8))))
-    return np.clip(mixed * moved(_weave(side)) * np.clip(folds, 0.55, 1.35), 0, 1)
+    return cv2.GaussianBlur(figure.astype(np.float32), (0, 0), 0.7) > 0.5
 
 
 def _pair(generator: np.random.Generator, colour: np.ndarray) -> np.ndarray:

@@ -106,7 +106,11 @@ def _posed(person: Person, pose: skeleton.Pose) -> tuple[np.ndarray, np.ndarray]
     rig = assets.rig()
     joints = rig.joints(person.body)
     motion = skeleton.bone_matrices(joints, pose)
-    places, bones = skeleton.skin(person.vertices, person.weights, motion), skeleton.posed_joints(joints, motion)
+    places, bones, start = np.empty_like(person.vertices), skeleton.posed_joints(joints, motion), 0
+    for weights in person.weights:
+        own = slice(start, start + len(weights))
+        places[own] = skeleton.skin(person.vertices[own], weights, motion)
+        start = own.stop
     turn = skeleton.rotation((0, 1, 0), pose.yaw)
     for start, end, name in person.hanging:
         bone = rig.bone(name)
@@ -145,23 +149,21 @@ def flow_between(target: View, source: View, layers: Sequence[str] | None = None
     Args: layers: the only ones that are looked at. Two people's views need them, and these layers must come first among
     what both wear, in one order: then their vertices have the same numbers.
     """
-    seen = target.raster.covered
+    chosen = target.raster.pixels
     if layers is not None:
-        wanted = [target.person.layers.index(name) for name in layers]
-        seen = seen & np.isin(target.person.layer[target.raster.triangle], wanted)
-    chosen = seen.reshape(-1)[target.raster.pixels]
-    blend = lambda values: target.raster.at_pixels(target.person.triangles, values)[chosen]  # noqa: E731
+        wanted = np.isin(np.arange(len(target.person.layers)), [target.person.layers.index(name) for name in layers])
+        chosen = chosen[wanted[target.person.layer[target.raster.shown]]]
+    blend = lambda values: target.raster.at_pixels(target.person.triangles, values, chosen)  # noqa: E731
     places = blend(source.places)
     point = source.camera.project(places)
-    height, width = seen.shape
-    flow, visible = np.zeros((height, width, 2), np.float32), np.zeros((height, width), bool)
-    row, column = np.nonzero(seen)
-    flow[seen] = point[:, :2] - np.stack([column, row], -1)
+    size = target.raster.triangle.shape
+    flow, visible = np.zeros((*size, 2), np.float32), np.zeros(size, bool)
+    row, column = np.divmod(chosen, size[1])
+    flow[row, column] = point[:, :2] - np.stack([column, row], -1)
     their = source.person
-    given = point[:, :2], source.camera.project(source.places), their.triangles
-    nearest = nearest_at(*given, seen.shape, **their.drawn)
+    nearest = nearest_at(point[:, :2], source.camera.project(source.places), their.triangles, size, **their.drawn)
     there = blend(their.keep[:, None])[:, 0] > 0  # it is drawn at all
-    visible[seen] = there & (point[:, 2] > nearest - _SAME_DEPTH * point[:, 2] ** 2)
+    visible[row, column] = there & (point[:, 2] > nearest - _SAME_DEPTH * point[:, 2] ** 2)
     return flow, visible & _in_picture(flow)
 
 

@@ -67,7 +67,7 @@ class Worn:
             found[here] = _label(self.name, rows.min(), rows.max(), left)
         return found
 
-    @property
+    @functools.cached_property
     def shoes(self) -> np.ndarray:
         """Which triangles [T] are of shoes, not of socks: trousers hide these, and lie closer than they."""
         return np.isin(self.labels, segmentation.SHOES)
