@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vton_jax.human_catalogue import compiled
+
 FOLDER = Path(__file__).parent / "assets"
 NUM_VERTICES = 19158  # of the base mesh, helpers included
 NUM_BODY = 13380  # the body's own vertices come first
@@ -73,10 +75,13 @@ class Targets:
 
     def blend(self, weights: dict[str, float]) -> np.ndarray:
         """How far every vertex moves, [19158, 3]. Raises: KeyError for a target that does not exist."""
-        moved = np.zeros((NUM_VERTICES, 3))
+        moved, kernels = np.zeros((NUM_VERTICES, 3)), compiled.kernels()
         for name, weight in weights.items():
             index = _index(self)[name]
-            moved[self.vertices[index]] += weight * self.deltas[index]
+            if kernels is not None:
+                kernels.shift(self.vertices[index], self.deltas[index], float(weight), moved)
+            else:
+                moved[self.vertices[index]] += weight * self.deltas[index]
         return moved
 
 

@@ -21,7 +21,7 @@ def kernels() -> SimpleNamespace | None:
     except ImportError:
         return None
     compile_one = numba.njit(cache=True, error_model="numpy")
-    inner = (project, draw, weigh, nearest, move, cloth, normals, blend, sample, lit, light, add)
+    inner = (project, place, shift, draw, weigh, nearest, move, cloth, normals, blend, sample, lit, light, add)
     return SimpleNamespace(**{kernel.__name__: compile_one(kernel) for kernel in inner})
 
 
@@ -34,6 +34,21 @@ def project(points, camera, found):
         found[n, 0] = middle_column + focal * points[n, 0] * inverse
         found[n, 1] = middle_row - focal * (points[n, 1] - height) * inverse
         found[n, 2] = inverse
+
+
+def place(points, matrix, found):
+    """Points [N, 3] moved by a matrix [3, 4], into `found` [N, 3]."""
+    for n in range(len(points)):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        for axis in range(3):
+            found[n, axis] = x * matrix[axis, 0] + y * matrix[axis, 1] + z * matrix[axis, 2] + matrix[axis, 3]
+
+
+def shift(vertices, deltas, weight, moved):
+    """Adds `weight` times deltas [n, 3] to the rows [n] of `moved` [V, 3]."""
+    for n in range(len(vertices)):
+        for axis in range(3):
+            moved[vertices[n], axis] += weight * deltas[n, axis]
 
 
 def draw(points, triangles, both_sides, keep, picture):
@@ -219,14 +234,14 @@ def lit(nearness, places, leeway, found):
 def light(pixels, mesh, surface, lamp, found):
     """What light reaches samples [N] of a picture, which triangle [H W] they show being known, see `pictures.shade`.
 
-    mesh: the picture's triangle and width, the mesh's points [V, 3], triangles [T, 3], normals and places [V, 3], and
-    the triangles' texture coordinates. surface: of `pictures.Surface`, its numbers. lamp: directions [3, 3] of key
-    light, glint and fill, what the light sees and how places come to lie there [3, 4], and how open to the sky each
-    sample is [H W]. found: float64 [N, 5]: texture coordinates, ambient light, key light and glint.
+    mesh: the picture's triangle and width, the mesh's points [V, 3], triangles [T, 3], normals and places side by side
+    [V, 6], and the triangles' texture coordinates. surface: of `pictures.Surface`, its numbers. lamp: directions [3, 3]
+    of key light, glint and fill, what the light sees and how places come to lie there [3, 4], and how open to the sky
+    each sample is [H W]. found: float32 [N, 5]: texture coordinates, ambient light, key light and glint.
     """
-    triangle, width, points, triangles, normals, places, triangles_uv, uv = mesh
+    triangle, width, points, triangles, vertices, triangles_uv, uv = mesh
     (wrap, shine, sharpness), (towards, nearness, seen, open_to) = surface, lamp
-    side = len(nearness)
+    last, at, around = len(nearness) - 1, np.empty(6, np.float64), np.empty((2, 3), np.int64)
     for n in range(len(pixels)):
         t = triangle[pixels[n]]
         row = pixels[n] // width
@@ -237,31 +252,28 @@ def light(pixels, mesh, surface, lamp, found):
         area, x, y = bx * cy - by * cx, column - ax, row - ay
         second, third = (x * cy - y * cx) / area, (bx * y - by * x) / area
         one, two, three = (1 - second - third) * points[a, 2], second * points[b, 2], third * points[c, 2]
-        inverse = one + two + three
-        one, two, three = one / inverse, two / inverse, three / inverse
-        for k in range(2):
-            found[n, k] = (
-                one * uv[triangles_uv[t, 0], k] + two * uv[triangles_uv[t, 1], k] + three * uv[triangles_uv[t, 2], k]
-            )
-        x = one * normals[a, 0] + two * normals[b, 0] + three * normals[c, 0]
-        y = one * normals[a, 1] + two * normals[b, 1] + three * normals[c, 1]
-        z = one * normals[a, 2] + two * normals[b, 2] + three * normals[c, 2]
-        length = math.sqrt(x * x + y * y + z * z)
-        scale = (-1 if z < 0 else 1) / max(length, 1e-9)  # below 0: the inside of cloth
+        inverse = 1 / (one + two + three)
+        one, two, three = one * inverse, two * inverse, three * inverse
+        i, j, k = triangles_uv[t, 0], triangles_uv[t, 1], triangles_uv[t, 2]
+        found[n, 0] = one * uv[i, 0] + two * uv[j, 0] + three * uv[k, 0]
+        found[n, 1] = one * uv[i, 1] + two * uv[j, 1] + three * uv[k, 1]
+        for axis in range(6):
+            at[axis] = one * vertices[a, axis] + two * vertices[b, axis] + three * vertices[c, axis]
+        x, y, z = at[0], at[1], at[2]
+        scale = (-1 if z < 0 else 1) / max(math.sqrt(x * x + y * y + z * z), 1e-9)  # below 0: the inside of cloth
         x, y, z = x * scale, y * scale, z * scale
-        across = one * places[a, 0] + two * places[b, 0] + three * places[c, 0]
-        up = one * places[a, 1] + two * places[b, 1] + three * places[c, 1]
-        ahead = one * places[a, 2] + two * places[b, 2] + three * places[c, 2]
-        shadow_column = across * seen[0, 0] + up * seen[0, 1] + ahead * seen[0, 2] + seen[0, 3]
-        shadow_row = across * seen[1, 0] + up * seen[1, 1] + ahead * seen[1, 2] + seen[1, 3]
-        near = across * seen[2, 0] + up * seen[2, 1] + ahead * seen[2, 2] + seen[2, 3] + 0.25
+        near = at[3] * seen[2, 0] + at[4] * seen[2, 1] + at[5] * seen[2, 2] + seen[2, 3] + 0.25
+        for axis in range(2):  # nine looks around
+            middle = at[3] * seen[axis, 0] + at[4] * seen[axis, 1] + at[5] * seen[axis, 2] + seen[axis, 3]
+            around[axis, 0], around[axis, 1] = np.rint(middle - 1.3), np.rint(middle)
+            around[axis, 2] = np.rint(middle + 1.3)
         dark = 0
-        for i in range(-1, 2):
-            down = int(np.rint(shadow_row + 1.3 * i))
-            for j in range(-1, 2):
-                right = int(np.rint(shadow_column + 1.3 * j))
-                if 0 <= right < side and 0 <= down < side and nearness[down, right] > near:
-                    dark += 1
+        for i in range(3):
+            down = around[1, i]
+            if 0 <= down <= last:
+                for j in range(3):
+                    if 0 <= around[0, j] <= last and nearness[down, around[0, j]] > near:
+                        dark += 1
         lit = 0.2 + 0.8 * (1 - dark / 9)
         fill = max(x * towards[2, 0] + y * towards[2, 1] + z * towards[2, 2], 0.0)
         found[n, 2] = (0.775 + 0.225 * y + 0.45 * fill) * open_to[pixels[n]]

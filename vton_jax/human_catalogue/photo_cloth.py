@@ -28,7 +28,7 @@ _FROM_PHOTO = ("sleeve", "hem", "neck_depth", "neck_width")  # of a top; its loo
 _LEAST_NECK = 0.68  # half of it: in narrower ones cloth climbs up the neck
 _NEAR = 0.4  # along a limb: how far a photo's sleeve or leg may be from the one that was drawn
 _SEAM = 1.5  # pixels within which the photo goes over into the back's cloth
-_KEPT = 256  # garments in memory, 0.4 MiB each
+_KEPT = 320  # garments in memory, 0.3 MiB each: all of a split
 _LINE = 16  # parts of a pixel in which masks are stored
 
 
@@ -117,14 +117,15 @@ def _coordinates(cloth: PhotoCloth, garment: Garment) -> np.ndarray:
     shown = assets.any_corner(garment.keep > 0, garment.triangles)
     found = np.zeros((len(front), 3, 2))
     for side, flat, first in ((front, laid.front, 0), (~front, laid.back, width)):
-        corners = garment.triangles[side & shown]
-        met = np.zeros(len(flat), bool)
+        here = np.flatnonzero(side & shown)
+        corners, met = garment.triangles[here], np.zeros(len(flat), bool)
         met[corners] = True
         used = np.flatnonzero(met)
-        places = np.zeros_like(flat)
-        places[used] = np.clip(cloth.spline(flat[used]), 0, [width - 1, height - 1]) + [first, 0]
-        found[side & shown] = places[corners]
-    found = ((found + 0.5) / [2 * width, height] * [1, -1] + [0, 1]).reshape(-1, 2)
+        places = np.clip(cloth.spline(flat[used]), 0, [width - 1, height - 1]) + [first, 0]
+        uv = np.zeros_like(flat)
+        uv[used] = (places + 0.5) / [2 * width, height] * [1, -1] + [0, 1]
+        found[here] = uv[corners]
+    found = found.reshape(-1, 2)
     found.flags.writeable = False
     return found
 

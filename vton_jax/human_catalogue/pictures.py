@@ -66,7 +66,11 @@ class _Shadows:
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """(column, row, nearness) [N, 3]."""
-        matrix = self.matrix
+        matrix, kernels = self.matrix, compiled.kernels()
+        if kernels is not None:
+            found = np.empty((len(points), 3))
+            kernels.place(points, matrix, found)
+            return found
         return points @ matrix[:, :3].T + matrix[:, 3]
 
     def lit(self, points: np.ndarray, leeway: float) -> np.ndarray:
@@ -142,8 +146,9 @@ def shade(
     ground = _studio(size) if ground is None else ground
     picture = cv2.pow(np.float32(ground), _GAMMA)  # OpenCV's is five times as fast as NumPy's, and as exact
     picture = _floor_shadow(view, shadows, picture) if stands else picture
-    picture = picture * (1 - drawn[..., 3:]) + drawn[..., :3]
-    return cv2.pow(np.clip(np.float32(1.02) * picture, 0, 1), 1 / _GAMMA)
+    rest = 1 - drawn[..., 3]
+    planes = [plane * rest + drawn[..., axis] for axis, plane in enumerate(cv2.split(picture))]
+    return cv2.pow(np.clip(np.float32(1.02) * cv2.merge(planes), 0, 1), 1 / _GAMMA)
 
 
 def _directions(light: Light) -> np.ndarray:
@@ -171,8 +176,9 @@ def _drawn(view: View, skins: Mapping, light: Light, shadows: _Shadows, samples:
     triangle = which(points, person.triangles, fine, **person.drawn)[0].reshape(-1)
     seen = np.flatnonzero(triangle >= 0)
     layer = person.layer.astype(np.uint8)[triangle[seen]]
-    normals = textures.normals(view.places, person.triangles)
-    mesh = triangle, fine[1], points, person.triangles, normals, view.places, person.triangles_uv, person.uv
+    # What is blended lies side by side, as each sample reads it.
+    vertices = np.concatenate([textures.normals(view.places, person.triangles), view.places], 1).astype(np.float32)
+    mesh = triangle, fine[1], points, person.triangles, vertices, person.triangles_uv, person.uv
     directions = _directions(light).astype(np.float64)
     lamp = directions, shadows.nearness, shadows.matrix, _open_to(view, fine).reshape(-1)
     tables = _linear_values(), np.array([light.ambient, light.key], np.float64), samples
@@ -181,7 +187,7 @@ def _drawn(view: View, skins: Mapping, light: Light, shadows: _Shadows, samples:
         pixels, surface = seen[layer == index], _surface(name)
         if not len(pixels):
             continue
-        lights = np.empty((len(pixels), 5))
+        lights = np.empty((len(pixels), 5), np.float32)
         kernels.light(pixels, mesh, (float(surface.wrap), float(surface.shine), int(surface.sharpness)), lamp, lights)
         kernels.add(pixels, textures.sample(skins[name], lights[:, :2], repeats=index > 1), lights, tables, drawn)
     return drawn
@@ -243,4 +249,5 @@ def _floor_shadow(view: View, shadows: _Shadows, ground: np.ndarray) -> np.ndarr
     contact[feet[inside, 1], feet[inside, 0]] = 1
     contact = cv2.GaussianBlur(cv2.dilate(contact, np.ones((2, 3), np.uint8)), (0, 0), 1.5 * height / 256)
     dark = cv2.GaussianBlur(dark, (0, 0), 3.0 * height / 256)
-    return ground * ((1 - 0.22 * dark) * (1 - 0.5 * np.clip(contact, 0, 1)))[..., None]
+    left = (1 - 0.22 * dark) * (1 - 0.5 * np.clip(contact, 0, 1))
+    return ground * cv2.merge([left] * 3)

@@ -34,7 +34,12 @@ class ThinPlate:
         """Where places [..., 2] are led, [..., 2]."""
         flat = (places.reshape(-1, 2) - self.centre) / self.scale
         own = (self.points - self.centre) / self.scale
-        squares = (flat**2).sum(1)[:, None] + (own**2).sum(1) - 2 * flat @ own.T
-        bend = 0.5 * squares * np.log(np.maximum(squares, 1e-24))
+        found = np.empty_like(flat)
+        weights, squares_of_own = self.weights[: len(own)], (own**2).sum(1)
+        for start in range(0, len(flat), 256):  # so few at once that what is computed stays in the processor's cache
+            part = flat[start : start + 256]
+            squares = np.maximum((part**2).sum(1)[:, None] + squares_of_own - 2 * part @ own.T, 1e-24)
+            squares *= 0.5 * np.log(squares)
+            found[start : start + 256] = squares @ weights
         affine = np.pad(flat, ((0, 0), (1, 0)), constant_values=1)
-        return (bend @ self.weights[: len(own)] + affine @ self.weights[len(own) :]).reshape(places.shape)
+        return (found + affine @ self.weights[len(own) :]).reshape(places.shape)

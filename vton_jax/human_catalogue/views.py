@@ -53,7 +53,7 @@ class View:
         """Surface coordinates [H, W, 3]: where on the neutral body each pixel lies; 0 where nobody is."""
         return self.raster.blend(self.person.triangles, self.person.neutral)
 
-    @property
+    @functools.cached_property
     def depth(self) -> np.ndarray:
         """Distances from the camera's plane [H, W], infinite where nobody is."""
         inverse = self.raster.inverse_depth
