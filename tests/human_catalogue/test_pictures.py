@@ -10,6 +10,7 @@ import pytest
 
 from vton_jax.core import segmentation
 from vton_jax.human_catalogue import (
+    assets,
     bodies,
     camera,
     compiled,
@@ -17,6 +18,7 @@ from vton_jax.human_catalogue import (
     people,
     pictures,
     poses,
+    rasteriser,
     textures,
     views,
     wardrobe,
@@ -31,6 +33,44 @@ def test_compiled_and_plain_give_the_same_pictures(scene, monkeypatch):
     fast = pictures.shade(*scene, pictures.Light(), samples=1)
     monkeypatch.setattr(compiled, "kernels", lambda: None)
     np.testing.assert_allclose(pictures.shade(*scene, pictures.Light(), samples=1), fast, atol=1e-4)
+
+
+def test_compiled_and_plain_make_the_same_cloth_and_skinning(monkeypatch):
+    pytest.importorskip("numba")
+    colours = np.float32([[0.2, 0.5, 0.8], [0.9, 0.4, 0.1]])
+    who = people.dress(bodies.Identity(), garments.outfit(garments.Cut("top"), garments.Cut("trousers")))
+    eye = camera.frame(SIZE, who.height)
+
+    def made():
+        cloth = [textures.cloth(np.random.default_rng(7), name, colours, 6, creased=0.1) for name in textures.PATTERNS]
+        view = views.view_of(who, poses.walk(0.7), eye, SIZE)
+        return [*cloth, view.places, view.raster.weights, textures.normals(view.places, who.triangles)]
+
+    fast = made()
+    monkeypatch.setattr(compiled, "kernels", lambda: None)
+    for one, two in zip(fast, made(), strict=True):
+        np.testing.assert_allclose(one, two, atol=2e-6)
+
+
+def test_what_is_left_out_of_a_garment_shows_nothing():
+    worn = garments.outfit(garments.Cut("top"), garments.Cut("skirt", leg=0.8, waist=0.3))
+    who = people.dress(bodies.Identity(), worn)
+    view = views.view_of(who, poses.stand(), camera.frame(SIZE, who.height), SIZE)
+    start, points = assets.NUM_VERTICES, view.camera.project(view.places)
+    for thing in worn:
+        rest = np.setdiff1d(np.arange(len(thing.triangles)), thing.drawn)
+        assert len(rest) > 0.1 * len(thing.triangles)
+        own = thing.triangles[rest] + start
+        assert not rasteriser.rasterise(points, own, SIZE, both_sides=True, keep=who.keep).covered.any()
+        start += len(thing.keep)
+
+
+def test_bytes_are_sampled_as_fractions():
+    texture = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    at = np.random.default_rng(1).random((50, 2))
+    for plain in (False, True):
+        found = textures.sample(texture, at, True, plain=plain)
+        np.testing.assert_allclose(found, textures.sample(np.float32(texture) / 255, at, True), atol=1e-5)
 
 
 def test_samples_are_bilinear_and_v_points_up():

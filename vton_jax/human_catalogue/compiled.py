@@ -69,22 +69,24 @@ def draw(points, triangles, both_sides, keep, picture):
         if left > right or top > bottom:
             continue
         keep_a, keep_b, keep_c = keep[a], keep[b], keep[c]
-        whole = min(keep_a, keep_b, keep_c) > 0
+        whole, closest = min(keep_a, keep_b, keep_c) > 0, max(az, bz, cz)
+        if area < 0:
+            area, bx, by, cx, cy = -area, -bx, -by, -cx, -cy
+        most = area * (1 + 1e-9)
         for row in range(top, bottom + 1):
             y = row - ay
             y_cx, bx_y = y * cx, bx * y
             for column in range(left, right + 1):
                 x = column - ax
                 second, third = x * cy - y_cx, bx_y - by * x
-                if (second > 0 or third > 0) if area < 0 else (second < 0 or third < 0):  # before it is divided
+                # One branch for most of what shows nothing, before it is divided: branches are what takes the time.
+                if (second < 0) | (third < 0) | (second + third > most) | (inverse_depth[row, column] > closest):
                     continue
                 second, third = second / area, third / area
                 first = 1 - second - third
-                if first < 0:
-                    continue
                 one, two, three = first * az, second * bz, third * cz
                 inverse = one + two + three
-                if inverse > inverse_depth[row, column] and (  # of equals the first stays
+                if (first >= 0 and inverse > inverse_depth[row, column]) and (  # of equals the first stays
                     whole or one * keep_a + two * keep_b + three * keep_c > 0
                 ):
                     inverse_depth[row, column] = inverse

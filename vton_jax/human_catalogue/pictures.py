@@ -177,7 +177,8 @@ def _drawn(view: View, skins: Mapping, light: Light, shadows: _Shadows, samples:
     seen = np.flatnonzero(triangle >= 0)
     layer = person.layer.astype(np.uint8)[triangle[seen]]
     # What is blended lies side by side, as each sample reads it.
-    vertices = np.concatenate([textures.normals(view.places, person.triangles), view.places], 1).astype(np.float32)
+    vertices = np.empty((len(points), 6), np.float32)
+    vertices[:, :3], vertices[:, 3:] = textures.normals(view.places, person.triangles), view.places
     mesh = triangle, fine[1], points, person.triangles, vertices, person.triangles_uv, person.uv
     directions = _directions(light).astype(np.float64)
     lamp = directions, shadows.nearness, shadows.matrix, _open_to(view, fine).reshape(-1)

@@ -176,7 +176,7 @@ def finish(generator: np.random.Generator, picture: np.ndarray) -> np.ndarray:
         exposed = np.clip(exposed - np.float32(256 / len(picture) * sigma) * (exposed - around), 0, 1)
     noise = generator.uniform(*r.noise)
     noisy = exposed + generator.standard_normal(picture.shape).astype(np.float32) * np.float32(noise)
-    whole = np.round(255 * np.clip(noisy, 0, 1)).astype(np.uint8)
+    whole = np.rint(np.clip(255 * noisy, 0, 255)).astype(np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(generator.integers(*r.jpeg))]
     _, code = cv2.imencode(".jpg", whole[..., ::-1], quality)
     return cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32) / 255
