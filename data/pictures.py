@@ -5,7 +5,7 @@ A file DATA_DIR/KIND.npz, as `vton_jax.inputs.pictures` reads it, for each of
   people      labelled photos of Clothing Co-Parsing (--source), joints by --pose_model, MediaPipe's landmarks
   unlabelled  its other photos, with labels by the released ParserCNN
   chosen_by   its photos whose number ends in 1, from which nothing learns and by which one may choose
-  cut_outs    garments cut out of `people`'s photos, on white
+  cut_outs    garments cut out of `people`'s photos (--source=DIR/people.npz), on white
   garments    flat photos SOURCE/TYPE/*.jpg of known types; a mask where one stands out clearly
   nothing     places without people (--source, as data/build.py grounds makes them), and tables
 
@@ -36,7 +36,7 @@ _FLAT = {
     "outwear": ("upper", None), "dress": ("dress", None), "skirt": ("lower", None), "pants": ("lower", None),
     "shorts": ("lower", None),
 }  # fmt: skip
-_CLEAR = (0.6, 0.93)  # of a contour: the part that stands out, and the part that is not the photo's border
+_CLEAR = (0.9, 0.95)  # of a contour: the part that stands out, and the part that is not the photo's border
 _LEAST_AREA = 0.1  # of a photo that a mask covers to be believed
 
 
@@ -133,9 +133,14 @@ def unlabelled(source: Path, settings: Settings) -> Iterator[dict]:
 
 def cut_outs(source: Path, settings: Settings) -> Iterator[dict]:
     """Garments of labelled photos, alone on white or a pale colour: the largest piece of each kind, holes closed."""
+    del settings
     generator = np.random.default_rng(0)
     types = {"upper-clothes": "upper", "dress": "dress", "skirt": "lower", "pants": "lower"}
-    for picture in people(source, settings):
+    photos = pictures.read(source)
+    for number in _counted(iter(range(len(photos["kind"]))), len(photos["kind"])):
+        picture = {name: array[number] for name, array in photos.items()}
+        height, width = picture["shown"]
+        picture |= {name: picture[name][:height, :width] for name in ("image", "segmentation")}
         for name, garment_type in types.items():
             mask = (picture["segmentation"] == segmentation.ID[name]).astype(np.uint8)
             if mask.mean() < 0.03:

@@ -116,13 +116,21 @@ def open_people(dataset: str, batch_size: int, seed: int, size: tuple[int, int],
 
 
 def _draw(parts: list[dict], key: jax.Array, *, counts: list[int], size: tuple[int, int], view) -> dict:
+    canvas = [max(sides) for sides in zip(*(part["image"].shape[1:3] for part in parts), strict=True)]
     found = []
     for number, (arrays, count) in enumerate(zip(parts, counts, strict=True)):
-        choose, look = jax.random.split(jax.random.fold_in(key, number))
-        index = jax.random.randint(choose, (count,), 0, len(arrays["image"]))
+        index = jax.random.randint(jax.random.fold_in(key, number), (count,), 0, len(arrays["image"]))
         chosen = {name: jnp.take(array, index, axis=0) for name, array in arrays.items()}
-        found.append(jax.vmap(functools.partial(view, size=size))(jax.random.split(look, count), chosen))
-    return jax.tree.map(lambda *rows: jnp.concatenate(rows), *found)
+        room = [(0, whole - side) for whole, side in zip(canvas, chosen["image"].shape[1:3], strict=True)]
+        # Beyond a picture nothing is looked at.
+        chosen["segmentation"] = jnp.pad(
+            chosen["segmentation"], [(0, 0), *room], constant_values=np.uint8(segmentation.UNKNOWN)
+        )
+        chosen["image"] = jnp.pad(chosen["image"], [(0, 0), *room, (0, 0)])
+        found.append(chosen)
+    together = jax.tree.map(lambda *rows: jnp.concatenate(rows), *found)
+    keys = jax.random.split(jax.random.fold_in(key, len(parts)), sum(counts))
+    return jax.vmap(functools.partial(view, size=size))(keys, together)
 
 
 # ------------------------------------------------------------------------------------------------------------- one view
