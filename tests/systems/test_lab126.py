@@ -95,7 +95,7 @@ def test_a_picture_without_a_garment_or_person_is_refused(system):
         system.read_garment(blank)
     with pytest.raises(EmptyPicture, match="nothing in the photo"):
         system.read_user(blank)
-    with pytest.raises(EmptyPicture, match="nothing in frame 0 of the pose clip"):
+    with pytest.raises(EmptyPicture, match="nothing in the pose picture"):
         system.read_poses(blank[None])
     noise = np.random.default_rng(0).integers(0, 255, blank.shape).astype(np.uint8)
     with pytest.raises(NoGarmentFound, match="No garment") as found:

@@ -33,6 +33,14 @@ class NoPersonFound(UserError):
         self.where = where
 
 
+class PersonLost(UserError):
+    """A clip that shows nobody for too long or too often. `when` says where: "in 12 of its 20 frames"."""
+
+    def __init__(self, when: str):
+        super().__init__(f"The pose clip shows nobody {when}; cut out the part that shows one person throughout.")
+        self.when = when
+
+
 class NoGarmentFound(UserError):
     """A picture without a garment of the type `kind`, read as a garment laid `flat` or as a person."""
 

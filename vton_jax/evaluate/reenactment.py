@@ -12,7 +12,7 @@ import numpy as np
 
 from vton_jax.compositing import kept_parts, temporal_filters
 from vton_jax.core import framing, keypoints, segmentation
-from vton_jax.core.errors import UserError, WrongOption
+from vton_jax.core.errors import NoPersonFound, UserError, WrongOption
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Pose, Target
 from vton_jax.evaluate import metrics, scores
@@ -104,6 +104,8 @@ def reenact(compared: Compared, clip: Clip, indices: np.ndarray, background: str
     user = system.read_user(clip.frames[0])
     garment = system.read_garment(clip.frames[clip.donor], flat=False)
     poses = system.read_poses(clip.frames[indices])
+    if poses.usable is not None and not all(poses.usable):
+        raise NoPersonFound(f"frame {indices[np.argmin(poses.usable)]} of the clip {clip.name}")
     if background == "inpaint":
         user = user.replace(backdrop=kept_parts.backdrop(user.image, np.asarray(user.layout.segmentation)))
     images, targets = compared.dress(user, garment, poses)

@@ -44,7 +44,7 @@ class TryOnSystem(Protocol):
         """A garment, laid flat or worn. `garment_type` of `segmentation.GARMENT_TYPES`, `flat`; None: look."""
 
     def read_poses(self, frames: np.ndarray) -> Pose:
-        """The poses of frames [T, H, W, 3]."""
+        """The poses of frames [T, H, W, 3]; `usable` says which of them show somebody."""
 
     def dress(self, user: User, garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
         """A result for every pose [T]: the user in the garments, worn together; without one, in their own clothes."""

@@ -21,6 +21,7 @@ from vton_jax.models import multi_path_cnn, weights
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.weights import load_network
+from vton_jax.reading import clip_following
 from vton_jax.reading.photo_parser import PhotoParser
 from vton_jax.systems.garments import LEAST_GARMENT
 from vton_jax.systems.options import PARSERS
@@ -29,7 +30,6 @@ LEAST_PERSON = 0.02  # of a picture: less is no person
 LEAST_JOINTS = 4  # fewer are no person
 _LEAST_FLAT = 0.03  # of a picture that a garment laid flat covers
 _LEAST_LANDMARKS = 3  # of a garment laid flat
-_LEAST_CONTRAST = 3  # standard deviation of the strongest channel, 0 to 255: less is one colour
 
 
 # The programs: networks are static, so that all readers of a process share what is traced and compiled.
@@ -124,12 +124,16 @@ class Reader:
         return User(image=to_float(frame), layout=layout, latent=z[0], shown=shown)
 
     def read_poses(self, frames: np.ndarray) -> Pose:
-        """All that leaves the pose frames [T, H, W, 3]. Raises: EmptyPicture, NoPersonFound."""
+        """All that leaves the pose frames [T, H, W, 3]. Raises: EmptyPicture, NoPersonFound where none is usable."""
         layouts, z = self.read_layouts(frames)
-        for index in range(len(frames)):
-            require_content(frames[index], f"frame {index} of the pose clip")
-            require_person(jax.tree.map(lambda a, i=index: a[i], layouts), f"frame {index} of the pose clip")
-        return Pose(layout=layouts, latent=z)
+        where = "the pose picture" if len(frames) == 1 else "the pose clip"
+        filled = np.array([clip_following.has_content(frame) for frame in frames])
+        if not filled.any():
+            raise EmptyPicture(where)
+        usable = filled & [shows_person(jax.tree.map(lambda a, i=i: a[i], layouts)) for i in range(len(frames))]
+        if not usable.any():
+            raise NoPersonFound(where)
+        return Pose(layout=layouts, latent=z, usable=usable)
 
     # --------------------------------------------------------------------------------------------------------- garments
 
@@ -177,13 +181,18 @@ class Reader:
 
 
 def require_content(frame: np.ndarray, where: str) -> None:
-    """Raises EmptyPicture where a picture [H, W, 3] is one colour throughout: networks see people in emptiness too."""
-    if np.asarray(frame, np.float32).std((0, 1)).max() < _LEAST_CONTRAST:
+    """Raises EmptyPicture where a picture [H, W, 3] is one colour throughout."""
+    if not clip_following.has_content(frame):
         raise EmptyPicture(where)
 
 
-def require_person(layout: Layout, where: str) -> None:
-    """Raises NoPersonFound where a layout shows no person: hardly any body, or fewer than four joints."""
+def shows_person(layout: Layout) -> bool:
+    """Whether a layout shows a person: neither hardly any body nor fewer than four joints."""
     covered = float((np.asarray(layout.segmentation) > 0).mean())
-    if covered < LEAST_PERSON or int(np.asarray(layout.visible).sum()) < LEAST_JOINTS:
+    return covered >= LEAST_PERSON and int(np.asarray(layout.visible).sum()) >= LEAST_JOINTS
+
+
+def require_person(layout: Layout, where: str) -> None:
+    """Raises NoPersonFound where a layout shows no person."""
+    if not shows_person(layout):
         raise NoPersonFound(where)
