@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data import formats
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import keypoints, listings, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.media import photo_files
 
@@ -138,7 +138,7 @@ class Source(abc.ABC):
     def fingerprint(self) -> str:
         """A digest of all names and sizes, and of what the lists say. Contents of photos are not read."""
         digest = hashlib.sha256(self.how().encode())
-        for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
+        for path in listings.files_in(self.folder, "**/*"):
             digest.update(f"{path.relative_to(self.folder)} {path.stat().st_size}\n".encode())
             if path.suffix in (".txt", ".csv", ".lst", ".jsonl"):
                 digest.update(path.read_bytes())

@@ -53,3 +53,13 @@ def test_a_mask_on_white_keeps_a_white_print_inside():
     expected[10:30, 8:22] = True
     np.testing.assert_array_equal(formats.mask_on_white(image), expected)
     assert not formats.mask_on_white(np.full((20, 20, 3), 255, np.uint8)).any()
+
+
+def test_pair_lists_of_other_systems(tmp_path):
+    """A byte-order mark is no part of a name, and a name with a space is not two."""
+    path = tmp_path / "train_pairs.txt"
+    path.write_bytes(b"\xef\xbb\xbf000003_0.jpg 000003_1.jpg\r\nmy photo.jpg\tmy shirt.jpg\r\n")
+    assert formats.read_pairs(path) == [("000003_0", "000003_1"), ("my photo", "my shirt")]
+    path.write_text("my photo.jpg shirt.jpg\n")
+    with pytest.raises(UserError, match="line 1"):
+        formats.read_pairs(path)

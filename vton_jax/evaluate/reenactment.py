@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vton_jax.compositing import kept_parts, temporal_filters
-from vton_jax.core import framing, keypoints, segmentation
+from vton_jax.core import framing, keypoints, listings, segmentation
 from vton_jax.core.errors import NoPersonFound, UserError, WrongOption
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Pose, Target
@@ -58,7 +58,7 @@ def read_clips(folder: str, size: tuple[int, int], stride: int, run: int) -> lis
     many frames amid the clip are its run. Returns: the clips by their names. Raises: UserError where there is none, or
     one of too few frames.
     """
-    paths = sorted(Path(folder).glob("*.mp4")) if Path(folder).is_dir() else []
+    paths = listings.files_in(folder, "*.mp4")
     if not paths:
         raise WrongOption("data", folder, "is no folder of clips: it should hold NAME.mp4 (and NAME_dwpose.npz).")
     return [_read_clip(path, size, stride, run) for path in paths]
