@@ -129,7 +129,8 @@ class Source(abc.ABC):
         picture = formats.read_picture(photo)
         if mask := self.path("garment mask", split, pair, pair.garment):
             return picture, formats.read_mask(mask, picture.size)
-        return picture, formats.mask_on_white(photo_files.read_photo(photo))
+        pixels, own = photo_files.read_cut_out(photo)
+        return picture, formats.mask_on_white(pixels) if own is None else own
 
     def how(self) -> str:
         """What else than the folder decides what the dataset becomes."""

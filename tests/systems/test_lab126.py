@@ -103,6 +103,19 @@ def test_a_picture_without_a_garment_or_person_is_refused(system):
     assert found.value.flat and "--" not in str(found.value)  # flags are the command line's
 
 
+def test_a_garments_own_mask_is_kept_exactly(system, garment):
+    """Whatever the networks see: of white on white it is all there is."""
+    mask = np.zeros(system.size, bool)
+    mask[40:180, 50:150] = True
+    for frame in (garment, np.full((*system.size, 3), 255, np.uint8)):
+        read = system.read_garment(frame, "upper", True, mask)
+        labels = np.asarray(read.layout.segmentation)
+        np.testing.assert_array_equal(labels == segmentation.ID["upper-clothes"], mask)
+        assert (np.asarray(read.image)[~mask] == 1).all() and set(np.unique(labels)) <= {0, 4}
+    worn = system.read_garment(garment, "upper", False, mask)
+    assert not np.asarray(worn.layout.segmentation)[~mask].any()
+
+
 def test_no_person_is_refused():
     empty = Layout(np.zeros((256, 192), np.uint8), np.zeros((18, 2)), np.zeros(18, bool))
     with pytest.raises(NoPersonFound, match="No person was found in the photo"):

@@ -78,6 +78,11 @@ class Normalisation:
             frame[: offset[0]] = np.round(above).astype(frame.dtype)
         return frame
 
+    def bring_mask(self, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """What of a picture's mask, bool [H, W], is in the frame: bool of `size`. Beside the picture there is none."""
+        fitted = framing.fit(mask.astype(np.uint8) * 255, size, fill=0)[0]
+        return self.bring(np.repeat(fitted[..., None], 3, -1), size)[..., 0] >= 128
+
     def put_back(self, result: np.ndarray, fitted: np.ndarray) -> np.ndarray:
         """A result [h, w, 3] in the frame, laid over the fitted picture [h, w, 3] that `bring` had begun with.
 

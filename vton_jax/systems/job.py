@@ -21,6 +21,7 @@ from vton_jax.core import files, framing, segmentation
 from vton_jax.core.errors import Cancelled, WrongOption
 from vton_jax.core.types import Garment, Pose, Result, User
 from vton_jax.media import photo_files, video_files, visualize
+from vton_jax.reading import outlines
 from vton_jax.systems import pose_clips
 from vton_jax.systems.contact_sheet import contact_sheet
 from vton_jax.systems.garments import own_garment
@@ -41,6 +42,8 @@ class Pictures:
     garment: np.ndarray | None  # uint8 [H, W, 3]; None: the person's own clothes
     poses: list[np.ndarray]  # uint8 [H, W, 3] each
     rate: float | None = None  # frames a second; None: the pose is a photo
+    photo_mask: np.ndarray | None = None  # bool [H, W], what the photo's own alpha channel shows
+    garment_mask: np.ndarray | None = None  # the same of the garment's picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,14 +103,17 @@ class TryOnJob:
     def pictures(self) -> Pictures:
         """Reads the files. Raises: MediaError for one that is missing, broken or none."""
         options = self.options
-        photo = photo_files.read_photo(options.person or SAMPLES / "person.png")
+        photo, photo_mask = photo_files.read_cut_out(options.person or SAMPLES / "person.png")
         own_clothes = (options.garment or "").lower() == "none"
-        garment = None if own_clothes else photo_files.read_photo(options.garment or SAMPLES / "garment.png")
+        garment, garment_mask = None, None
+        if not own_clothes:
+            garment, garment_mask = photo_files.read_cut_out(options.garment or SAMPLES / "garment.png")
+        masks = {"photo_mask": photo_mask, "garment_mask": garment_mask}
         if options.person and not options.pose:
-            return Pictures(photo, garment, [photo])
+            return Pictures(photo, garment, [photo], **masks)
         limit = getattr(options, "num_frames", None)
         frames, rate = video_files.read_frames(Path(options.pose or SAMPLES / "pose.mp4"), limit)
-        return Pictures(photo, garment, frames, rate)
+        return Pictures(photo, garment, frames, rate, **masks)
 
     def read(self, pictures: Pictures | None = None) -> Reading:
         """Reads user, garment and poses. Raises: MediaError and what the system's reader raises, PersonLost."""
@@ -117,6 +123,10 @@ class TryOnJob:
         where = self._framing(pictures, clip.shots[0])
         views = self._views(pictures, where)
         user = self.system.read_user(views.person, where.person.shown(self.system.size))
+        if pictures.photo_mask is not None:
+            own = where.person.bring_mask(pictures.photo_mask, self.system.size)
+            labels = outlines.keep(np.asarray(user.layout.segmentation), own)
+            user = user.replace(layout=user.layout.replace(segmentation=labels))
         if self.options.background == "inpaint":
             backdrop = kept_parts.backdrop(user.image, np.asarray(user.layout.segmentation))
             user = user.replace(backdrop=backdrop)
@@ -124,7 +134,10 @@ class TryOnJob:
         garments: tuple[Garment, ...] = ()
         if pictures.garment is not None:
             kind = None if self.options.garment_type == "auto" else self.options.garment_type
-            garments = (self.system.read_garment(views.garment, kind, where.flat),)
+            own = {}  # a system need not know of masks that no picture has
+            if pictures.garment_mask is not None:
+                own["mask"] = where.garment.bring_mask(pictures.garment_mask, self.system.size)
+            garments = (self.system.read_garment(views.garment, kind, where.flat, **own),)
         self._step("reading", 2, 3)
         seen = pose_clips.read(self.system, clip, where.poses, self._shot_framing)
         self._step("reading", 3, 3)

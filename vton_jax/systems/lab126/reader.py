@@ -21,7 +21,7 @@ from vton_jax.models import multi_path_cnn, weights
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.weights import load_network
-from vton_jax.reading import clip_following
+from vton_jax.reading import clip_following, outlines
 from vton_jax.reading.photo_parser import PhotoParser
 from vton_jax.systems.garments import LEAST_GARMENT
 from vton_jax.systems.options import PARSERS
@@ -146,29 +146,39 @@ class Reader:
         labels, _, present = self.read_flat(frame)
         return bool((labels > 0).mean() > _LEAST_FLAT and present.sum() >= _LEAST_LANDMARKS)
 
-    def read_garment(self, frame: np.ndarray, garment_type: str | None = None, flat: bool | None = None) -> Garment:
+    def read_garment(
+        self,
+        frame: np.ndarray,
+        garment_type: str | None = None,
+        flat: bool | None = None,
+        mask: np.ndarray | None = None,
+    ) -> Garment:
         """Reads the garment's picture [H, W, 3]: a person wearing it, or the garment alone.
 
         Args: garment_type: one of `segmentation.GARMENT_TYPES`; None: what the picture offers. flat: whether the
-        garment lies alone; None: look. Raises: EmptyPicture, NoGarmentFound.
+        garment lies alone; None: look. mask: bool [H, W], what the picture cuts out itself: of a garment that lies
+        alone all of it, of a person the outline. Raises: EmptyPicture, NoGarmentFound.
         """
-        require_content(frame, "the garment picture")
+        if mask is None:  # white on white is cut out all the same
+            require_content(frame, "the garment picture")
         flat = self.looks_flat(frame) if flat is None else flat
         if flat and garment_type == "outfit":
             raise NoGarmentFound(garment_type, flat)  # an outfit of several pieces does not lie flat as one
         if flat:
-            layout, kind = self._flat_layout(frame, garment_type)
+            layout, kind = self._flat_layout(frame, garment_type, mask)
         else:
             layout = jax.tree.map(lambda a: a[0], self.read_layouts(frame[None])[0])
+            if mask is not None:
+                layout = layout.replace(segmentation=outlines.keep(np.asarray(layout.segmentation), mask))
             kind = garment_type or garment_types.garment_type_of(layout.segmentation, False)
-        mask = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[kind])
-        if mask.mean() < LEAST_GARMENT:
+        region = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[kind])
+        if region.mean() < LEAST_GARMENT:
             raise NoGarmentFound(kind, flat)
-        image = np.where(mask[..., None], to_float(frame), 1.0)
+        image = np.where(region[..., None], to_float(frame), 1.0)
         index = np.int32(segmentation.GARMENT_TYPES.index(kind))
         return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
 
-    def _flat_layout(self, frame: np.ndarray, garment_type: str | None) -> tuple[Layout, str]:
+    def _flat_layout(self, frame: np.ndarray, garment_type: str | None, mask: np.ndarray | None) -> tuple[Layout, str]:
         labels, landmarks, present = self.read_flat(frame)
         kind = garment_type or garment_types.garment_type_of(labels, True)
         points, visible = garment_landmarks.keypoints_from_landmarks(landmarks, present, kind)
@@ -176,7 +186,7 @@ class Reader:
         own = {"upper": "upper-clothes", "dress": "dress"}.get(kind)
         if own is None:
             own = max(("skirt", "pants"), key=lambda name: int((labels == segmentation.ID[name]).sum()))
-        labels = np.where(labels > 0, segmentation.ID[own], 0).astype(np.uint8)
+        labels = np.where(labels > 0 if mask is None else mask, segmentation.ID[own], 0).astype(np.uint8)
         return Layout(labels, np.asarray(points), np.asarray(visible)), kind
 
 
