@@ -62,7 +62,7 @@ def test_after_a_cut_the_next_pose_is_used_not_the_one_before():
 
 
 def test_beyond_the_limits_one_sentence():
-    with pytest.raises(PersonLost, match=r"nobody from 1\.0 s to 1\.6 s, longer than the 0\.5 s .*; cut out"):
+    with pytest.raises(PersonLost, match=r"nobody from 1\.0 s to 1\.6 s, longer than the 0\.5 s .*; give a part"):
         held("x" * 10 + "......" + "x" * 10)
     with pytest.raises(PersonLost, match="nobody in 6 of its 13 frames"):
         held("x.x.x.x.x.x.x")

@@ -1,5 +1,7 @@
 """Pose clips as strangers bring them, through a job: a dark patch is a person, its columns are the pose."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,8 @@ from vton_jax.core import segmentation
 from vton_jax.core.errors import NoPersonFound, PersonLost
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, Result, Target, User
 from vton_jax.media import photo_files, video_files
+from vton_jax.systems import pose_clips
+from vton_jax.systems.lab126.reader import Reader
 
 SIZE = (64, 48)
 SHIRT = segmentation.ID["upper-clothes"]
@@ -62,6 +66,7 @@ def frame(*middles, wide=SIZE[1], width=12):
     return picture
 
 
+SAMPLES = Path(video_files.__file__).parents[1] / "samples"
 BLACK = np.zeros((*SIZE, 3), np.uint8)
 
 
@@ -142,3 +147,22 @@ def test_a_cut_is_framed_anew(read):
     assert reading.starts == (0, 6)
     heights = (np.asarray(reading.poses.layout.segmentation) > 0).any(2).sum(1)
     assert heights.min() > 0.9 * heights.max()
+
+
+def test_the_released_networks_see_one_of_two_people():
+    """Two mannequins side by side: without following, the joints lie between both, which belongs to neither."""
+    frames, rate = video_files.read_frames(SAMPLES / "pose.mp4", 4)
+    frames = frames[::3]
+    both = [np.concatenate([one, one[:, ::-1]], 1) for one in frames]
+    reader = Reader("photo")
+    clip = pose_clips.one_person(reader, both, rate)
+    assert len(clip.notes) == 1
+    gone = []
+    for whole, shown in zip(both, clip.frames, strict=True):
+        left, right = (half.max() > 60 for half in np.split(np.abs(shown.astype(int) - whole), 2, axis=1))
+        assert left != right
+        gone.append(left)
+    assert len(set(gone)) == 1  # the same one in every frame
+    half = clip.frames[0][:, : both[0].shape[1] // 2] if gone[0] else clip.frames[0][:, both[0].shape[1] // 2 :]
+    there = (np.abs(half.astype(int) - np.median(half, (0, 1))).max(-1) > 60).mean()
+    assert there < 0.002  # of the other one hardly a speck is left

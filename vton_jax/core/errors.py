@@ -21,7 +21,7 @@ class EmptyPicture(UserError):
     """A picture of one colour. `where` says which: "the photo", "frame 3 of the pose clip"."""
 
     def __init__(self, where: str):
-        super().__init__(f"There is nothing in {where}: all its pixels have one colour.")
+        super().__init__(f"There is nothing in {where}: all its pixels have one colour; use another one.")
         self.where = where
 
 
@@ -37,7 +37,7 @@ class PersonLost(UserError):
     """A clip that shows nobody for too long or too often. `when` says where: "in 12 of its 20 frames"."""
 
     def __init__(self, when: str):
-        super().__init__(f"The pose clip shows nobody {when}; cut out the part that shows one person throughout.")
+        super().__init__(f"The pose clip shows nobody {when}; give a part of it that shows one person throughout.")
         self.when = when
 
 
