@@ -49,11 +49,12 @@ class ReadClip:
 def one_person(reader: PeopleReader, frames: list[np.ndarray], rate: float | None) -> PoseClip:
     """The clip with everybody painted over but the person who is followed; a frame without that person shows nobody.
 
-    Some frames of a shot say whether it shows several people; only then are all of them looked at.
+    Some frames of a shot say whether it shows several people; only then are all of them looked at. With a reader that
+    is no `PeopleReader`, nobody is looked for.
     """
     starts = clip_following.shot_starts(frames)
     clip, shown, several = PoseClip(list(frames), starts, rate), [], False
-    if len(frames) == 1:
+    if len(frames) == 1 or not isinstance(reader, PeopleReader):
         return clip
     for shot in clip.shots:
         glance = normalisation.some_of(len(shot))
