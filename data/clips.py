@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data import field, formats
+from vton_jax.core import listings
 from vton_jax.core.errors import UserError
 from vton_jax.media import video_files
 
@@ -25,7 +26,7 @@ class Settings:
 
 def frame_files(folder: Path) -> list[Path]:
     """The frames of a folder, in order."""
-    return sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg") and "_" not in path.stem)
+    return [path for path in listings.files_in(folder, "*.png", "*.jpg") if "_" not in path.stem]
 
 
 def count_frames(clip: Path) -> int:

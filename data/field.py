@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data import formats
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import keypoints, listings, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.media import photo_files
 
@@ -129,7 +129,8 @@ class Source(abc.ABC):
         picture = formats.read_picture(photo)
         if mask := self.path("garment mask", split, pair, pair.garment):
             return picture, formats.read_mask(mask, picture.size)
-        return picture, formats.mask_on_white(photo_files.read_photo(photo))
+        pixels, own = photo_files.read_cut_out(photo)
+        return picture, formats.mask_on_white(pixels) if own is None else own
 
     def how(self) -> str:
         """What else than the folder decides what the dataset becomes."""
@@ -138,7 +139,7 @@ class Source(abc.ABC):
     def fingerprint(self) -> str:
         """A digest of all names and sizes, and of what the lists say. Contents of photos are not read."""
         digest = hashlib.sha256(self.how().encode())
-        for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
+        for path in listings.files_in(self.folder, "**/*"):
             digest.update(f"{path.relative_to(self.folder)} {path.stat().st_size}\n".encode())
             if path.suffix in (".txt", ".csv", ".lst", ".jsonl"):
                 digest.update(path.read_bytes())

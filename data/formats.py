@@ -6,14 +6,13 @@ in pixels. Whatever is wrong with a file is a UserError that names it.
 
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from vton_jax.core import label_tables
+from vton_jax.core import label_tables, listings
 from vton_jax.core.errors import UserError
 from vton_jax.media import photo_files
 
@@ -128,29 +127,6 @@ def read_openpose(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"{path} holds no OpenPose keypoints ({error}); copy it again.") from None
 
 
-def read_lines(path: Path, read: Callable[[str], object]) -> list:
-    """`read` of every line that is not empty. UserError with the number of the line where it raises ValueError."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); copy it again.") from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                found.append(read(line))
-            except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{path}, line {number}, is not as it should be: {line[:80]!r} ({error}).") from None
-    return found
-
-
 def read_pairs(path: Path) -> list[tuple[str, str]]:
-    """(person, garment) of each line `000003_0.jpg 000003_1.jpg`, without extensions; a third column is passed over."""
-
-    def read(line: str) -> tuple[str, str]:
-        parts = line.split()
-        if len(parts) not in (2, 3):
-            raise ValueError("a line is: person garment")
-        return Path(parts[0]).stem, Path(parts[1]).stem
-
-    return read_lines(path, read)
+    """(person, garment) of each line of a pair list, without extensions. Raises UserError."""
+    return [(Path(person).stem, Path(garment).stem) for person, garment in listings.read_pairs(path)]

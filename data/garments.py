@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vton_jax.core import listings
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import require_writable, writing
 from vton_jax.human_catalogue import flat_layout, garment_cutouts, garment_photos, photo_cloth
@@ -58,7 +59,7 @@ def find_photos(source: Path) -> list[Photo]:
     found = []
     for split, folder in [(name, source / name) for name in splits] or [("train", source)]:
         for photo_type in garment_photos.SHAPES:
-            for path in sorted((folder / photo_type).glob("*.jpg")):
+            for path in listings.files_in(folder / photo_type, "*.jpg"):
                 held_out = split == "validation" and zlib.crc32(path.stem.encode()) % 2
                 found.append(Photo(path, "test" if held_out else split, photo_type))
     if not found:
@@ -73,7 +74,7 @@ def find_photos(source: Path) -> list[Photo]:
 def _left_out(folder: Path) -> set[str]:
     """The names in a folder's list; a name is a garment's or a photo's, what follows # is a remark."""
     path = folder / LEAVE_OUT
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = listings.read_lines(path) if path.exists() else []
     return {name for line in lines if (name := line.partition("#")[0].strip())}
 
 

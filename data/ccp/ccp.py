@@ -13,7 +13,7 @@ import numpy as np
 
 from data import field, formats, near_duplicates
 from vton_jax import reading
-from vton_jax.core import label_tables
+from vton_jax.core import label_tables, listings
 from vton_jax.core.errors import UserError
 from vton_jax.media import photo_files
 from vton_jax.reading import pose, skin
@@ -36,8 +36,7 @@ class Source(field.Source):
     EXPECTED = {"train": 901, "validation": 101, "train_unlabelled": 984}  # noqa: RUF012
 
     def pairs(self) -> dict[str, list[field.Pair]]:
-        photos = sorted(path for folder in ("photos", "photos_unlabelled_w288")
-                        for path in (self.folder / folder).glob("*.jpg"))  # fmt: skip
+        photos = listings.files_in(self.folder, "photos/*.jpg", "photos_unlabelled_w288/*.jpg")
         found = {"train": [], "validation": [], "train_unlabelled": []}
         for path in photos:
             pair = field.Pair(path.stem, garment_type="outfit", person_id=path.stem)
@@ -57,7 +56,7 @@ class Source(field.Source):
         """Photos that show the scene of a validation photo, and which; they are in no split."""
         looks = {True: {}, False: {}}
         for files in self.FILES[0].patterns:
-            for path in sorted(self.folder.glob(files.format(name="*"))):
+            for path in listings.files_in(self.folder, files.format(name="*")):
                 looks[path.stem.endswith("3")][path.stem] = near_duplicates.look(
                     photo_files.read_photo(path, max_side=256)
                 )

@@ -4,7 +4,6 @@ Conventions: see `data.field`. A pair is two photos of one person in the same cl
 the person its `to`. There is no garment photo and no label map.
 """
 
-import csv
 import functools
 import json
 import re
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from data import field, formats
-from vton_jax.core import keypoints
+from vton_jax.core import keypoints, listings
 from vton_jax.core.errors import UserError
 
 Settings = field.Settings
@@ -52,8 +51,7 @@ class Source(field.Source):
         found = {}
         for split in SPLITS:
             if path := self._list("pairs", split):
-                with path.open(newline="") as file:
-                    rows = list(csv.DictReader(file))
+                rows = listings.read_table(path)
                 if not rows or not {"from", "to"} <= rows[0].keys():
                     raise UserError(f"{path} should have the columns from and to; {self.LIST_MEND}.")
                 found[split] = [
@@ -80,7 +78,7 @@ class Source(field.Source):
     def _original(self) -> dict[str, Path]:
         """Photos of the original tree by their name in the lists."""
         found = {}
-        for path in self.folder.glob("**/id_*/*.jpg"):
+        for path in listings.files_in(self.folder, "**/id_*/*.jpg"):
             try:
                 found[renamed(path.relative_to(self.folder).as_posix())] = path
             except ValueError:
@@ -100,7 +98,7 @@ class Source(field.Source):
         found = {}
         for split in SPLITS:
             if path := self._list("annotation", split):
-                found |= dict(formats.read_lines(path, read))
+                found |= dict(listings.read_lines(path, read))
         return {name: formats.joints(points, (points >= 0).all(-1)) for name, points in found.items()
                 if name}  # fmt: skip
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import keypoints, listings, segmentation
 from vton_jax.core.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -94,13 +94,11 @@ def list_source(source: str | Path) -> Source:
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}; give --source=DIR, a folder of videos, for example one that "
                         "python -m vton_jax.mannequin --output=DIR has written.")  # fmt: skip
-    truths = {path.stem: path for path in sorted((folder / "truth").glob("*.npz"))}
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    truths = {path.stem: path for path in listings.files_in(folder / "truth", "*.npz")}
+    found = listings.files_in(folder, "**/*", suffixes=VIDEO_SUFFIXES)
     annotated, raw = [], {}
     for path in found:
         name = path.relative_to(folder).as_posix()
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            continue
         if name == f"videos/{path.stem}.mp4" and path.stem in truths:
             annotated.append((path, truths.pop(path.stem)))
         else:

@@ -7,6 +7,7 @@ come from `CLIP_dwpose.npz` beside a clip, where it is there.
 from pathlib import Path
 
 from data import clips, field
+from vton_jax.core import listings
 from vton_jax.core.errors import UserError
 
 Settings = clips.Settings
@@ -36,9 +37,10 @@ class Source(clips.ClipSource):
         found = {}
         for split in ("train", "test"):
             for place in self._folders(split):
-                names = sorted(path.stem for path in place.glob("*.mp4"))
+                names = [path.stem for path in listings.files_in(place, "*.mp4")]
                 if place != self.folder and place.is_dir():
-                    names += sorted(path.name for path in place.iterdir() if path.is_dir() and clips.frame_files(path))
+                    below = [path for path in place.iterdir() if path.is_dir() and not listings.hidden(path)]
+                    names += sorted(path.name for path in below if clips.frame_files(path))
                 for name in names:
                     found.setdefault(split, []).extend(self.clip_pairs(split, "", name, garment_type="outfit"))
         if not found:

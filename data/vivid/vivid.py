@@ -6,8 +6,9 @@ The clips of a category lie beside its garments; labels and points are missing (
 import json
 from pathlib import Path
 
-from data import clips, field, formats
+from data import clips, field
 from data.dress_code.dress_code import CATEGORIES
+from vton_jax.core import listings
 from vton_jax.core.errors import UserError
 
 Settings = clips.Settings
@@ -48,7 +49,7 @@ class Source(clips.ClipSource):
 
     def _listed(self, path: Path, split: str, category: str | None) -> list[field.Pair]:
         pairs = []
-        for entry in formats.read_lines(path, json.loads):
+        for entry in listings.read_lines(path, json.loads):
             if entry.get("type", "video") != "video":
                 continue
             try:
@@ -64,9 +65,9 @@ class Source(clips.ClipSource):
         return pairs
 
     def _demo(self) -> list[field.Pair]:
-        garments = sorted(path.stem for path in (self.folder / "cloth").glob("*.jpg"))
+        garments = [path.stem for path in listings.files_in(self.folder / "cloth", "*.jpg")]
         pairs = []
-        for clip in sorted((self.folder / "videos").glob("*.mp4")):
+        for clip in listings.files_in(self.folder / "videos", "*.mp4"):
             kind = next((kind for kind in CATEGORIES.values() if clip.stem.startswith(kind)), "upper")
             for garment in garments:
                 pairs += self.clip_pairs("test_unpaired", "", clip.stem, garment=garment, paired=False,

@@ -295,3 +295,33 @@ def test_unpaired_examples_do_not_train(tmp_path):
     assert batch["donor_flat"].all()
     with pytest.raises(UserError, match="for evaluation, not for training"):
         next(input_pipeline.tfds_batches(tmp_path / "data", "test_unpaired", 2, 0, (64, 48)))
+
+
+@pytest.mark.parametrize(
+    ("module", "make"),
+    [(m, getattr(field_folders, m.__name__.split(".")[1])) for m in (viton, viton_hd, dress_code, deepfashion, ccp)],
+)
+def test_what_macos_leaves_in_a_folder_is_no_part_of_a_dataset(tmp_path, module, make):
+    """`._NAME` beside every file, and a byte-order mark before every list."""
+    source = make(tmp_path / "source")
+    before = module.Source(source, module.Settings()).pairs()
+    for path in [path for path in source.rglob("*") if path.is_file()]:
+        if path.suffix in (".txt", ".csv"):
+            path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    marked = module.Source(source, module.Settings())
+    assert marked.pairs() == before
+    fingerprint = marked.fingerprint()
+    for path in [path for path in source.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"Mac OS X")
+    after = module.Source(source, module.Settings())
+    assert after.pairs() == before and after.fingerprint() == fingerprint
+
+
+def test_clips_and_frames_without_what_macos_leaves(tmp_path):
+    for name in ("train/a.mp4", "train/._a.mp4", "test/b/0001.png", "test/b/._0001.png", "test/.b/0001.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert [path.name for path in ubc_fashion.clips.frame_files(tmp_path / "test" / "b")] == ["0001.png"]
+    clip(tmp_path / "train" / "a.mp4", "a")
+    pairs = ubc_fashion.Source(tmp_path, ubc_fashion.clips.Settings()).pairs()
+    assert {pair.person_id for pair in pairs["train"]} == {"a"} and not pairs.get("test")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 tfds = pytest.importorskip("tensorflow_datasets")
 
-from data import formats
+from data import field, formats
 
 
 def test_label_maps_grey_indexed_and_coloured_read_the_same(tmp_path):
@@ -53,3 +53,28 @@ def test_a_mask_on_white_keeps_a_white_print_inside():
     expected[10:30, 8:22] = True
     np.testing.assert_array_equal(formats.mask_on_white(image), expected)
     assert not formats.mask_on_white(np.full((20, 20, 3), 255, np.uint8)).any()
+
+
+def test_a_garments_own_alpha_is_its_mask(tmp_path):
+    class Shop(field.Source):
+        FILES = (field.Files("garment photo", "garment", ("{name}.png",)),)
+
+        def pairs(self):
+            return {}
+
+    mask = field_folders.mask() > 0
+    pixels = np.dstack([np.full((*mask.shape, 3), 255, np.uint8), np.uint8(255 * mask)])
+    Image.fromarray(pixels).save(tmp_path / "white.png")
+    picture, found = Shop(tmp_path).garment("train", field.Pair("", "white"))
+    np.testing.assert_array_equal(found, mask)
+    assert picture.size == mask.shape
+
+
+def test_pair_lists_of_other_systems(tmp_path):
+    """A byte-order mark is no part of a name, and a name with a space is not two."""
+    path = tmp_path / "train_pairs.txt"
+    path.write_bytes(b"\xef\xbb\xbf000003_0.jpg 000003_1.jpg\r\nmy photo.jpg\tmy shirt.jpg\r\n")
+    assert formats.read_pairs(path) == [("000003_0", "000003_1"), ("my photo", "my shirt")]
+    path.write_text("my photo.jpg shirt.jpg\n")
+    with pytest.raises(UserError, match="line 1"):
+        formats.read_pairs(path)

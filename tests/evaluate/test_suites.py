@@ -266,6 +266,11 @@ def test_pairs_are_found_by_name_or_listed(people):
         listed.write_text(text)
         with pytest.raises(UserError, match=said):
             pairs_suite.find_pairs(people, listed)
+    listed.write_bytes(b"\xef\xbb\xbfalone.png other.png\r\n")
+    assert names(pairs_suite.find_pairs(people, listed)) == [("alone.png", "other.png")]
+    for folder in ("person", "garment"):  # as macOS leaves them on a stick
+        (people / folder / "._a.png").write_bytes(b"Mac OS X")
+    assert names(pairs_suite.find_pairs(people)) == [("7_0.png", "7_1.png"), ("a.png", "a.png")]
     with pytest.raises(UserError, match="holds no people and garments"):
         pairs_suite.find_pairs(people / "person")
 

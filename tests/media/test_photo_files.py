@@ -54,6 +54,38 @@ def test_alpha_is_laid_over_white(tmp_path):
     assert tuple(read[2, 15]) == (10, 200, 30)
 
 
+def cut_out(mask):
+    return Image.fromarray(np.dstack([np.full((*mask.shape, 3), 250, np.uint8), np.uint8(255 * mask)]))
+
+
+def test_a_pictures_own_alpha_is_its_mask(tmp_path):
+    mask = np.zeros((60, 40), bool)
+    mask[10:50, 8:20] = True
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lying on its side
+    cut_out(np.rot90(mask)).save(tmp_path / "a.png", exif=exif)
+    cut_out(mask).save(tmp_path / "a.webp", lossless=True)
+    for name in ("a.png", "a.webp"):
+        pixels, read = photo_files.read_cut_out(tmp_path / name)
+        np.testing.assert_array_equal(read, mask)
+        assert (pixels[~mask] == 255).all() and (pixels[mask] == 250).all()
+    _, small = photo_files.read_cut_out(tmp_path / "a.webp", max_side=30)
+    np.testing.assert_array_equal(small, mask[::2, ::2])
+
+
+def test_an_alpha_channel_that_cuts_nothing_out_is_none(tmp_path):
+    rounded = np.ones((60, 60), bool)
+    rounded[:3, :3] = False
+    for mask in (np.ones((60, 60), bool), rounded):
+        cut_out(mask).save(tmp_path / "a.png")
+        assert photo_files.read_cut_out(tmp_path / "a.png")[1] is None
+    Image.fromarray(gradient()).save(tmp_path / "a.png")
+    assert photo_files.read_cut_out(tmp_path / "a.png")[1] is None
+    cut_out(np.zeros((60, 60), bool)).save(tmp_path / "a.png")
+    with pytest.raises(MediaError, match="wholly transparent; save it"):
+        photo_files.read_cut_out(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize(
     ("mode", "suffix", "tolerance"),
     [

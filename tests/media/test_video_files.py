@@ -234,3 +234,60 @@ def test_real_files(test_data):
     for path in clips:
         frames, rate = video_files.read_frames(path, max_frames=3, max_side=128)
         assert len(frames) == 3 and max(frames.shape[1:3]) <= 128 and rate > 0
+
+
+def write_stamped(path, frames, milliseconds):
+    """A clip whose frames appear at the given times, as phones and screen recorders write them."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=1000, options={"crf": "10", "bf": "0"})
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
+        for image, time in zip(frames, milliseconds, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def shown(frames):
+    return np.round((frames[:, -4, -4, 0].astype(int) - 20) / 16).astype(int).tolist()
+
+
+def test_a_clip_of_variable_rate_is_resampled_by_its_time_stamps(tmp_path):
+    """Frames at a tenth of a second each and one that stays for half a second, which is read as it is."""
+    path = tmp_path / "phone.mp4"
+    write_stamped(path, clip(6), [0, 100, 200, 300, 400, 900])
+    frames, rate = video_files.read_frames(path)
+    assert rate == 10 and shown(frames) == [0, 1, 2, 3, 4, 4, 4, 4, 4, 5]
+    assert shown(video_files.read_frames(path, 3)[0]) == [0, 1, 2]
+    assert len(video_files.read_video(path)[0]) == 6  # who counts frames gets all of them
+
+
+def test_a_steady_clip_stays_as_it_is(tmp_path):
+    """With stamps rounded to milliseconds, early and late by less than half an interval too."""
+    jitter = [0, 9, -12, 14, -3, 8, -15, 2, 11, -9, 4, 0]
+    write_stamped(tmp_path / "a.mp4", clip(12), [round(i * 1000 / 30) + j for i, j in enumerate(jitter)])
+    assert shown(video_files.read_frames(tmp_path / "a.mp4")[0]) == list(range(12))
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([0, 0.1, 0.2], [0, 1, 2]),
+        ([5, 5.1, 5.4], [0, 1, 1, 1, 2]),  # a clip may begin anywhere
+        ([0, 0.01, 0.02, 0.3], [2, 2, 2, 3]),  # a burst
+        ([0, None, None], [0, 1, 2]),
+        ([0, 0.1, 0.05, 0.15], [0, 1, 2, 3]),  # a stamp that goes back
+        ([0, 0.1, 90000, 90000.1], [0, 1, 2, 3]),
+        ([], []),
+    ],
+)
+def test_resampling(times, expected):
+    assert list(video_files.resampled(((time, i) for i, time in enumerate(times)), 10)) == expected
+
+
+def test_an_animation_keeps_its_pace(tmp_path):
+    images = [Image.fromarray(frame) for frame in clip(3)]
+    images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], duration=[100, 400, 100])
+    frames, rate = video_files.read_frames(tmp_path / "a.gif")
+    assert rate == 10 and shown(frames) == [0, 1, 1, 1, 1, 2]

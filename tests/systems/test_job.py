@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vton_jax import TryOnJob
 from vton_jax.compositing import normalisation
@@ -108,6 +109,29 @@ def test_no_garment_means_the_persons_own_clothes(files, tmp_path):
     naked = reading.user.replace(layout=layout_of(np.full((*SIZE, 3), 255)))
     with pytest.raises(NoGarmentFound, match="in the photo"):
         _ = dataclasses.replace(reading, user=naked).shown_garment
+
+
+def test_a_pictures_own_alpha_is_its_mask(files, tmp_path):
+    """The person keeps the outline, and the garment's mask goes to the system; without alpha nobody hears of one."""
+    given = []
+
+    class Masked(ToySystem):
+        def read_garment(self, frame, garment_type=None, flat=None, mask=None):
+            given.append(mask)
+            return super().read_garment(frame, garment_type, flat)
+
+    mask = np.zeros(SIZE, bool)
+    mask[6:30, 4:14] = True
+    for name in ("me", "shirt"):
+        pixels = np.full((*SIZE, 3), 20 if name == "me" else 250, np.uint8)
+        Image.fromarray(np.dstack([pixels, np.uint8(255 * mask)])).save(tmp_path / f"{name}_cut.png")
+    cut = {"person": str(tmp_path / "me_cut.png"), "garment": str(tmp_path / "shirt_cut.png")}
+    reading = TryOnJob(**(files | cut), system=Masked()).read()
+    np.testing.assert_array_equal(np.asarray(reading.user.layout.segmentation) > 0, mask)
+    np.testing.assert_array_equal(given.pop(), mask)
+    TryOnJob(**files, system=Masked()).read()
+    assert given == [None]
+    TryOnJob(**files, system=ToySystem()).read()
 
 
 def test_a_cancelled_job_ends_and_leaves_nothing(files, tmp_path):

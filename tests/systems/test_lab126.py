@@ -95,12 +95,25 @@ def test_a_picture_without_a_garment_or_person_is_refused(system):
         system.read_garment(blank)
     with pytest.raises(EmptyPicture, match="nothing in the photo"):
         system.read_user(blank)
-    with pytest.raises(EmptyPicture, match="nothing in frame 0 of the pose clip"):
+    with pytest.raises(EmptyPicture, match="nothing in the pose picture"):
         system.read_poses(blank[None])
     noise = np.random.default_rng(0).integers(0, 255, blank.shape).astype(np.uint8)
     with pytest.raises(NoGarmentFound, match="No garment") as found:
         system.read_garment(noise, flat=True)
     assert found.value.flat and "--" not in str(found.value)  # flags are the command line's
+
+
+def test_a_garments_own_mask_is_kept_exactly(system, garment):
+    """Whatever the networks see: of white on white it is all there is."""
+    mask = np.zeros(system.size, bool)
+    mask[40:180, 50:150] = True
+    for frame in (garment, np.full((*system.size, 3), 255, np.uint8)):
+        read = system.read_garment(frame, "upper", True, mask)
+        labels = np.asarray(read.layout.segmentation)
+        np.testing.assert_array_equal(labels == segmentation.ID["upper-clothes"], mask)
+        assert (np.asarray(read.image)[~mask] == 1).all() and set(np.unique(labels)) <= {0, 4}
+    worn = system.read_garment(garment, "upper", False, mask)
+    assert not np.asarray(worn.layout.segmentation)[~mask].any()
 
 
 def test_no_person_is_refused():

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vton_jax.core import segmentation
+from vton_jax.core import listings, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import require_writable, writing
 from vton_jax.human_catalogue import examples
@@ -131,9 +131,8 @@ def _digest(*folders: Path) -> str:
 def listed(given: str | Path) -> list[dict[str, str]]:
     """The rows of `cases.csv`. Raises: UserError for a folder without one."""
     try:
-        with (Path(given) / "cases.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except OSError:
+        rows = listings.read_table(Path(given) / "cases.csv")
+    except UserError:
         rows = []
     if not rows or set(COLUMNS) - set(rows[0]):
         raise UserError(f"{given} holds no cases: give the folder `given` that `export` wrote.")

@@ -78,6 +78,11 @@ class Normalisation:
             frame[: offset[0]] = np.round(above).astype(frame.dtype)
         return frame
 
+    def bring_mask(self, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """What of a picture's mask, bool [H, W], is in the frame: bool of `size`. Beside the picture there is none."""
+        fitted = framing.fit(mask.astype(np.uint8) * 255, size, fill=0)[0]
+        return self.bring(np.repeat(fitted[..., None], 3, -1), size)[..., 0] >= 128
+
     def put_back(self, result: np.ndarray, fitted: np.ndarray) -> np.ndarray:
         """A result [h, w, 3] in the frame, laid over the fitted picture [h, w, 3] that `bring` had begun with.
 
@@ -97,14 +102,18 @@ class Normalisation:
         return cv2.warpAffine(picture, matrix, size[::-1], flags=method | cv2.WARP_INVERSE_MAP, borderMode=border)
 
 
+def some_of(count: int) -> np.ndarray:
+    """The numbers of the frames that are looked at of `count`."""
+    return np.unique(np.linspace(0, count - 1, min(CHOSEN.looked_at, count)).round().astype(int))
+
+
 def normalisation_of(reader, frames: list[np.ndarray]) -> tuple[Normalisation, bool]:
     """How a photo's or a clip's person is normalised, and whether the frames cut their legs off.
 
     One normalisation for a whole clip, from the median over some of its frames, so that people who walk still walk.
     Where nobody is found, frames stay as they are.
     """
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(CHOSEN.looked_at, len(frames))).round().astype(int))
-    fitted = np.stack([framing.fit(frames[index], reader.size)[0] for index in chosen])
+    fitted = np.stack([framing.fit(frames[index], reader.size)[0] for index in some_of(len(frames))])
     labels = reader.read_layouts(fitted)[0].segmentation
     boxes = np.array([box for box in map(_extent, labels) if box is not None])
     if not len(boxes):

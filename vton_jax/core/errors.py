@@ -21,7 +21,7 @@ class EmptyPicture(UserError):
     """A picture of one colour. `where` says which: "the photo", "frame 3 of the pose clip"."""
 
     def __init__(self, where: str):
-        super().__init__(f"There is nothing in {where}: all its pixels have one colour.")
+        super().__init__(f"There is nothing in {where}: all its pixels have one colour; use another one.")
         self.where = where
 
 
@@ -31,6 +31,14 @@ class NoPersonFound(UserError):
     def __init__(self, where: str):
         super().__init__(f"No person was found in {where}; use a picture that shows one person from head to foot.")
         self.where = where
+
+
+class PersonLost(UserError):
+    """A clip that shows nobody for too long or too often. `when` says where: "in 12 of its 20 frames"."""
+
+    def __init__(self, when: str):
+        super().__init__(f"The pose clip shows nobody {when}; give a part of it that shows one person throughout.")
+        self.when = when
 
 
 class NoGarmentFound(UserError):

@@ -36,6 +36,7 @@ class Pose:
 
     layout: Layout
     latent: Any  # float [N], of the forward procedure
+    usable: Any = None  # bool [], whether the picture shows somebody; None: it does
 
 
 @flax.struct.dataclass

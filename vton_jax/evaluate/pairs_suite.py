@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vton_jax.core import listings
 from vton_jax.core.errors import WrongOption
 from vton_jax.core.options import option
 from vton_jax.evaluate import protocol, report
@@ -121,7 +122,7 @@ def find_pairs(folder: str | Path, listed: str | Path | None = None) -> list[tup
     if listed is not None:
         return _listed_pairs(listed, people, garments)
     pairs = []
-    for person in sorted(path for path in people.iterdir() if path.suffix.lower() in _SUFFIXES):
+    for person in listings.files_in(people, suffixes=_SUFFIXES):
         name = person.stem[:-2] + "_1" if person.stem.endswith("_0") else person.stem
         files = [garments / (name + suffix) for suffix in _SUFFIXES]
         pairs += [(person, file) for file in files if file.exists()][:1]
@@ -132,16 +133,8 @@ def find_pairs(folder: str | Path, listed: str | Path | None = None) -> list[tup
 
 
 def _listed_pairs(listed: str | Path, people: Path, garments: Path) -> list[tuple[Path, Path]]:
-    try:
-        lines = [line.split() for line in Path(listed).read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError):
-        why = 'cannot be read; it should list "person garment" names, a pair a line.'
-        raise WrongOption("pairs", listed, why) from None
     pairs = []
-    for line in lines:
-        if len(line) != 2:
-            why = f'has the line "{" ".join(line)}"; it should name a person and a garment.'
-            raise WrongOption("pairs", listed, why)
+    for line in listings.read_pairs(listed):
         pair = people / line[0], garments / line[1]
         for path in pair:
             if not path.is_file():

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from vton_jax.compositing import kept_parts, temporal_filters
-from vton_jax.core import framing, keypoints, segmentation
-from vton_jax.core.errors import UserError, WrongOption
+from vton_jax.core import framing, keypoints, listings, segmentation
+from vton_jax.core.errors import NoPersonFound, UserError, WrongOption
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Pose, Target
 from vton_jax.evaluate import metrics, scores
@@ -58,7 +58,7 @@ def read_clips(folder: str, size: tuple[int, int], stride: int, run: int) -> lis
     many frames amid the clip are its run. Returns: the clips by their names. Raises: UserError where there is none, or
     one of too few frames.
     """
-    paths = sorted(Path(folder).glob("*.mp4")) if Path(folder).is_dir() else []
+    paths = listings.files_in(folder, "*.mp4")
     if not paths:
         raise WrongOption("data", folder, "is no folder of clips: it should hold NAME.mp4 (and NAME_dwpose.npz).")
     return [_read_clip(path, size, stride, run) for path in paths]
@@ -104,6 +104,8 @@ def reenact(compared: Compared, clip: Clip, indices: np.ndarray, background: str
     user = system.read_user(clip.frames[0])
     garment = system.read_garment(clip.frames[clip.donor], flat=False)
     poses = system.read_poses(clip.frames[indices])
+    if poses.usable is not None and not all(poses.usable):
+        raise NoPersonFound(f"frame {indices[np.argmin(poses.usable)]} of the clip {clip.name}")
     if background == "inpaint":
         user = user.replace(backdrop=kept_parts.backdrop(user.image, np.asarray(user.layout.segmentation)))
     images, targets = compared.dress(user, garment, poses)

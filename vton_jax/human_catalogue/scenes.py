@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vton_jax.core import listings
 from vton_jax.human_catalogue import camera as cameras
 from vton_jax.human_catalogue import textures
 from vton_jax.human_catalogue.camera import Camera
@@ -48,8 +49,7 @@ class Grounds:
     """
 
     def __init__(self, folder: str | Path, split: str = "train"):
-        found = (path for pattern in ("*.jpg", "*.jpeg", "*.png") for path in Path(folder).glob(pattern))
-        self.paths = sorted(found)
+        self.paths = listings.files_in(folder, suffixes=(".jpg", ".jpeg", ".png"))
         if len(self.paths) < 10:
             raise ValueError(f"{folder} holds {len(self.paths)} pictures (JPEG or PNG); give at least 10")
         place = {"train": range(2, 10), "validation": (0,), "test": (1,)}

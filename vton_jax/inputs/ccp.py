@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vton_jax.core import label_tables
+from vton_jax.core import label_tables, listings
 from vton_jax.core.errors import UserError
 from vton_jax.media import photo_files
 
@@ -35,13 +35,13 @@ def numbers(folder: str | Path, ids: str | Path | None = None) -> list[str]:
             f"{folder} is no Clothing Co-Parsing folder: it should hold photos/, labels/ and labels.json with the "
             f"{len(label_tables.CCP_LABELS)} names of the data set."
         )
-    there = {path.stem for path in (folder / "photos").glob("*.jpg")}
-    there &= {path.stem for path in (folder / "labels").glob("*.png")}
+    there = {path.stem for path in listings.files_in(folder / "photos", "*.jpg")}
+    there &= {path.stem for path in listings.files_in(folder / "labels", "*.png")}
     if ids is None:
         return sorted(there)
     try:
-        listed = Path(ids).read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
+        listed = listings.read_text(ids).split()
+    except UserError:
         raise UserError(f"{ids} cannot be read; it should list photo numbers, one a line.") from None
     if missing := [number for number in listed if number not in there]:
         raise UserError(f"{ids} lists {missing[0]}, which has no photo with labels in {folder}.")

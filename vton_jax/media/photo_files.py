@@ -18,6 +18,7 @@ from vton_jax.core.files import replacing, writing
 from vton_jax.media.files import MIN_SIDE, MediaError, existing_file
 
 MAX_PIXELS = 500_000_000  # 22,000 x 22,000: a scan, not a decompression bomb
+_LEAST_CUT_OUT = 0.02  # of a picture that is transparent, and that is not: less is a rounded corner or a speck
 _OPEN_LOCK = threading.Lock()
 
 
@@ -30,6 +31,22 @@ def read_photo(path: str | os.PathLike, max_side: int = 4096) -> np.ndarray:
     path = existing_file(path)
     with open_image(path) as image:
         return upright_rgb(path, image, max_side)
+
+
+def read_cut_out(path: str | os.PathLike, max_side: int = 4096) -> tuple[np.ndarray, np.ndarray | None]:
+    """`read_photo`, and what its alpha channel shows, bool [H, W]; None where it has none or it cuts nothing out.
+
+    Raises `MediaError`, for a picture that is wholly transparent too.
+    """
+    path = existing_file(path)
+    with open_image(path) as image:
+        pixels, alpha = _upright(path, image, max_side)
+    if alpha is None:
+        return pixels, None
+    mask = alpha >= 128
+    if not mask.any():
+        raise MediaError(f"{path} is wholly transparent; save it with what it should show")
+    return pixels, mask if _LEAST_CUT_OUT <= mask.mean() <= 1 - _LEAST_CUT_OUT else None
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
@@ -70,6 +87,11 @@ def open_image(path: Path) -> Image.Image:
 
 def upright_rgb(path: Path, image: Image.Image, max_side: int) -> np.ndarray:
     """An opened image as uint8 RGB [H, W, 3], upright, its longer side at most `max_side`. Raises `MediaError`."""
+    return _upright(path, image, max_side)[0]
+
+
+def _upright(path: Path, image: Image.Image, max_side: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """`upright_rgb`, and the alpha channel uint8 [H, W] where there is one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -81,7 +103,8 @@ def upright_rgb(path: Path, image: Image.Image, max_side: int) -> np.ndarray:
                 image = _reduced(image, target)
             with contextlib.suppress(Exception):  # a broken EXIF block says nothing about the pixels
                 ImageOps.exif_transpose(image, in_place=True)
-            return _shrink(_to_rgb(image, max_side), max_side)
+            pixels, alpha = _to_rgb(image, max_side)
+            return _shrink(pixels, max_side), None if alpha is None else _shrink(alpha, max_side)
     except MemoryError as error:
         raise MediaError(f"{path} is too large to decode in this computer's memory; save it smaller") from error
     except Exception as error:
@@ -98,8 +121,8 @@ def _reduced(image: Image.Image, target: tuple[int, int]) -> Image.Image:
     return reduced
 
 
-def _to_rgb(image: Image.Image, max_side: int) -> np.ndarray:
-    """Any Pillow mode -> uint8 RGB [H, W, 3]; transparent pixels show white."""
+def _to_rgb(image: Image.Image, max_side: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Any Pillow mode -> uint8 RGB [H, W, 3] and alpha [H, W] if it has any; transparent pixels show white."""
     if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits a grey pixel; Pillow would clip at 255
         grey = np.asarray(image).astype(np.float32)
         top = grey.max(initial=0.0)
@@ -108,14 +131,14 @@ def _to_rgb(image: Image.Image, max_side: int) -> np.ndarray:
         else:
             full = 1.0 if top <= 1 and image.mode == "F" else max(255.0, top)
         grey = np.clip(grey * (255.0 / full) + 0.5, 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=-1)
+        return np.repeat(grey[..., None], 3, axis=-1), None
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
         image = image.convert("RGBA")
         image.thumbnail((max_side, max_side), Image.Resampling.BOX)  # before the float arithmetic; aware of alpha
         pixels = np.asarray(image).astype(np.float32)
         alpha = pixels[..., 3:] / 255.0
-        return (pixels[..., :3] * alpha + 255.0 * (1 - alpha) + 0.5).astype(np.uint8)
-    return np.array(image.convert("RGB"))
+        return (pixels[..., :3] * alpha + 255.0 * (1 - alpha) + 0.5).astype(np.uint8), pixels[..., 3].astype(np.uint8)
+    return np.array(image.convert("RGB")), None
 
 
 def _shrink(image: np.ndarray, max_side: int | None) -> np.ndarray:

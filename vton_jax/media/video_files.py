@@ -7,6 +7,7 @@ user can cause is a `UserError` (of what is read, a `MediaError`): one sentence 
 
 import contextlib
 import dataclasses
+import itertools
 import mimetypes
 import os
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,8 @@ from vton_jax.core import framing
 from vton_jax.core.files import replacing, writing
 from vton_jax.media.files import MIN_SIDE, MediaError, existing_file
 from vton_jax.media.photo_files import open_image, upright_rgb
+
+_LONGEST_GAP = 10.0  # seconds between two frames: beyond it a time stamp is broken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +91,12 @@ def read_video(
             count = sum(1 for packet in container.demux(stream) if packet.size)
     if select == "first" or max_frames is None:
         wanted = None if max_frames is None else range(max_frames)
-        return np.stack([frame for _, frame in _decode(path, max_side, strict, wanted)]), rate
+        return np.stack([frame for _, _, frame in _decode(path, max_side, strict, wanted)]), rate
     while True:
         wanted = _evenly(count, max_frames)
         decoded = list(_decode(path, max_side, strict, wanted))
-        if [index for index, _ in decoded] == list(wanted):
-            return np.stack([frame for _, frame in decoded]), rate
+        if [index for index, _, _ in decoded] == list(wanted):
+            return np.stack([frame for _, _, frame in decoded]), rate
         # Headers can promise frames that an edit list drops (or that `strict=False` forgoes): count, then take again.
         count = sum(1 for _ in _decode(path, MIN_SIDE, strict, None))
 
@@ -103,7 +106,7 @@ def iterate_video(path: str | os.PathLike, max_side: int | None = None, strict: 
 
     Raises `MediaError` as `read_video` does.
     """
-    for _, frame in _decode(existing_file(path), max_side, strict, None):
+    for _, _, frame in _decode(existing_file(path), max_side, strict, None):
         yield frame
 
 
@@ -113,11 +116,14 @@ def read_frames(
     """Reads whatever can serve as a pose: a clip, an animated GIF, PNG or WebP, or a photo.
 
     Returns frames uint8 RGB [T, H, W, 3] and the frame rate (an animation's mean rate); a photo is one frame and
-    has the frame rate None. Raises `MediaError`.
+    has the frame rate None. With `select` "first" frames are resampled by their time stamps, so that what is shown at
+    a constant rate moves as it did. Raises `MediaError`.
     """
     path = existing_file(path)
     named_a_clip = (mimetypes.guess_type(path.name)[0] or "").startswith("video/")
     if named_a_clip or is_video(path):  # a broken clip gets the sentence for clips
+        if select == "first":
+            return _read_resampled(path, max_frames, max_side)
         return read_video(path, max_frames, max_side, select)
     try:
         image = open_image(path)
@@ -143,7 +149,59 @@ def read_frames(
                 ) from error
             milliseconds.append(image.info.get("duration") or 100)  # browsers show 0 as a tenth of a second
             frames.append(upright_rgb(path, frame, max_side))
-        return np.stack(frames), Fraction(round(1000 * len(frames)), round(sum(milliseconds))).limit_denominator(1001)
+        rate = Fraction(round(1000 * len(frames)), round(sum(milliseconds))).limit_denominator(1001)
+        if select == "first":
+            times = np.cumsum([0, *milliseconds[:-1]]) / 1000
+            rate = steady_rate(times, rate)
+            frames = list(itertools.islice(resampled(zip(times, frames, strict=True), rate), max_frames))
+        return np.stack(frames), rate
+
+
+def steady_rate(times: Iterable[float], stated: Fraction) -> Fraction:
+    """The rate of the frames but for pauses, from the seconds at which they appear; the stated one where it agrees.
+
+    The mean over a clip with pauses would drop frames where it moves.
+    """
+    intervals = np.diff(sorted(times))
+    intervals = np.sort(intervals[intervals > 0])
+    if not len(intervals):
+        return stated
+    interval = intervals[intervals <= 2 * intervals[(len(intervals) - 1) // 2]].mean()
+    if abs(interval * float(stated) - 1) < 0.01 or not 1 / 240 <= interval <= 10:
+        return stated
+    return Fraction(1 / interval).limit_denominator(1001)
+
+
+def resampled(stamped: Iterable[tuple[float | None, np.ndarray]], rate: Fraction | float) -> Iterator[np.ndarray]:
+    """Frames with the seconds at which they appear -> frames at a constant rate: some are shown again, some are not.
+
+    A frame may be late or early by half an interval, so that a steady clip stays as it is. Where a stamp is missing,
+    goes back, or leaves a gap that no recording has, a frame follows the one before it after one interval.
+    """
+    interval = 1 / float(rate)
+    now, last, shown, current = 0.0, None, 0, None
+    for stamp, frame in stamped:
+        if current is not None:
+            step = interval if stamp is None or last is None else stamp - last
+            now += step if 0 <= step <= _LONGEST_GAP else interval
+            while (shown + 0.5) * interval < now:
+                yield current
+                shown += 1
+        last, current = stamp, frame
+    while current is not None and (shown + 0.5) * interval < now + interval:
+        yield current
+        shown += 1
+
+
+def _read_resampled(path: Path, max_frames: int | None, max_side: int) -> tuple[np.ndarray, Fraction]:
+    """`read_video` of the first frames, resampled by their time stamps."""
+    with _open_video(path) as (container, stream):
+        rate, times = _frame_rate(stream), []
+        with contextlib.suppress(OSError, ValueError, _import_av().FFmpegError):  # decoding will say what is wrong
+            times += (float(p.pts * p.time_base) for p in container.demux(stream) if p.size and p.pts is not None)
+        rate = steady_rate(times, rate)
+    stamped = ((time, frame) for _, time, frame in _decode(path, max_side, True, None))
+    return np.stack(list(itertools.islice(resampled(stamped, rate), max_frames))), rate
 
 
 def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], frame_rate: Fraction | float) -> None:
@@ -244,8 +302,8 @@ def _evenly(count: int, max_frames: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(count, max_frames)).round().astype(int).tolist()))
 
 
-def _decode(path: Path, max_side: int | None, strict: bool, wanted) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (index, RGB frame) of the wanted frames (None: all), and stops decoding after the last of them."""
+def _decode(path: Path, max_side: int | None, strict: bool, wanted) -> Iterator[tuple[int, float | None, np.ndarray]]:
+    """Yields (index, seconds, RGB frame) of the wanted frames (None: all), and decodes no further than the last."""
     av = _import_av()
     index, size = -1, None
     with _open_video(path) as (container, stream):
@@ -263,7 +321,8 @@ def _decode(path: Path, max_side: int | None, strict: bool, wanted) -> Iterator[
                         )
                 elif image.shape[:2] != size:
                     image, _ = framing.fit(image, size)
-                yield index, image
+                # Not `frame.time`: frames that the decoder gives up at the end have no time base.
+                yield index, None if frame.pts is None else float(frame.pts * stream.time_base), image
             if wanted is not None and index >= wanted[-1]:
                 return
         else:

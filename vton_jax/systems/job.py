@@ -21,6 +21,8 @@ from vton_jax.core import files, framing, segmentation
 from vton_jax.core.errors import Cancelled, WrongOption
 from vton_jax.core.types import Garment, Pose, Result, User
 from vton_jax.media import photo_files, video_files, visualize
+from vton_jax.reading import outlines
+from vton_jax.systems import pose_clips
 from vton_jax.systems.contact_sheet import contact_sheet
 from vton_jax.systems.garments import own_garment
 from vton_jax.systems.options import JobOptions
@@ -40,6 +42,8 @@ class Pictures:
     garment: np.ndarray | None  # uint8 [H, W, 3]; None: the person's own clothes
     poses: list[np.ndarray]  # uint8 [H, W, 3] each
     rate: float | None = None  # frames a second; None: the pose is a photo
+    photo_mask: np.ndarray | None = None  # bool [H, W], what the photo's own alpha channel shows
+    garment_mask: np.ndarray | None = None  # the same of the garment's picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Reading:
     garments: tuple[Garment, ...]  # none: the person's own clothes
     poses: Pose
     pose_frames: np.ndarray  # uint8 [T, H, W, 3], normalised
+    starts: tuple[int, ...] = (0,)  # the frames that begin a shot of the pose clip
     notes: tuple[str, ...] = ()  # what a user should know
 
     @functools.cached_property
@@ -98,22 +103,30 @@ class TryOnJob:
     def pictures(self) -> Pictures:
         """Reads the files. Raises: MediaError for one that is missing, broken or none."""
         options = self.options
-        photo = photo_files.read_photo(options.person or SAMPLES / "person.png")
+        photo, photo_mask = photo_files.read_cut_out(options.person or SAMPLES / "person.png")
         own_clothes = (options.garment or "").lower() == "none"
-        garment = None if own_clothes else photo_files.read_photo(options.garment or SAMPLES / "garment.png")
+        garment, garment_mask = None, None
+        if not own_clothes:
+            garment, garment_mask = photo_files.read_cut_out(options.garment or SAMPLES / "garment.png")
+        masks = {"photo_mask": photo_mask, "garment_mask": garment_mask}
         if options.person and not options.pose:
-            return Pictures(photo, garment, [photo])
+            return Pictures(photo, garment, [photo], **masks)
         limit = getattr(options, "num_frames", None)
         frames, rate = video_files.read_frames(Path(options.pose or SAMPLES / "pose.mp4"), limit)
-        return Pictures(photo, garment, frames, rate)
+        return Pictures(photo, garment, frames, rate, **masks)
 
     def read(self, pictures: Pictures | None = None) -> Reading:
-        """Reads user, garment and poses. Raises: MediaError, NoPersonFound, NoGarmentFound, EmptyPicture."""
+        """Reads user, garment and poses. Raises: MediaError and what the system's reader raises, PersonLost."""
         pictures = pictures or self.pictures()
         self._step("reading", 0, 3)
-        where = self._framing(pictures)
+        clip = pose_clips.one_person(self.system.reader, list(pictures.poses), pictures.rate)
+        where = self._framing(pictures, clip.shots[0])
         views = self._views(pictures, where)
         user = self.system.read_user(views.person, where.person.shown(self.system.size))
+        if pictures.photo_mask is not None:
+            own = where.person.bring_mask(pictures.photo_mask, self.system.size)
+            labels = outlines.keep(np.asarray(user.layout.segmentation), own)
+            user = user.replace(layout=user.layout.replace(segmentation=labels))
         if self.options.background == "inpaint":
             backdrop = kept_parts.backdrop(user.image, np.asarray(user.layout.segmentation))
             user = user.replace(backdrop=backdrop)
@@ -121,13 +134,15 @@ class TryOnJob:
         garments: tuple[Garment, ...] = ()
         if pictures.garment is not None:
             kind = None if self.options.garment_type == "auto" else self.options.garment_type
-            garments = (self.system.read_garment(views.garment, kind, where.flat),)
+            own = {}  # a system need not know of masks that no picture has
+            if pictures.garment_mask is not None:
+                own["mask"] = where.garment.bring_mask(pictures.garment_mask, self.system.size)
+            garments = (self.system.read_garment(views.garment, kind, where.flat, **own),)
         self._step("reading", 2, 3)
-        frames = np.stack([where.poses.bring(frame, self.system.size) for frame in pictures.poses])
-        poses = self.system.read_poses(frames)
+        seen = pose_clips.read(self.system, clip, where.poses, self._shot_framing)
         self._step("reading", 3, 3)
-        reading = Reading(views, where, user, garments, poses, frames)
-        return dataclasses.replace(reading, notes=tuple(self._notes(reading)))
+        reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts)
+        return dataclasses.replace(reading, notes=(*self._notes(reading), *seen.notes))
 
     def _notes(self, reading: Reading) -> Iterator[str]:
         if reading.framing.cut:
@@ -141,12 +156,18 @@ class TryOnJob:
         else:
             yield f"the person's own clothes; {frames}"
 
-    def _framing(self, pictures: Pictures) -> normalisation.Framing:
+    def _framing(self, pictures: Pictures, shot: list[np.ndarray]) -> normalisation.Framing:
         flat = {"auto": None, "flat": True, "person": False}[self.options.garment_is]
         if self.options.framing == "photo":
             garment, flat = (pictures.photo, False) if pictures.garment is None else (pictures.garment, flat)
-            return normalisation.find_framing(self.system.reader, pictures.photo, garment, flat, pictures.poses)
+            return normalisation.find_framing(self.system.reader, pictures.photo, garment, flat, shot)
         return normalisation.Framing(flat=flat)
+
+    def _shot_framing(self, shot: list[np.ndarray]) -> normalisation.Normalisation:
+        """Where a later shot of the pose clip stands."""
+        if self.options.framing == "photo":
+            return normalisation.normalisation_of(self.system.reader, shot)[0]
+        return normalisation.Normalisation()
 
     def _views(self, pictures: Pictures, where: normalisation.Framing) -> full_size.Views:
         size = self.system.size
@@ -207,7 +228,9 @@ class TryOnJob:
         reading = reading or self.read(pictures)
         when_read(reading)
         results = list(self.results(reading))
-        filtered = temporal_filters.apply(self.options.temporal_filter, np.stack([result.image for result in results]))
+        images, name = np.stack([result.image for result in results]), self.options.temporal_filter
+        shots = np.split(images, reading.starts[1:])
+        filtered = np.concatenate([temporal_filters.apply(name, shot) for shot in shots])
         sheet = contact_sheet(reading, results, filtered)
         frames = self._counted(self.clip(reading, filtered, results), len(results))
         video_files.write_video(output, (visualize.to_uint8(frame) for frame in frames), pictures.rate or STILL_RATE)

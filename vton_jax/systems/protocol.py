@@ -40,11 +40,20 @@ class TryOnSystem(Protocol):
     def read_user(self, frame: np.ndarray, shown: np.ndarray | None = None) -> User:
         """The person to dress. `shown`, bool [H, W], marks what of the frame is the photo's own; by default all."""
 
-    def read_garment(self, frame: np.ndarray, garment_type: str | None = None, flat: bool | None = None) -> Garment:
-        """A garment, laid flat or worn. `garment_type` of `segmentation.GARMENT_TYPES`, `flat`; None: look."""
+    def read_garment(
+        self,
+        frame: np.ndarray,
+        garment_type: str | None = None,
+        flat: bool | None = None,
+        mask: np.ndarray | None = None,
+    ) -> Garment:
+        """A garment, laid flat or worn. `garment_type` of `segmentation.GARMENT_TYPES`, `flat`; None: look.
+
+        `mask`, bool [H, W], is what the picture's own alpha channel shows; it is given only where there is one.
+        """
 
     def read_poses(self, frames: np.ndarray) -> Pose:
-        """The poses of frames [T, H, W, 3]."""
+        """The poses of frames [T, H, W, 3]; `usable` says which of them show somebody."""
 
     def dress(self, user: User, garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
         """A result for every pose [T]: the user in the garments, worn together; without one, in their own clothes."""

@@ -21,6 +21,7 @@ from vton_jax.models import multi_path_cnn, weights
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.weights import load_network
+from vton_jax.reading import clip_following, outlines
 from vton_jax.reading.photo_parser import PhotoParser
 from vton_jax.systems.garments import LEAST_GARMENT
 from vton_jax.systems.options import PARSERS
@@ -29,7 +30,6 @@ LEAST_PERSON = 0.02  # of a picture: less is no person
 LEAST_JOINTS = 4  # fewer are no person
 _LEAST_FLAT = 0.03  # of a picture that a garment laid flat covers
 _LEAST_LANDMARKS = 3  # of a garment laid flat
-_LEAST_CONTRAST = 3  # standard deviation of the strongest channel, 0 to 255: less is one colour
 
 
 # The programs: networks are static, so that all readers of a process share what is traced and compiled.
@@ -124,12 +124,16 @@ class Reader:
         return User(image=to_float(frame), layout=layout, latent=z[0], shown=shown)
 
     def read_poses(self, frames: np.ndarray) -> Pose:
-        """All that leaves the pose frames [T, H, W, 3]. Raises: EmptyPicture, NoPersonFound."""
+        """All that leaves the pose frames [T, H, W, 3]. Raises: EmptyPicture, NoPersonFound where none is usable."""
         layouts, z = self.read_layouts(frames)
-        for index in range(len(frames)):
-            require_content(frames[index], f"frame {index} of the pose clip")
-            require_person(jax.tree.map(lambda a, i=index: a[i], layouts), f"frame {index} of the pose clip")
-        return Pose(layout=layouts, latent=z)
+        where = "the pose picture" if len(frames) == 1 else "the pose clip"
+        filled = np.array([clip_following.has_content(frame) for frame in frames])
+        if not filled.any():
+            raise EmptyPicture(where)
+        usable = filled & [shows_person(jax.tree.map(lambda a, i=i: a[i], layouts)) for i in range(len(frames))]
+        if not usable.any():
+            raise NoPersonFound(where)
+        return Pose(layout=layouts, latent=z, usable=usable)
 
     # --------------------------------------------------------------------------------------------------------- garments
 
@@ -142,29 +146,39 @@ class Reader:
         labels, _, present = self.read_flat(frame)
         return bool((labels > 0).mean() > _LEAST_FLAT and present.sum() >= _LEAST_LANDMARKS)
 
-    def read_garment(self, frame: np.ndarray, garment_type: str | None = None, flat: bool | None = None) -> Garment:
+    def read_garment(
+        self,
+        frame: np.ndarray,
+        garment_type: str | None = None,
+        flat: bool | None = None,
+        mask: np.ndarray | None = None,
+    ) -> Garment:
         """Reads the garment's picture [H, W, 3]: a person wearing it, or the garment alone.
 
         Args: garment_type: one of `segmentation.GARMENT_TYPES`; None: what the picture offers. flat: whether the
-        garment lies alone; None: look. Raises: EmptyPicture, NoGarmentFound.
+        garment lies alone; None: look. mask: bool [H, W], what the picture cuts out itself: of a garment that lies
+        alone all of it, of a person the outline. Raises: EmptyPicture, NoGarmentFound.
         """
-        require_content(frame, "the garment picture")
+        if mask is None:  # white on white is cut out all the same
+            require_content(frame, "the garment picture")
         flat = self.looks_flat(frame) if flat is None else flat
         if flat and garment_type == "outfit":
             raise NoGarmentFound(garment_type, flat)  # an outfit of several pieces does not lie flat as one
         if flat:
-            layout, kind = self._flat_layout(frame, garment_type)
+            layout, kind = self._flat_layout(frame, garment_type, mask)
         else:
             layout = jax.tree.map(lambda a: a[0], self.read_layouts(frame[None])[0])
+            if mask is not None:
+                layout = layout.replace(segmentation=outlines.keep(np.asarray(layout.segmentation), mask))
             kind = garment_type or garment_types.garment_type_of(layout.segmentation, False)
-        mask = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[kind])
-        if mask.mean() < LEAST_GARMENT:
+        region = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[kind])
+        if region.mean() < LEAST_GARMENT:
             raise NoGarmentFound(kind, flat)
-        image = np.where(mask[..., None], to_float(frame), 1.0)
+        image = np.where(region[..., None], to_float(frame), 1.0)
         index = np.int32(segmentation.GARMENT_TYPES.index(kind))
         return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
 
-    def _flat_layout(self, frame: np.ndarray, garment_type: str | None) -> tuple[Layout, str]:
+    def _flat_layout(self, frame: np.ndarray, garment_type: str | None, mask: np.ndarray | None) -> tuple[Layout, str]:
         labels, landmarks, present = self.read_flat(frame)
         kind = garment_type or garment_types.garment_type_of(labels, True)
         points, visible = garment_landmarks.keypoints_from_landmarks(landmarks, present, kind)
@@ -172,18 +186,23 @@ class Reader:
         own = {"upper": "upper-clothes", "dress": "dress"}.get(kind)
         if own is None:
             own = max(("skirt", "pants"), key=lambda name: int((labels == segmentation.ID[name]).sum()))
-        labels = np.where(labels > 0, segmentation.ID[own], 0).astype(np.uint8)
+        labels = np.where(labels > 0 if mask is None else mask, segmentation.ID[own], 0).astype(np.uint8)
         return Layout(labels, np.asarray(points), np.asarray(visible)), kind
 
 
 def require_content(frame: np.ndarray, where: str) -> None:
-    """Raises EmptyPicture where a picture [H, W, 3] is one colour throughout: networks see people in emptiness too."""
-    if np.asarray(frame, np.float32).std((0, 1)).max() < _LEAST_CONTRAST:
+    """Raises EmptyPicture where a picture [H, W, 3] is one colour throughout."""
+    if not clip_following.has_content(frame):
         raise EmptyPicture(where)
 
 
-def require_person(layout: Layout, where: str) -> None:
-    """Raises NoPersonFound where a layout shows no person: hardly any body, or fewer than four joints."""
+def shows_person(layout: Layout) -> bool:
+    """Whether a layout shows a person: neither hardly any body nor fewer than four joints."""
     covered = float((np.asarray(layout.segmentation) > 0).mean())
-    if covered < LEAST_PERSON or int(np.asarray(layout.visible).sum()) < LEAST_JOINTS:
+    return covered >= LEAST_PERSON and int(np.asarray(layout.visible).sum()) >= LEAST_JOINTS
+
+
+def require_person(layout: Layout, where: str) -> None:
+    """Raises NoPersonFound where a layout shows no person."""
+    if not shows_person(layout):
         raise NoPersonFound(where)

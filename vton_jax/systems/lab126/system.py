@@ -38,9 +38,15 @@ class Lab126:
         """See `TryOnSystem`."""
         return self.reader.read_user(frame, shown)
 
-    def read_garment(self, frame: np.ndarray, garment_type: str | None = None, flat: bool | None = None) -> Garment:
+    def read_garment(
+        self,
+        frame: np.ndarray,
+        garment_type: str | None = None,
+        flat: bool | None = None,
+        mask: np.ndarray | None = None,
+    ) -> Garment:
         """See `TryOnSystem`."""
-        return self.reader.read_garment(frame, garment_type, flat)
+        return self.reader.read_garment(frame, garment_type, flat, mask)
 
     def read_poses(self, frames: np.ndarray) -> Pose:
         """See `TryOnSystem`."""
