@@ -5,7 +5,7 @@
     pairs.csv           person,garment: people who wear a garment that there is a shop's picture of; maybe type
 
 `pairs.csv` names files of person/ and garment/, or paths below the folder. Without it, pairs are found by their names,
-as the suite `pairs` does, in the folder and in the folders in it. Imports no JAX.
+as the suite `pairs` does, in the folder and in the folders in it; VITON's are of tops. Imports no JAX.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from vton_jax.evaluate import pairs_suite, tables
 TYPES = ("upper", "lower", "dress")
 SLEEVES = ("none", "short", "three-quarter", "long")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+_OF_TOPS = ("image", "test_img")  # VITON's folders of people, whose garments are all tops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +126,7 @@ def _pairs_by_name(folder: Path) -> list[TruePair]:
         except UserError:  # no such folders in it, or nobody of a garment's name
             continue
         for person, garment in found:
-            if not person.name.startswith(".") and person.read_bytes() != garment.read_bytes():
-                pairs.append(TruePair(person, garment))
+            if person.name.startswith(".") or person.stem.endswith("_1") or person.read_bytes() == garment.read_bytes():
+                continue  # by VITON's naming a garment, which some folders hold among the people
+            pairs.append(TruePair(person, garment, "upper" if person.parent.name in _OF_TOPS else ""))
     return pairs
