@@ -147,13 +147,11 @@ def test_help_lists_the_options_of_a_suite_or_of_all(command, monkeypatch, capsy
     assert "--grey=int\n      Which grey. (default: 3)" in alone and "--stride" not in alone and "--output" in alone
     everything = " ".join(everything.split())
     assert "toy: Which grey." in everything and "ubc: Every so many frames is scored" in everything
-    assert (
-        "mannequin: Seed of the cases. critic: Seed of the first critic. strangers: Seed of the cells. toy: No seed"
-        in (everything)
-    )
+    seeds = "mannequin: Seed of the cases. critic: Seed of the first critic. strangers: Seed of the cells. "
+    assert f"{seeds}toy: No seed of cases. (default: 0)" in everything
     for name in ("suite", "output", "data", "ids", "pairs", "ccp_parts", "stride", "background", "parser", "num_cases",
                  "num_clip_frames", "num_examples", "seed", "num_failure_cases", "compare", "weights",
-                 "perceptual", "system"):  # fmt: skip
+                 "perceptual", "system", "arms", "num_cells", "judged"):  # fmt: skip
         assert f" --{name}=" in everything
 
 
