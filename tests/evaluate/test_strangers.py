@@ -322,6 +322,10 @@ def test_the_command_makes_cells_and_counts_what_a_judge_says(toy, command, fold
     said = capsys.readouterr().out.split()
     assert float(said[said.index("strangers.judged.right") + 1]) == outcomes.count(judging.MADE) / 2
     assert (output / "results.json").read_text() == kept  # counting only prints
+    with pytest.raises(SystemExit, match="2"):
+        judge = ["--suite=strangers", f"--judged={output / 'cells' / 'judge.csv'}"]
+        command("vton_jax.evaluate.__main__", *judge, f"--compare={output / 'results.json'}")
+    assert "nothing is evaluated" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):  # and nobody's judgements are written over
         command("vton_jax.evaluate.__main__", *flags)
     assert "has been filled" in capsys.readouterr().err

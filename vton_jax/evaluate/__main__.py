@@ -22,6 +22,7 @@ from absl import flags
 
 from vton_jax import evaluate
 from vton_jax.command_line import flag_utils
+from vton_jax.core.errors import WrongOption
 from vton_jax.evaluate import report
 
 FLAGS = flags.FLAGS
@@ -44,6 +45,8 @@ def main() -> None:
     earlier = report.read(FLAGS.compare) if FLAGS.compare else None
     suite = suite_class(flag_utils.build_settings(suite_class.Options))
     if getattr(suite, "only_prints", False):
+        if earlier is not None:
+            raise WrongOption("compare", FLAGS.compare, "compares evaluations, and here nothing is evaluated.")
         print(report.summary(suite, dict(suite.run())))
         return
     suite.folder = output = report.make_folder(FLAGS.output)
