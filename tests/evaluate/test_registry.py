@@ -147,12 +147,11 @@ def test_help_lists_the_options_of_a_suite_or_of_all(command, monkeypatch, capsy
     assert "--grey=int\n      Which grey. (default: 3)" in alone and "--stride" not in alone and "--output" in alone
     everything = " ".join(everything.split())
     assert "toy: Which grey." in everything and "ubc: Every so many frames is scored" in everything
-    assert "mannequin: Seed of the cases. critic: Seed of the first critic. toy: No seed of cases. (default: 0)" in (
-        everything
-    )
+    seeds = "mannequin: Seed of the cases. critic: Seed of the first critic. strangers: Seed of the cells. "
+    assert f"{seeds}toy: No seed of cases. (default: 0)" in everything
     for name in ("suite", "output", "data", "ids", "pairs", "ccp_parts", "stride", "background", "parser", "num_cases",
                  "num_clip_frames", "num_examples", "seed", "num_failure_cases", "compare", "weights",
-                 "perceptual", "system"):  # fmt: skip
+                 "perceptual", "system", "arms", "num_cells", "judged"):  # fmt: skip
         assert f" --{name}=" in everything
 
 
@@ -160,7 +159,7 @@ def test_defaults_are_those_of_the_suite_that_is_asked_for(monkeypatch):
     monkeypatch.setitem(evaluate.SUITES, "toy", ToySuite)
     assert evaluate.all_options("toy")().seed == 7 and evaluate.all_options("critic")().seed == 0
     assert {name for name in evaluate.SUITES if hasattr(evaluate.suite_class(name).Options(), "parser")} == {
-        "ccp", "ubc", "pairs"
+        "ccp", "ubc", "pairs", "strangers"
     }  # fmt: skip
     assert evaluate.all_options("mannequin")().parser == "photo"
     with pytest.raises(UserError, match="suite=tooy is unknown; known are mannequin, "):

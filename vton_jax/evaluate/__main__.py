@@ -1,14 +1,15 @@
 """Evaluation: python -m vton_jax.evaluate --suite=mannequin --output=DIR
-            python -m vton_jax.evaluate --suite=ccp|ubc|pairs|critic|realism --data=DIR --output=DIR
+            python -m vton_jax.evaluate --suite=ccp|ubc|pairs|strangers|critic|realism --data=DIR --output=DIR
 
 Writes DIR/results.json (a flat object, name to number; what was compared stands beside it as text) and DIR/report.html,
 and prints the table. Pictures enter as RGB alone; the truth only scores. `mannequin` shows people and garments of the
 catalogue's test split, and then known difficulties one at a time (`failures.*`); `ccp` the photos of Clothing
 Co-Parsing whose number ends in 3; `ubc` re-enacts real clips, and `pairs` dresses people in the garment that they wear.
 `critic` tells how often a small network takes an arm's results for real frames, a stand-in for the talk's user study.
-`realism` tells how far drawn people are from those in Clothing Co-Parsing's photos, by features of VGG16. `ubc`,
-`pairs` and `ccp --ccp_parts=self` evaluate any `--system`, and by perceptual distances too where there are weights
-(`--perceptual`); `mannequin`, `critic` and the rest of `ccp` evaluate the parts of lab126.
+`realism` tells how far drawn people are from those in Clothing Co-Parsing's photos, by features of VGG16. `strangers`
+tells how well pictures are read that nobody tuned for, and makes pictures for a judge, whose judgements `--judged`
+counts. `ubc`, `pairs`, `strangers` and `ccp --ccp_parts=self` evaluate any `--system`, and by perceptual distances too
+where there are weights (`--perceptual`); `mannequin`, `critic` and the rest of `ccp` evaluate the parts of lab126.
 `--compare=OTHER/results.json` shows the differences to an earlier evaluation, and refuses where the protocols are not
 the same. `--suite=NAME --help` lists the flags of one suite.
 
@@ -21,6 +22,7 @@ from absl import flags
 
 from vton_jax import evaluate
 from vton_jax.command_line import flag_utils
+from vton_jax.core.errors import WrongOption
 from vton_jax.evaluate import report
 
 FLAGS = flags.FLAGS
@@ -42,7 +44,13 @@ def main() -> None:
     suite_class = evaluate.suite_class(FLAGS.suite)
     earlier = report.read(FLAGS.compare) if FLAGS.compare else None
     suite = suite_class(flag_utils.build_settings(suite_class.Options))
-    output, started = report.make_folder(FLAGS.output), time.monotonic()
+    if getattr(suite, "only_prints", False):
+        if earlier is not None:
+            raise WrongOption("compare", FLAGS.compare, "compares evaluations, and here nothing is evaluated.")
+        print(report.summary(suite, dict(suite.run())))
+        return
+    suite.folder = output = report.make_folder(FLAGS.output)
+    started = time.monotonic()
     results = dict(suite.run())
     results["seconds"] = time.monotonic() - started
     kept = report.write(output, suite, results)

@@ -5,6 +5,7 @@ A suite's module imports what measures inside functions, so that names, options 
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -52,6 +53,9 @@ class Suite(Protocol):
     Once `run` has ended, `texts` and `pictures` are whole. `texts['protocol']` says what was compared: evaluations
     compare only where all of it is equal. `texts['about']` says what was evaluated. Other groups are only shown.
     `pictures` are sheets by their titles, uint8 [H, W, 3].
+
+    `folder` is set before `run`: where a suite may write files of its own; None: nowhere. `only_prints` keeps a suite's
+    numbers out of the folder, which has those of another evaluation.
     """
 
     name: ClassVar[str]
@@ -59,6 +63,8 @@ class Suite(Protocol):
     options: Any
     texts: dict[str, dict[str, str]]
     pictures: dict[str, np.ndarray]
+    folder: Path | None = None
+    only_prints: bool = False
 
     def __init__(self, options: Any):
         self.options = options
