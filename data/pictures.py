@@ -109,7 +109,7 @@ def facing(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return (turn / max(float(np.linalg.norm(turn)), 1e-6)).astype(np.float32)
 
 
-_LEARNED = tuple("0245" "6789")
+_LEARNED = tuple("02456789")
 
 
 def people(source: Path, settings: Settings) -> Iterator[dict]:
@@ -192,7 +192,7 @@ def _clear_mask(image: np.ndarray, photo_type: str) -> np.ndarray:
     unknown = np.full(image.shape[:2], segmentation.UNKNOWN, np.uint8)
     try:
         mask = garment_outlines.garment_mask(image)
-        clear, within = garment_photos.contrast(image, garment_outlines.contour_of(mask))
+        clear, within = garment_photos.edge_contrast(image, garment_outlines.contour_of(mask))
     except (ValueError, cv2.error):
         return unknown
     if clear < _CLEAR[0] or within < _CLEAR[1] or mask.mean() < _LEAST_AREA:
@@ -246,4 +246,3 @@ def build(source: str, data_dir: str, settings: Settings) -> Path:
     pictures.write(path, arrays)
     print(f"{path}: {len(arrays['kind'])} pictures", file=sys.stderr)
     return path
-

@@ -28,7 +28,9 @@ flags.DEFINE_enum("split", "train", ("train", "validation", "test"), "Whose peop
 
 def main() -> None:
     if not FLAGS.kind or not FLAGS.output:
-        raise UserError("Give --kind=flows, --kind=latents or --kind=people, and --output=DIR, the folder of the examples.")
+        raise UserError(
+            "Give --kind=flows, --kind=latents or --kind=people, and --output=DIR, the folder of the examples."
+        )
     if FLAGS.photos and FLAGS.kind != "flows":
         raise UserError("--photos gives examples of --kind=flows alone; leave it.")
     if FLAGS.grounds and FLAGS.kind != "people":

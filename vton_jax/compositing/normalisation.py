@@ -3,10 +3,9 @@
 Conventions: photos and frames are uint8 [H, W, 3] of any size; `reader` is a `systems.protocol.PeopleReader`. A
 normalisation is relative to `framing.fit`.
 
-The networks have learned whole bodies of one size. They read joints of somebody a tenth larger twice as badly, and
-squeeze a whole body into a photo that ends at the hips, with knees where the hips are. So everybody is brought to the
-size that they know; a photo that ends early gets room below, into which its lower edge goes on, and is read as somebody
-whose legs are there. What comes out is put back where it was.
+The networks have learned whole bodies of one size. So everybody is brought to the size that they know; a photo that
+ends early gets room below, into which its lower edge goes on, as much as the joints say that lie there. What comes out
+is put back where it was.
 """
 
 import dataclasses
@@ -21,19 +20,12 @@ from vton_jax.core import framing
 class Proportions:
     """Where people stand. Heights are fractions of the frame's, in the middle of the range of the mannequins.
 
-    `fractions`, `usual` and `unusual` were chosen on twelve mannequins cut at the hips (their joints then lie within 10
-    pixels) and on the twelve persons of the development data, which are scored too; the rest by eye.
+    By eye.
     """
 
     top: float = 0.06  # where people begin
     bottom: float = 0.93  # where they end
     largest: float = 3.0  # scale: whoever is smaller is too coarse to be read, and the whole picture grows with them
-    lowest: float = 3 / 256  # rows that say whether a person goes on below
-    cut: float = 0.1  # of these: where the person covers more, it goes on below
-    fractions: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of a body that a photo may show, all tried
-    usual: float = 0.7  # the fraction that decides where labels do not: an endless dress agrees with none
-    unusual: float = 0.5  # how much worse others are, by their squared logarithm
-    least: float = 0.02  # of the frame that somebody covers: less is nobody
     looked_at: int = 8  # frames of a clip at most
 
 
@@ -107,26 +99,34 @@ def some_of(count: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(CHOSEN.looked_at, count)).round().astype(int))
 
 
+@dataclasses.dataclass(frozen=True)
+class Stand:
+    """Where somebody stands in a picture that `framing.fit` has brought to a frame; fractions of its height and width.
+
+    `top` and `bottom` are the whole person's, above and below the picture where it cuts them.
+    """
+
+    top: float
+    bottom: float
+    middle: float
+    cut: bool = False  # whether the picture ends above the feet
+
+
 def normalisation_of(reader, frames: list[np.ndarray]) -> tuple[Normalisation, bool]:
     """How a photo's or a clip's person is normalised, and whether the frames cut their legs off.
 
     One normalisation for a whole clip, from the median over some of its frames, so that people who walk still walk.
     Where nobody is found, frames stay as they are.
     """
-    fitted = np.stack([framing.fit(frames[index], reader.size)[0] for index in some_of(len(frames))])
-    labels = reader.read_layouts(fitted)[0].segmentation
-    boxes = np.array([box for box in map(_extent, labels) if box is not None])
-    if not len(boxes):
+    stands = [stand for index in some_of(len(frames)) if (stand := reader.stand_of(frames[index])) is not None]
+    if not stands:
         return Normalisation(), False
-    top, bottom, middle = np.median(boxes, 0)
-    if np.median((labels[:, -framing.pixels(CHOSEN.lowest, labels.shape[1]) :] > 0).mean((1, 2))) <= CHOSEN.cut:
-        return _normalised(top, middle, min((CHOSEN.bottom - CHOSEN.top) / (bottom - top), CHOSEN.largest)), False
-    # Best is where MultiPathCNN's layout, always a whole body's, agrees most with what ParserCNN sees in the frames.
-    tried = [_normalised(top, middle, fraction * (1 - CHOSEN.top) / (1 - top)) for fraction in CHOSEN.fractions]
-    agreement = np.array([_agreement(reader, one, fitted, labels) for one in tried])
-    return tried[
-        int(np.argmax(agreement - CHOSEN.unusual * np.log(np.array(CHOSEN.fractions) / CHOSEN.usual) ** 2))
-    ], True
+    top, bottom, middle = np.median([(stand.top, stand.bottom, stand.middle) for stand in stands], 0)
+    scale = min((CHOSEN.bottom - CHOSEN.top) / (bottom - top), CHOSEN.largest)
+    shift = 0.5 - middle * scale, CHOSEN.top - top * scale
+    return Normalisation(float(scale), (float(shift[0]), float(shift[1]))), bool(
+        np.median([stand.cut for stand in stands]) > 0.5
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,30 +149,3 @@ def find_framing(
     person, cut = normalisation_of(reader, [photo])
     worn = Normalisation() if flat else normalisation_of(reader, [garment])[0]
     return Framing(person, worn, normalisation_of(reader, frames)[0], cut, flat)
-
-
-def _extent(labels: np.ndarray) -> tuple[float, float, float] | None:
-    """(top, bottom, middle) of the largest connected person in a label map, as fractions of its height and width."""
-    person = (labels > 0).astype(np.uint8)
-    count, _, statistics, _ = cv2.connectedComponentsWithStats(person)
-    if count == 1:
-        return None
-    left, top, width, height, area = statistics[1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())]
-    if area < CHOSEN.least * person.size:
-        return None
-    return top / len(person), (top + height) / len(person), (left + width / 2) / person.shape[1]
-
-
-def _normalised(top: float, middle: float, scale: float) -> Normalisation:
-    return Normalisation(float(scale), (float(0.5 - middle * scale), float(CHOSEN.top - top * scale)))
-
-
-def _agreement(reader, normalisation: Normalisation, fitted: np.ndarray, seen: np.ndarray) -> float:
-    """How well MultiPathCNN reads the normalised frames: overlap of outline and of labels with what ParserCNN saw."""
-    read = reader.read_people(np.stack([normalisation.bring(frame, reader.size) for frame in fitted]))[0].segmentation
-    found = []
-    for labels, truth in zip(read, seen, strict=True):
-        labels = normalisation.back(labels, cv2.INTER_NEAREST)
-        either = max(((labels > 0) | (truth > 0)).sum(), 1)
-        found.append((((labels > 0) & (truth > 0)).sum() + ((labels == truth) & (truth > 0)).sum()) / either)
-    return float(np.mean(found))

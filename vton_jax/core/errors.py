@@ -33,6 +33,24 @@ class NoPersonFound(UserError):
         self.where = where
 
 
+class GarmentForPerson(UserError):
+    """A garment where a person should be. `where`: see `EmptyPicture`."""
+
+    def __init__(self, where: str):
+        super().__init__(f"There is a garment in {where}, and nobody; person and garment may be exchanged.")
+        self.where = where
+
+
+class NoTorso(UserError):
+    """A person of whom too little is shown to be dressed. `where`: see `EmptyPicture`."""
+
+    def __init__(self, where: str):
+        super().__init__(
+            f"There is hardly more than a head in {where}; use a picture that shows the person to the hips."
+        )
+        self.where = where
+
+
 class PersonLost(UserError):
     """A clip that shows nobody for too long or too often. `when` says where: "in 12 of its 20 frames"."""
 

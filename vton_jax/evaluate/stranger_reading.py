@@ -1,17 +1,15 @@
 """What a try-on takes a picture for: the one place where the suite `strangers` asks for it.
 
-It is asked as `systems/job.py` does with nothing but the picture: whether it shows a garment laid flat, and then which.
+The reader is asked with nothing but the picture, which may show a person, a garment laid flat, or neither.
 """
 
 import dataclasses
 
 import numpy as np
 
-from vton_jax.core import framing, segmentation
-from vton_jax.core.errors import UserError
 from vton_jax.systems.protocol import TryOnSystem
 
-SLEEVES_ARE_READ = False  # whether `Seen.sleeves` says anything
+SLEEVES_ARE_READ = True  # whether `Seen.sleeves` says anything
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +23,9 @@ class Seen:
 
 def look(system: TryOnSystem, picture: np.ndarray) -> Seen:
     """Reads a picture uint8 [H, W, 3] of any size, not knowing what it shows."""
-    frame = framing.fit(picture, system.size)[0]
-    try:
-        if not system.reader.looks_flat(frame):
-            return Seen("person", "outfit")
-        garment = system.read_garment(frame, None, True)
-    except UserError:
+    found = system.reader.pictures.read(picture)
+    if found.is_a == "person":
+        return Seen("person", "outfit")
+    if found.is_a == "none":
         return Seen("none")
-    return Seen("garment", segmentation.GARMENT_TYPES[int(garment.garment_type)])
+    return Seen("garment", found.type, found.sleeve_class)

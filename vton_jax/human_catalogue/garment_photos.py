@@ -263,7 +263,7 @@ def _mirrored(mask: np.ndarray) -> float:
     return best
 
 
-def contrast(image: np.ndarray, contour: np.ndarray) -> tuple[float, float]:
+def edge_contrast(image: np.ndarray, contour: np.ndarray) -> tuple[float, float]:
     """(fraction of a contour's points across which the colour changes by 5 CIE Lab, and of those not at the border)."""
     height, width = image.shape[:2]
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
@@ -321,7 +321,7 @@ def _fit_shape(image: np.ndarray, mask: np.ndarray, photo_type: str, shape: str)
     flat_mask, origin = flat_layout.outline_mask(cuts, arms)
     area_change, stretch = _strains(spline, flat_mask, origin)
     mapped = spline(cut.polygon * [1, -1])
-    contrast, inside = contrast(image, contour)
+    contrast, inside = edge_contrast(image, contour)
     measures = {
         "area": float(mask.mean()), "inside": inside, "contrast": contrast, "mirrored": _mirrored(mask),
         "overlap": _iou(filled(mapped, mask.shape), filled(outline.polygon, mask.shape)),

@@ -48,7 +48,9 @@ def is_folder(dataset: str | Path) -> bool:
 
 def read(folder: str | Path, split: str) -> dict[str, np.ndarray]:
     """All arrays [N, ...] of a split: every twentieth file is `validation`. Raises: UserError."""
-    files = [path for path in cached_examples.files_of(folder) if (int(path.stem) % 20 == 19) == (split == "validation")]
+    files = [
+        path for path in cached_examples.files_of(folder) if (int(path.stem) % 20 == 19) == (split == "validation")
+    ]
     if not files:
         raise UserError(f"{folder} holds no cached examples for the split {split!r}.")
     first = cached_examples.read_file(files[0])
@@ -68,7 +70,9 @@ class _Samples(input_pipeline.PositionedBatches):
 
     def __init__(self, arrays: dict, batch_size: int, seed: int):
         first, rows = input_pipeline.own_rows(batch_size)
-        arrays = {name: jax.device_put(array) for name, array in arrays.items() if not name.endswith(("_sleeve", "_yaw"))}
+        arrays = {
+            name: jax.device_put(array) for name, array in arrays.items() if not name.endswith(("_sleeve", "_yaw"))
+        }
         root = jax.random.fold_in(jax.random.PRNGKey(seed), first)
         draw = jax.jit(functools.partial(_draw, rows=rows))
         super().__init__(lambda position: draw(arrays, jax.random.fold_in(root, position)))

@@ -153,7 +153,12 @@ def view(key: jax.Array, picture: dict, *, size: tuple[int, int]) -> dict:
     matrix, middle, part = _place(keys[0], picture, size)
     uniform = jax.random.uniform(keys[1], (4,))
     image, truth = _seen_through(
-        picture, matrix, middle, size=size, colour=jax.random.uniform(keys[2], (3,)), border=uniform[0] > RANGES.one_colour
+        picture,
+        matrix,
+        middle,
+        size=size,
+        colour=jax.random.uniform(keys[2], (3,)),
+        border=uniform[0] > RANGES.one_colour,
     )
     image, truth = jax.tree.map(
         lambda a, b: jnp.where(uniform[1] < 0.5, a, b), _mirrored(image, truth, size), (image, truth)

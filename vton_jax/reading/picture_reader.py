@@ -14,6 +14,7 @@ import numpy as np
 
 from vton_jax.core import framing
 from vton_jax.core.batching import in_batches
+from vton_jax.core.types import Layout
 from vton_jax.models import reader_cnn, weights
 from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES, ReaderCNN
 from vton_jax.reading import digest_of
@@ -110,6 +111,21 @@ class PictureReader:
             found = dataclasses.replace(found, labels=np.mean([found.labels, *others], 0))
         return found
 
+    def layout(self, picture: np.ndarray) -> Layout:
+        """What a picture of a person shows, as thoroughly as it can be read; nothing where it shows nobody."""
+        found = self.read(picture)
+        visible = (found.inside > _SURE) & (found.seen > _SURE)
+        labels = found.segmentation * np.uint8(found.is_a == "person")
+        return Layout(labels, np.where(visible[:, None], found.keypoints, 0).astype(np.float32), visible)
+
+    def layouts(self, frames: np.ndarray) -> Layout:
+        """What frames [T, H, W, 3] show, as `layout`, in one pass each."""
+        found = self.frames(frames)
+        visible = (found.inside > _SURE) & (found.seen > _SURE)
+        labels = np.where(found.labels[..., 0] > _SURE, 0, 1 + found.labels[..., 1:].argmax(-1))
+        labels = labels * (found.kind.argmax(-1) == KINDS.index("person"))[:, None, None]
+        return Layout(labels.astype(np.uint8), np.where(visible[..., None], found.keypoints, 0), visible)
+
     def _in(self, picture: np.ndarray, box: np.ndarray, size: tuple[int, int], *, mirrored: bool) -> Seen:
         return self._at(picture, crop_to(picture, _widened(box, size), size), mirrored=mirrored)
 
@@ -180,4 +196,3 @@ def filled_piece(probability: np.ndarray) -> np.ndarray:
     piece = (pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
     outlines, _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(np.zeros_like(piece), outlines, -1, 1, cv2.FILLED) > 0
-

@@ -16,7 +16,7 @@ class ReaderOptions:
 
     parser: Literal["auto", "multi_path", "photo"] = option(
         "auto",
-        "What labels people: photo (ParserCNN, which has learned from photos of real people) or multi_path "
+        "What reads pictures: photo (ReaderCNN, which has learned from photos and drawn people) or multi_path "
         "(MultiPathCNN, which knows mannequins alone); auto: photo for a --person of one's own.",
     )
     weights: str | None = option(None, "Folder of other weights than the released ones.")

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from vton_jax.compositing.normalisation import Stand
 from vton_jax.core.types import Garment, Layout, Pose, Result, User
 
 
@@ -22,6 +23,9 @@ class PeopleReader(Protocol):
 
     def read_people(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
         """Layouts of whole bodies, guessed where the frame cuts them, and latents."""
+
+    def stand_of(self, picture: np.ndarray) -> Stand | None:
+        """Where somebody stands in a picture [H, W, 3] of any size; None where nobody does."""
 
     def looks_flat(self, frame: np.ndarray) -> bool:
         """Whether a picture [H, W, 3] shows a garment alone rather than a person."""

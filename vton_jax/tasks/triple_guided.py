@@ -16,8 +16,8 @@ from vton_jax.core.framing import to_float
 from vton_jax.inputs import cached_examples
 from vton_jax.media import visualize
 from vton_jax.models import flow_refinement_cnn as flow_refinement
-from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import lpips, lpips_weights, weights
+from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import triple_guided_cnn as triple_guided
 from vton_jax.systems.lab126 import arms
 from vton_jax.tasks.flow_refinement import garment_and_target, refinement_params, refinement_terms

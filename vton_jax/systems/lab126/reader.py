@@ -4,6 +4,7 @@ Conventions: frames are uint8 [H, W, 3] or [T, H, W, 3] of the networks' size (`
 `compositing.normalisation` or `framing.fit`); layouts are `types.Layout` at that size. RGB alone enters.
 """
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -11,25 +12,45 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.compositing.normalisation import Stand
+from vton_jax.core import framing, geometry, keypoints, segmentation
 from vton_jax.core.batching import in_batches
-from vton_jax.core.errors import EmptyPicture, NoGarmentFound, NoPersonFound, UserError
+from vton_jax.core.errors import (
+    EmptyPicture,
+    GarmentForPerson,
+    NoGarmentFound,
+    NoPersonFound,
+    NoTorso,
+    UserError,
+)
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, Pose, User
-from vton_jax.layout import garment_landmarks, garment_types, inversion
+from vton_jax.layout import garment_fit, garment_landmarks, garment_types, inversion
 from vton_jax.models import multi_path_cnn, weights
 from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.weights import load_network
 from vton_jax.reading import clip_following, outlines
-from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.reading.picture_reader import PictureReader, Seen, box_of, filled_piece
 from vton_jax.systems.garments import LEAST_GARMENT
 from vton_jax.systems.options import PARSERS
 
 LEAST_PERSON = 0.02  # of a picture: less is no person
 LEAST_JOINTS = 4  # fewer are no person
+_LEAST_TRUNK = 0.5  # of a trunk's length that a photo shows: less is a portrait
 _LEAST_FLAT = 0.03  # of a picture that a garment laid flat covers
 _LEAST_LANDMARKS = 3  # of a garment laid flat
+
+
+@dataclasses.dataclass(frozen=True)
+class Proportions:
+    """Of a body, over the distance from eyes to ankles."""
+
+    above_eyes: float = 0.13  # to the top of the head and hair
+    foot: float = 0.05  # from ankle to sole
+
+
+PROPORTIONS = Proportions()
 
 
 # The programs: networks are static, so that all readers of a process share what is traced and compiled.
@@ -65,8 +86,8 @@ def _read_flat(network_and_sizes, params, image: jax.Array) -> tuple[jax.Array, 
 class Reader:
     """Reads people by MultiPathCNN's forward procedure, and garments laid flat by GarmentCNN.
 
-    Args: parser: what labels people, one of `options.PARSERS`: `multi_path` (MultiPathCNN) or `photo` (ParserCNN);
-    joints are MultiPathCNN's. folder: where the weights lie, by default the released ones. Programs are compiled on
+    Args: parser: what reads labels and joints, one of `options.PARSERS`: `multi_path` (MultiPathCNN, and GarmentCNN for
+    what lies flat) or `photo` (ReaderCNN, for everything); latents are always MultiPathCNN's. folder: where the weights lie, by default the released ones. Programs are compiled on
     first use. Raises: UserError for another parser, or weights that are missing.
     """
 
@@ -82,7 +103,7 @@ class Reader:
         self.garment_cnn, self._garment, _, settings = load_network("garment_cnn", GarmentCNN, at("garment_cnn"))
         self._garment_size = tuple(settings["size"])
         self.whiten, self.colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
-        self.photo_parser = PhotoParser(at("parser_cnn")) if parser == "photo" else None
+        self.pictures = PictureReader(at("reader_cnn")) if parser == "photo" else None
         self.small = (self.size[0] // 2, self.size[1] // 2)  # of the decoder's maps
 
     def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray]:
@@ -92,11 +113,32 @@ class Reader:
         )
 
     def read_layouts(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
-        """`read_people`, with the labels of the parser that was asked for: what is visible is read sharply."""
-        layouts, z = self.read_people(frames)
-        if self.photo_parser is not None:
-            layouts = layouts.replace(segmentation=self.photo_parser.parse(np.asarray(frames))[0])
-        return layouts, z
+        """`read_people`, with labels and joints of the parser that was asked for: what is visible is read sharply."""
+        frames = np.asarray(frames)
+        if self.pictures is None:
+            return self.read_people(frames)
+        layouts = (
+            [self.pictures.layout(frame) for frame in frames] if len(frames) == 1 else self.pictures.layouts(frames)
+        )
+        layout = jax.tree.map(lambda *a: np.stack(a), *layouts) if isinstance(layouts, list) else layouts
+        return layout, self.latents(frames)
+
+    def stand_of(self, picture: np.ndarray) -> Stand | None:
+        """Where somebody stands in a picture [H, W, 3] of any size; None where nobody does."""
+        if self.pictures is not None:
+            found = self.pictures.read(picture, thorough=False)
+            points, labels = found.keypoints, found.segmentation * np.uint8(found.is_a == "person")
+        else:
+            fitted, place = framing.fit(picture, self.size)
+            layout = jax.tree.map(lambda a: a[0], self.read_people(fitted[None])[0])
+            labels, points = place.restore(np.asarray(layout.segmentation), nearest=True), None
+        box = box_of(labels > 0)
+        if box is None:
+            return None
+        top, bottom, cut = _upright(box, points, len(picture))
+        place = framing.fit(np.broadcast_to(np.uint8(0), picture.shape[:2]), self.size)[1]
+        (_, top), (middle, bottom) = place.points(np.array([[0, top], [(box[0] + box[2]) / 2, bottom]]) - 0.5) + 0.5
+        return Stand(float(top / self.size[0]), float(bottom / self.size[0]), float(middle / self.size[1]), cut)
 
     def latents(self, frames: np.ndarray, batch: int = 8) -> np.ndarray:
         """The latents [T, N] alone of frames [T, H, W, 3]."""
@@ -114,14 +156,29 @@ class Reader:
         """The user in a photo [H, W, 3]; the backdrop is left open.
 
         Args: shown: bool [H, W], what of the frame is the photo's own, by default all.
-        Raises: EmptyPicture, NoPersonFound.
+        Raises: EmptyPicture, NoPersonFound, GarmentForPerson, NoTorso.
         """
         require_content(frame, "the photo")
+        shown = np.ones(frame.shape[:2], bool) if shown is None else shown
+        if self.pictures is not None:
+            self._require_user(self.pictures.read(frame, thorough=False), shown)
         layouts, z = self.read_layouts(frame[None])
         layout = jax.tree.map(lambda a: a[0], layouts)
         require_person(layout, "the photo")
-        shown = np.ones(frame.shape[:2], bool) if shown is None else shown
         return User(image=to_float(frame), layout=layout, latent=z[0], shown=shown)
+
+    @staticmethod
+    def _require_user(found: Seen, shown: np.ndarray) -> None:
+        """Raises what a photo that nobody can be dressed in deserves; its own part is `shown`, bool [H, W]."""
+        if found.is_a != "person":
+            raise (GarmentForPerson if found.is_a == "garment" else NoPersonFound)("the photo")
+        shoulders, hips = (
+            np.mean([found.keypoints[keypoints.ID[f"{side}-{name}"], 1] for side in ("left", "right")])
+            for name in ("shoulder", "hip")
+        )
+        rows = np.flatnonzero(shown.any(1))
+        if hips > shoulders and (rows[-1] - shoulders) / (hips - shoulders) < _LEAST_TRUNK:
+            raise NoTorso("the photo")
 
     def read_poses(self, frames: np.ndarray) -> Pose:
         """All that leaves the pose frames [T, H, W, 3]. Raises: EmptyPicture, NoPersonFound where none is usable."""
@@ -142,7 +199,9 @@ class Reader:
         return jax.device_get(_read_flat((self.garment_cnn, self._garment_size, self.size), self._garment, frame))
 
     def looks_flat(self, frame: np.ndarray) -> bool:
-        """Whether a picture shows a garment laid flat rather than a person, as GarmentCNN sees it."""
+        """Whether a picture shows a garment laid flat rather than a person."""
+        if self.pictures is not None:
+            return self.pictures.read(frame, thorough=False).is_a == "garment"
         labels, _, present = self.read_flat(frame)
         return bool((labels > 0).mean() > _LEAST_FLAT and present.sum() >= _LEAST_LANDMARKS)
 
@@ -179,15 +238,47 @@ class Reader:
         return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
 
     def _flat_layout(self, frame: np.ndarray, garment_type: str | None, mask: np.ndarray | None) -> tuple[Layout, str]:
+        if self.pictures is not None:
+            return self._flat_as_seen(self.pictures.read(frame), garment_type, mask)
         labels, landmarks, present = self.read_flat(frame)
         kind = garment_type or garment_types.garment_type_of(labels, True)
         points, visible = garment_landmarks.keypoints_from_landmarks(landmarks, present, kind)
-        # One garment lies there: stray labels of another kind are its own.
-        own = {"upper": "upper-clothes", "dress": "dress"}.get(kind)
-        if own is None:
-            own = max(("skirt", "pants"), key=lambda name: int((labels == segmentation.ID[name]).sum()))
-        labels = np.where(labels > 0 if mask is None else mask, segmentation.ID[own], 0).astype(np.uint8)
-        return Layout(labels, np.asarray(points), np.asarray(visible)), kind
+        there = labels > 0 if mask is None else mask
+        return Layout(_as_one(there, labels, kind), np.asarray(points), np.asarray(visible)), kind
+
+    @staticmethod
+    def _flat_as_seen(found: Seen, garment_type: str | None, mask: np.ndarray | None) -> tuple[Layout, str]:
+        kind = garment_type or found.type
+        there = filled_piece(1 - found.labels[..., 0]) if mask is None else mask
+        return Layout(
+            _as_one(there, 1 + found.labels[..., 1:].argmax(-1), kind),
+            *garment_fit.wearer(found.keypoints, found.inside, kind),
+        ), kind
+
+
+def _as_one(there: np.ndarray, labels: np.ndarray, kind: str) -> np.ndarray:
+    """Labels uint8 [H, W] of the one garment that lies `there`: stray labels of another kind are its own."""
+    own = {"upper": "upper-clothes", "dress": "dress"}.get(kind)
+    if own is None:
+        own = max(("skirt", "pants"), key=lambda name: int((there & (labels == segmentation.ID[name])).sum()))
+    return np.where(there, segmentation.ID[own], 0).astype(np.uint8)
+
+
+def _upright(box: np.ndarray, points: np.ndarray | None, height: int) -> tuple[float, float, bool]:
+    """(top, bottom, whether the picture ends above the feet) of a whole person, in rows of a picture's edges.
+
+    Args: box [4], around what is seen. points [18, 2]: joints beyond the picture, too; None: what is seen is all.
+    """
+    top, bottom = float(box[1]), float(box[3])
+    if points is None:
+        return top, bottom, False
+    row = lambda *names: float(np.mean([points[keypoints.ID[name], 1] for name in names]))  # noqa: E731
+    eyes, ankles = row("nose", "left-eye", "right-eye"), row("left-ankle", "right-ankle")
+    body = max(ankles - eyes, bottom - top)
+    if top < 1:  # the picture may cut the head off
+        top = min(top, eyes - PROPORTIONS.above_eyes * body)
+    cut = bottom > height - 1 and ankles + PROPORTIONS.foot * body > height
+    return top, max(bottom, ankles + PROPORTIONS.foot * body) if cut else bottom, cut
 
 
 def require_content(frame: np.ndarray, where: str) -> None:

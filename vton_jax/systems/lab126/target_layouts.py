@@ -178,7 +178,7 @@ class TargetLayouts:
                 begin = now if z is None else z + now - before
                 number = FIRST_ITERATIONS if z is None else NEXT_ITERATIONS
                 z, final, error = self.backward(coarse[index][None], pose, z_user, begin, number)
-                if self._reader.photo_parser is not None:
+                if self._reader.pictures is not None:
                     # What was read sharply stays; the decoder says what was never photographed.
                     final = completion.reconcile(coarse[index], np.asarray(self.probabilities(z))[0])[None]
                 before = now
