@@ -27,7 +27,11 @@ class Thresholds:
     rounds: int = 8
     least: int = 2  # joints of which a body is made
     limb: tuple[float, float] = (0.5, 1.5)  # of a limb's length, between which a joint of it is believed
-    arms_apart: float = 0.5  # aside over down, of arms that no sleeve shows
+    # Cloth beside a shoulder is a sleeve's: from here on aside and down to here, in body heights, if it is so much.
+    sleeve_aside: float = 0.015
+    sleeve_down: float = 0.14
+    sleeve_least: float = 0.0015  # square body heights
+    bare: complex = 1 + 0.1j  # where an arm goes that no sleeve shows, aside and down: clear of the cloth
 
 
 THRESHOLDS = Thresholds()
@@ -62,13 +66,16 @@ def _similarity(body: np.ndarray, seen: np.ndarray, weights: np.ndarray) -> tupl
     return scale, there - scale * middle
 
 
-def wearer(points: np.ndarray, probability: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+def wearer(
+    points: np.ndarray, probability: np.ndarray, kind: str, mask: np.ndarray, *, sleeveless: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """The wearer's joints [18, 2] and which are given, bool [18]: those that the garment of a kind covers.
 
     An upper garment shows arms and hips, a dress the legs too, a lower garment hips and legs; the head is missing. All
     are missing where fewer than `THRESHOLDS.least` were read.
 
-    Args: points [18, 2], as read. probability [18], that each lies on the garment. kind: of `KINDS`.
+    Args: points [18, 2], as read. probability [18], that each lies on the garment. kind: of `KINDS`. mask: bool [H, W],
+    the garment, which shows where a sleeve goes that ends above the elbow. sleeveless: arms are clear of the cloth.
     Raises: ValueError for another kind.
     """
     if kind not in KINDS:
@@ -91,21 +98,34 @@ def wearer(points: np.ndarray, probability: np.ndarray, kind: str) -> tuple[np.n
             found[name] = read if believed else place
         if kind != "lower":
             for side, sign in (("left", 1.0), ("right", -1.0)):
-                found |= _arm(found, points, probability, scale=scale, side=side, sign=sign)
+                ahead = _sleeve(mask & (not sleeveless), found[f"{side}-shoulder"], scale, sign)
+                found |= _arm(found[f"{side}-shoulder"], points, probability, side=side, scale=scale, ahead=ahead)
     joints, given = np.zeros((NUM_JOINTS, 2), np.float32), np.zeros(NUM_JOINTS, bool)
     for name, place in found.items():
         joints[ID[name]], given[ID[name]] = (place.real, place.imag), True
     return joints, given
 
 
-def _arm(found: dict, points: np.ndarray, probability: np.ndarray, *, scale: complex, side: str, sign: float) -> dict:
+def _sleeve(mask: np.ndarray, shoulder: complex, scale: complex, sign: float) -> complex:
+    """Where a sleeve goes from a shoulder, of unit length: to the middle of the cloth beside it."""
+    row, column = np.nonzero(mask)
+    beside = (column + 1j * row - shoulder) / scale  # in body heights, upright
+    t = THRESHOLDS
+    here = (sign * beside.real > t.sleeve_aside) & (abs(beside.imag) < t.sleeve_down)
+    enough = here.sum() > t.sleeve_least * abs(scale) ** 2
+    ahead = beside[here].mean() if enough else sign * t.bare.real + 1j * t.bare.imag
+    ahead = ahead * scale
+    return ahead / abs(ahead)
+
+
+def _arm(
+    shoulder: complex, points: np.ndarray, probability: np.ndarray, *, side: str, scale: complex, ahead: complex
+) -> dict[str, complex]:
     """Elbow and wrist of a side: where they were read, else on along the arm."""
-    start, height = found[f"{side}-shoulder"], abs(scale)
-    ahead = scale / height * (sign * THRESHOLDS.arms_apart + 1j)
-    ahead, arm = ahead / abs(ahead), {}
+    start, arm = shoulder, {}
     for name, length in (("elbow", BODY.upper_arm), ("wrist", BODY.forearm)):
         joint = f"{side}-{name}"
-        read, length = _complex(points[ID[joint]]), length * height
+        read, length = _complex(points[ID[joint]]), length * abs(scale)
         low, high = (part * length for part in THRESHOLDS.limb)
         if probability[ID[joint]] > THRESHOLDS.probable and low < abs(read - start) < high:
             ahead, arm[joint] = (read - start) / abs(read - start), read

@@ -250,10 +250,18 @@ class Reader:
     def _flat_as_seen(found: Seen, garment_type: str | None, mask: np.ndarray | None) -> tuple[Layout, str]:
         kind = garment_type or found.type
         there = filled_piece(1 - found.labels[..., 0]) if mask is None else mask
-        return Layout(
-            _as_one(there, 1 + found.labels[..., 1:].argmax(-1), kind),
-            *garment_fit.wearer(found.keypoints, found.inside, kind),
-        ), kind
+        bare = found.sleeve_class == "none"
+        joints = garment_fit.wearer(found.keypoints, _on_sleeves(found), kind, there, sleeveless=bare)
+        return Layout(_as_one(there, 1 + found.labels[..., 1:].argmax(-1), kind), *joints), kind
+
+
+def _on_sleeves(found: Seen) -> np.ndarray:
+    """How probably each joint [18] lies on a garment: elbows and wrists lie on no shorter sleeves than theirs."""
+    three_quarter, long = found.sleeves[2:].sum(), found.sleeves[3]
+    probability = np.array(found.inside)
+    for name, reached in (("elbow", three_quarter), ("wrist", long)):
+        probability[[keypoints.ID[f"left-{name}"], keypoints.ID[f"right-{name}"]]] *= reached
+    return probability
 
 
 def _as_one(there: np.ndarray, labels: np.ndarray, kind: str) -> np.ndarray:
