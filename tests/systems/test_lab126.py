@@ -10,15 +10,24 @@ import cv2
 import numpy as np
 import pytest
 
-from vton_jax.compositing import kept_parts
-from vton_jax.core import segmentation
-from vton_jax.core.errors import EmptyPicture, NoGarmentFound, NoPersonFound, SeveralGarments, UserError
+from vton_jax.compositing import kept_parts, normalisation
+from vton_jax.core import framing, keypoints, segmentation
+from vton_jax.core.errors import (
+    EmptyPicture,
+    GarmentForPerson,
+    NoGarmentFound,
+    NoPersonFound,
+    NoTorso,
+    SeveralGarments,
+    UserError,
+)
 from vton_jax.core.types import Layout
+from vton_jax.human_catalogue import examples
 from vton_jax.media import photo_files, video_files
-from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.reading.picture_reader import PictureReader
 from vton_jax.systems.lab126 import reader as reader_lib
 from vton_jax.systems.lab126.painter import Painter
-from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.lab126.reader import Reader, _upright
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.protocol import PeopleReader, TryOnSystem
 
@@ -60,18 +69,68 @@ def test_a_batch_is_read_as_its_frames_one_by_one(system, user):
     assert (both.segmentation[1] == alone.segmentation[0]).mean() > 0.999
 
 
-def test_another_parser_changes_the_labels_alone(system, user):
+def test_another_parser_changes_labels_and_joints_alone(system, user):
     other = Reader("photo")
     (sharp, z), (plain, own) = other.read_layouts(user[None]), system.reader.read_layouts(user[None])
-    np.testing.assert_array_equal(sharp.keypoints, plain.keypoints)
     np.testing.assert_array_equal(z, own)
-    labels = PhotoParser().parse(user[None])[0]
-    np.testing.assert_array_equal(sharp.segmentation, labels)
-    assert (labels != plain.segmentation).any()
+    layout = PictureReader().layout(user)
+    np.testing.assert_array_equal(sharp.segmentation[0], layout.segmentation)
+    np.testing.assert_array_equal(sharp.keypoints[0], layout.keypoints)
+    assert (sharp.segmentation != plain.segmentation).any()
     with pytest.raises(UserError, match="parser best is none of multi_path, photo"):
         Reader("best")
     with pytest.raises(UserError, match="arm best is none of none, post, pre, joint"):
         Painter("best", (256, 192))
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """A drawn person and the top that they are to wear, alone."""
+    return next(e for n in range(1, 40) if (e := examples.draw(n, "validation", closest=0.86))["flat_segmentation"].any()
+                and segmentation.GARMENT_TYPES[int(e["garment_type"])] == "upper")  # fmt: skip
+
+
+def test_what_nobody_can_be_dressed_in_is_refused(drawn):
+    reader = Reader("photo")
+    with pytest.raises(GarmentForPerson, match="exchanged"):
+        reader.read_user(drawn["flat_image"])
+    face = np.argwhere(drawn["input_segmentation"] == segmentation.ID["face"])
+    (top, left), (bottom, right) = face.min(0) - [24, 30], face.max(0) + [14, 30]
+    portrait = framing.resize(drawn["input_image"][max(top, 0) : bottom, max(left, 0) : right], (320, 240))
+    place, _ = normalisation.normalisation_of(reader, [portrait])
+    with pytest.raises((NoTorso, NoPersonFound)):
+        reader.read_user(place.bring(portrait, reader.size), place.shown(reader.size))
+
+
+def test_a_flat_garment_of_a_photo_is_one_piece_on_a_body(drawn):
+    garment = Reader("photo").read_garment(drawn["flat_image"])
+    assert bool(garment.flat) and segmentation.GARMENT_TYPES[int(garment.garment_type)] == "upper"
+    mask, true = np.asarray(garment.layout.segmentation) > 0, drawn["flat_segmentation"] > 0
+    assert (mask & true).sum() / (mask | true).sum() > 0.93
+    points, given = garment.layout.keypoints, garment.layout.visible
+    left, right, neck, hips = (
+        points[[keypoints.ID[name] for name in names]].mean(0)
+        for names in (["left-shoulder"], ["right-shoulder"], ["neck"], ["left-hip", "right-hip"])
+    )
+    assert given[keypoints.ID["left-wrist"]] and not given[keypoints.ID["left-knee"]]
+    assert right[0] < neck[0] < left[0] and hips[1] > neck[1]
+
+
+@pytest.mark.parametrize(
+    ("box", "eyes", "ankles", "expected"),
+    [
+        ((0, 20, 9, 180), 30, 170, (20, 180, False)),  # whole
+        ((0, 20, 9, 195), 30, 310, (20, 310 + 0.08 * 280, True)),  # ends early: to the soles that the ankles say
+        ((0, 0, 9, 180), 5, 170, (5 - 0.1 * 180, 180, False)),  # the head is cut off
+        ((0, 20, 9, 200), 30, 190, (20, 200, False)),  # stands on the lower edge
+    ],
+)
+def test_where_people_end_beyond_a_picture(box, eyes, ankles, expected):
+    points = np.zeros((18, 2))
+    points[[keypoints.ID[name] for name in ("nose", "left-eye", "right-eye")], 1] = eyes
+    points[[keypoints.ID[name] for name in ("left-ankle", "right-ankle")], 1] = ankles
+    top, bottom, cut = _upright(np.array(box, float), points, 200)
+    assert (top, bottom) == pytest.approx(expected[:2]) and cut == expected[2]
 
 
 def test_flat_and_worn_garments_are_told_apart(system, user, garment):

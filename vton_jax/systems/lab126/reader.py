@@ -44,10 +44,11 @@ _LEAST_LANDMARKS = 3  # of a garment laid flat
 
 @dataclasses.dataclass(frozen=True)
 class Proportions:
-    """Of a body, over the distance from eyes to ankles."""
+    """Of a body, over the distance from eyes to ankles; by twelve drawn people of the validation split."""
 
-    above_eyes: float = 0.13  # to the top of the head and hair
-    foot: float = 0.05  # from ankle to sole
+    above_eyes: float = 0.1  # to the top of the head and hair
+    foot: float = 0.08  # from ankle to sole
+    near_edge: float = 0.12  # of what is seen: who ends so near to the edge, with ankles beyond it, is cut off
 
 
 PROPORTIONS = Proportions()
@@ -161,24 +162,13 @@ class Reader:
         require_content(frame, "the photo")
         shown = np.ones(frame.shape[:2], bool) if shown is None else shown
         if self.pictures is not None:
-            self._require_user(self.pictures.read(frame, thorough=False), shown)
+            rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
+            own = frame[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            _require_user(self.pictures.read(own, thorough=False), len(own))
         layouts, z = self.read_layouts(frame[None])
         layout = jax.tree.map(lambda a: a[0], layouts)
         require_person(layout, "the photo")
         return User(image=to_float(frame), layout=layout, latent=z[0], shown=shown)
-
-    @staticmethod
-    def _require_user(found: Seen, shown: np.ndarray) -> None:
-        """Raises what a photo that nobody can be dressed in deserves; its own part is `shown`, bool [H, W]."""
-        if found.is_a != "person":
-            raise (GarmentForPerson if found.is_a == "garment" else NoPersonFound)("the photo")
-        shoulders, hips = (
-            np.mean([found.keypoints[keypoints.ID[f"{side}-{name}"], 1] for side in ("left", "right")])
-            for name in ("shoulder", "hip")
-        )
-        rows = np.flatnonzero(shown.any(1))
-        if hips > shoulders and (rows[-1] - shoulders) / (hips - shoulders) < _LEAST_TRUNK:
-            raise NoTorso("the photo")
 
     def read_poses(self, frames: np.ndarray) -> Pose:
         """All that leaves the pose frames [T, H, W, 3]. Raises: EmptyPicture, NoPersonFound where none is usable."""
@@ -285,7 +275,7 @@ def _upright(box: np.ndarray, points: np.ndarray | None, height: int) -> tuple[f
     body = max(ankles - eyes, bottom - top)
     if top < 1:  # the picture may cut the head off
         top = min(top, eyes - PROPORTIONS.above_eyes * body)
-    cut = bottom > height - 1 and ankles + PROPORTIONS.foot * body > height
+    cut = bottom > height - PROPORTIONS.near_edge * (bottom - top) and ankles > height
     return top, max(bottom, ankles + PROPORTIONS.foot * body) if cut else bottom, cut
 
 
@@ -293,6 +283,20 @@ def require_content(frame: np.ndarray, where: str) -> None:
     """Raises EmptyPicture where a picture [H, W, 3] is one colour throughout."""
     if not clip_following.has_content(frame):
         raise EmptyPicture(where)
+
+
+def _require_user(found: Seen, height: int) -> None:
+    """Raises what a photo of `height` rows deserves in which nobody can be dressed: GarmentForPerson, NoPersonFound or
+    NoTorso.
+    """
+    if found.is_a != "person":
+        raise (GarmentForPerson if found.is_a == "garment" else NoPersonFound)("the photo")
+    shoulders, hips = (
+        np.mean([found.keypoints[keypoints.ID[f"{side}-{name}"], 1] for side in ("left", "right")])
+        for name in ("shoulder", "hip")
+    )
+    if hips > shoulders and (height - shoulders) / (hips - shoulders) < _LEAST_TRUNK:
+        raise NoTorso("the photo")
 
 
 def shows_person(layout: Layout) -> bool:
