@@ -109,7 +109,7 @@ def facing(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return (turn / max(float(np.linalg.norm(turn)), 1e-6)).astype(np.float32)
 
 
-_LEARNED = tuple("0245" "6789")
+_LEARNED = tuple("02456789")
 
 
 def people(source: Path, settings: Settings) -> Iterator[dict]:
@@ -246,4 +246,3 @@ def build(source: str, data_dir: str, settings: Settings) -> Path:
     pictures.write(path, arrays)
     print(f"{path}: {len(arrays['kind'])} pictures", file=sys.stderr)
     return path
-

@@ -180,4 +180,3 @@ def filled_piece(probability: np.ndarray) -> np.ndarray:
     piece = (pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
     outlines, _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(np.zeros_like(piece), outlines, -1, 1, cv2.FILLED) > 0
-

@@ -16,8 +16,8 @@ from vton_jax.core.framing import to_float
 from vton_jax.inputs import cached_examples
 from vton_jax.media import visualize
 from vton_jax.models import flow_refinement_cnn as flow_refinement
-from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import lpips, lpips_weights, weights
+from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import triple_guided_cnn as triple_guided
 from vton_jax.systems.lab126 import arms
 from vton_jax.tasks.flow_refinement import garment_and_target, refinement_params, refinement_terms
@@ -37,8 +37,8 @@ class TripleGuidedTask(Guided):
     The arm `post` needs no training of its own: it is `none` with ReMapCNN after it. `re_map_weights` empty takes the
     released ReMapCNN, `none` an untrained one. `refined`: --dataset is a folder of cached examples, whose flows of
     ReMapCNN are refined by FlowRefinementCNN (`flow_refinement_weights`); the arm `joint` then trains that one.
-    `perceptual`: a file or folder of LPIPS' weights, or `auto`, whose distance (VGG16's, where there is a choice) counts
-    with `perceptual_weight`; `none`: it does not.
+    `perceptual`: a file or folder of LPIPS' weights, or `auto`, whose distance (VGG16's, where there is a choice)
+    counts with `perceptual_weight`; `none`: it does not.
     """
 
     triple_guided_cnn: triple_guided.TripleGuidedCNN = dataclasses.field(default_factory=triple_guided.TripleGuidedCNN)
