@@ -132,8 +132,6 @@ def test_who_is_turned_to_the_right_faces_the_right_and_shows_that_side(arrays):
         side, other = ("right", "left") if np.sin(yaw) > 0 else ("left", "right")
         parts = ("elbow", "wrist", "ear", "hip")
         shown = {of: sum(seen[keypoints.ID[f"{of}-{part}"]] for part in parts) for of in (side, other)}
-            seen[keypoints.ID[f"{of}-{part}"]] for part in ("elbow", "wrist", "ear", "hip")
-        )  # noqa: E731
         ears = [points[keypoints.ID[f"{ear}-ear"], 0] for ear in ("left", "right")]
         assert shown[side] > shown[other]
         assert (points[keypoints.ID["nose"], 0] > np.mean(ears)) == (side == "right")
