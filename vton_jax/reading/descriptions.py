@@ -37,6 +37,7 @@ class Thresholds:
     worn: float = 0.07  # of a person's area that a garment covers at least
     sure: float = 0.8  # confidence below which a reading is called unsure: it holds two in three of the wrong ones
     facing: float = 0.5  # length of the direction below which nobody knows
+    inside: float = 0.5  # probability from which a pair of joints is in the picture
     edge: float = 0.01  # of the picture's longer side: what comes as close to the edge goes on beyond it
 
 
@@ -173,9 +174,10 @@ def _class_of(value: float, classes: tuple[tuple[str, float], ...]) -> str:
 
 def framing_of(seen: Seen) -> str:
     """How much of a person is in the picture, by the last joints that are: whole, knees, hips, chest, head."""
-    height = len(seen.labels)
+    last = len(seen.labels) - THRESHOLDS.edge * max(seen.labels.shape[:2])
     for name, joint in (("whole", "ankle"), ("knees", "knee"), ("hips", "hip"), ("chest", "shoulder")):
-        if _rows(seen, joint) < height:
+        inside = np.mean([seen.inside[keypoints.ID[f"{side}-{joint}"]] for side in ("left", "right")])
+        if inside > THRESHOLDS.inside and _rows(seen, joint) < last:
             return name
     return "head"
 

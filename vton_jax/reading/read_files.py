@@ -12,6 +12,7 @@ import numpy as np
 from vton_jax.core import listings
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import require_writable
+from vton_jax.core.keypoints import JOINTS
 from vton_jax.media import photo_files, visualize
 from vton_jax.reading.descriptions import Description, describe
 from vton_jax.reading.picture_reader import PictureReader, Seen, filled_piece
@@ -21,6 +22,10 @@ _MAX_SIDE = 1024  # of what is read: the networks see less
 _LABELS = 0.45  # how much of the labels' colour lies on the picture
 _OUTLINE = (255, 255, 255), (200, 30, 60)  # two lines, which show on any picture
 _IN_SIGHT = 0.5
+_HEAD = ("nose", "right-eye", "left-eye", "right-ear", "left-ear")
+_LEGS = ("right-knee", "left-knee", "right-ankle", "left-ankle")
+_ARMS = ("neck", "right-shoulder", "left-shoulder", "right-elbow", "left-elbow", "right-wrist", "left-wrist")
+_LEFT_OUT = {"upper": _HEAD + _LEGS, "lower": _HEAD + _ARMS, "dress": _HEAD}  # of a garment alone: what it covers not
 
 
 def pictures_of(names: Sequence[str | Path]) -> Iterator[Path | UserError]:
@@ -40,8 +45,8 @@ def read_files(
 ) -> Iterator[tuple[Path, Description | UserError]]:  # fmt: skip
     """(file, what it shows) of every picture, or the error that keeps it from being read.
 
-    Args: names: files and folders. output: folder for pictures with what was read drawn on them. reader: by default the
-    released one. thorough: see `PictureReader.read`. Raises: UserError where there are no names, or no such folder can be.
+    Args: names: files and folders. output: folder for pictures with what was read drawn on them. reader: by default
+    the released one. thorough: see `PictureReader.read`. Raises: UserError where there are no names, or no such folder.
     """
     if not names:
         raise UserError("Name at least one picture, or a folder of pictures.")
@@ -83,11 +88,11 @@ def drawn(picture: np.ndarray, seen: Seen, found: Description, mask: np.ndarray 
         colours = visualize.colour_segmentation(labels)
         mixed = (1 - _LABELS) * picture + _LABELS * colours
         shown = np.where((there & (labels > 0))[..., None], np.rint(mixed).astype(np.uint8), picture)
-        unit = max(1, round(min(labels.shape) / 200))
+        unit = max(1, round(min(labels.shape) / 400))
         outlines, _ = cv2.findContours(there.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         for colour, width in zip(_OUTLINE, (3 * unit, unit), strict=True):
             cv2.drawContours(shown, outlines, -1, colour, width, cv2.LINE_AA)
-        visible = (seen.inside > _IN_SIGHT) & (seen.seen > _IN_SIGHT)
+        visible = (seen.inside > _IN_SIGHT) & (seen.seen > _IN_SIGHT) & ~np.isin(JOINTS, _LEFT_OUT.get(found.type, ()))
         shown = visualize.draw_skeleton(shown, seen.keypoints, visible)
     return _captioned(shown, found.parts())
 
