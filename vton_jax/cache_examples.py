@@ -33,14 +33,16 @@ def main() -> None:
         raise UserError("--photos gives examples of --kind=flows alone; leave it.")
     if FLAGS.grounds and FLAGS.kind != "people":
         raise UserError("--grounds are for --kind=people alone; leave it.")
-    from vton_jax.inputs.cached_examples import CASES  # here: --help should not wait for JAX
-    from vton_jax.systems.lab126 import cache_examples
+    from vton_jax.inputs import drawn_people  # here: --help should not wait for JAX
+    from vton_jax.inputs.cached_examples import CASES
 
     count = FLAGS.count or {"flows": 4800, "latents": 8000, "people": 3000}[FLAGS.kind]
     numbers = range(FLAGS.first, FLAGS.first + -(-count // CASES[FLAGS.kind]))
     if FLAGS.kind == "people":
-        cache_examples.write_people(FLAGS.output, numbers, FLAGS.split, FLAGS.grounds)
+        drawn_people.write(FLAGS.output, numbers, FLAGS.split, FLAGS.grounds)
         return
+    from vton_jax.systems.lab126 import cache_examples
+
     cache_examples.write(FLAGS.kind, FLAGS.output, numbers, FLAGS.split, FLAGS.photos)
 
 

@@ -11,7 +11,6 @@ from vton_jax.human_catalogue import examples
 from vton_jax.inputs import augment, cached_examples, drawn_people, input_pipeline, reading_views
 from vton_jax.inputs.catalogue_examples import FLOW_UNIT
 from vton_jax.models.reader_cnn import KINDS, SLEEVES
-from vton_jax.systems.lab126 import cache_examples
 
 SIZE = (64, 48)
 FILES = (0, 47, 19)  # of two examples each; the second shows an outfit, the third is held out
@@ -22,9 +21,9 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("people")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawn_people, "_CASES", 2)
-        patch.setattr(cache_examples, "SIZE", SIZE)
+        patch.setattr(drawn_people, "SIZE", SIZE)
         for number in FILES:
-            cache_examples.write_people(folder, range(number, number + 1))
+            drawn_people.write(folder, range(number, number + 1))
     return folder
 
 
@@ -45,6 +44,11 @@ def test_a_file_holds_what_is_drawn(arrays):
     for name, array in drawn.items():
         np.testing.assert_allclose(kept[name], array, atol=0.5 / FLOW_UNIT + 1e-6, err_msg=name)
     assert arrays["input_sleeve"][1] == np.float32(examples.about(1)["input_sleeve"])
+
+
+def test_grounds_that_cannot_be_are_a_sentence(tmp_path):
+    with pytest.raises(UserError, match="--grounds: "):
+        drawn_people.write(tmp_path / "people", range(1), "train", str(tmp_path))
 
 
 def test_people_are_whole_and_no_larger_than_asked(arrays):

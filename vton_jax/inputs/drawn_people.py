@@ -22,6 +22,7 @@ from vton_jax.inputs import cached_examples, input_pipeline
 from vton_jax.inputs.catalogue_examples import FLOW_UNIT, SHOTS
 
 _CASES = cached_examples.CASES["people"]  # two users
+SIZE = (256, 192)
 _WHOLE = 0.86  # of the picture's height that people fill at most
 
 
@@ -36,6 +37,18 @@ def make(number: int, size: tuple[int, int], split: str, grounds: scenes.Grounds
                  for name, flow in example.items() if name.endswith("_flow")}  # fmt: skip
         found.append(example | sleeves | flows)
     return {name: np.stack([example[name] for example in found]) for name in found[0]}
+
+
+def write(folder: str | Path, numbers: range, split: str = "train", grounds: str | None = None) -> None:
+    """Writes the files `numbers`; those that are there stay.
+
+    Args: grounds: a folder of places without people. Raises: UserError where it, or `folder`, cannot be used.
+    """
+    try:
+        places = scenes.Grounds(grounds, split) if grounds else None
+    except (ValueError, OSError) as error:
+        raise UserError(f"--grounds: {error}.") from None
+    cached_examples.write(folder, numbers, lambda number: make(number, SIZE, split, places), compressed=False)
 
 
 def is_folder(dataset: str | Path) -> bool:
