@@ -18,7 +18,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("output", None, "Folder for a picture of each file, with what was read drawn on it.")
 flags.DEFINE_boolean("json", False, "Print a JSON object a line: file, kind (person, garment, none), type, garments, "
                      "sleeves, length, facing, framing, confidence; null is what does not apply.")  # fmt: skip
-flags.DEFINE_boolean("quick", False, "Read once instead of at several sizes and mirrored: four times as fast.")
+flags.DEFINE_boolean("quick", False, "Look once, not at several sizes and mirrored: about four times as fast.")
 
 
 def main(*names: str) -> None:
