@@ -5,8 +5,8 @@ LatentPriorCNN: the latents of user and pose image, the coarse map, and the true
 mirror image. `--kind=flows`, for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: layouts, joints and flows
 as TripleGuidedCNN will meet them, once with the output image itself as the pose image, once with another person's; an
 example takes 0.9 MB. `--kind=people`, for an accelerator that learns faster than files are decoded: the human catalogue
-as it is drawn, 0.9 MB an example; several processes with another --first each share the work. Run the same command again to go on where it stopped. With --split=test nobody in them was ever
-learnt from.
+as it is drawn, 0.9 MB an example; several processes with another --first each share the work. Run the same command
+again to go on where it stopped. With --split=test nobody in them was ever learnt from.
 """
 
 from absl import flags
@@ -28,21 +28,21 @@ flags.DEFINE_enum("split", "train", ("train", "validation", "test"), "Whose peop
 
 def main() -> None:
     if not FLAGS.kind or not FLAGS.output:
-        raise UserError(
-            "Give --kind=flows, --kind=latents or --kind=people, and --output=DIR, the folder of the examples."
-        )
+        raise UserError("Give --kind=flows, latents or people, and --output=DIR, the folder of the examples.")
     if FLAGS.photos and FLAGS.kind != "flows":
         raise UserError("--photos gives examples of --kind=flows alone; leave it.")
     if FLAGS.grounds and FLAGS.kind != "people":
         raise UserError("--grounds are for --kind=people alone; leave it.")
-    from vton_jax.inputs.cached_examples import CASES  # here: --help should not wait for JAX
-    from vton_jax.systems.lab126 import cache_examples
+    from vton_jax.inputs import drawn_people  # here: --help should not wait for JAX
+    from vton_jax.inputs.cached_examples import CASES
 
     count = FLAGS.count or {"flows": 4800, "latents": 8000, "people": 3000}[FLAGS.kind]
     numbers = range(FLAGS.first, FLAGS.first + -(-count // CASES[FLAGS.kind]))
     if FLAGS.kind == "people":
-        cache_examples.write_people(FLAGS.output, numbers, FLAGS.split, FLAGS.grounds)
+        drawn_people.write(FLAGS.output, numbers, FLAGS.split, FLAGS.grounds)
         return
+    from vton_jax.systems.lab126 import cache_examples
+
     cache_examples.write(FLAGS.kind, FLAGS.output, numbers, FLAGS.split, FLAGS.photos)
 
 

@@ -19,6 +19,7 @@ from vton_jax.models import (
     multi_path_cnn,
     parser_cnn,
     re_map_cnn,
+    reader_cnn,
     triple_guided_cnn,
     weights,
 )
@@ -111,6 +112,20 @@ CASES = {
         lambda size: {"segmentation": (2, *size, 18)},
         lambda out, size: parser_cnn.loss(out, labels(size)),
         parser_cnn.LOSS_WEIGHTS,
+    ),
+    "reader_cnn": Case(
+        lambda size, dtype: reader_cnn.ReaderCNN(dtype=dtype),
+        ("reader_cnn",),
+        lambda size: (pictures(size),),
+        lambda size: {
+            "segmentation": (2, *size, 18), "joints": (2, *quarter(size), 18), "outside": (2, 18), "places": (2, 18, 2),
+            "seen": (2, 18), "kind": (2, 3), "garment_type": (2, 3), "sleeves": (2, 4), "facing": (2, 2),
+        },
+        lambda out, size: reader_cnn.loss(out, reader_cnn.Truth(
+            labels(size), points(size, 18), jnp.ones((2, 18), bool), jnp.ones((2, 18), bool), jnp.array([1, 2]),
+            jnp.array([-1, 2]), jnp.array([0, -1]), jnp.array([[0.6, 0.8], [0, 0]]),
+        )),
+        reader_cnn.LOSS_WEIGHTS,
     ),
     "re_map_cnn": Case(
         lambda size, dtype: re_map_cnn.ReMapCNN(dtype=dtype),

@@ -24,6 +24,7 @@ flag_utils.define_size("size", "256x192", "export: the size of the pictures.")
 flags.DEFINE_string("given", None, "answer: the folder `given` of the cases.")
 flags.DEFINE_string("results", None, "answer, score: the folder of the answers, CASE.png.")
 flags.DEFINE_string("method", "post", "answer: an arm, a system, or a baseline.")
+flags.DEFINE_string("weights", None, "answer: folder of other weights than the released ones.")
 flags.DEFINE_string("truth", None, "score: the folder `truth` of the cases.")
 flags.DEFINE_string("perceptual", "auto", "score: weights of LPIPS, as in vton_jax.evaluate.")
 
@@ -60,7 +61,7 @@ def main() -> None:
         from vton_jax.benchmark import methods
 
         given, results = _need("given", "results")
-        count = methods.answer(given, results, FLAGS.method, limit=FLAGS.cases)
+        count = methods.answer(given, results, FLAGS.method, weights=FLAGS.weights, limit=FLAGS.cases)
         print(f"{results}: {count} answers", file=sys.stderr)
     else:
         from vton_jax.benchmark import scoring

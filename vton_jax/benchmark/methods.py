@@ -12,9 +12,10 @@ import numpy as np
 
 from vton_jax import systems
 from vton_jax.benchmark import cases
-from vton_jax.core.errors import EmptyPicture, NoGarmentFound, NoPersonFound
+from vton_jax.core.errors import UserError
 from vton_jax.media import photo_files, visualize
 from vton_jax.media.progress import Progress
+from vton_jax.systems.job import TryOnJob
 from vton_jax.systems.options import ARM_NAMES, SystemOptions
 
 BASELINES = ("user", "paste")
@@ -22,44 +23,59 @@ _WIDTH = {"upper": 1.9, "lower": 2.3, "dress": 2.2, "outfit": 2.2}  # of a garme
 _TOP = {"upper": 0.25, "lower": -0.1, "dress": 0.25, "outfit": 0.25}  # above neck or hips, in shoulder widths
 
 
-def answer(given: str | Path, results: str | Path, method: str, *, parser: str = "photo", limit: int = 0) -> int:
+def answer(
+    given: str | Path,
+    results: str | Path,
+    method: str,
+    *,
+    parser: str = "photo",
+    weights: str | None = None,
+    limit: int = 0,
+) -> int:
     """Writes RESULTS/CASE.png for every case that has none yet, and returns how many there are.
 
-    Args: parser: what labels people, see `SystemOptions`. limit: the first so many cases, 0 for all.
+    Args: parser, weights: see `SystemOptions`. limit: the first so many cases, 0 for all.
     """
     rows, given, results = cases.listed(given), Path(given) / "test", Path(results)
     rows = rows[:limit] if limit else rows
     system = None
     if method not in BASELINES:
         arm = {"remap": method} if method in ARM_NAMES else {"system": method}
-        system = systems.create(SystemOptions(parser=parser, **arm))
+        system = systems.create(SystemOptions(parser=parser, weights=weights, **arm))
     progress = Progress(len(rows), unit="cases")
     for number, row in enumerate(rows):
         place = results / f"{row['case']}.png"
         if not place.exists():
-            names = "image", "pose", row["cloth_is"]
-            pictures = {name: cases.read_picture(given / name / place.name) for name in names}
-            photo_files.write_image(place, _one(method, system, row, pictures, given / "openpose_json"))
+            photo_files.write_image(place, _one(method, system, row, given))
         progress.advance(number + 1)
     progress.close()
     return len(rows)
 
 
-def _one(method: str, system, row: dict[str, str], pictures: dict[str, np.ndarray], joints: Path) -> np.ndarray:
-    user, cloth, kind = pictures["image"], pictures[row["cloth_is"]], cases.type_of(row)
+def _one(method: str, system, row: dict[str, str], given: Path) -> np.ndarray:
+    name, kind = f"{row['case']}.png", cases.type_of(row)
+    user = cases.read_picture(given / "image" / name)
     if method == "user":
         return user
     if method == "paste":
-        people = json.loads((joints / f"{row['case']}_pose_keypoints.json").read_text())["people"]
+        joints = given / "openpose_json" / f"{row['case']}_pose_keypoints.json"
+        people = json.loads(joints.read_text())["people"]
+        cloth = cases.read_picture(given / row["cloth_is"] / name)
         return paste(user, cloth, np.reshape(people[0]["pose_keypoints_2d"], (18, 3)), kind)
-    fit = lambda picture: cv2.resize(picture, system.size[::-1], interpolation=cv2.INTER_AREA)  # noqa: E731
+    job = TryOnJob(
+        system=system,
+        person=str(given / "image" / name),
+        garment=str(given / row["cloth_is"] / name),
+        pose=str(given / "pose" / name),
+        garment_type=kind,
+        garment_is="flat" if row["cloth_is"] == "cloth" else "person",
+    )
     try:
-        person = system.read_user(fit(user))
-        garment = system.read_garment(fit(cloth), kind, row["cloth_is"] == "cloth")
-        result = next(system.dress(person, (garment,), system.read_poses(fit(pictures["pose"])[None])))
-    except (EmptyPicture, NoGarmentFound, NoPersonFound):  # it cannot read the case: the user stays as they are
+        reading = job.read()
+        results = list(job.results(reading))
+    except UserError:  # it cannot read the case: the user stays as they are
         return user
-    return visualize.to_uint8(result.image)
+    return visualize.to_uint8(next(job.clip(reading, np.stack([result.image for result in results]), results)))
 
 
 def paste(user: np.ndarray, cloth: np.ndarray, joints: np.ndarray, garment_type: str) -> np.ndarray:

@@ -8,6 +8,7 @@ in its field `multi_path_cnn` becomes `--multi_path_cnn.latent_size`; a plain fi
 
 import dataclasses
 import difflib
+import inspect
 import os
 import sys
 import textwrap
@@ -308,10 +309,13 @@ def _plain_list(name: str) -> bool:
     return isinstance(getattr(parser, "inner", parser), TupleParser)
 
 
-def parse(argv: Sequence[str], define_more: Callable[[list[str]], None] | None = None, about: str = "") -> None:
+def parse(
+    argv: Sequence[str], define_more: Callable[[list[str]], None] | None = None, about: str = "", *, names: bool = False
+) -> list[str]:
     """Parses a command line; `define_more(expanded arguments)` may define flags that depend on others' values.
 
-    `about` stands above the flags where --help asks for them.
+    `about` stands above the flags where --help asks for them. Returns: what is no flag, wherever it stands; it is a
+    mistake unless the command takes `names`.
     """
     arguments = expand_flagfiles(argv[1:])
     if asks_for_help(arguments):
@@ -321,14 +325,16 @@ def parse(argv: Sequence[str], define_more: Callable[[list[str]], None] | None =
         raise SystemExit(0)
     if define_more:
         define_more(arguments)
+    FLAGS.set_gnu_getopt()  # flags may stand behind names
     try:
-        rest = FLAGS([argv[0], *arguments])
+        rest = FLAGS([argv[0], *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
         raise UserError(f"There is no flag --{error.flagname}{did_you_mean(error.flagname, list(FLAGS))}") from None
     except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from None
-    if len(rest) > 1:
-        raise UserError(f"Unexpected argument {rest[1]!r}: flags are written --name=value.")
+    if rest and not names:
+        raise UserError(f"Unexpected argument {rest[0]!r}: flags are written --name=value.")
+    return rest
 
 
 def _print_help(about: str) -> None:
@@ -348,8 +354,8 @@ def is_user_error(error: BaseException) -> bool:
     return isinstance(error, UserError) or (isinstance(error, ValueError) and "MediaError" in names)
 
 
-def run(main: Callable[[], None], define_more: Callable[[list[str]], None] | None = None, argv=None) -> None:
-    """Runs an entry point: flags are parsed, then `main()` is called.
+def run(main: Callable[..., None], define_more: Callable[[list[str]], None] | None = None, argv=None) -> None:
+    """Runs an entry point: flags are parsed, then `main()` is called, or `main(*names)` where it takes names.
 
     Compiled programs are kept (`compilation_cache`). What the user can mend ends as one sentence on stderr and exit
     code 2, without a traceback; other errors keep theirs. Ctrl-C exits with 130.
@@ -359,9 +365,10 @@ def run(main: Callable[[], None], define_more: Callable[[list[str]], None] | Non
         flags.DEFINE_string("compilation_cache", None, compilation_cache.HELP)
     try:
         about = sys.modules[getattr(main, "__module__", "__main__")].__doc__ or ""
-        parse(sys.argv if argv is None else argv, define_more, about)
+        takes_names = bool(inspect.signature(main).parameters)
+        names = parse(sys.argv if argv is None else argv, define_more, about, names=takes_names)
         compilation_cache.use(FLAGS.compilation_cache)
-        main()
+        main(*names)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         raise SystemExit(130) from None

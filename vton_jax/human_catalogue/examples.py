@@ -3,8 +3,9 @@
 Conventions: an example shows `input` (the user's photo), `output` (the user in the donor's garment, in another pose, in
 the same place), `worn` (the donor) and `flat` (the garment alone; zeros where it cannot lie flat, as several pieces
 cannot). Of each: `_image` uint8 [H, W, 3], `_segmentation` uint8 [H, W], `_keypoints` float32 [18, 2] and `_visible`
-bool [18]; `_places` float32 [18, 2] are all joints, hidden ones and those beyond the picture too. `worn_flow` and `flat_flow`, float32 [H, W, 2], lead from the output's garment to the worn and the flat one,
-where they are `_flow_visible` bool [H, W]. `_yaw` float32 [], of the first three, says how far somebody is turned to
+bool [18]; `_places` float32 [18, 2] are all joints, hidden ones and those beyond the picture too. `worn_flow` and
+`flat_flow`, float32 [H, W, 2], lead from the output's garment to the worn and the flat one, where they are
+`_flow_visible` bool [H, W]. `_yaw` float32 [], of the first three, says how far somebody is turned to
 the picture's right, in radians. `sample` makes a Pose-and-Dress sample (`inputs.input_pipeline`) of it.
 An example is a function of its split and number.
 """
@@ -175,8 +176,8 @@ def draw(
 ) -> dict[str, np.ndarray]:
     """Example `number` of a split.
 
-    Args: grounds: photos of places. pose_picture: whether `pose_image` shows a third person in the output's pose. closest:
-    the largest part of the picture's height that people fill, by default as `CHANCES` has it.
+    Args: grounds: photos of places. pose_picture: whether `pose_image` shows a third person in the output's pose.
+    closest: the largest part of the picture's height that people fill, by default as `CHANCES` has it.
     Raises: ValueError for an unknown split.
     """
     generator = np.random.default_rng([SPLITS.index(split), number])

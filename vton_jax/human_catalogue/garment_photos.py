@@ -321,9 +321,9 @@ def _fit_shape(image: np.ndarray, mask: np.ndarray, photo_type: str, shape: str)
     flat_mask, origin = flat_layout.outline_mask(cuts, arms)
     area_change, stretch = _strains(spline, flat_mask, origin)
     mapped = spline(cut.polygon * [1, -1])
-    contrast, inside = edge_contrast(image, contour)
+    clear, inside = edge_contrast(image, contour)
     measures = {
-        "area": float(mask.mean()), "inside": inside, "contrast": contrast, "mirrored": _mirrored(mask),
+        "area": float(mask.mean()), "inside": inside, "contrast": clear, "mirrored": _mirrored(mask),
         "overlap": _iou(filled(mapped, mask.shape), filled(outline.polygon, mask.shape)),
         "sides": _pairs(outline), "rough": _length(outline.polygon) / _length(mapped), "area_change": area_change,
         "stretch": stretch, "misfit": misfit,

@@ -1,7 +1,8 @@
 """Cached examples of the kind `people`: the human catalogue as it is drawn, kept whole on the device.
 
-For an accelerator that learns faster than threads can decode: a folder of files NUMBER.npz of `cached_examples.CASES` examples each, read
-once. From it come batches of Pose-and-Dress samples (`sample_batches`), and pictures for ReaderCNN (`read_pictures`).
+For an accelerator that learns faster than threads can decode: a folder of files NUMBER.npz, each of
+`cached_examples.CASES` examples, read once. From it come batches of Pose-and-Dress samples (`sample_batches`), and
+pictures for ReaderCNN (`as_pictures`).
 
 Conventions: an example is one of `human_catalogue.examples`, whose people are shown whole; a file holds its arrays
 [K, ...], flows in sixteenths of a pixel, and `SHOT_sleeve` of `examples.about`. Batches as in `input_pipeline`.
@@ -21,6 +22,7 @@ from vton_jax.inputs import cached_examples, input_pipeline
 from vton_jax.inputs.catalogue_examples import FLOW_UNIT, SHOTS
 
 _CASES = cached_examples.CASES["people"]  # two users
+SIZE = (256, 192)
 _WHOLE = 0.86  # of the picture's height that people fill at most
 
 
@@ -37,6 +39,18 @@ def make(number: int, size: tuple[int, int], split: str, grounds: scenes.Grounds
     return {name: np.stack([example[name] for example in found]) for name in found[0]}
 
 
+def write(folder: str | Path, numbers: range, split: str = "train", grounds: str | None = None) -> None:
+    """Writes the files `numbers`; those that are there stay.
+
+    Args: grounds: a folder of places without people. Raises: UserError where it, or `folder`, cannot be used.
+    """
+    try:
+        places = scenes.Grounds(grounds, split) if grounds else None
+    except (ValueError, OSError) as error:
+        raise UserError(f"--grounds: {error}.") from None
+    cached_examples.write(folder, numbers, lambda number: make(number, SIZE, split, places), compressed=False)
+
+
 def is_folder(dataset: str | Path) -> bool:
     """Whether --dataset names a folder of this kind."""
     files = cached_examples.files_of(dataset)
@@ -48,9 +62,8 @@ def is_folder(dataset: str | Path) -> bool:
 
 def read(folder: str | Path, split: str) -> dict[str, np.ndarray]:
     """All arrays [N, ...] of a split: every twentieth file is `validation`. Raises: UserError."""
-    files = [
-        path for path in cached_examples.files_of(folder) if (int(path.stem) % 20 == 19) == (split == "validation")
-    ]
+    held_out = split == "validation"
+    files = [path for path in cached_examples.files_of(folder) if (int(path.stem) % 20 == 19) == held_out]
     if not files:
         raise UserError(f"{folder} holds no cached examples for the split {split!r}.")
     first = cached_examples.read_file(files[0])
@@ -70,9 +83,8 @@ class _Samples(input_pipeline.PositionedBatches):
 
     def __init__(self, arrays: dict, batch_size: int, seed: int):
         first, rows = input_pipeline.own_rows(batch_size)
-        arrays = {
-            name: jax.device_put(array) for name, array in arrays.items() if not name.endswith(("_sleeve", "_yaw"))
-        }
+        kept = [name for name in arrays if not name.endswith(("_sleeve", "_yaw"))]
+        arrays = {name: jax.device_put(arrays[name]) for name in kept}
         root = jax.random.fold_in(jax.random.PRNGKey(seed), first)
         draw = jax.jit(functools.partial(_draw, rows=rows))
         super().__init__(lambda position: draw(arrays, jax.random.fold_in(root, position)))

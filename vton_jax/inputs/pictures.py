@@ -1,12 +1,12 @@
 """Pictures with what they show, in one file, from which ReaderCNN learns: people, garments laid flat, and neither.
 
-A file (.npz) holds N pictures, encoded, with their label maps, and arrays [N, ...] of the rest. Read, a picture stands at
-the top left of a canvas that all of a file share; `shown` [N, 2] says how much of it (height, width) is the picture's.
+A file (.npz) holds N pictures, encoded, with their label maps, and arrays [N, ...] of the rest. Read, a picture stands
+at the top left of a canvas that all of a file share; `shown` [N, 2] says how much of it (height, width) is its own.
 
 Conventions: a picture is a dict: 'image' uint8 [h, w, 3]; 'segmentation' uint8 [h, w], ATR's ids or `UNKNOWN`;
 'keypoints' float32 [18, 2] in pixels, which are 'known' bool [18] (hidden or beyond the picture too) and 'seen' bool
-[18]; 'kind', 'garment_type', 'sleeves' int, indices of `models.reader_cnn`'s classes or -1 for unknown; 'facing' float32
-[2], (sin, cos) of the turn to the picture's right, (0, 0) for unknown. `data/pictures.py` makes files.
+[18]; 'kind', 'garment_type', 'sleeves' int, indices of `models.reader_cnn`'s classes or -1 for unknown; 'facing'
+float32 [2], (sin, cos) of the turn to the picture's right, (0, 0) for unknown. `data/pictures.py` makes files.
 """
 
 import os

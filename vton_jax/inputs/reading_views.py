@@ -152,14 +152,8 @@ def view(key: jax.Array, picture: dict, *, size: tuple[int, int]) -> dict:
     garment = picture["kind"] == _GARMENT
     matrix, middle, part = _place(keys[0], picture, size)
     uniform = jax.random.uniform(keys[1], (4,))
-    image, truth = _seen_through(
-        picture,
-        matrix,
-        middle,
-        size=size,
-        colour=jax.random.uniform(keys[2], (3,)),
-        border=uniform[0] > RANGES.one_colour,
-    )
+    colour, border = jax.random.uniform(keys[2], (3,)), uniform[0] > RANGES.one_colour
+    image, truth = _seen_through(picture, matrix, middle, size=size, colour=colour, border=border)
     image, truth = jax.tree.map(
         lambda a, b: jnp.where(uniform[1] < 0.5, a, b), _mirrored(image, truth, size), (image, truth)
     )
@@ -301,7 +295,7 @@ def _mirrored(image: jax.Array, truth: dict, size: tuple[int, int]) -> tuple[jax
     return image[:, ::-1], other
 
 
-# --------------------------------------------------------------------------------------------------------------- colours
+# -------------------------------------------------------------------------------------------------------------- colours
 
 
 def _before_one_colour(key: jax.Array, image: jax.Array, labels: jax.Array, person) -> jax.Array:

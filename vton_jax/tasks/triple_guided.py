@@ -37,8 +37,8 @@ class TripleGuidedTask(Guided):
     The arm `post` needs no training of its own: it is `none` with ReMapCNN after it. `re_map_weights` empty takes the
     released ReMapCNN, `none` an untrained one. `refined`: --dataset is a folder of cached examples, whose flows of
     ReMapCNN are refined by FlowRefinementCNN (`flow_refinement_weights`); the arm `joint` then trains that one.
-    `perceptual`: a file or folder of LPIPS' weights, or `auto`, whose distance (VGG16's, where there is a choice) counts
-    with `perceptual_weight`; `none`: it does not.
+    `perceptual`: a file or folder of LPIPS' weights, or `auto`, whose distance (VGG16's, where there is a choice)
+    counts with `perceptual_weight`; `none`: it does not.
     """
 
     triple_guided_cnn: triple_guided.TripleGuidedCNN = dataclasses.field(default_factory=triple_guided.TripleGuidedCNN)

@@ -12,13 +12,11 @@ import numpy as np
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Garment, Pose
-from vton_jax.inputs import cached_examples, drawn_people
+from vton_jax.inputs import cached_examples
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
 from vton_jax.warping import blending
-
-SIZE = (256, 192)  # of `people`
 
 
 def write(kind: str, folder: str | Path, numbers: range, split: str = "train", photos: str | None = None) -> None:
@@ -36,21 +34,6 @@ def write(kind: str, folder: str | Path, numbers: range, split: str = "train", p
     else:
         make = lambda number: latents(reader, layouts, draw(number))  # noqa: E731
     cached_examples.write(folder, numbers, make, compressed=kind == "latents")
-
-
-def write_people(folder: str | Path, numbers: range, split: str = "train", grounds: str | None = None) -> None:
-    """Writes the files `numbers` of the kind `people`; those that are there stay.
-
-    Args: grounds: a folder of places without people. Raises: UserError where it, or `folder`, cannot be used.
-    """
-    from vton_jax.human_catalogue.scenes import Grounds
-
-    try:
-        places = Grounds(grounds, split) if grounds else None
-    except (ValueError, OSError) as error:
-        raise UserError(f"--grounds: {error}.") from None
-    make = lambda number: drawn_people.make(number, SIZE, split, places)  # noqa: E731
-    cached_examples.write(folder, numbers, make, compressed=False)
 
 
 def flows(reader: Reader, layouts: TargetLayouts, painter: Painter, cases: dict) -> dict[str, np.ndarray]:
