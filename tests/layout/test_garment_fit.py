@@ -13,7 +13,7 @@ TRUNK = ("neck", "left-shoulder", "right-shoulder", "left-hip", "right-hip")
 
 
 def worn(turn=0.0, sleeve=0.0):
-    """Joints of a top of somebody 200 pixels tall, turned in the picture, and its mask; `sleeve`: how far it reaches."""
+    """Joints of a top of somebody 200 pixels tall, turned in the picture, and its mask; `sleeve`: its length."""
     points, rotation = np.zeros((18, 2)), np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     for name in TRUNK:
         sign = {"left": 1, "right": -1}.get(name.split("-")[0], 0)

@@ -86,8 +86,8 @@ def test_another_parser_changes_labels_and_joints_alone(system, user):
 @pytest.fixture(scope="module")
 def drawn():
     """A drawn person and the top that they are to wear, alone."""
-    return next(e for n in range(1, 40) if (e := examples.draw(n, "validation", closest=0.86))["flat_segmentation"].any()
-                and segmentation.GARMENT_TYPES[int(e["garment_type"])] == "upper")  # fmt: skip
+    number = next(n for n in range(1, 40) if examples.about(n, "validation")["garment_type"] == "upper")
+    return examples.draw(number, "validation", closest=0.86)
 
 
 def test_what_nobody_can_be_dressed_in_is_refused(drawn):

@@ -85,11 +85,11 @@ def _read_flat(network_and_sizes, params, image: jax.Array) -> tuple[jax.Array, 
 
 
 class Reader:
-    """Reads people by MultiPathCNN's forward procedure, and garments laid flat by GarmentCNN.
+    """Reads people and garments by ReaderCNN, or by MultiPathCNN's forward procedure and GarmentCNN.
 
     Args: parser: what reads labels and joints, one of `options.PARSERS`: `multi_path` (MultiPathCNN, and GarmentCNN for
-    what lies flat) or `photo` (ReaderCNN, for everything); latents are always MultiPathCNN's. folder: where the weights lie, by default the released ones. Programs are compiled on
-    first use. Raises: UserError for another parser, or weights that are missing.
+    what lies flat) or `photo` (ReaderCNN, for everything); latents are always MultiPathCNN's. folder: where the
+    weights lie, by default the released ones. Programs are compiled on first use. Raises: UserError for another parser, or weights that are missing.
     """
 
     def __init__(self, parser: str = "multi_path", folder: str | Path | None = None):
