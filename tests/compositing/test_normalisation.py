@@ -99,9 +99,9 @@ def test_whole_people_are_brought_to_the_size_that_the_networks_know():
     for box in ((100, 180, 20, 50), (4, 250, 90, 180)):
         photo = standing(*box)
         photo[5:8, 185:188] = 0
-        place, cut = normalisation.normalisation_of(reader(), [photo])
+        place, stand = normalisation.normalisation_of(reader(), [photo])
         rows, columns = np.nonzero((place.bring(photo, SIZE).mean(-1) < 100)[:, 40:150])
-        assert not cut
+        assert not stand.cut
         assert rows.min() / SIZE[0] == pytest.approx(0.06, abs=0.01)
         assert rows.max() / SIZE[0] == pytest.approx(0.93, abs=0.01)
         assert columns.mean() + 40 == pytest.approx(96, abs=2)
@@ -111,7 +111,7 @@ def test_whole_people_are_brought_to_the_size_that_the_networks_know():
     assert middles[1] == pytest.approx(96, abs=2) and middles[2] - middles[1] == pytest.approx(10 * place.scale, abs=2)
     assert normalisation.normalisation_of(reader(), [np.full((*SIZE, 3), 255, np.uint8)]) == (
         normalisation.Normalisation(),
-        False,
+        None,
     )
     assert normalisation.normalisation_of(reader(), [standing(100, 140, 20, 50)])[0].scale == 3  # and no more
 
@@ -119,8 +119,8 @@ def test_whole_people_are_brought_to_the_size_that_the_networks_know():
 def test_a_photo_that_ends_early_gets_room_for_what_is_missing():
     """Half of somebody is seen: the whole of them would reach from 0.06 to 0.93 of the frame."""
     half = types.SimpleNamespace(size=SIZE, stand_of=lambda picture: normalisation.Stand(0.1, 1.9, 0.5, True))
-    place, cut = normalisation.normalisation_of(half, [standing(26, 256, 60, 120)])
-    assert cut and place.scale == pytest.approx(0.87 / 1.8)
+    place, stand = normalisation.normalisation_of(half, [standing(26, 256, 60, 120)])
+    assert stand.cut and place.scale == pytest.approx(0.87 / 1.8)
     assert place.shown(SIZE).any(1).mean() == pytest.approx(0.87 / 1.8, abs=0.01)
 
 
@@ -151,8 +151,8 @@ def test_joints_of_somebody_cut_off_at_the_hips_are_read_where_they_are():
         example = examples.draw(number, "validation", closest=0.86)
         points, labels = example["input_places"], example["input_segmentation"]
         rows = int(points[joints, 1].max()) + 12
-        place, cut = normalisation.normalisation_of(system, [example["input_image"][:rows]])
-        assert cut
+        place, stand = normalisation.normalisation_of(system, [example["input_image"][:rows]])
+        assert stand.cut
         fitted = framing.fit(example["input_image"][:rows], SIZE)[1]
         brought = lambda at: fitted.points(at) * place.scale + np.array(place.shift) * SIZE[::-1]  # noqa: B023, E731
         lowest = brought(np.array([0.0, np.flatnonzero(labels.any(1)).max()]))[1]

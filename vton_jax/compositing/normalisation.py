@@ -110,23 +110,23 @@ class Stand:
     bottom: float
     middle: float
     cut: bool = False  # whether the picture ends above the feet
+    others: int = 0  # people besides
 
 
-def normalisation_of(reader, frames: list[np.ndarray]) -> tuple[Normalisation, bool]:
-    """How a photo's or a clip's person is normalised, and whether the frames cut their legs off.
+def normalisation_of(reader, frames: list[np.ndarray]) -> tuple[Normalisation, Stand | None]:
+    """How a photo's or a clip's person is normalised, and where they stand: the frames' median.
 
     One normalisation for a whole clip, from the median over some of its frames, so that people who walk still walk.
     Where nobody is found, frames stay as they are.
     """
     stands = [stand for index in some_of(len(frames)) if (stand := reader.stand_of(frames[index])) is not None]
     if not stands:
-        return Normalisation(), False
-    top, bottom, middle = np.median([(stand.top, stand.bottom, stand.middle) for stand in stands], 0)
+        return Normalisation(), None
+    names = [field.name for field in dataclasses.fields(Stand)]
+    top, bottom, middle, cut, others = (float(np.median([getattr(stand, name) for stand in stands])) for name in names)
     scale = min((CHOSEN.bottom - CHOSEN.top) / (bottom - top), CHOSEN.largest)
-    shift = 0.5 - middle * scale, CHOSEN.top - top * scale
-    return Normalisation(float(scale), (float(shift[0]), float(shift[1]))), bool(
-        np.median([stand.cut for stand in stands]) > 0.5
-    )
+    place = Normalisation(scale, (0.5 - middle * scale, CHOSEN.top - top * scale))
+    return place, Stand(top, bottom, middle, cut > 0.5, round(others))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +137,7 @@ class Framing:
     garment: Normalisation = Normalisation()
     poses: Normalisation = Normalisation()
     cut: bool = False  # whether the photo ends above the person's feet
+    others: int = 0  # people in the photo besides the one who is dressed
     flat: bool | None = None  # whether the garment is laid flat, and stays where it is; None: nobody has looked
 
 
@@ -146,6 +147,8 @@ def find_framing(
     """How everybody is normalised: in the photo, in the garment's picture where it is worn, and in the pose frames."""
     if flat is None:
         flat = reader.looks_flat(framing.fit(garment, reader.size)[0])
-    person, cut = normalisation_of(reader, [photo])
+    person, stand = normalisation_of(reader, [photo])
+    cut, others = (stand.cut, stand.others) if stand else (False, 0)
     worn = Normalisation() if flat else normalisation_of(reader, [garment])[0]
-    return Framing(person, worn, normalisation_of(reader, frames)[0], cut, flat)
+    poses = normalisation_of(reader, frames)[0]
+    return Framing(person, worn, poses, cut=cut, others=others, flat=flat)

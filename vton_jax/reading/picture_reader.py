@@ -24,6 +24,8 @@ _BATCH = 4
 _OTHERS = ((192, 160), (320, 256))  # beside the size that was learned at, where a picture is read at several
 _MARGIN = 0.08  # of the larger side of what was found, around it in the crop
 _LEAST = 0.004  # of a picture: less is too small to be looked at again
+_CLOSE = 0.01  # of a picture's longer side: what lies so close to a piece belongs to it
+_ANOTHER = 0.25  # of the largest person's pixels: who has so many is another person, not a part of one
 _SURE = 0.5  # probability from which a pixel shows something
 
 
@@ -71,6 +73,12 @@ class Seen:
         return np.where(self.labels[..., 0] > _SURE, 0, found).astype(np.uint8)
 
     @property
+    def others(self) -> int:
+        """How many people there are besides the largest one, as far as they stand apart."""
+        sizes = [piece.sum() for piece in pieces_of(self.segmentation > 0)]
+        return sum(size > _ANOTHER * sizes[0] for size in sizes[1:])
+
+    @property
     def certainty(self) -> float:
         """The labels' mean probability where there is something."""
         there = self.segmentation > 0
@@ -115,7 +123,7 @@ class PictureReader:
         """What a picture of a person shows, as thoroughly as it can be read; nothing where it shows nobody."""
         found = self.read(picture)
         visible = (found.inside > _SURE) & (found.seen > _SURE)
-        labels = found.segmentation * np.uint8(found.is_a == "person")
+        labels = _of_one(found.segmentation) * np.uint8(found.is_a == "person")
         return Layout(labels, np.where(visible[:, None], found.keypoints, 0).astype(np.float32), visible)
 
     def layouts(self, frames: np.ndarray) -> Layout:
@@ -124,7 +132,11 @@ class PictureReader:
         visible = (found.inside > _SURE) & (found.seen > _SURE)
         labels = np.where(found.labels[..., 0] > _SURE, 0, 1 + found.labels[..., 1:].argmax(-1))
         labels = labels * (found.kind.argmax(-1) == KINDS.index("person"))[:, None, None]
-        return Layout(labels.astype(np.uint8), np.where(visible[..., None], found.keypoints, 0), visible)
+        return Layout(
+            np.stack([_of_one(one.astype(np.uint8)) for one in labels]),
+            np.where(visible[..., None], found.keypoints, 0),
+            visible,
+        )
 
     def _in(self, picture: np.ndarray, box: np.ndarray, size: tuple[int, int], *, mirrored: bool) -> Seen:
         return self._at(picture, crop_to(picture, _widened(box, size), size), mirrored=mirrored)
@@ -156,19 +168,22 @@ def _restored(labels: np.ndarray, place: framing.Placement, size: tuple[int, int
     return np.concatenate(parts, -1)
 
 
-def box_of(there: np.ndarray) -> np.ndarray | None:
-    """The box [4] of the largest piece of a mask [H, W], and of what lies close to it; None where it is tiny."""
+def pieces_of(there: np.ndarray) -> list[np.ndarray]:
+    """The pieces of a mask [H, W], the largest first: bool [H, W] each, with what lies close to it; tiny ones not."""
     mask = there.astype(np.uint8)
-    reach = 2 * round(0.01 * max(mask.shape)) + 1
+    reach = 2 * round(_CLOSE * max(mask.shape)) + 1
     count, pieces = cv2.connectedComponents(cv2.dilate(mask, np.ones((reach, reach), np.uint8)))
-    if count == 1:
-        return None
-    areas = np.bincount(pieces.ravel(), weights=mask.ravel(), minlength=count)[1:]
-    piece = 1 + int(areas.argmax())
-    if areas.max() < _LEAST * mask.size:
-        return None
-    row, column = np.nonzero((pieces == piece) & there)
-    return np.array([column.min(), row.min(), column.max() + 1, row.max() + 1], float)
+    areas = np.bincount(pieces.ravel(), weights=mask.ravel(), minlength=count)
+    areas[0] = 0
+    return [(pieces == n) & there for n in np.argsort(-areas, kind="stable") if areas[n] >= _LEAST * mask.size]
+
+
+def box_of(there: np.ndarray) -> np.ndarray | None:
+    """The box [4] of the largest piece of a mask [H, W]; None where it is tiny."""
+    for piece in pieces_of(there):
+        row, column = np.nonzero(piece)
+        return np.array([column.min(), row.min(), column.max() + 1, row.max() + 1], float)
+    return None
 
 
 def _widened(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -185,6 +200,12 @@ def _widened(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _apart(one: np.ndarray, two: np.ndarray) -> bool:
     """Whether a side of two boxes lies apart by more than the crop's margin."""
     return bool(np.abs(one - two).max() > _MARGIN * max(one[2] - one[0], one[3] - one[1]))
+
+
+def _of_one(labels: np.ndarray) -> np.ndarray:
+    """Labels uint8 [H, W] of the largest person alone."""
+    pieces = pieces_of(labels > 0)
+    return labels * pieces[0] if pieces else np.zeros_like(labels)
 
 
 def filled_piece(probability: np.ndarray) -> np.ndarray:

@@ -148,6 +148,9 @@ class TryOnJob:
         if reading.framing.cut:
             name = Path(self.options.person or "person.png").name
             yield f"{name} does not show the whole person: what is missing is made up below it"
+        if reading.framing.others:
+            name = Path(self.options.person or "person.png").name
+            yield f"{name} shows {reading.framing.others + 1} people: the largest is dressed"
         frames = f"{len(reading.pose_frames)} frames, arm '{self.options.remap}'"
         if reading.garments:
             garment, name = reading.garments[0], Path(self.options.garment or "garment.png").name

@@ -89,7 +89,8 @@ class Reader:
 
     Args: parser: what reads labels and joints, one of `options.PARSERS`: `multi_path` (MultiPathCNN, and GarmentCNN for
     what lies flat) or `photo` (ReaderCNN, for everything); latents are always MultiPathCNN's. folder: where the
-    weights lie, by default the released ones. Programs are compiled on first use. Raises: UserError for another parser, or weights that are missing.
+    weights lie, by default the released ones. Programs are compiled on first use. Raises: UserError for another parser,
+    or weights that are missing.
     """
 
     def __init__(self, parser: str = "multi_path", folder: str | Path | None = None):
@@ -129,17 +130,19 @@ class Reader:
         if self.pictures is not None:
             found = self.pictures.read(picture, thorough=False)
             points, labels = found.keypoints, found.segmentation * np.uint8(found.is_a == "person")
+            others = found.others
         else:
             fitted, place = framing.fit(picture, self.size)
             layout = jax.tree.map(lambda a: a[0], self.read_people(fitted[None])[0])
             labels, points = place.restore(np.asarray(layout.segmentation), nearest=True), None
+            others = 0
         box = box_of(labels > 0)
         if box is None:
             return None
         top, bottom, cut = _upright(box, points, len(picture))
         place = framing.fit(np.broadcast_to(np.uint8(0), picture.shape[:2]), self.size)[1]
         (_, top), (middle, bottom) = place.points(np.array([[0, top], [(box[0] + box[2]) / 2, bottom]]) - 0.5) + 0.5
-        return Stand(float(top / self.size[0]), float(bottom / self.size[0]), float(middle / self.size[1]), cut)
+        return Stand(float(top / self.size[0]), float(bottom / self.size[0]), float(middle / self.size[1]), cut, others)
 
     def latents(self, frames: np.ndarray, batch: int = 8) -> np.ndarray:
         """The latents [T, N] alone of frames [T, H, W, 3]."""
