@@ -26,7 +26,7 @@ from absl import flags
 from benchmarks import program_costs
 from vton_jax import tasks, train
 from vton_jax.command_line import flag_utils
-from vton_jax.inputs import cached_examples, input_pipeline
+from vton_jax.inputs import cached_examples, input_pipeline, reading_views
 from vton_jax.models import multi_path_cnn, weights
 from vton_jax.training import sharding, train_state
 
@@ -61,6 +61,8 @@ def batch_shapes(task, batch_size: int) -> dict:
         return cached_examples.flow_batch(batch_size, FLAGS.size)
     if FLAGS.dataset != "mannequin" and FLAGS.model == "latent_prior_cnn":
         return cached_examples.latent_batch(batch_size, FLAGS.size, task.latent_prior_cnn.latent_size)
+    if FLAGS.model == "reader_cnn":
+        return reading_views.batch_shapes(batch_size, FLAGS.size)
     return input_pipeline.mannequin_batches(0, batch_size, FLAGS.size, draw=task.live_batch).shapes()
 
 

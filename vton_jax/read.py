@@ -1,10 +1,10 @@
 """Says what pictures show: python -m vton_jax.read PICTURE... [--output=DIR] [--json]
 
-A PICTURE is a file or a folder of them. One line for each says whether it shows a person, a garment alone or neither;
-a garment's type, sleeves and length, what a person wears and which side of the body is turned to the camera, how much
-of it is in the picture, and how sure that is, from 0 to 1. With --output a picture beside each other shows where: the
-outline, the labels and the joints. A file that cannot be decoded is said in a sentence, the others are still read, and
-the exit code is 2.
+A PICTURE is a file or a folder of them. One line for each says whether it shows a person, a garment alone or neither; a
+garment's type, sleeves and length, what a person wears and which side of the body is turned to the camera, how much of
+it is in the picture, and how sure that is, from 0 to 1. With --output a folder gets a picture of each that shows where:
+the outline, the labels and the joints. A file that cannot be decoded is said in a sentence, the others are still read,
+and the exit code is 2.
 """
 
 import sys

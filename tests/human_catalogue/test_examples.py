@@ -38,6 +38,37 @@ def test_several_pieces_do_not_lie_flat(whole):
         examples.sample(outfit, flat=True)
 
 
+def test_places_say_where_joints_are_that_are_not_seen_too(whole):
+    hidden = 0
+    for example in whole:
+        for shot in ("input", "output", "worn", "flat"):
+            visible, places = example[f"{shot}_visible"], example[f"{shot}_places"]
+            np.testing.assert_array_equal(places[visible], example[f"{shot}_keypoints"][visible])
+            hidden += int((np.abs(places).max(-1) > 0)[~visible].sum())
+    assert hidden > 20
+
+
+def test_what_an_example_is_says_how_far_sleeves_reach():
+    """What is given reaches as far on the user as on the donor; trousers alone have none."""
+    abouts = [examples.about(number) for number in range(60)]
+    for kind, flat in (("upper", True), ("dress", True), ("lower", False)):
+        of = [about for about in abouts if about["garment_type"] == kind]
+        assert of
+        for about in of:
+            assert np.isfinite([about[f"{shot}_sleeve"] for shot in ("input", "output", "worn")]).all()
+            assert np.isfinite(about["flat_sleeve"]) == flat
+            same = ("output", "worn") if flat else ("input", "output")
+            assert about[f"{same[0]}_sleeve"] == about[f"{same[1]}_sleeve"]
+
+
+def test_people_are_no_larger_than_asked():
+    """People who are cut off by default stand whole where that is asked for."""
+    rows = [
+        (examples.draw(9, size=(64, 48), closest=closest)["worn_segmentation"] > 0).any(1) for closest in (None, 0.6)
+    ]
+    assert rows[1].sum() < min(rows[0].sum(), 0.7 * 64) and not rows[1][[0, -1]].any()
+
+
 def test_examples_share_users_and_donors_are_others():
     exchanges = [examples._exchange(np.random.default_rng(n), n, "train") for n in (0, examples.EXAMPLES_OF_ONE - 1)]
     assert exchanges[0].user is exchanges[1].user

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick_kernels import quick_kernels
 
 from vton_jax.core import keypoints, segmentation
 from vton_jax.models import reader_cnn
@@ -67,6 +68,7 @@ def test_it_costs_less_than_a_thousand_million_multiplications():
 
 
 @pytest.fixture(scope="module")
+@quick_kernels()
 def run():
     """A small network's outputs for images."""
     network = reader_cnn.ReaderCNN(**SMALL)

@@ -104,6 +104,14 @@ def test_small_pieces_are_no_garments_and_sleeves_are_the_outer_ones():
     ]
 
 
+def test_a_skirt_is_no_dress_and_skirt():
+    labels = person(top=(24, 56), lower=(56, 100), lower_name="skirt")
+    labels[70:80, 26:54] = segmentation.ID["dress"]
+    assert [worn.type for worn in describe(seen(labels)).garments] == ["lower", "upper"]
+    labels[56:90, 26:54] = segmentation.ID["dress"]
+    assert [worn.type for worn in describe(seen(labels)).garments] == ["dress", "upper"]
+
+
 def test_garments_alone():
     labels = np.zeros(SIZE, np.uint8)
     labels[24:60, 20:60] = segmentation.ID["upper-clothes"]

@@ -99,6 +99,13 @@ def read_part(path: str | Path, split: str) -> dict[str, np.ndarray]:
                     f"{cached_examples.COMMAND} --kind=people.")  # fmt: skip
 
 
+def batch_shapes(batch_size: int, size: tuple[int, int]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of a batch of `open_batches`, whose files need not be there."""
+    facts = {name: jax.ShapeDtypeStruct((batch_size, *shape), kind) for name, (kind, shape) in pictures.FACTS.items()}
+    shown = lambda *more: jax.ShapeDtypeStruct((batch_size, *size, *more), jnp.uint8)  # noqa: E731
+    return facts | {"image": shown(3), "segmentation": shown()}
+
+
 def are_pictures(dataset: str) -> bool:
     """Whether --dataset names files of pictures, alone or in a mixture."""
     return any(path.endswith(".npz") for path, _ in input_pipeline.parse_mixture(str(dataset)))

@@ -129,10 +129,15 @@ def facing_of(facing: np.ndarray) -> str:
 
 
 def worn_by(seen: Seen) -> tuple[Worn, ...]:
-    """The garments that a person wears, the largest first; sleeves are those of the outer one that covers the arms."""
+    """The garments that a person wears, the largest first; sleeves are those of the outer one that covers the arms.
+
+    Of a dress and trousers or a skirt one is there: where labels say both, the larger has the other's pixels.
+    """
     labels = seen.segmentation
     person = max(int((labels > 0).sum()), 1)
     masks = {name: segmentation.region(labels, of) for name, of in _WORN.items()}
+    less, more = sorted(("lower", "dress"), key=lambda name: masks[name].sum())
+    masks[more] |= masks.pop(less)
     share = {name: mask.sum() / person for name, mask in masks.items()}
     found = sorted((name for name in masks if share[name] >= THRESHOLDS.worn), key=lambda name: -share[name])
     sleeved = next((name for name in ("upper", "dress") if name in found), "")

@@ -1,0 +1,117 @@
+"""PictureReader: what it finds in a picture, and that places and labels lie where they are in the picture as given."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vton_jax.core import segmentation
+from vton_jax.models import reader_cnn, weights
+from vton_jax.reading import picture_reader
+from vton_jax.reading.picture_reader import PictureReader, box_of, filled_piece
+
+SIZE = (64, 64)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """A small network's weights, by chance."""
+    network = reader_cnn.ReaderCNN((8, 8, 8, 8, 8), 16)
+    params = jax.jit(network.init)(jax.random.PRNGKey(0), jnp.zeros((1, *SIZE, 3)))
+    path = tmp_path_factory.mktemp("weights") / "reader_cnn.safetensors"
+    settings = {"model": "reader_cnn", "widths": [8, 8, 8, 8, 8], "hidden": 16, "size": list(SIZE)}
+    weights.save(path, params, settings)
+    return path
+
+
+def bright(frames: np.ndarray) -> reader_cnn.Read:
+    """What a network would say that takes all that is bright for trousers, whose middle is every joint."""
+    there = frames.min(-1) > 128
+    labels = np.zeros((*there.shape, 18), np.float32)
+    labels[..., 0], labels[..., segmentation.ID["pants"]] = ~there, there
+    points = np.stack([[np.argwhere(one).mean(0)[::-1] if one.any() else [0, 0]] * 18 for one in there])
+    ones = np.ones((len(frames), 18), np.float32)
+    say = lambda *values: np.tile(np.float32(values), (len(frames), 1))  # noqa: E731
+    return reader_cnn.Read(labels, points, ones, ones, say(0.1, 0.1, 0.8), say(0, 1, 0), say(1, 0, 0, 0), say(0, 1))
+
+
+@pytest.fixture
+def reader(path, monkeypatch):
+    reader, looked = PictureReader(path), []
+
+    def frames(self, frames, *, mirrored=False):
+        looked.append((frames.shape[1:3], mirrored))
+        return bright(frames)
+
+    monkeypatch.setattr(PictureReader, "frames", frames)
+    reader.looked = looked  # type: ignore[attr-defined]
+    return reader
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+@pytest.mark.parametrize("size", [(300, 200), (120, 500)])
+def test_what_is_found_lies_where_it_is(reader, size, thorough):
+    picture = np.zeros((*size, 3), np.uint8)
+    picture[40:90, 60:120] = 255
+    picture[2:5, 2:5] = 255  # a speck, which is not what is read
+    seen = reader.read(picture, thorough=thorough)
+    assert seen.labels.shape == (*size, 18) and seen.is_a == "garment" and seen.type == "lower"
+    np.testing.assert_allclose(seen.keypoints, np.tile([89.5, 64.5], (18, 1)), atol=1.5)
+    there = seen.segmentation == segmentation.ID["pants"]
+    truth = np.zeros(size, bool)
+    truth[40:90, 60:120] = True
+    assert (there & truth).sum() > 0.9 * (there | truth).sum()
+    assert [mirrored for _, mirrored in reader.looked] == [thorough] * (4 if thorough else 2)
+    assert seen.certainty > 0.9
+
+
+def test_where_nothing_is_found_the_first_look_stands(reader):
+    seen = reader.read(np.zeros((90, 70, 3), np.uint8))
+    assert not seen.segmentation.any() and seen.certainty == 0 and len(reader.looked) == 1
+
+
+def test_frames_are_read_as_they_are(path):
+    reader = PictureReader(path)
+    assert reader.size == SIZE and reader.name.startswith("PictureReader-")
+    frames = np.random.default_rng(0).integers(0, 256, (5, *SIZE, 3)).astype(np.uint8)
+    read = reader.frames(frames)
+    assert read.labels.shape == (5, *SIZE, 18) and read.keypoints.shape == (5, 18, 2)
+    both = reader.frames(frames, mirrored=True)
+    turned = reader.frames(frames[:, :, ::-1], mirrored=True)
+    np.testing.assert_allclose(both.facing, turned.facing * [-1, 1], atol=1e-5)
+    assert all(np.isfinite(getattr(read, field.name)).all() for field in dataclasses.fields(read))
+
+
+def test_the_box_is_of_the_largest_thing():
+    there = np.zeros((200, 100), bool)
+    there[50:150, 20:60], there[10:20, 80:90] = True, True
+    np.testing.assert_array_equal(box_of(there), [20, 50, 60, 150])
+    assert box_of(np.zeros((20, 20), bool)) is None
+    speck = np.zeros((200, 100), bool)
+    speck[3, 3] = True
+    assert box_of(speck) is None
+
+
+def test_a_garments_mask_is_one_piece_without_holes():
+    probability = np.zeros((60, 60), np.float32)
+    probability[10:50, 10:40], probability[20:30, 20:30], probability[5:8, 50:55] = 0.9, 0.1, 0.9
+    mask = filled_piece(probability)
+    truth = np.zeros((60, 60), bool)
+    truth[10:50, 10:40] = True
+    np.testing.assert_array_equal(mask, truth)
+    assert not filled_piece(np.zeros((9, 9), np.float32)).any()
+
+
+def test_labels_beyond_a_crop_are_background():
+    """The crop covers the picture's middle; there labels are the crop's, elsewhere there is nothing."""
+    from vton_jax.reading.person_crop import crop_to
+
+    picture = np.zeros((80, 60, 3), np.uint8)
+    _, place = crop_to(picture, np.array([15.0, 20.0, 45.0, 60.0]), (64, 48))
+    labels = np.zeros((64, 48, 18), np.float32)
+    labels[..., 4] = 1
+    found = picture_reader._restored(labels, place, (80, 60))
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
+    assert (found[22:58, 17:43, 4] > 0.99).all() and (found[:18, :, 0] > 0.99).all() and (found[:, 48:, 0] > 0.99).all()
