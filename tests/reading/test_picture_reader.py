@@ -10,6 +10,7 @@ import pytest
 from vton_jax.core import segmentation
 from vton_jax.models import reader_cnn, weights
 from vton_jax.reading import picture_reader
+from vton_jax.reading.person_crop import windows
 from vton_jax.reading.picture_reader import PictureReader, box_of, filled_piece
 
 SIZE = (64, 64)
@@ -34,7 +35,10 @@ def bright(frames: np.ndarray) -> reader_cnn.Read:
     points = np.stack([[np.argwhere(one).mean(0)[::-1] if one.any() else [0, 0]] * 18 for one in there])
     ones = np.ones((len(frames), 18), np.float32)
     say = lambda *values: np.tile(np.float32(values), (len(frames), 1))  # noqa: E731
-    return reader_cnn.Read(labels, points, ones, ones, say(0.1, 0.1, 0.8), say(0, 1, 0), say(1, 0, 0, 0), say(0, 1))
+    peak = ones * there.mean((1, 2))[:, None]
+    return reader_cnn.Read(
+        labels, points, ones, peak, ones, say(0.1, 0.1, 0.8), say(0, 1, 0), say(1, 0, 0, 0), say(0, 1)
+    )
 
 
 @pytest.fixture
@@ -63,7 +67,10 @@ def test_what_is_found_lies_where_it_is(reader, size, thorough):
     truth = np.zeros(size, bool)
     truth[40:90, 60:120] = True
     assert (there & truth).sum() > 0.9 * (there | truth).sum()
-    assert [mirrored for _, mirrored in reader.looked] == [thorough] * (4 if thorough else 2)
+    # A wide picture in parts, too, and the best of them closer; where it is read at other sizes, once each.
+    parts = windows(size, SIZE)
+    looks = len(parts) + min(len(parts), 2) + 2 * thorough
+    assert [mirrored for _, mirrored in reader.looked] == [thorough] * looks
     assert seen.certainty > 0.9
 
 
@@ -115,3 +122,36 @@ def test_labels_beyond_a_crop_are_background():
     found = picture_reader._restored(labels, place, (80, 60))
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
     assert (found[22:58, 17:43, 4] > 0.99).all() and (found[:18, :, 0] > 0.99).all() and (found[:, 48:, 0] > 0.99).all()
+
+
+def scene(*boxes):
+    there = np.zeros((200, 150), bool)
+    for top, bottom, left, right in boxes:
+        there[top:bottom, left:right] = True
+    return there
+
+
+def test_what_lies_close_belongs_to_the_largest_piece():
+    person, shoe, far = (20, 150, 20, 60), (151, 160, 30, 50), (30, 90, 100, 130)
+    there = scene(person, shoe, far)
+    first, second = picture_reader.pieces_of(there)
+    np.testing.assert_array_equal(first, scene(person, shoe))
+    np.testing.assert_array_equal(second, scene(far))
+    np.testing.assert_array_equal(picture_reader.box_of(there), [20, 20, 60, 160])
+
+
+def test_specks_are_nothing():
+    assert picture_reader.box_of(scene((0, 5, 0, 5))) is None
+    assert picture_reader.pieces_of(scene()) == []
+
+
+def test_a_second_person_is_counted_and_a_bag_is_not():
+    def seen(*boxes):
+        labels = np.zeros((200, 150, 18), np.float32)
+        labels[..., 0] = 1 - scene(*boxes)
+        labels[..., 4] = scene(*boxes)
+        return picture_reader.Seen(*[np.zeros(3)], labels, *[np.zeros(18)] * 4, *[np.zeros(4)] * 3)
+
+    assert seen((20, 150, 20, 60), (30, 120, 100, 130)).others == 1
+    assert seen((20, 150, 20, 60), (100, 120, 100, 115)).others == 0
+    assert seen().others == 0

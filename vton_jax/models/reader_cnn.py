@@ -195,6 +195,7 @@ class Read:
     labels: jax.Array  # probabilities [B, H, W, 18]
     keypoints: jax.Array  # [B, 18, 2] in pixels, beyond the picture too
     inside: jax.Array  # [B, 18], probability that a joint lies in the picture
+    peak: jax.Array  # [B, 18], of a joint's map: the higher, the surer is its place
     seen: jax.Array  # [B, 18], probability that a joint that lies there is in sight
     kind: jax.Array  # [B, 3]
     garment_type: jax.Array  # [B, 3]
@@ -212,7 +213,7 @@ def read(outputs: dict, size: tuple[int, int]) -> Read:
     logits = outputs["joints"].reshape(count, rows * columns, joints)
     all_of = jax.nn.softmax(jnp.concatenate([logits, outputs["outside"][:, None]], 1), 1)
     maps = all_of[:, :-1].reshape(count, rows, columns, joints)
-    points, _, _ = keypoints.read_pose_map(maps, threshold=0.0, radius=2)
+    points, _, peak = keypoints.read_pose_map(maps, threshold=0.0, radius=2)
     points = keypoints.scale(points, (rows, columns), size)
     inside = 1 - all_of[:, -1]
     beyond = outputs["places"] * jnp.array([size[1], size[0]], jnp.float32)
@@ -220,6 +221,7 @@ def read(outputs: dict, size: tuple[int, int]) -> Read:
         labels=jax.nn.softmax(outputs["segmentation"]),
         keypoints=jnp.where((inside > 0.5)[..., None], points, beyond),
         inside=inside,
+        peak=peak,
         seen=jax.nn.sigmoid(outputs["seen"]),
         kind=jax.nn.softmax(outputs["kind"]),
         garment_type=jax.nn.softmax(outputs["garment_type"]),

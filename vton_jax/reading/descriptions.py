@@ -116,7 +116,7 @@ def describe(seen: Seen, mask: np.ndarray | None = None) -> Description:
     sleeves = "" if seen.type == "lower" else seen.sleeve_class
     length = flat_length(there) if seen.type == "lower" else length_of(seen.type, there, seen)
     return Description(
-        "garment", sure * float(seen.garment_type.max()), seen.type, (), sleeves, length,
+        "garment", sure * float(seen.types.max()), seen.type, (), sleeves, length,
         framing="cut" if _at_edges(there).any() else "whole",
     )  # fmt: skip
 

@@ -15,24 +15,9 @@ from vton_jax.core.batching import in_batches
 from vton_jax.models import multi_path_cnn, weights
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.reading import digest_of
-from vton_jax.reading.person_crop import crop_boxes, crop_to
+from vton_jax.reading.person_crop import crop_boxes, crop_to, windows
 
 _BATCH = 8
-
-
-def _windows(frame: tuple[int, int], size: tuple[int, int]) -> list[tuple[float, float, float, float]]:
-    """Boxes of `size`'s aspect to look at: the whole frame, and in a wide one also parts of its full height.
-
-    The network knows only people who fill the height, and overlooks small ones.
-    """
-    height, width = frame
-    whole = max(height, width * size[0] / size[1]) / 2, max(width, height * size[1] / size[0]) / 2
-    boxes = [(width / 2 - whole[1], height / 2 - whole[0], width / 2 + whole[1], height / 2 + whole[0])]
-    part = height * size[1] / size[0]
-    if width > 1.2 * part:
-        number = int(np.ceil(2 * (width - part) / part)) + 1  # neighbours overlap by half
-        boxes += [(left, 0, left + part, height) for left in np.linspace(0, width - part, number)]
-    return boxes
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -61,7 +46,7 @@ class MultiPath:
 
     def estimate(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `PoseEstimator`: a first look at windows of the frames, a second one at the person found in the best."""
-        looks = [[crop_to(frame, box, self.size) for box in _windows(frame.shape[:2], self.size)] for frame in frames]
+        looks = [[crop_to(frame, box, self.size) for box in windows(frame.shape[:2], self.size)] for frame in frames]
         found, certain, _, _ = self._in_batches(np.stack([image for look in looks for image, _ in look]))
         windows = len(looks[0])
         certain = certain.reshape(len(frames), windows, -1)

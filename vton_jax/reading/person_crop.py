@@ -47,6 +47,21 @@ def _nanmax(values, axis):
     return np.where(np.isnan(values), -np.inf, values).max(axis)
 
 
+def windows(frame: tuple[int, int], size: tuple[int, int]) -> list[tuple[float, float, float, float]]:
+    """Boxes of `size`'s aspect to look at: the whole frame, and in a wide one also parts of its full height.
+
+    Networks overlook people who are small in the middle of what a frame's edges are continued to.
+    """
+    height, width = frame
+    whole = max(height, width * size[0] / size[1]) / 2, max(width, height * size[1] / size[0]) / 2
+    boxes = [(width / 2 - whole[1], height / 2 - whole[0], width / 2 + whole[1], height / 2 + whole[0])]
+    part = height * size[1] / size[0]
+    if width > 1.2 * part:
+        number = int(np.ceil(2 * (width - part) / part)) + 1  # neighbours overlap by half
+        boxes += [(left, 0, left + part, height) for left in np.linspace(0, width - part, number)]
+    return boxes
+
+
 def crop_to(
     image: np.ndarray, box, size: tuple[int, int], nearest: bool = False
 ) -> tuple[np.ndarray, framing.Placement]:

@@ -12,19 +12,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import framing
+from vton_jax.core import framing, keypoints
 from vton_jax.core.batching import in_batches
+from vton_jax.core.segmentation import DRESS, LOWER, UPPER
 from vton_jax.core.types import Layout
 from vton_jax.models import reader_cnn, weights
 from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES, ReaderCNN
 from vton_jax.reading import digest_of
-from vton_jax.reading.person_crop import crop_to
+from vton_jax.reading.person_crop import crop_to, windows
 
 _BATCH = 4
 _OTHERS = ((192, 160), (320, 256))  # beside the size that was learned at, where a picture is read at several
 _MARGIN = 0.08  # of the larger side of what was found, around it in the crop
 _LEAST = 0.004  # of a picture: less is too small to be looked at again
 _CLOSE = 0.01  # of a picture's longer side: what lies so close to a piece belongs to it
+_SHOULDERS = tuple(keypoints.ID[name] for name in ("neck", "left-shoulder", "right-shoulder"))
 _ANOTHER = 0.25  # of the largest person's pixels: who has so many is another person, not a part of one
 _SURE = 0.5  # probability from which a pixel shows something
 
@@ -48,6 +50,7 @@ class Seen:
     labels: np.ndarray  # probabilities float32 [H, W, 18]
     keypoints: np.ndarray  # [18, 2]
     inside: np.ndarray  # [18], that a joint lies within what was looked at
+    peak: np.ndarray  # [18], of a joint's map: the higher, the surer is its place
     seen: np.ndarray  # [18], that it is in sight
     garment_type: np.ndarray  # [3], of `reader_cnn.TYPES`
     sleeves: np.ndarray  # [4], of `reader_cnn.SLEEVES`
@@ -60,7 +63,15 @@ class Seen:
 
     @property
     def type(self) -> str:
-        return TYPES[int(self.garment_type.argmax())]
+        return TYPES[int(self.types.argmax())]
+
+    @property
+    def types(self) -> np.ndarray:
+        """Probabilities [3] of `reader_cnn.TYPES`: a mean of what the network answers and of what its labels say, which
+        is surer of what is right than either (docs/reading.md).
+        """
+        mass = np.array([self.labels[..., list(of)].sum() for of in (UPPER, LOWER, DRESS)])
+        return (self.garment_type + mass / max(float(mass.sum()), 1e-6)) / 2
 
     @property
     def sleeve_class(self) -> str:
@@ -105,19 +116,29 @@ class PictureReader:
 
         Args: thorough: at several sizes, each with its mirror image, of which labels are a mean; else once.
         """
-        whole = self._at(picture, framing.fit(picture, self.size), mirrored=thorough)
-        box = box_of(whole.segmentation > 0)
-        if box is None:
-            return whole
-        found = self._in(picture, box, self.size, mirrored=thorough)
-        again = box_of(found.segmentation > 0)
-        if again is not None and _apart(box, again):  # the first look missed a part of it
-            found = self._in(picture, again, self.size, mirrored=thorough)
-            box = again
-        if thorough:
+        looks = [
+            self._at(picture, crop_to(picture, box, self.size), mirrored=thorough)
+            for box in windows(picture.shape[:2], self.size)
+        ]
+        # Of the parts of a wide picture the one counts that sees shoulders best: where nobody is, background becomes
+        # cloth before it becomes a body.
+        first = [looks[0], *([max(looks[1:], key=_shoulders)] if looks[1:] else [])]
+        closer = [self._closer(picture, box_of(look.segmentation > 0), mirrored=thorough) for look in first]
+        found, box = max((one for one in closer if one), key=lambda one: _shoulders(one[0]), default=(looks[0], None))
+        if thorough and box is not None:
             others = [self._in(picture, box, size, mirrored=True).labels for size in _OTHERS]
             found = dataclasses.replace(found, labels=np.mean([found.labels, *others], 0))
         return found
+
+    def _closer(self, picture: np.ndarray, box: np.ndarray | None, *, mirrored: bool) -> tuple[Seen, np.ndarray] | None:
+        """What a crop around a box shows, and the crop's own box; None without one."""
+        if box is None:
+            return None
+        found = self._in(picture, box, self.size, mirrored=mirrored)
+        again = box_of(found.segmentation > 0)
+        if again is not None and _apart(box, again):  # the first look missed a part of it
+            return self._in(picture, again, self.size, mirrored=mirrored), again
+        return found, box
 
     def layout(self, picture: np.ndarray) -> Layout:
         """What a picture of a person shows, as thoroughly as it can be read; nothing where it shows nobody."""
@@ -146,7 +167,7 @@ class PictureReader:
         read = jax.tree.map(lambda a: a[0], self.frames(crop[None], mirrored=mirrored))
         return Seen(
             read.kind, _restored(read.labels, place, picture.shape[:2]), place.restore_points(read.keypoints),
-            read.inside, read.seen, read.garment_type, read.sleeves, read.facing,
+            read.inside, read.peak, read.seen, read.garment_type, read.sleeves, read.facing,
         )  # fmt: skip
 
 
@@ -195,6 +216,11 @@ def _widened(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     width = height * size[1] / size[0]
     x, y = (left + right) / 2, (top + bottom) / 2
     return np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
+
+
+def _shoulders(seen: Seen) -> float:
+    """How surely neck and shoulders were found."""
+    return float(seen.peak[list(_SHOULDERS)].mean())
 
 
 def _apart(one: np.ndarray, two: np.ndarray) -> bool:
