@@ -44,6 +44,9 @@ class Toy:
     def __init__(self, options):
         self.options = options
 
+    def stand_of(self, picture):
+        return None
+
     def looks_flat(self, frame):
         return frame[..., 0].mean() > 100
 
@@ -182,7 +185,7 @@ def test_the_readings_are_counted_against_the_truth(toy, folder, tmp_path, capsy
 
 
 def test_sleeves_are_counted_where_they_are_read(toy, folder, monkeypatch):
-    monkeypatch.setattr(stranger_reading, "SLEEVES_ARE_READ", True)
+    monkeypatch.setattr(stranger_reading, "reads_sleeves", lambda system: True)
     monkeypatch.setattr(stranger_reading, "look", lambda *_: stranger_reading.Seen("garment", "upper", "short"))
     _, results = run(folder)
     assert results["strangers.sleeves.right"] == 1 and results["strangers.sleeves.count"] == 3

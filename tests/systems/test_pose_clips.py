@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from vton_jax import TryOnJob
-from vton_jax.core import segmentation
+from vton_jax.compositing import normalisation
+from vton_jax.core import framing, segmentation
 from vton_jax.core.errors import NoPersonFound, PersonLost
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, Result, Target, User
 from vton_jax.media import photo_files, video_files
@@ -33,6 +34,14 @@ class Columns:
         return Layout(labels, points, seen), np.zeros((len(frames), 2))
 
     read_people = read_layouts
+
+    def stand_of(self, picture):
+        rows, columns = np.nonzero(framing.fit(picture, SIZE)[0].mean(-1) < 100)
+        if not len(rows):
+            return None
+        return normalisation.Stand(
+            rows.min() / SIZE[0], (rows.max() + 1) / SIZE[0], (columns.min() + columns.max() + 1) / 2 / SIZE[1]
+        )
 
     def looks_flat(self, frame):
         return True

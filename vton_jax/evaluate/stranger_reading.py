@@ -7,9 +7,9 @@ import dataclasses
 
 import numpy as np
 
+from vton_jax.core import framing, segmentation
+from vton_jax.core.errors import UserError
 from vton_jax.systems.protocol import TryOnSystem
-
-SLEEVES_ARE_READ = True  # whether `Seen.sleeves` says anything
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +21,26 @@ class Seen:
     sleeves: str = ""  # of a garment: none, short, three-quarter, long
 
 
+def reads_sleeves(system: TryOnSystem) -> bool:
+    """Whether `Seen.sleeves` says anything."""
+    return getattr(system.reader, "pictures", None) is not None
+
+
 def look(system: TryOnSystem, picture: np.ndarray) -> Seen:
-    """Reads a picture uint8 [H, W, 3] of any size, not knowing what it shows."""
-    found = system.reader.pictures.read(picture)
-    if found.is_a == "person":
-        return Seen("person", "outfit")
-    if found.is_a == "none":
+    """Reads a picture uint8 [H, W, 3] of any size, not knowing what it shows.
+
+    A system without ReaderCNN is asked whether the picture shows a garment laid flat, and then which.
+    """
+    if reads_sleeves(system):
+        found = system.reader.pictures.read(picture)
+        if found.is_a == "garment":
+            return Seen("garment", found.type, found.sleeve_class)
+        return Seen(found.is_a, "outfit" if found.is_a == "person" else "")
+    frame = framing.fit(picture, system.size)[0]
+    try:
+        if not system.reader.looks_flat(frame):
+            return Seen("person", "outfit")
+        garment = system.read_garment(frame, None, True)
+    except UserError:
         return Seen("none")
-    return Seen("garment", found.type, found.sleeve_class)
+    return Seen("garment", segmentation.GARMENT_TYPES[int(garment.garment_type)])

@@ -86,6 +86,7 @@ class StrangersSuite(protocol.Suite):
         from vton_jax.media import photo_files, progress
 
         right: dict[str, list[bool]] = {name: [] for name in ("kind", "kind_person", "kind_garment", "type", "sleeves")}
+        sleeved = stranger_reading.reads_sleeves(system)
         pictures = [("person", path) for path in folder.people] + [("garment", path) for path in folder.garments]
         for kind, path in progress.each(pictures, "picture"):
             seen = stranger_reading.look(system, photo_files.read_photo(path))
@@ -94,12 +95,12 @@ class StrangersSuite(protocol.Suite):
             truth = folder.truth.get(path.name) if kind == "garment" else None
             if truth:
                 right["type"].append(seen.type == truth.type)
-            sleeves = truth.sleeves if truth and stranger_reading.SLEEVES_ARE_READ else ""
+            sleeves = truth.sleeves if truth and sleeved else ""
             if sleeves:
                 right["sleeves"].append(seen.sleeves == sleeves)
             said = (truth.type, seen.type) if truth else ("", seen.type)
             self._read.append((f"{kind}/{path.name}", kind, seen.kind, *said, sleeves, seen.sleeves))
-        if not stranger_reading.SLEEVES_ARE_READ and any(truth.sleeves for truth in folder.truth.values()):
+        if not sleeved and any(truth.sleeves for truth in folder.truth.values()):
             report.say("nothing reads sleeves, so there is no strangers.sleeves.")
         if self.folder is not None:
             tables.write(self.folder / "reading.csv", _READ_COLUMNS, self._read)

@@ -141,23 +141,21 @@ class PictureReader:
         return found, box
 
     def layout(self, picture: np.ndarray) -> Layout:
-        """What a picture of a person shows, as thoroughly as it can be read; nothing where it shows nobody."""
+        """What a picture of a person shows, as thoroughly as it can be read, of several the largest; nothing where it
+        shows nobody.
+        """
         found = self.read(picture)
         visible = (found.inside > _SURE) & (found.seen > _SURE)
         labels = _of_one(found.segmentation) * np.uint8(found.is_a == "person")
         return Layout(labels, np.where(visible[:, None], found.keypoints, 0).astype(np.float32), visible)
 
     def layouts(self, frames: np.ndarray) -> Layout:
-        """What frames [T, H, W, 3] show, as `layout`, in one pass each."""
+        """What frames [T, H, W, 3] show, in one pass each; labels are of everybody, whom `clip_following` tells apart."""
         found = self.frames(frames)
         visible = (found.inside > _SURE) & (found.seen > _SURE)
         labels = np.where(found.labels[..., 0] > _SURE, 0, 1 + found.labels[..., 1:].argmax(-1))
         labels = labels * (found.kind.argmax(-1) == KINDS.index("person"))[:, None, None]
-        return Layout(
-            np.stack([_of_one(one.astype(np.uint8)) for one in labels]),
-            np.where(visible[..., None], found.keypoints, 0),
-            visible,
-        )
+        return Layout(labels.astype(np.uint8), np.where(visible[..., None], found.keypoints, 0), visible)
 
     def _in(self, picture: np.ndarray, box: np.ndarray, size: tuple[int, int], *, mirrored: bool) -> Seen:
         return self._at(picture, crop_to(picture, _widened(box, size), size), mirrored=mirrored)
