@@ -150,7 +150,7 @@ class PictureReader:
         return Layout(labels, np.where(visible[:, None], found.keypoints, 0).astype(np.float32), visible)
 
     def layouts(self, frames: np.ndarray) -> Layout:
-        """What frames [T, H, W, 3] show, in one pass each; labels are of everybody, whom `clip_following` tells apart."""
+        """What frames [T, H, W, 3] show, in one pass each; labels are of everybody; `clip_following` parts them."""
         found = self.frames(frames)
         visible = (found.inside > _SURE) & (found.seen > _SURE)
         labels = np.where(found.labels[..., 0] > _SURE, 0, 1 + found.labels[..., 1:].argmax(-1))
