@@ -12,6 +12,7 @@ from vton_jax.media import progress, visualize
 from vton_jax.models import weights
 from vton_jax.reading.multi_path import MultiPath
 from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.reading.picture_reader import PictureReader
 
 REGIONS = {
     "person": tuple(name for name in label_tables.CCP_MERGED_LABELS if name != "null"),
@@ -41,7 +42,7 @@ def merged_scores(matrix: np.ndarray) -> dict[str, float]:
 
 
 class Parsing(protocol.Suite):
-    """ParserCNN, and MultiPathCNN's forward procedure.
+    """ParserCNN, ReaderCNN at several sizes and in one look, and MultiPathCNN's forward procedure.
 
     Args: options: those of the suite `ccp`. chosen: the photos' numbers.
     """
@@ -55,8 +56,10 @@ class Parsing(protocol.Suite):
     def run(self):
         at = lambda name: weights.path_of(name, self.options.weights)  # noqa: E731
         parser, multi_path = PhotoParser(at("parser_cnn")), MultiPath(at("multi_path_cnn"))
+        reader = PictureReader(at("reader_cnn"))
         chosen, classes = self.chosen, len(label_tables.CCP_MERGED_LABELS)
-        matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in ("ccp", "ccp.multi_path")}
+        names = ("ccp", "ccp.multi_path", "ccp.reader", "ccp.reader_once")
+        matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in names}
         shown = set(np.linspace(0, len(chosen) - 1, min(_EXAMPLES, len(chosen))).round().astype(int).tolist())
         rows, right = [], {}
         for first in progress.each(range(0, len(chosen), _TOGETHER), f"x {_TOGETHER} photos"):
@@ -67,6 +70,10 @@ class Parsing(protocol.Suite):
             for i, (photo, ids) in enumerate(zip(photos, truths, strict=True)):
                 whole = places[i].restore(small[i], nearest=True)
                 read = {"ccp": parser.parse(photo[None])[0][0], "ccp.multi_path": whole}
+                read |= {
+                    "ccp.reader": reader.read(photo).segmentation,
+                    "ccp.reader_once": reader.read(photo, thorough=False).segmentation,
+                }
                 truth = label_tables.CCP_MERGED_FROM_CCP[ids]
                 counts = {
                     name: metrics.confusion(label_tables.CCP_MERGED_FROM_LABEL[labels], truth, classes)
@@ -76,7 +83,7 @@ class Parsing(protocol.Suite):
                     matrices[name] += matrix
                 right[numbers[i]] = float(np.diagonal(counts["ccp"]).sum() / counts["ccp"].sum())
                 if first + i in shown:
-                    rows.append(_sheet_row(photo, ids, list(read.values())))
+                    rows.append(_sheet_row(photo, ids, list(read.values())[:3]))
         for name, matrix in matrices.items():
             yield from ((f"{name}.{score}", value) for score, value in merged_scores(matrix).items())
         self.pictures["Parsing"] = _sheet(rows)
@@ -86,7 +93,7 @@ class Parsing(protocol.Suite):
             "classes": ", ".join(label_tables.CCP_MERGED_LABELS),
         }
         worst = ", ".join(sorted(right, key=right.get)[:8])
-        self.texts["about"] = {"parser": parser.name, "multi_path": multi_path.name, "worst": worst}
+        self.texts["about"] = {"parser": parser.name, "reader": reader.name, "multi_path": multi_path.name, "worst": worst}
 
 
 def _sheet_row(photo: np.ndarray, ids: np.ndarray, read: list[np.ndarray]) -> list[np.ndarray]:
@@ -99,7 +106,7 @@ def _sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
     """The photos in two columns."""
     half = (len(rows) + 1) // 2
     rows = [[*row, *(rows[half + i] if half + i < len(rows) else [])] for i, row in enumerate(rows[:half])]
-    titles = ["photo", "true labels", "ParserCNN", "MultiPathCNN", "ParserCNN over the photo"]
+    titles = ["photo", "true labels", "ParserCNN", "MultiPathCNN", "ReaderCNN", "ParserCNN over the photo"]
     return visualize.contact_sheet(rows, column_titles=titles * 2)
 
 
