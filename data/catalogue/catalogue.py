@@ -31,6 +31,7 @@ NAME, VERSION = "catalogue", "1.0.0"
 USERS = 10  # of one shard
 _OTHERS = 20  # validation and test each have so many times fewer users than train
 _JPEG = 93  # quality; what the camera's own JPEG left is worth no more
+_IDS = ("person_id", "garment_id")  # of the user, and of the photos of cloth, for `data/build.py check`
 _FILES = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
@@ -68,6 +69,7 @@ def features() -> tfds.features.FeaturesDict:
             f"{shot}_visible": tfds.features.Tensor(shape=(18,), dtype=np.bool_),
             f"{shot}_places": tfds.features.Tensor(shape=(18, 2), dtype=np.float32),
         }
+    found |= {name: tfds.features.Text() for name in _IDS}
     found |= {f"{shot}_yaw": tfds.features.Scalar(np.float32) for shot in SHOTS[:3]}
     for source in SHOTS[2:]:
         found |= {
@@ -121,7 +123,9 @@ def draw_shard(shard: Shard, settings: Settings) -> str:
         try:
             for number in numbers:
                 example = examples.draw(number, shard.split, settings.size, _grounds(settings.grounds, shard.split))
-                proto = serializer.get_tf_example(kept.encode_example(encoded(example)))
+                about = examples.about(number, shard.split)
+                stored = encoded(example) | {name: about[name] for name in _IDS}
+                proto = serializer.get_tf_example(kept.encode_example(stored))
                 writer.write(proto.SerializeToString(deterministic=True))
         finally:
             writer.close()

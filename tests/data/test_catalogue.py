@@ -9,6 +9,7 @@ tfds = pytest.importorskip("tensorflow_datasets")
 
 import cv2
 
+from data import leakage
 from data.catalogue import catalogue, grounds, stances
 from data.raw import engine
 from vton_jax.core.errors import UserError
@@ -70,6 +71,17 @@ def test_what_is_drawn_comes_back(built, settings):
                 assert np.abs(found[name].astype(int) - array).mean() < 3  # JPEG
             else:
                 np.testing.assert_allclose(found[name], array, atol=0.5 / catalogue_examples.FLOW_UNIT + 1e-6)
+
+
+def test_people_are_told_apart_in_all_splits(built, tmp_path):
+    """Ids stand for bodies, not for numbers in a split: the check finds none in two parts, and finds one that is."""
+    parts, _ = leakage.read_parts(built)
+    people = [set(part.people) for part in parts.values()]
+    assert all(people) and not set.intersection(*people) and leakage.check(built).problems == []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leakage, "read_parts", lambda folder: ({"train": parts["train"], "test": parts["train"]}, {}))
+        (person,) = parts["train"].people.keys() & {examples.about(0)["person_id"]}
+        assert any(f"person {person} is in train and test" in line for line in leakage.check(built).problems)
 
 
 def test_both_readers_see_it(built):

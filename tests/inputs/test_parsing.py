@@ -268,7 +268,7 @@ def test_the_suite_writes_numbers_with_their_protocol(command, capsys, tiny_ccp,
     command(*EVALUATE, f"--data={tiny_ccp}", f"--output={tmp_path / 'out'}", "--ccp_parts=parsing")
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["num_photos"] == 1 and results["ccp.protocol.split_hash"] == splits.split_hash(["0003"])
-    for who in ("ccp", "ccp.multi_path"):
+    for who in ("ccp", "ccp.multi_path", "ccp.reader", "ccp.reader_once"):
         assert {f"{who}.{name}" for name in ("iou_person", "iou_clothes", "iou_skin", "iou_hair", "miou")} <= set(
             results
         )

@@ -93,7 +93,12 @@ class Parsing(protocol.Suite):
             "classes": ", ".join(label_tables.CCP_MERGED_LABELS),
         }
         worst = ", ".join(sorted(right, key=right.get)[:8])
-        self.texts["about"] = {"parser": parser.name, "reader": reader.name, "multi_path": multi_path.name, "worst": worst}
+        self.texts["about"] = {
+            "parser": parser.name,
+            "reader": reader.name,
+            "multi_path": multi_path.name,
+            "worst": worst,
+        }
 
 
 def _sheet_row(photo: np.ndarray, ids: np.ndarray, read: list[np.ndarray]) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ Setting somebody up takes longer than drawing them, so that examples share chara
 
 import dataclasses
 import functools
+import hashlib
 
 import numpy as np
 
@@ -21,6 +22,11 @@ class Character:
     identity: bodies.Identity
     looks: textures.Looks
     hair: tuple[str, ...]  # of `wardrobe.HAIR`, one or none
+
+
+def digest(character: Character) -> str:
+    """Sixteen digits that stand for a body and its hair, whatever the split and number."""
+    return hashlib.sha256(repr((character.identity, character.hair)).encode()).hexdigest()[:16]
 
 
 @functools.lru_cache(maxsize=_KEPT)

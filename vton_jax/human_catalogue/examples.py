@@ -11,6 +11,8 @@ An example is a function of its split and number.
 """
 
 import dataclasses
+import itertools
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -137,6 +139,7 @@ def _textures(generator: np.random.Generator, who: Character, person: people.Per
 def about(number: int, split: str = "train") -> dict[str, float | int | str]:
     """What an example is, without drawing it: the numbers of user and donor, and what groups of them there are.
 
+    `person_id` tells users apart in all splits, `garment_id` names the photos of cloth that anybody wears, and
     `SHOT_sleeve` says how far sleeves reach along the arm in each picture, as `Cut.sleeve`.
     """
     exchange = _exchange(np.random.default_rng([SPLITS.index(split), number]), number, split)
@@ -156,7 +159,15 @@ def about(number: int, split: str = "train") -> dict[str, float | int | str]:
         "weight": who.identity.weight,
         "gender": who.identity.gender,
         "hair": hair,
+        "person_id": characters.digest(who),
+        "garment_id": " ".join(sorted(_photos(itertools.chain(*worn.values())))),
     } | {f"{shot}_sleeve": _sleeve(things) for shot, things in worn.items()}
+
+
+def _photos(things: Iterable) -> set[str]:
+    """The names of the photos that garments have their cloth from."""
+    return {thing.cut.cloth.name for thing in things
+            if isinstance(thing, Garment) and isinstance(thing.cut.cloth, photo_cloth.PhotoCloth)}  # fmt: skip
 
 
 def _sleeve(things: list) -> float:
