@@ -1,5 +1,7 @@
 """Thresholds are fractions of people and frames: a small try-on, from layouts to a picture, at two sizes."""
 
+import types
+
 import jax
 import numpy as np
 from capsule_people import person
@@ -59,6 +61,11 @@ def test_outlines_are_as_sharp_at_two_sizes():
 
 
 def test_people_are_normalised_alike_at_two_sizes():
-    """A speck of three rows at the lower edge is a person who goes on, whatever the size."""
-    assert framing.pixels(normalisation.CHOSEN.lowest, 256) == 3
-    assert framing.pixels(normalisation.CHOSEN.lowest, 1024) == 12
+    """Somebody in half of a photo, aside: the photo lies in the same part of the frame, whatever the frame's size."""
+    reader = types.SimpleNamespace(stand_of=lambda picture: normalisation.Stand(0.2, 0.9, 0.4))
+    place, _ = normalisation.normalisation_of(reader, [np.zeros((64, 48, 3), np.uint8)])
+    for axis in (0, 1):
+        edges = [
+            np.flatnonzero(place.shown(size).any(axis))[[0, -1]] / size[1 - axis] for size in ((256, 192), (1024, 768))
+        ]
+        np.testing.assert_allclose(*edges, atol=1 / 192)

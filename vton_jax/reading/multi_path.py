@@ -48,11 +48,11 @@ class MultiPath:
         """See `PoseEstimator`: a first look at windows of the frames, a second one at the person found in the best."""
         looks = [[crop_to(frame, box, self.size) for box in windows(frame.shape[:2], self.size)] for frame in frames]
         found, certain, _, _ = self._in_batches(np.stack([image for look in looks for image, _ in look]))
-        windows = len(looks[0])
-        certain = certain.reshape(len(frames), windows, -1)
+        count = len(looks[0])
+        certain = certain.reshape(len(frames), count, -1)
         best = certain.mean(2).argmax(1)
         each = np.arange(len(frames))
-        confidence, found = certain[each, best], found.reshape(len(frames), windows, -1, 2)[each, best]
+        confidence, found = certain[each, best], found.reshape(len(frames), count, -1, 2)[each, best]
         points = np.stack([look[k][1].restore_points(p) for look, k, p in zip(looks, best, found, strict=True)])
         boxes = crop_boxes(points, confidence >= self.threshold, self.size)
         usable = np.isfinite(boxes).all(1)
