@@ -146,12 +146,17 @@ def test_specks_are_nothing():
 
 
 def test_a_second_person_is_counted_and_a_bag_is_not():
-    def seen(*boxes):
+    def look(*boxes, shoulders=0.1, kind=1):
         labels = np.zeros((200, 150, 18), np.float32)
         labels[..., 0] = 1 - scene(*boxes)
         labels[..., 4] = scene(*boxes)
-        return picture_reader.Seen(*[np.zeros(3)], labels, *[np.zeros(18)] * 4, *[np.zeros(4)] * 3)
+        nothing = np.zeros(18)
+        return picture_reader.Seen(
+            np.eye(3)[kind], labels, np.zeros((18, 2)), nothing, nothing + shoulders, nothing, *[np.zeros(4)] * 3
+        )
 
-    assert seen((20, 150, 20, 60), (30, 120, 100, 130)).others == 1
-    assert seen((20, 150, 20, 60), (100, 120, 100, 115)).others == 0
-    assert seen().others == 0
+    own, second, bag = (20, 150, 20, 60), (30, 120, 100, 130), (100, 120, 100, 115)
+    count = lambda *looks: picture_reader._others(list(looks), scene(own))  # noqa: E731
+    assert count(look(own, second)) == count(look(own), look(second)) == 1
+    assert count(look(own, bag)) == count(look(own)) == 0
+    assert count(look(own), look(second, shoulders=0.04)) == count(look(own), look(second, kind=2)) == 0

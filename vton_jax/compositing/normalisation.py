@@ -146,7 +146,7 @@ def find_framing(
 ) -> Framing:
     """How everybody is normalised: in the photo, in the garment's picture where it is worn, and in the pose frames."""
     if flat is None:
-        flat = reader.looks_flat(framing.fit(garment, reader.size)[0])
+        flat = reader.looks_flat(garment)
     person, stand = normalisation_of(reader, [photo])
     cut, others = (stand.cut, stand.others) if stand else (False, 0)
     worn = Normalisation() if flat else normalisation_of(reader, [garment])[0]

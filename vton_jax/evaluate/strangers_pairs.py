@@ -50,7 +50,9 @@ def score_pairs(pairs: tuple[TruePair, ...], compared: Compared, asked: JobOptio
             refused += 1
             continue
         read = parser.parse(np.stack([reading.views.person, fitted]))[0]
-        images = _dressed(compared, reading.user, reading.garments[0], read[0], pair.type, asked.background)
+        images = _dressed(
+            compared, reading.user, reading.garments[0], read[0], true_type=pair.type, background=asked.background
+        )
         truth = to_float(fitted)
         shown = {name: reading.framing.person.put_back(image, truth) for name, image in images.items()}
         kind = pair.type or segmentation.GARMENT_TYPES[int(reading.garments[0].garment_type)]
@@ -63,7 +65,7 @@ def score_pairs(pairs: tuple[TruePair, ...], compared: Compared, asked: JobOptio
 
 
 def _dressed(
-    compared: Compared, user: User, garment: Garment, read: np.ndarray, true_type: str, background: str
+    compared: Compared, user: User, garment: Garment, read: np.ndarray, *, true_type: str, background: str
 ) -> dict[str, np.ndarray]:
     """What each system makes of it, and `hidden`; the true garment is hidden whatever it was taken for.
 

@@ -55,6 +55,7 @@ class Seen:
     garment_type: np.ndarray  # [3], of `reader_cnn.TYPES`
     sleeves: np.ndarray  # [4], of `reader_cnn.SLEEVES`
     facing: np.ndarray  # [2], (sin, cos) of the turn to the picture's right, the shorter the less is known
+    others: int = 0  # how many people there are besides, as far as they stand apart
 
     @property
     def is_a(self) -> str:
@@ -82,12 +83,6 @@ class Seen:
         """Labels uint8 [H, W]: first whether a pixel shows something, then what."""
         found = 1 + self.labels[..., 1:].argmax(-1)
         return np.where(self.labels[..., 0] > _SURE, 0, found).astype(np.uint8)
-
-    @property
-    def others(self) -> int:
-        """How many people there are besides the largest one, as far as they stand apart."""
-        sizes = [piece.sum() for piece in pieces_of(self.segmentation > 0)]
-        return sum(size > _ANOTHER * sizes[0] for size in sizes[1:])
 
     @property
     def certainty(self) -> float:
@@ -128,7 +123,7 @@ class PictureReader:
         if thorough and box is not None:
             others = [self._in(picture, box, size, mirrored=True).labels for size in _OTHERS]
             found = dataclasses.replace(found, labels=np.mean([found.labels, *others], 0))
-        return found
+        return dataclasses.replace(found, others=_others(looks, found.segmentation > 0))
 
     def _closer(self, picture: np.ndarray, box: np.ndarray | None, *, mirrored: bool) -> tuple[Seen, np.ndarray] | None:
         """What a crop around a box shows, and the crop's own box; None without one."""
@@ -219,6 +214,18 @@ def _widened(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _shoulders(seen: Seen) -> float:
     """How surely neck and shoulders were found."""
     return float(seen.peak[list(_SHOULDERS)].mean())
+
+
+def _others(looks: list[Seen], own: np.ndarray) -> int:
+    """How many people looks show beside the one whose pixels are `own`, bool [H, W]. Looks that see shoulders less than
+    half as surely as the surest show background.
+    """
+    least = 0.5 * max(map(_shoulders, looks))
+    people = [look.segmentation > 0 for look in looks if look.is_a == "person" and _shoulders(look) >= least]
+    reach = 2 * round(3 * _CLOSE * max(own.shape)) + 1
+    around = cv2.dilate(own.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    there = np.any(people, 0) & ~around if people else np.zeros_like(own)
+    return sum(int(piece.sum()) > _ANOTHER * own.sum() for piece in pieces_of(there))
 
 
 def _apart(one: np.ndarray, two: np.ndarray) -> bool:

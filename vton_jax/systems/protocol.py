@@ -28,7 +28,7 @@ class PeopleReader(Protocol):
         """Where somebody stands in a picture [H, W, 3] of any size; None where nobody does."""
 
     def looks_flat(self, frame: np.ndarray) -> bool:
-        """Whether a picture [H, W, 3] shows a garment alone rather than a person."""
+        """Whether a picture [H, W, 3] of any size shows a garment alone rather than a person."""
 
 
 @runtime_checkable

@@ -192,10 +192,10 @@ class Reader:
         return jax.device_get(_read_flat((self.garment_cnn, self._garment_size, self.size), self._garment, frame))
 
     def looks_flat(self, frame: np.ndarray) -> bool:
-        """Whether a picture shows a garment laid flat rather than a person."""
+        """Whether a picture of any size shows a garment laid flat rather than a person."""
         if self.pictures is not None:
             return self.pictures.read(frame, thorough=False).is_a == "garment"
-        labels, _, present = self.read_flat(frame)
+        labels, _, present = self.read_flat(framing.fit(frame, self.size)[0])
         return bool((labels > 0).mean() > _LEAST_FLAT and present.sum() >= _LEAST_LANDMARKS)
 
     def read_garment(
