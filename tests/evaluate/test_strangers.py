@@ -215,7 +215,7 @@ def test_a_top_that_is_read_as_trousers_is_hidden_too(toy, monkeypatch):
     garment = compared.first.read_garment(np.full((*SIZE, 3), LOWER, np.uint8), None, True)
     labels = people([0]).segmentation[0]
     for kind in ("upper", "lower", ""):
-        strangers_pairs._dressed(compared, user, garment, labels, kind, "network")
+        strangers_pairs._dressed(compared, user, garment, labels, true_type=kind, background="network")
     assert [bool((image[25:45, 20:30] == 0.5).all()) for image in shown] == [True, False, False]
 
 
