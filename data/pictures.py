@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vton_jax.core import framing, keypoints, segmentation
+from vton_jax.core import framing, keypoints, listings, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.options import option
 from vton_jax.inputs import pictures
@@ -174,7 +174,7 @@ def _alone(picture: dict, mask: np.ndarray, label: int, garment_type: str, gener
 def garments(source: Path, settings: Settings) -> Iterator[dict]:
     """Flat photos of known types."""
     del settings
-    paths = [path for name in _FLAT for path in sorted((source / name).glob("*.jpg"))]
+    paths = [path for name in _FLAT for path in listings.files_in(source / name, "*.jpg")]
     if not paths:
         raise UserError(f"{source} holds no photos as TYPE/*.jpg, TYPE being {', '.join(_FLAT)}.")
     for path in _counted(iter(paths), len(paths)):
@@ -207,7 +207,7 @@ def nothing(source: Path, settings: Settings) -> Iterator[dict]:
 
     del settings
     generator = np.random.default_rng(0)
-    paths = sorted(path for path in source.glob("*.jpg") if path.stem.endswith(_LEARNED))
+    paths = [path for path in listings.files_in(source, "*.jpg") if path.stem.endswith(_LEARNED)]
     if not paths:
         raise UserError(f"{source} holds no pictures of places; make them with python data/build.py grounds.")
     for path in _counted(iter(paths), len(paths)):

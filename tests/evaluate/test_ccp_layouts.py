@@ -6,6 +6,7 @@ import types
 import cv2
 import numpy as np
 import pytest
+from stand_ins import Distances
 
 from vton_jax import systems
 from vton_jax.core import keypoints, label_tables, segmentation
@@ -288,12 +289,6 @@ def test_a_decoder_that_sees_nobody_improves_none(folder, monkeypatch):
 
 
 def test_own_clothes_are_hidden_and_photos_without_a_person_counted(folder, monkeypatch, tmp_path):
-    class Distances:
-        protocol = property(lambda self: {"lpips": "mean difference"})
-
-        def __call__(self, images, truth):
-            return {"lpips": np.abs(images - truth).mean((1, 2, 3))}
-
     monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
     shown = []
     paint = Known.paint

@@ -71,12 +71,11 @@ def test_what_is_found_lies_where_it_is(reader, size, thorough):
     parts = windows(size, SIZE)
     looks = len(parts) + min(len(parts), 2) + 2 * thorough
     assert [mirrored for _, mirrored in reader.looked] == [thorough] * looks
-    assert seen.certainty > 0.9
 
 
 def test_where_nothing_is_found_the_first_look_stands(reader):
     seen = reader.read(np.zeros((90, 70, 3), np.uint8))
-    assert not seen.segmentation.any() and seen.certainty == 0 and len(reader.looked) == 1
+    assert not seen.segmentation.any() and len(reader.looked) == 1
 
 
 def test_frames_are_read_as_they_are(path):

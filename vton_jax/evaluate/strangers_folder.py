@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
+from vton_jax.core import listings
 from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.evaluate import pairs_suite, tables
 
@@ -79,10 +80,7 @@ def draw_cells(folder: Folder, count: int, seed: int) -> list[tuple[Path, Path]]
 
 
 def _photos(folder: Path) -> tuple[Path, ...]:
-    if not folder.is_dir():
-        return ()
-    seen = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return tuple(sorted(path for path in seen if path.suffix.lower() in _SUFFIXES))
+    return tuple(listings.files_in(folder, suffixes=_SUFFIXES))
 
 
 def _truth(path: Path, names: set[str]) -> dict[str, Truth]:

@@ -8,8 +8,8 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from vton_jax.core import files
-from vton_jax.core.errors import WrongOption
+from vton_jax.core import files, listings
+from vton_jax.core.errors import UserError, WrongOption
 
 
 def read(option: str, path: str | Path, columns: tuple[str, ...], others: tuple[str, ...] = ()) -> list[dict[str, str]]:
@@ -20,8 +20,8 @@ def read(option: str, path: str | Path, columns: tuple[str, ...], others: tuple[
     length.
     """
     try:
-        lines = list(csv.reader(io.StringIO(Path(path).read_text(encoding="utf-8-sig"), newline="")))
-    except (OSError, ValueError, csv.Error):
+        lines = list(csv.reader(io.StringIO(listings.read_text(path), newline="")))
+    except (UserError, csv.Error):
         raise WrongOption(option, path, f"cannot be read as a table with the columns {', '.join(columns)}.") from None
     lines = [stripped for line in lines if any(stripped := [value.strip() for value in line])]
     titles = lines[0] if lines else []

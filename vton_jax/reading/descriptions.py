@@ -138,8 +138,8 @@ def worn_by(seen: Seen) -> tuple[Worn, ...]:
     masks = {name: segmentation.region(labels, of) for name, of in _WORN.items()}
     less, more = sorted(("lower", "dress"), key=lambda name: masks[name].sum())
     masks[more] |= masks.pop(less)
-    share = {name: mask.sum() / person for name, mask in masks.items()}
-    found = sorted((name for name in masks if share[name] >= THRESHOLDS.worn), key=lambda name: -share[name])
+    fraction = {name: mask.sum() / person for name, mask in masks.items()}
+    found = sorted((name for name in masks if fraction[name] >= THRESHOLDS.worn), key=lambda name: -fraction[name])
     sleeved = next((name for name in ("upper", "dress") if name in found), "")
     return tuple(
         Worn(name, seen.sleeve_class if name == sleeved else "", length_of(name, masks[name], seen)) for name in found

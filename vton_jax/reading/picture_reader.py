@@ -84,12 +84,6 @@ class Seen:
         found = 1 + self.labels[..., 1:].argmax(-1)
         return np.where(self.labels[..., 0] > _SURE, 0, found).astype(np.uint8)
 
-    @property
-    def certainty(self) -> float:
-        """The labels' mean probability where there is something."""
-        there = self.segmentation > 0
-        return float((self.labels.max(-1) * there).sum() / max(there.sum(), 1))
-
 
 class PictureReader:
     """Reads pictures with a file of ReaderCNN's weights (default: the released one)."""

@@ -119,10 +119,10 @@ class Reader:
         frames = np.asarray(frames)
         if self.pictures is None:
             return self.read_people(frames)
-        layouts = (
-            [self.pictures.layout(frame) for frame in frames] if len(frames) == 1 else self.pictures.layouts(frames)
-        )
-        layout = jax.tree.map(lambda *a: np.stack(a), *layouts) if isinstance(layouts, list) else layouts
+        if len(frames) == 1:  # a photo: as thoroughly as it can be
+            layout = jax.tree.map(lambda a: a[None], self.pictures.layout(frames[0]))
+        else:
+            layout = self.pictures.layouts(frames)
         return layout, self.latents(frames)
 
     def stand_of(self, picture: np.ndarray) -> Stand | None:
