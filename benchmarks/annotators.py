@@ -3,8 +3,8 @@
 --clips: clips NAME.mp4 beside NAME_dwpose.npz (`body` [T, 18, 2] in fractions of the frame, `valid` [T, 18]); prints
 the distance of the found joints from the given ones in % of the person's height. --faces: photos and labels.csv
 (file,group); prints pairwise precision and recall of the people found. --mannequins: the same for two videos each of so
-many mannequins, which go through the whole annotation. --parsers: how right each parser is, on so
-many mannequins, on Clothing Co-Parsing's validation photos (--ccp) and, without a truth, on --clips. --garments: so
+many mannequins, which go through the whole annotation. --parsed: how right the labels are, on so many
+mannequins, on Clothing Co-Parsing's validation photos (--ccp) and, without a truth, on --clips. --garments: so
 many pairs of mannequins of which one also wears the other's outfit, and how well the colours tell that; --ccp adds how
 often two people's clothes look alike. --pose_model, --face_detector and --face_model are those of
 data/build.py; the appearance embedder needs a parse, so --faces without --face_model takes the photos for people.
@@ -31,14 +31,12 @@ from vton_jax.inputs import ccp
 from vton_jax.mannequin import catalogue
 from vton_jax.media import photo_files, video_files
 from vton_jax.reading.choice import Choice
-from vton_jax.reading.multi_path import MultiPath
-from vton_jax.reading.photo_parser import PhotoParser
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("clips", None, "Folder of clips with their poses.")
 flags.DEFINE_string("faces", None, "Folder of face photos with labels.csv.")
 flags.DEFINE_integer("mannequins", 0, "Mannequins to tell apart.")
-flags.DEFINE_integer("parsers", 0, "Mannequins that the parsers read.")
+flags.DEFINE_integer("parsed", 0, "Mannequins whose labels are read.")
 flags.DEFINE_integer("garments", 0, "Pairs of mannequins with an outfit in common.")
 flags.DEFINE_string("ccp", None, "Folder of Clothing Co-Parsing.")
 flags.DEFINE_integer("every", 6, "Of the clips, every so many frames.")
@@ -109,7 +107,7 @@ def _rendered(video, outfit) -> tuple[np.ndarray, np.ndarray]:
 def _parsed_examples():
     """(kind, table of merged classes, [(frames, merged truth or None)])."""
     settings = catalogue.Settings(seed=61, seconds=4)
-    videos = [catalogue.plan_person(settings, index, 1)[0] for index in range(FLAGS.parsers)]
+    videos = [catalogue.plan_person(settings, index, 1)[0] for index in range(FLAGS.parsed)]
     rendered = (_rendered(video, video.outfit) for video in videos)
     yield "mannequins", label_tables.MERGED_FROM_LABEL, ((f, label_tables.merged(labels)) for f, labels in rendered)
     if FLAGS.ccp:
@@ -125,21 +123,17 @@ def _parsed_examples():
         yield "clips", label_tables.MERGED_FROM_LABEL, ((frames, None) for frames in fitted)
 
 
-def parsers() -> None:
-    each = {"multi_path": MultiPath(), "photo": PhotoParser()}
+def labels(parser) -> None:
     for kind, table, examples in _parsed_examples():
-        certain, matrices = [], dict.fromkeys(each, 0)
+        certain, matrix = [], np.zeros((int(table.max()) + 1,) * 2, np.int64)
         for frames, truth in examples:
-            read = {name: parser.parse(frames) for name, parser in each.items()}
-            certain.append(float(read["multi_path"][1].mean()))
-            for name in each if truth is not None else ():
-                matrices[name] += metrics.confusion(table[read[name][0]], truth, int(table.max()) + 1)
-        scores = ", ".join(
-            f"{name} {metrics.miou_from_confusion(matrix)[0]:.3f}"
-            for name, matrix in matrices.items() if np.ndim(matrix)
-        )  # fmt: skip
-        print(f"{len(certain)} {kind}: MultiPathCNN's certainty {min(certain):.3f} to {max(certain):.3f}; "
-              f"mIoU: {scores or 'no truth'}")  # fmt: skip
+            read, certainty = parser.parse(frames)
+            certain.append(float(certainty.mean()))
+            if truth is not None:
+                matrix = matrix + metrics.confusion(table[read], truth, len(matrix))
+        score = f"{metrics.miou_from_confusion(matrix)[0]:.3f}" if matrix.any() else "no truth"
+        print(f"{len(certain)} {kind}: certainty {min(certain):.3f} to {max(certain):.3f}; mIoU: {score}; "
+              f"{parser.name}")  # fmt: skip
 
 
 def garments(parser) -> None:
@@ -194,11 +188,11 @@ def _largest_group(links: list[tuple[str, str]]) -> int:
 
 def main() -> None:
     annotators = flag_utils.build_settings(Choice).load()
-    if FLAGS.parsers:
-        parsers()
+    if FLAGS.parsed:
+        labels(annotators.parser)
     if FLAGS.garments:
         garments(annotators.parser)
-    if FLAGS.clips and not FLAGS.parsers:
+    if FLAGS.clips and not FLAGS.parsed:
         pose_error(annotators)
     if FLAGS.faces:
         face_photos(annotators)

@@ -31,7 +31,6 @@ flags.DEFINE_integer("kills", 20, "How often.", lower_bound=1)
 flags.DEFINE_integer("people", 4, "Mannequins; each has two videos of 24 frames.")
 flags.DEFINE_string("videos", None, "Folder of raw videos, *.mp4, instead of mannequins.")
 flags.DEFINE_integer("max_frames", 60, "Frames of a video that are looked at.")
-flags.DEFINE_string("parser", "photo", "What parses people, as of data/build.py.")
 flags.DEFINE_integer("seed", 0, "Seed of the moments.")
 
 
@@ -51,7 +50,6 @@ def command(source: Path, data_dir: Path, workers: int) -> list[str]:
     return [
         sys.executable, str(ROOT / "data" / "build.py"), "pose_and_dress", f"--source={source}",
         f"--data_dir={data_dir}", f"--workers={workers}", f"--max_frames={FLAGS.max_frames}",
-        f"--parser={FLAGS.parser}",
     ]  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def shapes_of(tree, shardings):
 
 
 def batch_shapes(task, batch_size: int) -> dict:
-    """Shapes of the recipe's batch. ParserCNN's photos are taken to be the mannequin's: it looks at as many pixels."""
+    """Shapes of the recipe's batch."""
     if FLAGS.dataset != "mannequin" and (FLAGS.model == "flow_refinement_cnn" or getattr(task, "refined", False)):
         return cached_examples.flow_batch(batch_size, FLAGS.size)
     if FLAGS.dataset != "mannequin" and FLAGS.model == "latent_prior_cnn":

@@ -20,7 +20,7 @@ from absl import app, flags, logging
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("kills", 20, "How often to kill.", lower_bound=1)
-flags.DEFINE_string("recipe", "garment_cnn_smoke", "The recipe in vton_jax/flagfiles to train.")
+flags.DEFINE_string("recipe", "re_map_cnn_smoke", "The recipe in vton_jax/flagfiles to train.")
 flags.DEFINE_integer("steps_per_kill", 10, "Steps of the run for every kill.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seed of the moments.")
 

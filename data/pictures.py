@@ -3,7 +3,7 @@
 A file DATA_DIR/KIND.npz, as `vton_jax.inputs.pictures` reads it, for each of
 
   people      labelled photos of Clothing Co-Parsing (--source), joints by --pose_model, MediaPipe's landmarks
-  unlabelled  its other photos, with labels by the released ParserCNN
+  unlabelled  its other photos, with labels by the released ReaderCNN
   chosen_by   its photos whose number ends in 1, from which nothing learns and by which one may choose
   cut_outs    garments cut out of `people`'s photos (--source=DIR/people.npz), on white
   garments    flat photos SOURCE/TYPE/*.jpg of known types; a mask where one stands out clearly
@@ -123,10 +123,10 @@ def chosen_by(source: Path, settings: Settings) -> Iterator[dict]:
 
 
 def unlabelled(source: Path, settings: Settings) -> Iterator[dict]:
-    """Photos with labels by the released ParserCNN (self-training)."""
-    from vton_jax.reading.photo_parser import PhotoParser
+    """Photos with labels by the released ReaderCNN (self-training)."""
+    from vton_jax.reading.picture_reader import PictureReader
 
-    parser = PhotoParser()
+    parser = PictureReader()
     for picture in _Photos(source, settings).all("train_unlabelled", _LEARNED):
         yield picture | {"segmentation": parser.parse(picture["image"][None])[0][0]}
 

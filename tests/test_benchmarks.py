@@ -58,7 +58,7 @@ def test_a_pointwise_convolution_is_a_convolution():
 
 def test_a_recipes_memory_is_that_of_its_compiled_step():
     script = str(Path(program_costs.__file__).with_name("recipe_memory.py"))
-    done = subprocess.run([sys.executable, script, "garment_cnn_smoke"], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, script, "reader_cnn_smoke"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     heads, row = ([cell.strip() for cell in done.stdout.splitlines()[line].split("|")[1:-1]] for line in (0, -1))
     found = dict(zip(heads, row, strict=True))

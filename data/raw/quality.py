@@ -92,9 +92,8 @@ def without_person(frame: np.ndarray, points: np.ndarray, visible: np.ndarray) -
 def second_problem(points, visible, confidence, box, span: float) -> str:
     """Several people: a pose [18, 2] found where the first person, `span` pixels from head to ankles, is painted over.
 
-    On seven clips that show one person, MoveNet's second poses have a mean confidence of at most 0.2; MultiPathCNN
-    sees people everywhere: 0.61, but 0.49 beside the painted box. Of two mannequins side by side the second one has
-    0.54 to 0.95.
+    On seven clips that show one person, MoveNet's second poses have a mean confidence of at most 0.2. Of two mannequins
+    side by side the second one has 0.54 to 0.95, as MultiPathCNN read them.
     """
     if visible.sum() < _LEAST_JOINTS or confidence.mean() < 0.5:
         return ""

@@ -145,7 +145,7 @@ def system():
 
 def test_joints_of_somebody_cut_off_at_the_hips_are_read_where_they_are():
     """Drawn people of whom a photo shows the upper half: where they end is found, and joints lie where they do."""
-    system, seen = Reader("photo"), 0
+    system, seen = Reader(), 0
     joints = [keypoints.ID[f"{side}-{name}"] for side in ("left", "right") for name in ("shoulder", "hip")]
     for number in (0, 3):
         example = examples.draw(number, "validation", closest=0.86)

@@ -91,7 +91,7 @@ def toy_system(monkeypatch):
     """The options that the system is made with."""
     made = []
     monkeypatch.setitem(systems.SYSTEMS, "toy", lambda options: (made.append(options), ToySystem())[1])
-    monkeypatch.setattr(dressing, "PhotoParser", Parser)
+    monkeypatch.setattr(dressing, "PictureReader", Parser)
     monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
     return made
 
@@ -141,7 +141,7 @@ def test_help_lists_the_options_of_a_suite_or_of_all(command, monkeypatch, capsy
     assert "toy: Which grey." in everything and "ubc: Every so many frames is scored" in everything
     seeds = "mannequin: Seed of the cases. critic: Seed of the first critic. strangers: Seed of the cells. "
     assert f"{seeds}toy: No seed of cases. (default: 0)" in everything
-    for name in ("suite", "output", "data", "ids", "pairs", "ccp_parts", "stride", "background", "parser", "num_cases",
+    for name in ("suite", "output", "data", "ids", "pairs", "ccp_parts", "stride", "background", "num_cases",
                  "num_clip_frames", "num_examples", "seed", "num_failure_cases", "compare", "weights",
                  "perceptual", "system", "arms", "num_cells", "judged"):  # fmt: skip
         assert f" --{name}=" in everything
@@ -150,10 +150,9 @@ def test_help_lists_the_options_of_a_suite_or_of_all(command, monkeypatch, capsy
 def test_defaults_are_those_of_the_suite_that_is_asked_for(monkeypatch):
     monkeypatch.setitem(evaluate.SUITES, "toy", ToySuite)
     assert evaluate.all_options("toy")().seed == 7 and evaluate.all_options("critic")().seed == 0
-    assert {name for name in evaluate.SUITES if hasattr(evaluate.suite_class(name).Options(), "parser")} == {
+    assert {name for name in evaluate.SUITES if hasattr(evaluate.suite_class(name).Options(), "background")} == {
         "ccp", "ubc", "pairs", "strangers"
     }  # fmt: skip
-    assert evaluate.all_options("mannequin")().parser == "photo"
     with pytest.raises(UserError, match="suite=tooy is unknown; known are mannequin, "):
         evaluate.all_options("tooy")
 
@@ -200,7 +199,6 @@ def test_a_system_of_a_few_lines_is_evaluated(command, toy_system, photos):
         assert results[f"ubc.toy.{score}"] == pytest.approx(results[f"ubc.first_frame.{score}"])
     assert results["ubc.toy.flicker"] == pytest.approx(0, abs=1e-6) and "ubc.keypoint_error" not in results
     assert "ubc.toy.filtered.flicker" in results and not any("joint" in name for name in results)
-    assert {made.parser for made in toy_system} == {"photo"}
 
 
 @pytest.mark.parametrize(

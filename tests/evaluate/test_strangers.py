@@ -84,7 +84,7 @@ class Parser:
 @pytest.fixture
 def toy(monkeypatch):
     monkeypatch.setitem(systems.SYSTEMS, "toy", Toy)
-    monkeypatch.setattr(dressing, "PhotoParser", Parser)
+    monkeypatch.setattr(dressing, "PictureReader", Parser)
     monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
 
 

@@ -115,7 +115,7 @@ def tiny(monkeypatch):
 
     monkeypatch.setitem(systems.SYSTEMS, "lab126", Tiny)
     monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
-    monkeypatch.setattr(dressing, "PhotoParser", Parser)
+    monkeypatch.setattr(dressing, "PictureReader", Parser)
 
 
 def ubc(clips, run, arms, **options):

@@ -1,4 +1,4 @@
-"""Parsing photos: CCP's tables, skin told apart by limbs, random views, the parser of photos and the suite `ccp`."""
+"""Parsing photos: CCP's tables, skin told apart by limbs, labelled photos of a dataset and the suite `ccp`."""
 
 import json
 import types
@@ -10,9 +10,9 @@ import pytest
 from vton_jax.core import keypoints, label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.evaluate import ccp_parsing
-from vton_jax.inputs import ccp, parsing_batches, splits
-from vton_jax.models import weights
-from vton_jax.reading import photo_parser, skin
+from vton_jax.inputs import ccp, labelled_photos, splits
+from vton_jax.reading import skin
+from vton_jax.reading.picture_reader import PictureReader
 
 ID = segmentation.ID
 SKIN = label_tables.CCP_SKIN
@@ -108,39 +108,17 @@ def test_the_mirrored_photo_has_the_mirrored_labels():
     np.testing.assert_array_equal(mirrored, segmentation.mirror(skin.split(ids, points, visible)))
 
 
-# --- random views ----------------------------------------------------------------------------------------------------
+# --- labelled photos -------------------------------------------------------------------------------------------------
 
 
 def coloured(seed=0):
-    """A photo whose colour says its label, so that the two can be compared after any change of place."""
+    """A photo whose colour says its label."""
     generator = np.random.default_rng(seed)
     labels = np.zeros((96, 64), np.uint8)
     for label in (4, 6, 11, 14):
         y, x = generator.integers(0, 70), generator.integers(0, 44)
         labels[y : y + 24, x : x + 20] = label
     return segmentation.PALETTE[labels], labels
-
-
-def test_photo_and_labels_move_together():
-    photo, labels = coloured()
-    for seed in range(20):
-        view, moved = parsing_batches.random_view(photo, labels, (64, 48), np.random.default_rng(seed))
-        assert view.shape == (64, 48, 3) and moved.shape == (64, 48)
-        inside = moved > 0
-        same = np.abs(view.astype(int) - segmentation.PALETTE[moved]).max(-1) < 60
-        assert same[inside].mean() > 0.85  # but for the mixed colours of edges
-
-
-def test_a_batch_is_a_function_of_its_position():
-    photos, labels = zip(*[coloured(seed) for seed in range(5)], strict=True)
-    batches = parsing_batches.memory_batches(photos, labels, 4, 7, (64, 48), view=parsing_batches.augment)
-    first, second = next(batches), next(batches)
-    batches.set_state({"position": 1})
-    again = next(batches)
-    assert first["image"].shape == (4, 64, 48, 3) and first["segmentation"].dtype == np.uint8
-    for name in second:
-        np.testing.assert_array_equal(second[name], again[name])
-    assert not np.array_equal(first["image"], second["image"])
 
 
 class Prepared:
@@ -160,30 +138,27 @@ def prepared(tmp_path, monkeypatch):
     tfds = pytest.importorskip("tensorflow_datasets")
     (tmp_path / "dataset_info.json").write_text("{}")
     monkeypatch.setattr(tfds, "builder_from_directory", lambda folder: Prepared())
-    frame = np.zeros((256, 192, 3), np.uint8), np.full((256, 192), ID["hat"], np.uint8)
-    monkeypatch.setattr(parsing_batches, "_mannequins", lambda seed: [frame])
     return tmp_path
 
 
-def test_photos_of_a_prepared_dataset_are_learned_from_with_mannequins(prepared):
-    batch = next(parsing_batches.photo_batches(prepared, 3, 0, (64, 48)))  # all there is to learn from, once
-    assert batch["image"].shape == (3, 64, 48, 3)
-    assert sum((labels == ID["hat"]).any() for labels in batch["segmentation"]) == 1
-    assert not (batch["segmentation"] == segmentation.UNKNOWN).any()
-    whole = next(parsing_batches.photo_batches(prepared, 2, 0, (96, 64), "validation"))
-    photo, labels = coloured()
-    np.testing.assert_array_equal(whole["segmentation"], [labels, labels])  # as it is, and no mannequin
-    assert np.abs(whole["image"].astype(int) - photo).mean() < 8  # once enlarged, once reduced
+def test_photos_of_a_prepared_dataset_come_with_their_labels(prepared):
+    photos, labels = labelled_photos.read(prepared, "train")
+    height = labelled_photos.HEIGHT
+    assert [a.shape for a in photos] == 2 * [(height, height * 64 // 96, 3)]  # one has no labels
+    for photo, parsed in zip(photos, labels, strict=True):
+        assert not (parsed == segmentation.UNKNOWN).any() and set(np.unique(parsed)) == {0, 4, 6, 11, 14}
+        apart = np.abs(photo.astype(int) - segmentation.PALETTE[parsed]).max(-1)
+        assert (apart < 60).mean() > 0.95  # but for the mixed colours of edges
 
 
 def test_a_dataset_without_labels_or_split_dies_in_a_sentence(prepared, monkeypatch):
     import tensorflow_datasets as tfds
 
     with pytest.raises(UserError, match="no split 'test'"):
-        parsing_batches.photo_batches(prepared, 2, 0, (64, 48), "test")
+        labelled_photos.read(prepared, "test")
     monkeypatch.setattr(tfds, "builder_from_directory", lambda folder: Prepared(("input_image",)))
     with pytest.raises(UserError, match="no photos with label maps"):
-        parsing_batches.photo_batches(prepared, 2, 0, (64, 48))
+        labelled_photos.read(prepared, "train")
 
 
 def test_labels_of_another_table_die_in_a_sentence(prepared, monkeypatch):
@@ -197,21 +172,7 @@ def test_labels_of_another_table_die_in_a_sentence(prepared, monkeypatch):
 
     monkeypatch.setattr(tfds, "builder_from_directory", lambda folder: Other())
     with pytest.raises(UserError, match="has the label 19, but ATR's labels end at 17"):
-        parsing_batches.photo_batches(prepared, 2, 0, (64, 48))
-
-
-def test_a_white_background_leaves_the_person():
-    photo, labels = coloured()
-    image = photo.astype(np.float32) / 255 * 0.5
-    for seed in range(100):
-        generator = np.random.default_rng(seed)
-        changed = parsing_batches.random_background(image, labels, generator)
-        if not np.array_equal(changed, image):
-            break
-    inner = cv2.erode((labels > 0).astype(np.uint8), np.ones((9, 9))) > 0
-    outer = cv2.dilate((labels > 0).astype(np.uint8), np.ones((9, 9))) == 0
-    np.testing.assert_allclose(changed[inner], image[inner], atol=0.02)
-    assert changed[outer].min() > 0.3 and changed[outer].std(0).max() < 0.01
+        labelled_photos.read(prepared, "train")
 
 
 # --- the suite -------------------------------------------------------------------------------------------------------
@@ -268,7 +229,7 @@ def test_the_suite_writes_numbers_with_their_protocol(command, capsys, tiny_ccp,
     command(*EVALUATE, f"--data={tiny_ccp}", f"--output={tmp_path / 'out'}", "--ccp_parts=parsing")
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["num_photos"] == 1 and results["ccp.protocol.split_hash"] == splits.split_hash(["0003"])
-    for who in ("ccp", "ccp.multi_path", "ccp.reader", "ccp.reader_once"):
+    for who in ("ccp", "ccp.reader_once"):
         assert {f"{who}.{name}" for name in ("iou_person", "iou_clothes", "iou_skin", "iou_hair", "miou")} <= set(
             results
         )
@@ -284,33 +245,17 @@ def test_the_suite_without_its_data_dies_in_a_sentence(command, capsys, tmp_path
     assert stopped.value.code == 2 and "--data=DIR" in said and len(said.strip().splitlines()) == 1
 
 
-# --- the parser of photos --------------------------------------------------------------------------------------------
+# --- what reads photos -----------------------------------------------------------------------------------------------
 
 
-def test_photos_of_any_size_come_back_in_their_size():
-    parser = photo_parser.PhotoParser()
-    frames = np.random.default_rng(0).integers(0, 255, (2, 70, 90, 3), np.uint8)
-    labels, confidence = parser.parse(frames)
-    assert labels.shape == (2, 70, 90) and labels.dtype == np.uint8 and labels.max() < segmentation.NUM_LABELS
-    assert confidence.shape == (2,) and (confidence >= 0).all() and (confidence <= 1).all()
-    # The mirror image is averaged in: mirroring the photo mirrors the probabilities and exchanges left and right.
-    images = np.random.default_rng(1).integers(0, 255, (1, 64, 32, 3), np.uint8)
-    there = parser.probabilities(images)[:, :, ::-1][..., segmentation.MIRROR]
-    np.testing.assert_allclose(parser.probabilities(images[:, :, ::-1]), there, atol=1e-4)
-
-
-def test_the_released_parser_reads_real_photos(test_data):
+def test_the_released_reader_reads_real_photos(test_data):
     """On 12 of the validation photos; what the whole set gives stands in docs/evaluation.md."""
     folder = test_data / "ccp"
     numbers = [number for number in ccp.numbers(folder) if ccp.is_validation(number)][::9]
-    parser, matrix = photo_parser.PhotoParser(), np.zeros((10, 11), np.int64)
+    reader, matrix = PictureReader(), np.zeros((10, 11), np.int64)
     for number in numbers:
         photo, ids = ccp.read(folder, number)
-        read = label_tables.CCP_MERGED_FROM_LABEL[parser.parse(photo[None])[0][0]]
+        read = label_tables.CCP_MERGED_FROM_LABEL[reader.read(photo).segmentation]
         np.add.at(matrix, (label_tables.CCP_MERGED_FROM_CCP[ids].ravel(), read.ravel()), 1)
     scores = ccp_parsing.merged_scores(matrix)
     assert scores["iou_person"] > 0.88 and scores["iou_clothes"] > 0.8
-
-
-def test_the_weights_are_small():
-    assert weights.released("parser_cnn").stat().st_size < 5e6

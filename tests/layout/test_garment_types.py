@@ -1,4 +1,4 @@
-"""Garment types: what is offered, what can be carried out, and dresses cut in two."""
+"""Garment types: what can be carried out, and dresses cut in two."""
 
 import numpy as np
 from capsule_people import person
@@ -17,9 +17,6 @@ def test_resolve_garment_type():
     assert int(garment_types.resolve_garment_type(plain.segmentation, plain.segmentation, "lower")) == 1
     assert int(garment_types.resolve_garment_type(dress.segmentation, plain.segmentation, "lower")) == 3
     assert int(garment_types.resolve_garment_type(plain.segmentation, dress.segmentation, "upper")) == 3
-    assert garment_types.garment_type_of(plain.segmentation, flat=False) == "outfit"
-    for name, kind in (("upper-clothes", "upper"), ("skirt", "lower"), ("pants", "lower"), ("dress", "dress")):
-        assert garment_types.garment_type_of(np.where(cloth, ID[name], 0), flat=True) == kind
 
 
 def test_half_an_outfit_leaves_the_other_half_of_a_dress():

@@ -14,10 +14,8 @@ from quick_kernels import quick_kernels
 from vton_jax.core import keypoints, segmentation
 from vton_jax.models import (
     flow_refinement_cnn,
-    garment_cnn,
     latent_prior_cnn,
     multi_path_cnn,
-    parser_cnn,
     re_map_cnn,
     reader_cnn,
     triple_guided_cnn,
@@ -87,16 +85,6 @@ CASES = {
         lambda out, size: multi_path_cnn.loss(out, pictures(size), labels(size), points(size, 18), jnp.ones((2, 18), bool)),  # noqa: E501
         multi_path_cnn.LOSS_WEIGHTS,
     ),
-    "garment_cnn": Case(
-        lambda size, dtype: garment_cnn.GarmentCNN(dtype=dtype),
-        ("garment_cnn",),
-        lambda size: (pictures(size),),
-        lambda size: {"landmarks": (2, *quarter(size), 12), "segmentation": (2, *half(size), 18)},
-        lambda out, size: garment_cnn.loss(
-            out, labels(size), points(size, 12), jnp.ones((2, 12), bool), jnp.ones(2, bool)
-        ),
-        garment_cnn.LOSS_WEIGHTS,
-    ),
     "latent_prior_cnn": Case(
         lambda size, dtype: latent_prior_cnn.LatentPriorCNN(dtype=dtype),
         ("latent_prior_cnn",),
@@ -104,14 +92,6 @@ CASES = {
         lambda size: {"mean": (2, 128), "log_scale": (2, 128)},
         lambda out, size: latent_prior_cnn.loss(out, latents(8)),
         {"likelihood": 1.0, "latent": 0.5},
-    ),
-    "parser_cnn": Case(
-        lambda size, dtype: parser_cnn.ParserCNN(dtype=dtype),
-        ("parser_cnn",),
-        lambda size: (pictures(size),),
-        lambda size: {"segmentation": (2, *size, 18)},
-        lambda out, size: parser_cnn.loss(out, labels(size)),
-        parser_cnn.LOSS_WEIGHTS,
     ),
     "reader_cnn": Case(
         lambda size, dtype: reader_cnn.ReaderCNN(dtype=dtype),
@@ -194,7 +174,7 @@ def test_names_shapes_and_types(name, size, dtype):
 @quick_kernels()
 def test_gradient_reaches_every_parameter(name):
     case = CASES[name]
-    module = case.module(SMALL, jnp.bfloat16 if name == "garment_cnn" else jnp.float32)
+    module = case.module(SMALL, jnp.bfloat16 if name == "re_map_cnn" else jnp.float32)
     params = jax.jit(module.init, compiler_options=QUICK)(jax.random.PRNGKey(0), *case.inputs(SMALL))
     gradient = jax.jit(jax.grad(lambda p: total_loss(case, module, p, SMALL)[0]), compiler_options=QUICK)(params)
     for path, leaf in jax.tree_util.tree_flatten_with_path(gradient)[0]:
@@ -280,29 +260,6 @@ def test_multi_paths_loss_leaves_out_what_nobody_annotated():
     alone = multi_path_cnn.loss(*first)
     np.testing.assert_allclose(both["pose"], alone["pose"], rtol=1e-5)
     np.testing.assert_allclose(both["dice"], alone["dice"], rtol=1e-4)
-
-
-def test_the_parsers_loss_leaves_unknown_pixels_out():
-    """Whatever the network says there: the value is that of the rest, and no gradient comes from there."""
-    truth = np.array(labels(SMALL))
-    truth[:, :32] = segmentation.UNKNOWN
-    logits = jnp.asarray(np.random.default_rng(3).normal(size=(2, *SMALL, 18)), jnp.float32)
-
-    def value(logits):
-        terms = parser_cnn.loss({"segmentation": logits}, jnp.asarray(truth))
-        return sum(terms.values())
-
-    other = logits.at[:, :32].add(5.0)
-    gradient = jax.grad(value)(logits)
-    np.testing.assert_allclose(value(logits), value(other), rtol=1e-6)
-    assert not gradient[:, :32].any() and gradient[:, 32:].any()
-
-
-def test_the_parsers_dice_is_zero_for_the_truth_and_near_one_for_its_opposite():
-    truth = labels(SMALL) % 2  # two labels
-    for given, least, most in ((truth, 0.0, 0.01), (1 - truth, 0.98, 1.0)):
-        logits = 30 * segmentation.one_hot(given)
-        assert least <= parser_cnn.loss({"segmentation": logits}, truth)["dice"] <= most
 
 
 @quick_kernels()

@@ -43,7 +43,7 @@ def test_coco_17_becomes_18_with_a_neck():
 MODELS = {
     "MoveNet": "lite-model_movenet_singlepose_lightning_tflite_int8_4.tflite",
     "MediaPipePose": "pose_landmark_lite.tflite",
-    "MultiPath": None,
+    "PictureReader": None,
 }
 
 
@@ -97,7 +97,6 @@ def test_faces_of_photos_are_found_and_told_apart(test_data):
 
 def test_choices_that_cannot_be_are_one_sentence(tmp_path):
     for choice, said in (
-        (Choice(parser="none"), "known are: multi_path"),
         (Choice(pose_model=str(tmp_path / "none")), "cannot be read"),
         (Choice(face_model="dlib"), "--face_detector"),
         (Choice(face_model="dlib", face_detector=str(tmp_path / "none.onnx")), "cannot be read"),

@@ -168,6 +168,6 @@ def test_what_cannot_be_is_said_before_long_work(files, tmp_path):
 
 def test_auto_depends_on_whose_photo_it_is(files):
     own, sample = TryOnJob(**(files | {"framing": "auto"})).options, TryOnJob().options
-    assert (own.remap, own.parser, own.framing) == ("post", "photo", "photo")
-    assert (sample.remap, sample.parser, sample.framing) == ("joint", "multi_path", "pose")
+    assert (own.remap, own.framing) == ("post", "photo")
+    assert (sample.remap, sample.framing) == ("joint", "pose")
     assert TryOnJob(person="me.png", remap="pre").options.remap == "pre"

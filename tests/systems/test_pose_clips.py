@@ -163,7 +163,7 @@ def test_the_released_networks_see_one_of_two_people():
     frames, rate = video_files.read_frames(SAMPLES / "pose.mp4", 4)
     frames = frames[::3]
     both = [np.concatenate([one, one[:, ::-1]], 1) for one in frames]
-    reader = Reader("photo")
+    reader = Reader()
     clip = pose_clips.one_person(reader, both, rate)
     assert len(clip.notes) == 1
     gone = []

@@ -141,9 +141,9 @@ def test_help_waits_for_no_jax():
 
 def test_help_lists_the_flags_of_a_model(toy, capsys):
     with pytest.raises(SystemExit) as ended:
-        run("--model=garment_cnn", "--help")
+        run("--model=re_map_cnn", "--help")
     said = capsys.readouterr().out
-    assert ended.value.code == 0 and "--garment_cnn." in said and "--init_from=" in said and "--num_steps=" in said
+    assert ended.value.code == 0 and "--re_map_cnn." in said and "--init_from=" in said and "--num_steps=" in said
 
 
 def test_the_loop_runs_without_flags(tmp_path):

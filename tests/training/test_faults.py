@@ -350,7 +350,7 @@ def test_a_checkpoint_of_another_model_or_kind_of_data_is_refused(train):
     workdir = train("--num_steps=1")
     state = saved_state(workdir, 1)
     for note, kind, said in (
-        ({"model": "garment_cnn"}, "memory", "holds a run of tiny, not of garment_cnn"),
+        ({"model": "re_map_cnn"}, "memory", "holds a run of tiny, not of re_map_cnn"),
         ({"model": "tiny"}, "files", "was trained from another kind of --dataset"),
     ):
         other = checkpoints.Checkpoints(workdir, note)

@@ -100,8 +100,7 @@ def test_every_weight_has_a_recipe_and_a_card():
     ("arguments", "said"),
     [
         (("multi_path_cnn_smoke", "--size=48x48"), "multiples of 32"),
-        (("garment_cnn_smoke", "--size=50x50"), "multiples of 16"),
-        (("parser_cnn_smoke", "--size=80x64"), "multiples of 32"),
+        (("re_map_cnn_smoke", "--size=50x50"), "multiples of 16"),
         (("reader_cnn_smoke", "--size=80x64"), "multiples of 32"),
         (("reader_cnn_smoke", "--dataset=missing.npz"), "neither a file of python data/build.py pictures nor a folder"),
         (("re_map_cnn_smoke", "--layouts=tru"), "--layouts is one of"),
@@ -141,13 +140,13 @@ def logged(workdir):
 def test_a_smoke_recipe_trains_and_exports(tmp_path):
     """One recipe as it is; the others differ in the network, which tests/models/test_models.py covers."""
     done = run_train(
-        f"--flagfile={FOLDER}/garment_cnn_smoke.flags", "--workdir=run", "--export=run/out.safetensors", cwd=tmp_path
+        f"--flagfile={FOLDER}/re_map_cnn_smoke.flags", "--workdir=run", "--export=run/out.safetensors", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     rows = logged(tmp_path / "run")
-    assert rows[-1]["step"] == 4 and {"landmarks", "segmentation", "loss"} <= set(rows[-1])
+    assert rows[-1]["step"] == 4 and {"l1", "flow", "loss"} <= set(rows[-1])
     assert (tmp_path / "run" / "checkpoints" / "4").is_dir()
-    params, settings, _ = weights.load(tmp_path / "run" / "out.safetensors", "garment_cnn")
+    params, settings, _ = weights.load(tmp_path / "run" / "out.safetensors", "re_map_cnn")
     assert params["params"] and settings["size"] == [64, 64]
 
 

@@ -14,7 +14,7 @@ import pytest
 import tiny_training
 from tiny_training import TinyTask, grain_source, memory_source, metrics, saved_state, tiny_batch_at
 
-from vton_jax.inputs import input_pipeline
+from vton_jax.inputs import input_pipeline, reading_views
 from vton_jax.media import progress as progress_lib
 from vton_jax.training import run_guard, train_state
 
@@ -229,8 +229,7 @@ def test_remat_keeps_only_convolutions_for_the_gradient():
     """On the real network, in shapes alone: the bytes that wait between the forward and the backward pass."""
     from vton_jax import tasks
 
-    task = tasks.GarmentTask(size=(64, 64))
-    batch = input_pipeline.mannequin_batches(0, 8, (64, 64), draw="garment_batch").shapes()
+    task, batch = tasks.ReaderTask(size=(64, 64)), reading_views.batch_shapes(8, (64, 64))
     params = jax.eval_shape(lambda: task.init(jax.random.PRNGKey(0), batch))
     (loss,) = task.losses().values()
 

@@ -23,25 +23,17 @@ _WIDTH = {"upper": 1.9, "lower": 2.3, "dress": 2.2, "outfit": 2.2}  # of a garme
 _TOP = {"upper": 0.25, "lower": -0.1, "dress": 0.25, "outfit": 0.25}  # above neck or hips, in shoulder widths
 
 
-def answer(
-    given: str | Path,
-    results: str | Path,
-    method: str,
-    *,
-    parser: str = "photo",
-    weights: str | None = None,
-    limit: int = 0,
-) -> int:
+def answer(given: str | Path, results: str | Path, method: str, *, weights: str | None = None, limit: int = 0) -> int:
     """Writes RESULTS/CASE.png for every case that has none yet, and returns how many there are.
 
-    Args: parser, weights: see `SystemOptions`. limit: the first so many cases, 0 for all.
+    Args: weights: see `SystemOptions`. limit: the first so many cases, 0 for all.
     """
     rows, given, results = cases.listed(given), Path(given) / "test", Path(results)
     rows = rows[:limit] if limit else rows
     system = None
     if method not in BASELINES:
         arm = {"remap": method} if method in ARM_NAMES else {"system": method}
-        system = systems.create(SystemOptions(parser=parser, weights=weights, **arm))
+        system = systems.create(SystemOptions(weights=weights, **arm))
     progress = Progress(len(rows), unit="cases")
     for number, row in enumerate(rows):
         place = results / f"{row['case']}.png"

@@ -5,13 +5,11 @@ Conventions: intersections and unions are summed over all pixels of the set at t
 
 import numpy as np
 
-from vton_jax.core import framing, label_tables, segmentation
+from vton_jax.core import label_tables, segmentation
 from vton_jax.evaluate import metrics, protocol
 from vton_jax.inputs import ccp
 from vton_jax.media import progress, visualize
 from vton_jax.models import weights
-from vton_jax.reading.multi_path import MultiPath
-from vton_jax.reading.photo_parser import PhotoParser
 from vton_jax.reading.picture_reader import PictureReader
 
 REGIONS = {
@@ -21,7 +19,6 @@ REGIONS = {
     "hair": ("hair",),
 }
 _EXAMPLES = 16  # photos on the sheet, evenly over the set
-_TOGETHER = 8  # photos that MultiPathCNN reads in one batch
 
 
 def merged_scores(matrix: np.ndarray) -> dict[str, float]:
@@ -42,7 +39,7 @@ def merged_scores(matrix: np.ndarray) -> dict[str, float]:
 
 
 class Parsing(protocol.Suite):
-    """ParserCNN, ReaderCNN at several sizes and in one look, and MultiPathCNN's forward procedure.
+    """ReaderCNN at several sizes, as it reads a photo of one's own, and in one look.
 
     Args: options: those of the suite `ccp`. chosen: the photos' numbers.
     """
@@ -54,51 +51,35 @@ class Parsing(protocol.Suite):
         self.chosen = chosen
 
     def run(self):
-        at = lambda name: weights.path_of(name, self.options.weights)  # noqa: E731
-        parser, multi_path = PhotoParser(at("parser_cnn")), MultiPath(at("multi_path_cnn"))
-        reader = PictureReader(at("reader_cnn"))
+        reader = PictureReader(weights.path_of("reader_cnn", self.options.weights))
         chosen, classes = self.chosen, len(label_tables.CCP_MERGED_LABELS)
-        names = ("ccp", "ccp.multi_path", "ccp.reader", "ccp.reader_once")
-        matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in names}
+        matrices = {name: np.zeros((classes, classes + 1), np.int64) for name in ("ccp", "ccp.reader_once")}
         shown = set(np.linspace(0, len(chosen) - 1, min(_EXAMPLES, len(chosen))).round().astype(int).tolist())
         rows, right = [], {}
-        for first in progress.each(range(0, len(chosen), _TOGETHER), f"x {_TOGETHER} photos"):
-            numbers = chosen[first : first + _TOGETHER]
-            photos, truths = zip(*(ccp.read(self.options.data, number) for number in numbers), strict=True)
-            fitted, places = zip(*(framing.fit(photo, multi_path.size) for photo in photos), strict=True)
-            small = multi_path.parse(np.stack(fitted))[0]
-            for i, (photo, ids) in enumerate(zip(photos, truths, strict=True)):
-                whole = places[i].restore(small[i], nearest=True)
-                read = {"ccp": parser.parse(photo[None])[0][0], "ccp.multi_path": whole}
-                read |= {
-                    "ccp.reader": reader.read(photo).segmentation,
-                    "ccp.reader_once": reader.read(photo, thorough=False).segmentation,
-                }
-                truth = label_tables.CCP_MERGED_FROM_CCP[ids]
-                counts = {
-                    name: metrics.confusion(label_tables.CCP_MERGED_FROM_LABEL[labels], truth, classes)
-                    for name, labels in read.items()
-                }
-                for name, matrix in counts.items():
-                    matrices[name] += matrix
-                right[numbers[i]] = float(np.diagonal(counts["ccp"]).sum() / counts["ccp"].sum())
-                if first + i in shown:
-                    rows.append(_sheet_row(photo, ids, list(read.values())[:3]))
+        for place, number in enumerate(progress.each(chosen, "photo")):
+            photo, ids = ccp.read(self.options.data, number)
+            read = {
+                "ccp": reader.read(photo).segmentation,
+                "ccp.reader_once": reader.read(photo, thorough=False).segmentation,
+            }
+            truth = label_tables.CCP_MERGED_FROM_CCP[ids]
+            for name, labels in read.items():
+                matrix = metrics.confusion(label_tables.CCP_MERGED_FROM_LABEL[labels], truth, classes)
+                matrices[name] += matrix
+                if name == "ccp":
+                    right[number] = float(np.diagonal(matrix).sum() / matrix.sum())
+            if place in shown:
+                rows.append(_sheet_row(photo, ids, list(read.values())))
         for name, matrix in matrices.items():
             yield from ((f"{name}.{score}", value) for score, value in merged_scores(matrix).items())
         self.pictures["Parsing"] = _sheet(rows)
         self.texts["protocol"] = {
-            "size": " and ".join(f"{height}x{width}" for height, width in parser.sizes)
-            + ", labels enlarged to the photo",
+            "size": " and ".join(f"{height}x{width}" for height, width in reader.sizes)
+            + " around the person, labels enlarged to the photo",
             "classes": ", ".join(label_tables.CCP_MERGED_LABELS),
         }
         worst = ", ".join(sorted(right, key=right.get)[:8])
-        self.texts["about"] = {
-            "parser": parser.name,
-            "reader": reader.name,
-            "multi_path": multi_path.name,
-            "worst": worst,
-        }
+        self.texts["about"] = {"reader": reader.name, "worst": worst}
 
 
 def _sheet_row(photo: np.ndarray, ids: np.ndarray, read: list[np.ndarray]) -> list[np.ndarray]:
@@ -111,7 +92,7 @@ def _sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
     """The photos in two columns."""
     half = (len(rows) + 1) // 2
     rows = [[*row, *(rows[half + i] if half + i < len(rows) else [])] for i, row in enumerate(rows[:half])]
-    titles = ["photo", "true labels", "ParserCNN", "MultiPathCNN", "ReaderCNN", "ParserCNN over the photo"]
+    titles = ["photo", "true labels", "ReaderCNN", "in one look", "ReaderCNN over the photo"]
     return visualize.contact_sheet(rows, column_titles=titles * 2)
 
 

@@ -74,7 +74,7 @@ class SelfReconstruction(protocol.Suite):
             "self.garment_region": "garments of the data set's labels",
             **{f"self.{key}": text for key, text in distances.items()},
         }
-        about = {"self.background": options.background, "self.reader": options.parser}
+        about = {"self.background": options.background}
         if options.system != protocol.LAB126:
             about["self.system"] = options.system
         self.texts["about"] = about | {"self.left_out": ", ".join(left_out) or "none"}

@@ -65,13 +65,13 @@ class CcpSuite(protocol.Suite):
 
     def sections(self, results):
         parts = ["<p>Photos of people on the street, read from RGB alone.</p>"]
-        scores = [name.removeprefix("ccp.multi_path.") for name in results if name.startswith("ccp.multi_path.")]
+        scores = [name.removeprefix("ccp.reader_once.") for name in results if name.startswith("ccp.reader_once.")]
         if scores:
             rows = [
-                [name, *(f"{results[f'{who}.{name}']:.4f}" for who in ("ccp", "ccp.multi_path"))] for name in scores
+                [name, *(f"{results[f'{who}.{name}']:.4f}" for who in ("ccp", "ccp.reader_once"))] for name in scores
             ]
             parts += ["<p>Intersections and unions over all pixels.</p>"]
-            parts += [report.html_table(["IoU", "ParserCNN", "MultiPathCNN, forward"], rows)]
+            parts += [report.html_table(["IoU", "ReaderCNN", "ReaderCNN, in one look"], rows)]
         rows = [[name, f"{value:.4f}"] for name, value in results.items() if name.startswith("ccp.backward.")]
         parts += ["<h2>The backward procedure</h2>", report.html_table([], rows)] if rows else []
         names = ("ssim", "psnr", "ssim_garment", "psnr_garment", "lpips", "lpips_vgg")

@@ -9,7 +9,7 @@ from vton_jax.core.types import Garment, Pose, Target, User
 from vton_jax.evaluate.protocol import LAB126, SuiteOptions, WholeSystemOptions
 from vton_jax.models import weights
 from vton_jax.reading import digest_of
-from vton_jax.reading.photo_parser import PhotoParser
+from vton_jax.reading.picture_reader import PictureReader
 from vton_jax.systems.options import ARM_NAMES, SystemOptions
 from vton_jax.systems.protocol import TryOnSystem
 
@@ -57,28 +57,28 @@ class Compared:
         return {name: paint(system) for name, system in self.systems.items()}, targets
 
 
-def open_arms(options: SuiteOptions, arms: tuple[str, ...] = ARM_NAMES, parser: str = "multi_path") -> dict:
+def open_arms(options: SuiteOptions, arms: tuple[str, ...] = ARM_NAMES) -> dict:
     """The arms of lab126: {arm: `Lab126`}."""
-    made = (SystemOptions(parser=parser, weights=options.weights, system=LAB126, remap=arm) for arm in arms)
+    made = (SystemOptions(weights=options.weights, system=LAB126, remap=arm) for arm in arms)
     return {one.remap: systems.create(one) for one in made}
 
 
 def open_systems(options: WholeSystemOptions, arms: tuple[str, ...] = ARM_NAMES) -> Compared:
     """The arms of lab126, or the one other system that is asked for. Raises: UserError for an unknown system."""
     if options.system == LAB126:
-        return Compared(open_arms(options, arms, options.parser))
-    one = SystemOptions(parser=options.parser, weights=options.weights, system=options.system)
+        return Compared(open_arms(options, arms))
+    one = SystemOptions(weights=options.weights, system=options.system)
     return Compared({options.system: systems.create(one)}, arms=False)
 
 
-def open_parser(options: SuiteOptions) -> PhotoParser:
-    """What says where garments are in true frames: ParserCNN, whatever system is evaluated."""
-    return PhotoParser(weights.path_of("parser_cnn", options.weights))
+def open_parser(options: SuiteOptions) -> PictureReader:
+    """What says where garments are in true frames: ReaderCNN, whatever system is evaluated."""
+    return PictureReader(weights.path_of("reader_cnn", options.weights))
 
 
 def about(options: WholeSystemOptions) -> dict[str, str]:
     """What of a system was evaluated, for a suite's texts."""
     which = {"system": options.system}
     if options.system == LAB126:
-        which = {"multi_path": digest_of(weights.path_of("multi_path_cnn", options.weights))}
-    return {"background": options.background, "reader": options.parser} | which
+        which = {name: digest_of(weights.path_of(f"{name}_cnn", options.weights)) for name in ("reader", "multi_path")}
+    return {"background": options.background} | which

@@ -5,7 +5,6 @@ lab126; scores are {name: number} as in results.json. RGB alone enters the netwo
 """
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -102,17 +101,10 @@ def forward_scores(layouts: dict[str, Layout], cases: dict) -> dict[str, float]:
 
 
 def garment_scores(reader: Reader, garments: Garment, cases: dict) -> dict[str, float]:
-    """Whether flat and worn are told apart, and of flat garments the landmarks and labels."""
-    flat, distances = cases["flat"], []
+    """Whether flat and worn are told apart, and of flat garments the labels."""
+    flat = cases["flat"]
     looked = [reader.looks_flat(frame) for frame in cases["donor_image"]]
-    for i in np.flatnonzero(flat):
-        _, landmarks, present = reader.read_flat(cases["donor_image"][i])
-        both = present & cases["landmarks_present"][i]
-        distances.append(np.linalg.norm(landmarks - cases["landmarks"][i], axis=-1)[both])
-    results = {
-        "garment.flat_or_worn_right": float(np.mean(np.array(looked) == flat)),
-        "garment.landmark_error": float(np.mean(np.concatenate(distances))) if distances else math.nan,
-    }
+    results = {"garment.flat_or_worn_right": float(np.mean(np.array(looked) == flat))}
     if flat.any():
         found = layout_score(garments.layout.segmentation[flat], cases["donor_segmentation"][flat])
         results["garment.miou"] = found.miou

@@ -74,7 +74,7 @@ class PairsSuite(protocol.Suite):
             "size": f"{height}x{width}, padded with the photo's edge; SSIM with an 11-tap Gaussian",
             "user": f"the worn garment and {hidden_garments.HIDE} pixels around it under grey; "
             "the pose is the user's own",
-            "garment_region": f"ParserCNN's reading of the photo ({parser.name})",
+            "garment_region": f"ReaderCNN's reading of the photo ({parser.name})",
             **distances.protocol,
         }
         self.texts["about"] = dressing.about(options)

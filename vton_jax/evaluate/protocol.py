@@ -40,7 +40,6 @@ class WholeSystemOptions(PerceptualOptions, SuiteOptions):
     """What suites can be asked that know no more of a system than `TryOnSystem`."""
 
     background: Literal["inpaint", "network"] = option("inpaint", "What is behind people in photos, as in render.py.")
-    parser: Literal["multi_path", "photo"] = option("photo", "What labels people in photos and clips, as in render.py.")
 
 
 class Suite(Protocol):

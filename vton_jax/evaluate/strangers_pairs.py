@@ -34,7 +34,7 @@ class PairScores:
 def score_pairs(pairs: tuple[TruePair, ...], compared: Compared, asked: JobOptions, parser, distances) -> PairScores:
     """Scores every pair.
 
-    Args: asked: how, but for person and garment. parser: a `PhotoParser`, which says where the garment is in the truth.
+    Args: asked: how, but for person and garment. parser: a `reading.Parser`; it says where the garment is in the truth.
     distances: of `perceptual.open_distances`.
     """
     found, rows, refused = collections.defaultdict(list), [], 0

@@ -59,9 +59,7 @@ class StrangersSuite(protocol.Suite):
         from vton_jax.systems.options import JobOptions
 
         compared = dressing.open_systems(options, self.arms)
-        asked = JobOptions(
-            system=options.system, weights=options.weights, parser=options.parser, background=options.background
-        )
+        asked = JobOptions(system=options.system, weights=options.weights, background=options.background)
         distances = perceptual.open_distances(options.perceptual)
         self.texts["protocol"] = self._protocol(folder, compared.size, distances)
         self.texts["about"] = dressing.about(options)

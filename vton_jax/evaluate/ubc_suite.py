@@ -87,7 +87,7 @@ class UbcSuite(protocol.Suite):
             "the rest are poses",
             "flicker": f"{options.num_clip_frames} consecutive frames amid each clip, after motion compensation "
             "(DIS flow)",
-            "garment_region": f"ParserCNN's garments in the true frame ({parser})",
+            "garment_region": f"ReaderCNN's garments in the true frame ({parser})",
             **distances,
             "keypoints": "median distance to DWPose where both see the joint, in heights of the person",
         }

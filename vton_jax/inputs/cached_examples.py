@@ -25,7 +25,7 @@ from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import replacing, require_writable, writing
 from vton_jax.core.types import Garment, Layout
-from vton_jax.inputs import input_pipeline, parsing_batches, photo_cases
+from vton_jax.inputs import input_pipeline, labelled_photos, photo_cases
 
 CASES = {"flows": 24, "latents": 48, "people": 30}  # of one file
 COMMAND = "python -m vton_jax.cache_examples"
@@ -174,7 +174,7 @@ def case_source(kind: str, size: tuple[int, int], split: str, photos: str | None
     """
     count = CASES[kind]
     if photos:
-        pictures = parsing_batches.read_photos(photos, split)
+        pictures = labelled_photos.read(photos, split)
         return lambda number: photo_cases.draw_cases(*pictures, count, size, number)
     from vton_jax.mannequin import cases
 

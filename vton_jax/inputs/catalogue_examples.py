@@ -1,7 +1,7 @@
 """Examples of the human catalogue that data/build.py has drawn, as what networks learn from.
 
 Conventions: what is stored says data/catalogue/catalogue.py; an example is one of `human_catalogue.examples`, of which
-the try-on networks see one donor at a time and ParserCNN one picture.
+the try-on networks see one donor at a time.
 """
 
 import numpy as np
@@ -45,21 +45,3 @@ class BothDonors:
         place, second = divmod(number, 2)
         example = decoded(self.source[place])
         return examples.sample(example, flat=bool(second) and examples.lies_flat(example))
-
-
-class People:
-    """A source of pictures of people with their labels: each example's user, before and after, and donor."""
-
-    def __init__(self, source):
-        self.source = source
-
-    def __len__(self) -> int:
-        return 3 * len(self.source)
-
-    def __getitem__(self, number: int) -> dict[str, np.ndarray]:
-        place, shot = divmod(number, 3)
-        stored = self.source[place]
-        return {
-            "image": np.asarray(stored[f"{SHOTS[shot]}_image"]),
-            "segmentation": np.asarray(stored[f"{SHOTS[shot]}_segmentation"])[..., 0],
-        }

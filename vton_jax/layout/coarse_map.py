@@ -159,7 +159,7 @@ def coarse_target_segmentation(
 
     Args:
       user, donor, pose: layouts of one size; the donor may be a flat garment with the keypoints of its invisible
-        wearer (garment_landmarks.py).
+        wearer (garment_fit.py).
       garment_type: a name or an index in `segmentation.GARMENT_TYPES`, see `resolve_garment_type`; indices `vmap`.
 
     Returns: the coarse map, uint8 [H, W] with `UNKNOWN`, and all eight maps by the names in `STEPS`.

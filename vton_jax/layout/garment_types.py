@@ -1,4 +1,4 @@
-"""Garment types: what a donor offers, what can be carried out, and a dress as the two halves that one may replace.
+"""Garment types: what can be carried out, and a dress as the two halves that one may replace.
 
 Conventions: a garment type is a name of `segmentation.GARMENT_TYPES` or its index there.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from vton_jax.core import segmentation
 from vton_jax.core.keypoints import ID as JOINTS
-from vton_jax.core.segmentation import DRESS, GARMENTS, ID, LOWER, UPPER
+from vton_jax.core.segmentation import DRESS, GARMENTS, ID
 from vton_jax.core.types import Layout
 
 
@@ -24,15 +24,6 @@ class Proportions:
 
 PROPORTIONS = Proportions()
 _TYPE_INDEX = {name: index for index, name in enumerate(segmentation.GARMENT_TYPES)}
-
-
-def garment_type_of(label_map: np.ndarray, flat: bool) -> str:
-    """`--garment_type=auto`: what a donor picture [H, W] offers: a flat garment's own kind, a person's whole outfit."""
-    if not flat:
-        return "outfit"
-    kinds = {"upper": UPPER, "lower": LOWER, "dress": DRESS}
-    counts = {kind: int(segmentation.region(np.asarray(label_map), labels).sum()) for kind, labels in kinds.items()}
-    return max(counts, key=counts.get)
 
 
 def garment_type_index(garment_type) -> jax.Array:

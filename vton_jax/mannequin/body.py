@@ -299,14 +299,16 @@ def _add_hair(parts: _Parts, identity: Identity) -> None:
     add(HEAD, ((0, 0.12, -0.075), (0, -0.06, -0.08)), (0.024, 0.016), hair, HAIR, enabled=style == 4)
 
 
+LANDMARKS = (
+    "neck-left", "neck-right", "shoulder-left", "shoulder-right", "cuff-left-outer", "cuff-left-inner",
+    "cuff-right-outer", "cuff-right-inner", "waist-left", "waist-right", "hem-left", "hem-right",
+)  # fmt: skip
+
+
 def landmarks_of(
     identity: Identity, outfit: Outfit, bones: Bones, lower: jax.Array | bool
 ) -> tuple[jax.Array, jax.Array]:
-    """The landmarks of a garment in the world [12, 3], and which of them it has [12].
-
-    Order (left and right are the wearer's): neck-left, neck-right, shoulder-left, shoulder-right, cuff-left-outer,
-    cuff-left-inner, cuff-right-outer, cuff-right-inner, waist-left, waist-right, hem-left, hem-right.
-    """
+    """The `LANDMARKS` of a garment in the world [12, 3], and which of them it has [12]; left is the wearer's."""
     g, leg = identity.girth, identity.legs
     vector = lambda *point: jnp.stack([jnp.asarray(p, jnp.float32) for p in point])  # noqa: E731
     at = lambda bone, x, y: bones.origin[bone] + bones.rotation[bone] @ vector(x, y, 0.0)  # noqa: E731

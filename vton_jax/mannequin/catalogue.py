@@ -35,8 +35,7 @@ import numpy as np
 
 from vton_jax.core import files, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.layout import garment_landmarks
-from vton_jax.mannequin import motion, people, render
+from vton_jax.mannequin import body, motion, people, render
 from vton_jax.media import photo_files, video_files
 
 # Live training and evaluation fold 0, 1 and 2 into the seed (`sampler.SPLITS`): the catalogue's people are others.
@@ -241,11 +240,7 @@ def _write_garments(folder: Path, video: Video, size: tuple[int, int]) -> None:
         photo_files.write_image(folder / f"{name}.png", image)
         mask = segmentation.region(labels, segmentation.GARMENTS)
         photo_files.write_image(folder / f"{name}_mask.png", np.where(mask, 255, 0).astype(np.uint8))
-        points = {
-            n: [round(float(v), 3) for v in landmarks[i]]
-            for i, n in enumerate(garment_landmarks.LANDMARKS)
-            if present[i]
-        }
+        points = {n: [round(float(v), 3) for v in landmarks[i]] for i, n in enumerate(body.LANDMARKS) if present[i]}
         about = {"garment": name, "worn": worn, "size": list(size), "landmarks": points}
         files.write_text(done, json.dumps(about, indent=1) + "\n")
 

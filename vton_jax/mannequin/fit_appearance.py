@@ -15,7 +15,7 @@ from vton_jax.command_line import flag_utils
 from vton_jax.mannequin import catalogue
 from vton_jax.media.progress import Progress
 from vton_jax.reading import appearance
-from vton_jax.reading.multi_path import MultiPath
+from vton_jax.reading.picture_reader import PictureReader
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", str(appearance.FILE), "The file to write.")
@@ -25,8 +25,8 @@ _VIDEOS, _FRAMES = 2, 3
 
 
 def measure(people: int, seed: int) -> np.ndarray:
-    """Features [people, videos, frames, N] as MultiPathCNN parses them; NaN where no face was labelled."""
-    parser, progress = MultiPath(), Progress(people)
+    """Features [people, videos, frames, N] as ReaderCNN parses them; NaN where no face was labelled."""
+    parser, progress = PictureReader(), Progress(people)
     settings = catalogue.Settings(seed=seed, seconds=4.0)
     times = np.array([0.5, 1.9, 3.3], np.float32)[:_FRAMES]
     out = np.full((people, _VIDEOS, _FRAMES, appearance.NUM_FEATURES), np.nan, np.float32)

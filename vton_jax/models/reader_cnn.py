@@ -28,7 +28,7 @@ _GRID = (4, 3)  # of what the answers about the whole picture are made from
 class ReaderCNN(nn.Module):
     """A U-Net (Ronneberger et al. 2015) on 2x2 patches; `widths` are the channels at strides 2, 4, 8, 16 and 32.
 
-    As ParserCNN, with less at stride 4 and more below: most answers need the whole picture, not every pixel.
+    Less at stride 4 and more below: most answers need the whole picture, not every pixel.
     """
 
     widths: tuple[int, ...] = (24, 56, 112, 160, 224)
@@ -95,7 +95,7 @@ class Truth:
     facing: jax.Array  # [B, 2], (sin, cos); (0, 0) where not known
 
 
-# Labels that cover few pixels count a little more, as in ParserCNN.
+# Labels that cover few pixels count a little more.
 _RARE = {
     "hat": 1.4, "hair": 1.25, "sunglasses": 1.7, "skirt": 1.2, "dress": 1.1, "belt": 1.6, "left-shoe": 1.35,
     "right-shoe": 1.35, "face": 1.25, "left-leg": 1.35, "right-leg": 1.35, "left-arm": 1.5, "right-arm": 1.5,

@@ -5,8 +5,6 @@ import dataclasses
 from vton_jax.core.errors import UserError
 from vton_jax.reading import FaceEmbedder, Parser, PoseEstimator, digest_of
 
-PARSERS = ("multi_path", "photo")
-
 
 def _field(default, text: str):
     return dataclasses.field(default=default, metadata={"help": text})
@@ -26,23 +24,18 @@ class Annotators:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """Files and names; the defaults need no download."""
+    """Files that replace ReaderCNN and the appearance embedder, which need no download."""
 
-    pose_model: str | None = _field(None, "TFLite file of MoveNet or MediaPipe's pose landmarks (none: MultiPathCNN).")
-    parser: str = _field("photo", "What parses people: photo (ParserCNN), or multi_path (MultiPathCNN).")
+    pose_model: str | None = _field(None, "TFLite file of MoveNet or MediaPipe's pose landmarks (none: ReaderCNN).")
     face_detector: str | None = _field(None, "ONNX file of YuNet, which --face_model needs.")
     face_model: str | None = _field(None, "ONNX file of SFace, or dlib (none: the appearance embedder).")
 
     def load(self) -> Annotators:
         """Makes the annotators. UserError for files that are missing or none of the models."""
-        from vton_jax.reading.multi_path import MultiPath
-        from vton_jax.reading.photo_parser import PhotoParser
+        from vton_jax.reading.picture_reader import PictureReader
 
-        if self.parser not in PARSERS:
-            raise UserError(f"--parser={self.parser} is unknown; known are: {', '.join(PARSERS)}.")
-        network = MultiPath()
-        parser = PhotoParser() if self.parser == "photo" else network
-        return Annotators(self._pose() if self.pose_model else network, parser, self._faces())
+        reader = PictureReader()
+        return Annotators(self._pose() if self.pose_model else reader, reader, self._faces())
 
     def _pose(self) -> PoseEstimator:
         from vton_jax.reading import pose

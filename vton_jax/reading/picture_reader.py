@@ -1,5 +1,8 @@
 """ReaderCNN behind plain functions: what any picture shows, found first in the whole of it, then read in a crop.
 
+It is also what annotates raw photos and clips by default: `PictureReader` is a `PoseEstimator` and a `Parser`
+(`vton_jax.reading`).
+
 Conventions: pictures are uint8 [H, W, 3] of any size; boxes are (left, top, right, bottom) in pixels of a picture's
 edges and may reach beyond it. Places (x, y) are in pixels of the picture as given, beyond it too.
 """
@@ -88,11 +91,14 @@ class Seen:
 class PictureReader:
     """Reads pictures with a file of ReaderCNN's weights (default: the released one)."""
 
+    threshold = 0.5  # of a joint's confidence, from which it is visible: more likely than not
+
     def __init__(self, path=None):
         path = path or weights.released("reader_cnn")
         self.name = f"PictureReader-{digest_of(path)}"
         self._params, settings, _ = weights.load(path, "reader_cnn")
         self.size: tuple[int, int] = tuple(settings["size"])
+        self.sizes = tuple(sorted({self.size, *_OTHERS}))
         self._network = ReaderCNN(tuple(settings["widths"]), settings["hidden"])
 
     def frames(self, frames: np.ndarray, *, mirrored: bool = False) -> reader_cnn.Read:
@@ -145,6 +151,23 @@ class PictureReader:
         labels = np.where(found.labels[..., 0] > _SURE, 0, 1 + found.labels[..., 1:].argmax(-1))
         labels = labels * (found.kind.argmax(-1) == KINDS.index("person"))[:, None, None]
         return Layout(labels.astype(np.uint8), np.where(visible[..., None], found.keypoints, 0), visible)
+
+    def estimate(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `PoseEstimator`. A joint is as sure as a person, in whom it is within the picture and in sight."""
+        each = [self.read(frame, thorough=False) for frame in frames]
+        person = KINDS.index("person")
+        confidence = [found.kind[person] * found.inside * found.seen for found in each]
+        return np.stack([found.keypoints for found in each]).astype(np.float32), np.float32(confidence)
+
+    def parse(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Parser`; thoroughly."""
+        labels, confidence = [], []
+        for frame in frames:
+            found = self.read(frame)
+            labels.append(found.segmentation)
+            person = labels[-1] > 0
+            confidence.append(float((found.labels.max(-1) * person).sum() / max(person.sum(), 1)))
+        return np.stack(labels), np.float32(confidence)
 
     def _in(self, picture: np.ndarray, box: np.ndarray, size: tuple[int, int], *, mirrored: bool) -> Seen:
         return self._at(picture, crop_to(picture, _widened(box, size), size), mirrored=mirrored)

@@ -5,7 +5,6 @@ import numpy as np
 from vton_jax.core import segmentation
 from vton_jax.core.errors import NoGarmentFound
 from vton_jax.core.types import Garment, User
-from vton_jax.layout import garment_types
 
 LEAST_GARMENT = 0.005  # of a picture: less is no garment
 
@@ -13,7 +12,7 @@ LEAST_GARMENT = 0.005  # of a picture: less is no garment
 def own_garment(user: User) -> Garment:
     """All that the user wears, as a garment to be put on again. Raises: NoGarmentFound."""
     labels = np.asarray(user.layout.segmentation)
-    kind = garment_types.garment_type_of(labels, False)
+    kind = "outfit"
     worn = segmentation.region(labels, segmentation.GARMENT_LABELS[kind])
     if worn.mean() < LEAST_GARMENT:
         raise NoGarmentFound(kind, False, "the photo")

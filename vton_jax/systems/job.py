@@ -248,7 +248,6 @@ class TryOnJob:
 
 def _resolved(options: JobOptions) -> JobOptions:
     """The options without `auto` where it depends on whose photo it is, the user's own or the packaged sample."""
-    own = {"remap": "post", "parser": "photo", "framing": "photo"}
-    sample = {"remap": "joint", "parser": "multi_path", "framing": "pose"}
+    own, sample = {"remap": "post", "framing": "photo"}, {"remap": "joint", "framing": "pose"}
     auto = own if options.person else sample
     return dataclasses.replace(options, **{name: auto[name] for name in auto if getattr(options, name) == "auto"})

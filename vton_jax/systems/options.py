@@ -7,18 +7,12 @@ from vton_jax.core.options import option
 
 Arm = Literal["none", "post", "pre", "joint"]
 ARM_NAMES: tuple[str, ...] = ("none", "post", "pre", "joint")
-PARSERS = ("multi_path", "photo")
 
 
 @dataclasses.dataclass(frozen=True)
 class ReaderOptions:
     """How pictures are read."""
 
-    parser: Literal["auto", "multi_path", "photo"] = option(
-        "auto",
-        "What reads pictures: photo (ReaderCNN, which has learned from photos and drawn people) or multi_path "
-        "(MultiPathCNN, which knows mannequins alone); auto: photo for a --person of one's own.",
-    )
     weights: str | None = option(None, "Folder of other weights than the released ones.")
 
 

@@ -6,10 +6,8 @@ field of a task is a flag; `size`, `dtype` and `export` are those of the trainin
 """
 
 from vton_jax.tasks.flow_refinement import FlowRefinementTask
-from vton_jax.tasks.garment import GarmentTask
 from vton_jax.tasks.latent_prior import LatentPriorTask
 from vton_jax.tasks.multi_path import MultiPathTask
-from vton_jax.tasks.parser import ParserTask
 from vton_jax.tasks.protocol import Task
 from vton_jax.tasks.re_map import ReMapTask
 from vton_jax.tasks.reader import ReaderTask
@@ -17,9 +15,7 @@ from vton_jax.tasks.triple_guided import TripleGuidedTask
 
 TASKS: dict[str, type[Task]] = {
     "multi_path_cnn": MultiPathTask,
-    "garment_cnn": GarmentTask,
     "latent_prior_cnn": LatentPriorTask,
-    "parser_cnn": ParserTask,
     "reader_cnn": ReaderTask,
     "re_map_cnn": ReMapTask,
     "flow_refinement_cnn": FlowRefinementTask,

@@ -19,7 +19,7 @@ import numpy as np
 from vton_jax.core import geometry, segmentation
 from vton_jax.core.batching import stacked, unstacked
 from vton_jax.core.types import Garment, Layout
-from vton_jax.layout import body_map, body_parts, garment_landmarks
+from vton_jax.layout import body_map, body_parts
 from vton_jax.layout.body import PROPORTIONS, Body, body_of
 from vton_jax.layout.body_map import FROM_TRUNK, IS_ARM, LIMB_RADII, LIMBS, Axis
 from vton_jax.warping import blending
@@ -45,6 +45,7 @@ class Thresholds:
     sleeve: float = 1.45  # half the width of a sleeve, and of a trouser leg that is not seen, in radii
     # What lies flat.
     lower_begins: float = 0.45  # a garment whose top is below this row is a lower one
+    waist_above_hips: float = 0.09  # body heights: where a lower one hangs
     dress: float = 1.3  # a hem below this row is a dress's
     shortest: float = 0.05  # rows from top to hem
     shortest_leg: float = 5 / 256  # of the frame's height, from hip to hem
@@ -188,7 +189,7 @@ def _on_trunk(
     by_joints = jnp.where(row > 1, 1 + (row - 1) * legs, row)
     # An upper garment or a dress hangs from the neck joint, a lower garment from the waist, which is above the hips.
     lower = source.top > THRESHOLDS.lower_begins
-    waist = garment_landmarks.PROPORTIONS.waist_to_hips * target.body.height / target.trunk_length
+    waist = THRESHOLDS.waist_above_hips * target.body.height / target.trunk_length
     top = jnp.where(lower, 1 - waist, 0.0)
     source_top = jnp.where(lower, source.top, 0.0)
     by_ends = source_top + (row - top) / jnp.maximum(target.hem - top, THRESHOLDS.shortest) * (source.hem - source_top)

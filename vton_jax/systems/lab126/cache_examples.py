@@ -25,7 +25,7 @@ def write(kind: str, folder: str | Path, numbers: range, split: str = "train", p
     Args: split: whose people and garments. photos: a prepared dataset of photos with labels, instead of the mannequin's
     cases; for `flows`. Raises: UserError where photos or the folder cannot be used.
     """
-    reader = Reader("photo" if photos else "multi_path")
+    reader = Reader()
     layouts = TargetLayouts(reader)
     draw = cached_examples.case_source(kind, reader.size, split, photos)
     if kind == "flows":
@@ -54,8 +54,8 @@ def flows(reader: Reader, layouts: TargetLayouts, painter: Painter, cases: dict)
 def latents(reader: Reader, layouts: TargetLayouts, cases: dict) -> dict[str, np.ndarray]:
     """The arrays of a file of `latents`; cases whose garment is not found are left out."""
     cases, garments = _readable(reader, cases)
-    users, z_user = reader.read_people(cases["input_image"])
-    poses, z_pose = reader.read_people(cases["pose_image"])
+    users, z_user = reader.read_layouts(cases["input_image"])
+    poses, z_pose = reader.read_layouts(cases["pose_image"])
     coarse, _ = layouts.coarse_pairs(users, garments, poses)
     found = {"z_user": z_user, "z_pose": z_pose, "z_output": reader.latents(cases["output_image"])}
     mirrored = {

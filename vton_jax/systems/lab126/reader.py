@@ -1,5 +1,7 @@
 """What the networks read in pictures: people's layouts and latents, and garments laid flat or worn.
 
+ReaderCNN says what a picture shows; MultiPathCNN's latents are what makes a layout consistent.
+
 Conventions: frames are uint8 [H, W, 3] or [T, H, W, 3] of the networks' size (`Reader.size`, bring photos there with
 `compositing.normalisation` or `framing.fit`); layouts are `types.Layout` at that size. RGB alone enters.
 """
@@ -9,11 +11,10 @@ import functools
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.compositing.normalisation import Stand
-from vton_jax.core import framing, geometry, keypoints, segmentation
+from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.batching import in_batches
 from vton_jax.core.errors import (
     EmptyPicture,
@@ -21,25 +22,20 @@ from vton_jax.core.errors import (
     NoGarmentFound,
     NoPersonFound,
     NoTorso,
-    UserError,
 )
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, Pose, User
-from vton_jax.layout import garment_fit, garment_landmarks, garment_types, inversion
+from vton_jax.layout import garment_fit, inversion
 from vton_jax.models import multi_path_cnn, weights
-from vton_jax.models.garment_cnn import GarmentCNN
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.weights import load_network
 from vton_jax.reading import clip_following, outlines
 from vton_jax.reading.picture_reader import PictureReader, Seen, box_of, filled_piece
 from vton_jax.systems.garments import LEAST_GARMENT
-from vton_jax.systems.options import PARSERS
 
 LEAST_PERSON = 0.02  # of a picture: less is no person
 LEAST_JOINTS = 4  # fewer are no person
 _LEAST_TRUNK = 0.5  # of a trunk's length that a photo shows: less is a portrait
-_LEAST_FLAT = 0.03  # of a picture that a garment laid flat covers
-_LEAST_LANDMARKS = 3  # of a garment laid flat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,51 +70,36 @@ def _smoothed(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
     return network.apply(params, z, ("image",), method="decode")["image"]
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _read_flat(network_and_sizes, params, image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    network, garment_size, size = network_and_sizes
-    out = network.apply(params, geometry.resize(to_float(image), garment_size)[None])
-    labels = geometry.resize(out["segmentation"], size)[0].argmax(-1).astype(jnp.uint8)
-    points, present, _ = keypoints.read_pose_map(out["landmarks"][0], radius=2)
-    points = keypoints.scale(points, out["landmarks"].shape[1:3], size)
-    return labels, jnp.where(present[:, None], points, 0.0), present
-
-
 class Reader:
-    """Reads people and garments by ReaderCNN, or by MultiPathCNN's forward procedure and GarmentCNN.
+    """Reads people and garments by ReaderCNN, and latents by MultiPathCNN.
 
-    Args: parser: what reads labels and joints, one of `options.PARSERS`: `multi_path` (MultiPathCNN, and GarmentCNN for
-    what lies flat) or `photo` (ReaderCNN, for everything); latents are always MultiPathCNN's. folder: where the
-    weights lie, by default the released ones. Programs are compiled on first use. Raises: UserError for another parser,
-    or weights that are missing.
+    Args: folder: where the weights lie, by default the released ones. Programs are compiled on first use. Raises:
+    UserError for weights that are missing.
     """
 
-    def __init__(self, parser: str = "multi_path", folder: str | Path | None = None):
-        if parser not in PARSERS:
-            raise UserError(f"The parser {parser} is none of {', '.join(PARSERS)}.")
+    def __init__(self, folder: str | Path | None = None):
         at = functools.partial(weights.path_of, folder=folder)
         multi_path = load_network("multi_path_cnn", MultiPathCNN, at("multi_path_cnn"))
         self.multi_path, self.multi_path_params, extra, settings = multi_path
         about = at("multi_path_cnn").stat()
         self.weights_id = (str(at("multi_path_cnn").resolve()), about.st_mtime_ns, about.st_size)
         self.size: tuple[int, int] = tuple(settings["size"])
-        self.garment_cnn, self._garment, _, settings = load_network("garment_cnn", GarmentCNN, at("garment_cnn"))
-        self._garment_size = tuple(settings["size"])
         self.whiten, self.colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
-        self.pictures = PictureReader(at("reader_cnn")) if parser == "photo" else None
+        self.pictures = PictureReader(at("reader_cnn"))
         self.small = (self.size[0] // 2, self.size[1] // 2)  # of the decoder's maps
 
     def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray]:
-        """The forward procedure on frames [T, H, W, 3]: layouts [T] and latents [T, N]; `smoothed` shows these."""
+        """The forward procedure on frames [T, H, W, 3]: layouts [T] and latents [T, N]; `smoothed` shows these.
+
+        Layouts are those that MultiPathCNN's decoder can say: whole bodies, guessed where the frame cuts them.
+        """
         return in_batches(
             lambda part: _forward(self.multi_path, self.multi_path_params, part), np.asarray(frames), batch
         )
 
     def read_layouts(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
-        """`read_people`, with labels and joints of the parser that was asked for: what is visible is read sharply."""
+        """ReaderCNN's layouts of frames [T, H, W, 3], which are sharp and show what is visible, and latents [T, N]."""
         frames = np.asarray(frames)
-        if self.pictures is None:
-            return self.read_people(frames)
         if len(frames) == 1:  # a photo: as thoroughly as it can be
             layout = jax.tree.map(lambda a: a[None], self.pictures.layout(frames[0]))
         else:
@@ -127,22 +108,15 @@ class Reader:
 
     def stand_of(self, picture: np.ndarray) -> Stand | None:
         """Where somebody stands in a picture [H, W, 3] of any size; None where nobody does."""
-        if self.pictures is not None:
-            found = self.pictures.read(picture, thorough=False)
-            points, labels = found.keypoints, found.segmentation * np.uint8(found.is_a == "person")
-            others = found.others
-        else:
-            fitted, place = framing.fit(picture, self.size)
-            layout = jax.tree.map(lambda a: a[0], self.read_people(fitted[None])[0])
-            labels, points = place.restore(np.asarray(layout.segmentation), nearest=True), None
-            others = 0
-        box = box_of(labels > 0)
+        found = self.pictures.read(picture, thorough=False)
+        box = box_of(found.segmentation > 0) if found.is_a == "person" else None
         if box is None:
             return None
-        top, bottom, cut = _upright(box, points, len(picture))
+        top, bottom, cut = _upright(box, found.keypoints, len(picture))
         place = framing.fit(np.broadcast_to(np.uint8(0), picture.shape[:2]), self.size)[1]
         (_, top), (middle, bottom) = place.points(np.array([[0, top], [(box[0] + box[2]) / 2, bottom]]) - 0.5) + 0.5
-        return Stand(float(top / self.size[0]), float(bottom / self.size[0]), float(middle / self.size[1]), cut, others)
+        height, width = self.size
+        return Stand(float(top / height), float(bottom / height), float(middle / width), cut, found.others)
 
     def latents(self, frames: np.ndarray, batch: int = 8) -> np.ndarray:
         """The latents [T, N] alone of frames [T, H, W, 3]."""
@@ -164,10 +138,9 @@ class Reader:
         """
         require_content(frame, "the photo")
         shown = np.ones(frame.shape[:2], bool) if shown is None else shown
-        if self.pictures is not None:
-            rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
-            own = frame[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-            _require_user(self.pictures.read(own, thorough=False), len(own))
+        rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
+        own = frame[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        _require_user(self.pictures.read(own, thorough=False), len(own))
         layouts, z = self.read_layouts(frame[None])
         layout = jax.tree.map(lambda a: a[0], layouts)
         require_person(layout, "the photo")
@@ -187,16 +160,9 @@ class Reader:
 
     # --------------------------------------------------------------------------------------------------------- garments
 
-    def read_flat(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """GarmentCNN on a picture [H, W, 3]: labels [H, W], landmarks [12, 2], and which are present [12]."""
-        return jax.device_get(_read_flat((self.garment_cnn, self._garment_size, self.size), self._garment, frame))
-
     def looks_flat(self, frame: np.ndarray) -> bool:
         """Whether a picture of any size shows a garment laid flat rather than a person."""
-        if self.pictures is not None:
-            return self.pictures.read(frame, thorough=False).is_a == "garment"
-        labels, _, present = self.read_flat(framing.fit(frame, self.size)[0])
-        return bool((labels > 0).mean() > _LEAST_FLAT and present.sum() >= _LEAST_LANDMARKS)
+        return self.pictures.read(frame, thorough=False).is_a == "garment"
 
     def read_garment(
         self,
@@ -217,12 +183,12 @@ class Reader:
         if flat and garment_type == "outfit":
             raise NoGarmentFound(garment_type, flat)  # an outfit of several pieces does not lie flat as one
         if flat:
-            layout, kind = self._flat_layout(frame, garment_type, mask)
+            layout, kind = _flat_layout(self.pictures.read(frame), garment_type, mask)
         else:
             layout = jax.tree.map(lambda a: a[0], self.read_layouts(frame[None])[0])
             if mask is not None:
                 layout = layout.replace(segmentation=outlines.keep(np.asarray(layout.segmentation), mask))
-            kind = garment_type or garment_types.garment_type_of(layout.segmentation, False)
+            kind = garment_type or "outfit"
         region = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[kind])
         if region.mean() < LEAST_GARMENT:
             raise NoGarmentFound(kind, flat)
@@ -230,22 +196,14 @@ class Reader:
         index = np.int32(segmentation.GARMENT_TYPES.index(kind))
         return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
 
-    def _flat_layout(self, frame: np.ndarray, garment_type: str | None, mask: np.ndarray | None) -> tuple[Layout, str]:
-        if self.pictures is not None:
-            return self._flat_as_seen(self.pictures.read(frame), garment_type, mask)
-        labels, landmarks, present = self.read_flat(frame)
-        kind = garment_type or garment_types.garment_type_of(labels, True)
-        points, visible = garment_landmarks.keypoints_from_landmarks(landmarks, present, kind)
-        there = labels > 0 if mask is None else mask
-        return Layout(_as_one(there, labels, kind), np.asarray(points), np.asarray(visible)), kind
 
-    @staticmethod
-    def _flat_as_seen(found: Seen, garment_type: str | None, mask: np.ndarray | None) -> tuple[Layout, str]:
-        kind = garment_type or found.type
-        there = filled_piece(1 - found.labels[..., 0]) if mask is None else mask
-        bare = found.sleeve_class == "none"
-        joints = garment_fit.wearer(found.keypoints, _on_sleeves(found), kind, there, sleeveless=bare)
-        return Layout(_as_one(there, 1 + found.labels[..., 1:].argmax(-1), kind), *joints), kind
+def _flat_layout(found: Seen, garment_type: str | None, mask: np.ndarray | None) -> tuple[Layout, str]:
+    """The layout of a garment that lies alone, its wearer's joints with it, and its type."""
+    kind = garment_type or found.type
+    there = filled_piece(1 - found.labels[..., 0]) if mask is None else mask
+    bare = found.sleeve_class == "none"
+    joints = garment_fit.wearer(found.keypoints, _on_sleeves(found), kind, there, sleeveless=bare)
+    return Layout(_as_one(there, 1 + found.labels[..., 1:].argmax(-1), kind), *joints), kind
 
 
 def _on_sleeves(found: Seen) -> np.ndarray:
@@ -265,14 +223,12 @@ def _as_one(there: np.ndarray, labels: np.ndarray, kind: str) -> np.ndarray:
     return np.where(there, segmentation.ID[own], 0).astype(np.uint8)
 
 
-def _upright(box: np.ndarray, points: np.ndarray | None, height: int) -> tuple[float, float, bool]:
+def _upright(box: np.ndarray, points: np.ndarray, height: int) -> tuple[float, float, bool]:
     """(top, bottom, whether the picture ends above the feet) of a whole person, in rows of a picture's edges.
 
-    Args: box [4], around what is seen. points [18, 2]: joints beyond the picture, too; None: what is seen is all.
+    Args: box [4], around what is seen. points [18, 2]: joints beyond the picture, too.
     """
     top, bottom = float(box[1]), float(box[3])
-    if points is None:
-        return top, bottom, False
     row = lambda *names: float(np.mean([points[keypoints.ID[name], 1] for name in names]))  # noqa: E731
     eyes, ankles = row("nose", "left-eye", "right-eye"), row("left-ankle", "right-ankle")
     body = max(ankles - eyes, bottom - top)

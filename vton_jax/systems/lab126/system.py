@@ -23,13 +23,12 @@ from vton_jax.systems.lab126.target_layouts import CHUNK, TargetLayouts
 class Lab126:
     """A `TryOnSystem`: a reader, the target layouts and the painter of one arm.
 
-    Args: arm: a name in `arms.ARMS`. parser: what labels people, one of `options.PARSERS`. folder: where the weights
-    lie, by default the released ones. Programs are compiled on first use. Raises: UserError for another arm or parser,
-    or weights that are missing.
+    Args: arm: a name in `arms.ARMS`. folder: where the weights lie, by default the released ones. Programs are compiled
+    on first use. Raises: UserError for another arm, or weights that are missing.
     """
 
-    def __init__(self, arm: str = "joint", parser: str = "multi_path", folder: str | Path | None = None):
-        self.reader = Reader(parser, folder)
+    def __init__(self, arm: str = "joint", folder: str | Path | None = None):
+        self.reader = Reader(folder)
         self.size = self.reader.size
         self.layouts = TargetLayouts(self.reader, folder)
         self.painter = Painter(arm, self.size, folder)

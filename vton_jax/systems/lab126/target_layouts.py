@@ -91,8 +91,9 @@ def _probabilities(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
 class TargetLayouts:
     """Finds the layout that a picture is painted into.
 
-    Args: reader: whose decoder is inverted; where it has a ParserCNN, target layouts keep what the coarse maps know
-    (`completion.reconcile`). folder: where the weights lie, by default the released ones.
+    What the coarse maps know stays (`completion.reconcile`); the decoder says the rest.
+
+    Args: reader: whose decoder is inverted. folder: where the weights lie, by default the released ones.
     """
 
     def __init__(self, reader: Reader, folder: str | Path | None = None):
@@ -177,10 +178,9 @@ class TargetLayouts:
                 now = pose.latent
                 begin = now if z is None else z + now - before
                 number = FIRST_ITERATIONS if z is None else NEXT_ITERATIONS
-                z, final, error = self.backward(coarse[index][None], pose, z_user, begin, number)
-                if self._reader.pictures is not None:
-                    # What was read sharply stays; the decoder says what was never photographed.
-                    final = completion.reconcile(coarse[index], np.asarray(self.probabilities(z))[0])[None]
+                z, _, error = self.backward(coarse[index][None], pose, z_user, begin, number)
+                # What was read sharply stays; the decoder says what was never photographed.
+                final = completion.reconcile(coarse[index], np.asarray(self.probabilities(z))[0])
                 before = now
                 here = {name: maps[index] for name, maps in steps.items()}
-                yield Target(coarse=coarse[index], final=final[0], errors=error[:, 0], steps=here)
+                yield Target(coarse=coarse[index], final=final, errors=error[:, 0], steps=here)
