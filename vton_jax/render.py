@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from vton_jax.command_line import flag_utils
+from vton_jax.command_line import flag_utils, mends
 from vton_jax.media.progress import StageBars
 from vton_jax.systems.options import JobOptions
 
@@ -27,7 +27,7 @@ def main() -> None:
     started, output = time.monotonic(), Path(flags.FLAGS.output)
     with StageBars() as bars:
         job = TryOnJob(flag_utils.build_settings(JobOptions), progress=bars)
-        results = job.write(output, when_read=lambda reading: bars.say(*reading.notes))
+        results = job.write(output, when_read=lambda reading: bars.say(*map(mends.said, reading.said), *reading.notes))
     seconds = time.monotonic() - started
     print(
         f"wrote {output} ({len(results)} frames) and {output.with_suffix('.png')} in {seconds:.0f} s", file=sys.stderr

@@ -7,11 +7,13 @@ import pytest
 from PIL import Image
 
 from vton_jax import TryOnJob
+from vton_jax.command_line import mends
 from vton_jax.compositing import normalisation
 from vton_jax.core import segmentation
 from vton_jax.core.errors import Cancelled, NoGarmentFound, UserError, WrongOption
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, Result, Target, User
 from vton_jax.media import photo_files, video_files
+from vton_jax.reading.descriptions import Description, Worn
 from vton_jax.systems.options import JobOptions
 
 SIZE = (32, 24)
@@ -135,6 +137,22 @@ def test_a_pictures_own_alpha_is_its_mask(files, tmp_path):
     TryOnJob(**files, system=Masked()).read()
     assert given == [None]
     TryOnJob(**files, system=ToySystem()).read()
+
+
+def test_what_pictures_are_taken_for_is_said_with_what_overrules_it(files):
+    class Telling(ToySystem):
+        def describe(self, picture, mask=None):
+            if picture.mean() > 150:
+                return Description("person", 0.97, "outfit", (Worn("upper"),), facing="front", framing="hips")
+            return Description("garment", 0.55, "dress", framing="whole")
+
+    person, garment = TryOnJob(**files, system=Telling()).read().said
+    assert (person.file, person.part, garment.file, garment.part) == ("me.png", "person", "shirt.png", "garment")
+    assert mends.said(person) == "me.png: person in upper, seen from the front, to the hips, confidence 0.97"
+    assert mends.said(garment) == (
+        "shirt.png: garment, dress, whole, confidence 0.55, unsure; --garment_is and --garment_type overrule it"
+    )
+    assert TryOnJob(**files, system=ToySystem()).read().said == ()
 
 
 def test_a_cancelled_job_ends_and_leaves_nothing(files, tmp_path):

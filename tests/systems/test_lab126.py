@@ -24,7 +24,7 @@ from vton_jax.core.errors import (
 from vton_jax.core.types import Layout
 from vton_jax.human_catalogue import examples
 from vton_jax.media import photo_files, video_files
-from vton_jax.reading.picture_reader import PictureReader
+from vton_jax.reading.picture_reader import PictureReader, layout_of
 from vton_jax.systems.lab126 import reader as reader_lib
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.reader import Reader, _upright
@@ -72,7 +72,7 @@ def test_a_batch_is_read_as_its_frames_one_by_one(system, user):
 def test_layouts_are_reader_cnns_and_latents_are_multi_path_cnns(system, user):
     (sharp, z), (plain, own) = system.reader.read_layouts(user[None]), system.reader.read_people(user[None])
     np.testing.assert_allclose(z, own, atol=1e-5)
-    layout = PictureReader().layout(user)
+    layout = layout_of(PictureReader().read(user))
     np.testing.assert_array_equal(sharp.segmentation[0], layout.segmentation)
     np.testing.assert_array_equal(sharp.keypoints[0], layout.keypoints)
     assert (sharp.segmentation != plain.segmentation).any()
@@ -81,6 +81,26 @@ def test_layouts_are_reader_cnns_and_latents_are_multi_path_cnns(system, user):
 def test_an_unknown_arm_is_refused():
     with pytest.raises(UserError, match="arm best is none of none, post, pre, joint"):
         Painter("best", (256, 192))
+
+
+def test_a_picture_is_read_once(user, monkeypatch):
+    """The photo is a pose, too, and says where somebody stands before it says who."""
+    reader, looks = Reader(), []
+    read = PictureReader.read
+    monkeypatch.setattr(
+        PictureReader, "read", lambda self, picture, *, thorough=True: (looks.append(thorough), read(self, picture))[1]
+    )
+    large = framing.resize(user, (2048, 1536))
+    first, again = reader.stand_of(large), reader.stand_of(large.copy())
+    assert first == again and first.bottom - first.top > 0.5 and not reader.looks_flat(large) and looks == [False]
+    worn = reader.read_garment(user, "outfit", False)
+    poses, described = reader.read_poses(user[None]), reader.describe(user)
+    assert looks == [False, True] and described.kind == "person"
+    np.testing.assert_array_equal(poses.layout.segmentation[0], worn.layout.segmentation)
+    for shift in range(5):  # others come between
+        reader.looks_flat(np.roll(user, 9 * (shift + 1), 1))
+    reader.stand_of(large)
+    assert len(looks) == 8
 
 
 @pytest.fixture(scope="module")

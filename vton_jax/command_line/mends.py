@@ -8,6 +8,13 @@ MENDS: dict[type[errors.UserError], str] = {
 }
 
 
+def said(said) -> str:
+    """A line for a `systems.job.Said`: what a picture was taken for and how surely, and what overrules it."""
+    line = said.what.line(said.file)
+    mend = "; --garment_is and --garment_type overrule it" if said.part == "garment" and said.what.unsure else ""
+    return line + mend
+
+
 def sentence(error: BaseException) -> str:
     """What the command line says of an error: the fact, with the flag that mends it."""
     text = " ".join(str(error).split())

@@ -84,8 +84,11 @@ class Description:
             what, how = "garment, " + str(Worn(self.type, self.sleeves, self.length)), [self.framing]
         else:
             what, how = "neither a person nor a garment", []
-        unsure = ", unsure" if self.confidence < THRESHOLDS.sure else ""
-        return what, ", ".join([*how, f"confidence {self.confidence:.2f}{unsure}"])
+        return what, ", ".join([*how, f"confidence {self.confidence:.2f}{', unsure' * self.unsure}"])
+
+    @property
+    def unsure(self) -> bool:
+        return self.confidence < THRESHOLDS.sure
 
     def line(self, path: str | Path) -> str:
         return f"{path}: {', '.join(self.parts())}"

@@ -24,6 +24,7 @@ from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES, ReaderCNN
 from vton_jax.reading import digest_of
 from vton_jax.reading.person_crop import crop_to, windows
 
+MAX_SIDE = 1024  # of pictures that are only looked at: the network sees less
 _BATCH = 4
 _OTHERS = ((192, 160), (320, 256))  # beside the size that was learned at, where a picture is read at several
 _MARGIN = 0.08  # of the larger side of what was found, around it in the crop
@@ -135,15 +136,6 @@ class PictureReader:
             return self._in(picture, again, self.size, mirrored=mirrored), again
         return found, box
 
-    def layout(self, picture: np.ndarray) -> Layout:
-        """What a picture of a person shows, as thoroughly as it can be read, of several the largest; nothing where it
-        shows nobody.
-        """
-        found = self.read(picture)
-        visible = (found.inside > _SURE) & (found.seen > _SURE)
-        labels = _of_one(found.segmentation) * np.uint8(found.is_a == "person")
-        return Layout(labels, np.where(visible[:, None], found.keypoints, 0).astype(np.float32), visible)
-
     def layouts(self, frames: np.ndarray) -> Layout:
         """What frames [T, H, W, 3] show, in one pass each; labels are of everybody; `clip_following` parts them."""
         found = self.frames(frames)
@@ -179,6 +171,13 @@ class PictureReader:
             read.kind, _restored(read.labels, place, picture.shape[:2]), place.restore_points(read.keypoints),
             read.inside, read.peak, read.seen, read.garment_type, read.sleeves, read.facing,
         )  # fmt: skip
+
+
+def layout_of(found: Seen, kinds: tuple[str, ...] = ("person",)) -> Layout:
+    """The layout of the largest person in a picture; nothing where the picture is of none of `kinds`."""
+    visible = (found.inside > _SURE) & (found.seen > _SURE)
+    labels = _of_one(found.segmentation) * np.uint8(found.is_a in kinds)
+    return Layout(labels, np.where(visible[:, None], found.keypoints, 0).astype(np.float32), visible)
 
 
 def _restored(labels: np.ndarray, place: framing.Placement, size: tuple[int, int]) -> np.ndarray:

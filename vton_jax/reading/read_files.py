@@ -15,10 +15,9 @@ from vton_jax.core.files import require_writable
 from vton_jax.core.keypoints import JOINTS
 from vton_jax.media import photo_files, visualize
 from vton_jax.reading.descriptions import Description, describe
-from vton_jax.reading.picture_reader import PictureReader, Seen, filled_piece
+from vton_jax.reading.picture_reader import MAX_SIDE, PictureReader, Seen, filled_piece
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic")
-_MAX_SIDE = 1024  # of what is read: the networks see less
 _LABELS = 0.45  # how much of the labels' colour lies on the picture
 _OUTLINE = (255, 255, 255), (200, 30, 60)  # two lines, which show on any picture
 _IN_SIGHT = 0.5
@@ -58,7 +57,7 @@ def read_files(
             yield Path(), path
             continue
         try:
-            picture, mask = photo_files.read_cut_out(path, _MAX_SIDE)
+            picture, mask = photo_files.read_cut_out(path, MAX_SIDE)
             reader = reader or PictureReader()
             seen = reader.read(picture, thorough=thorough)
             found = describe(seen, mask)

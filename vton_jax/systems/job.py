@@ -12,6 +12,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from vton_jax.core.errors import Cancelled, WrongOption
 from vton_jax.core.types import Garment, Pose, Result, User
 from vton_jax.media import photo_files, video_files, visualize
 from vton_jax.reading import outlines
+from vton_jax.reading.descriptions import Description
 from vton_jax.systems import pose_clips
 from vton_jax.systems.contact_sheet import contact_sheet
 from vton_jax.systems.garments import own_garment
@@ -47,6 +49,15 @@ class Pictures:
 
 
 @dataclasses.dataclass(frozen=True)
+class Said:
+    """What a picture was taken for, in words."""
+
+    file: str
+    part: Literal["person", "garment"]
+    what: Description
+
+
+@dataclasses.dataclass(frozen=True)
 class Reading:
     """What was read, before anybody is dressed. `dataclasses.replace` corrects it."""
 
@@ -58,6 +69,7 @@ class Reading:
     pose_frames: np.ndarray  # uint8 [T, H, W, 3], normalised
     starts: tuple[int, ...] = (0,)  # the frames that begin a shot of the pose clip
     notes: tuple[str, ...] = ()  # what a user should know
+    said: tuple[Said, ...] = ()  # nothing of a system whose reader describes nothing
 
     @functools.cached_property
     def shown_garment(self) -> Garment:
@@ -119,6 +131,7 @@ class TryOnJob:
         """Reads user, garment and poses. Raises: MediaError and what the system's reader raises, PersonLost."""
         pictures = pictures or self.pictures()
         self._step("reading", 0, 3)
+        said = [*self._said("person", pictures.photo, pictures.photo_mask)]  # first: what it looks at is kept a while
         clip = pose_clips.one_person(self.system.reader, list(pictures.poses), pictures.rate)
         where = self._framing(pictures, clip.shots[0])
         views = self._views(pictures, where)
@@ -138,22 +151,30 @@ class TryOnJob:
             if pictures.garment_mask is not None:
                 own["mask"] = where.garment.bring_mask(pictures.garment_mask, self.system.size)
             garments = (self.system.read_garment(views.garment, kind, where.flat, **own),)
+            said += self._said("garment", views.garment, own.get("mask"))
         self._step("reading", 2, 3)
         seen = pose_clips.read(self.system, clip, where.poses, self._shot_framing)
         self._step("reading", 3, 3)
         reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts)
-        return dataclasses.replace(reading, notes=(*self._notes(reading), *seen.notes))
+        return dataclasses.replace(reading, notes=(*self._notes(reading), *seen.notes), said=tuple(said))
+
+    def _said(self, part: Literal["person", "garment"], picture: np.ndarray, mask: np.ndarray | None) -> Iterator[Said]:
+        describe = getattr(self.system.reader, "describe", None)
+        if describe is not None:
+            yield Said(self._name(part), part, describe(picture, mask))
+
+    def _name(self, part: Literal["person", "garment"]) -> str:
+        """The name of a picture's file."""
+        return Path(getattr(self.options, part) or f"{part}.png").name
 
     def _notes(self, reading: Reading) -> Iterator[str]:
         if reading.framing.cut:
-            name = Path(self.options.person or "person.png").name
-            yield f"{name} does not show the whole person: what is missing is made up below it"
+            yield f"{self._name('person')} does not show the whole person: what is missing is made up below it"
         if reading.framing.others:
-            name = Path(self.options.person or "person.png").name
-            yield f"{name} shows {reading.framing.others + 1} people: the largest is dressed"
+            yield f"{self._name('person')} shows {reading.framing.others + 1} people: the largest is dressed"
         frames = f"{len(reading.pose_frames)} frames, arm '{self.options.remap}'"
         if reading.garments:
-            garment, name = reading.garments[0], Path(self.options.garment or "garment.png").name
+            garment, name = reading.garments[0], self._name("garment")
             kind = segmentation.GARMENT_TYPES[int(garment.garment_type)]
             yield f"{name}: {'laid flat' if garment.flat else 'worn'}, exchanging '{kind}'; {frames}"
         else:

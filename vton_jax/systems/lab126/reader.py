@@ -8,6 +8,7 @@ Conventions: frames are uint8 [H, W, 3] or [T, H, W, 3] of the networks' size (`
 
 import dataclasses
 import functools
+import hashlib
 from pathlib import Path
 
 import jax
@@ -29,12 +30,13 @@ from vton_jax.layout import garment_fit, inversion
 from vton_jax.models import multi_path_cnn, weights
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.weights import load_network
-from vton_jax.reading import clip_following, outlines
-from vton_jax.reading.picture_reader import PictureReader, Seen, box_of, filled_piece
+from vton_jax.reading import clip_following, descriptions, outlines
+from vton_jax.reading.picture_reader import MAX_SIDE, PictureReader, Seen, box_of, filled_piece, layout_of
 from vton_jax.systems.garments import LEAST_GARMENT
 
 LEAST_PERSON = 0.02  # of a picture: less is no person
 LEAST_JOINTS = 4  # fewer are no person
+_KEPT = 4  # readings: photo and pose are often one picture, and a picture is asked for more than one thing
 _LEAST_TRUNK = 0.5  # of a trunk's length that a photo shows: less is a portrait
 
 
@@ -86,7 +88,32 @@ class Reader:
         self.size: tuple[int, int] = tuple(settings["size"])
         self.whiten, self.colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
         self.pictures = PictureReader(at("reader_cnn"))
+        self._kept: dict[tuple, Seen] = {}
         self.small = (self.size[0] // 2, self.size[1] // 2)  # of the decoder's maps
+
+    def seen(self, picture: np.ndarray, *, thorough: bool) -> Seen:
+        """`PictureReader.read` of a picture [H, W, 3]; the same picture is read once, as long as it is kept."""
+        key = *_key(picture), thorough
+        if key not in self._kept:
+            found = self.pictures.read(picture, thorough=thorough)
+            while len(self._kept) >= _KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = found
+        return self._kept[key]
+
+    def _glance(self, picture: np.ndarray) -> Seen:
+        """What a picture of any size shows, no larger than it need be."""
+        return self.seen(_looked_at(picture), thorough=False)
+
+    def describe(self, picture: np.ndarray, mask: np.ndarray | None = None) -> descriptions.Description:
+        """What a picture [H, W, 3] shows, in words, as thoroughly as it was read already.
+
+        Args: mask: bool [H, W], what its own alpha channel shows.
+        """
+        small = _looked_at(picture)
+        if mask is not None:
+            mask = framing.resize(mask.astype(np.uint8), small.shape[:2], nearest=True) > 0
+        return descriptions.describe(self.seen(small, thorough=(*_key(small), True) in self._kept), mask)
 
     def read_people(self, frames: np.ndarray, batch: int = 8) -> tuple[Layout, np.ndarray]:
         """The forward procedure on frames [T, H, W, 3]: layouts [T] and latents [T, N]; `smoothed` shows these.
@@ -101,14 +128,15 @@ class Reader:
         """ReaderCNN's layouts of frames [T, H, W, 3], which are sharp and show what is visible, and latents [T, N]."""
         frames = np.asarray(frames)
         if len(frames) == 1:  # a photo: as thoroughly as it can be
-            layout = jax.tree.map(lambda a: a[None], self.pictures.layout(frames[0]))
+            layout = jax.tree.map(lambda a: a[None], layout_of(self.seen(frames[0], thorough=True)))
         else:
             layout = self.pictures.layouts(frames)
         return layout, self.latents(frames)
 
     def stand_of(self, picture: np.ndarray) -> Stand | None:
         """Where somebody stands in a picture [H, W, 3] of any size; None where nobody does."""
-        found = self.pictures.read(picture, thorough=False)
+        picture = _looked_at(picture)
+        found = self._glance(picture)
         box = box_of(found.segmentation > 0) if found.is_a == "person" else None
         if box is None:
             return None
@@ -139,8 +167,12 @@ class Reader:
         require_content(frame, "the photo")
         shown = np.ones(frame.shape[:2], bool) if shown is None else shown
         rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
-        own = frame[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        _require_user(self.pictures.read(own, thorough=False), len(own))
+        last, found = rows[-1], self.seen(frame, thorough=True)
+        if last + 1 < len(frame) and found.segmentation[last].any():  # what goes on below the photo is made up
+            own = frame[rows[0] : last + 1, columns[0] : columns[-1] + 1]
+            _require_user(self._glance(own), len(own))
+        else:
+            _require_user(found, last + 1)
         layouts, z = self.read_layouts(frame[None])
         layout = jax.tree.map(lambda a: a[0], layouts)
         require_person(layout, "the photo")
@@ -162,7 +194,7 @@ class Reader:
 
     def looks_flat(self, frame: np.ndarray) -> bool:
         """Whether a picture of any size shows a garment laid flat rather than a person."""
-        return self.pictures.read(frame, thorough=False).is_a == "garment"
+        return self._glance(frame).is_a == "garment"
 
     def read_garment(
         self,
@@ -183,9 +215,9 @@ class Reader:
         if flat and garment_type == "outfit":
             raise NoGarmentFound(garment_type, flat)  # an outfit of several pieces does not lie flat as one
         if flat:
-            layout, kind = _flat_layout(self.pictures.read(frame), garment_type, mask)
-        else:
-            layout = jax.tree.map(lambda a: a[0], self.read_layouts(frame[None])[0])
+            layout, kind = _flat_layout(self.seen(frame, thorough=True), garment_type, mask)
+        else:  # whoever says that it is worn knows better than the network
+            layout = layout_of(self.seen(frame, thorough=True), ("person", "garment"))
             if mask is not None:
                 layout = layout.replace(segmentation=outlines.keep(np.asarray(layout.segmentation), mask))
             kind = garment_type or "outfit"
@@ -195,6 +227,17 @@ class Reader:
         image = np.where(region[..., None], to_float(frame), 1.0)
         index = np.int32(segmentation.GARMENT_TYPES.index(kind))
         return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
+
+
+def _key(picture: np.ndarray) -> tuple[bytes, tuple[int, ...]]:
+    """What tells pictures apart."""
+    return hashlib.sha1(np.ascontiguousarray(picture)).digest(), picture.shape
+
+
+def _looked_at(picture: np.ndarray) -> np.ndarray:
+    """A picture [H, W, 3], its longer side at most `MAX_SIDE`."""
+    factor = MAX_SIDE / max(picture.shape[:2])
+    return picture if factor >= 1 else framing.resize(picture, tuple(round(factor * a) for a in picture.shape[:2]))
 
 
 def _flat_layout(found: Seen, garment_type: str | None, mask: np.ndarray | None) -> tuple[Layout, str]:
