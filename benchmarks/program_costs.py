@@ -1,19 +1,32 @@
 """What a program costs, read from the program itself: FLOPs of its convolutions and products, bytes of its collectives.
 
+    python benchmarks/program_costs.py --path [--json] [--arm=post]
+
+prints what a frame of a try-on clip costs at the released networks' size, in GMAC, thousand million multiplications,
+stage by stage: the programs of lab126, traced with shapes and not run.
+
 FLOPs are counted in the jaxpr, so they are the model's and no compiler's; bytes are read from the compiled HLO.
 """
 
+import argparse
+import json
 import math
 import re
+import sys
+from pathlib import Path
 
 import jax
 import jax.extend.core
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 def matmul_flops(function, *arguments) -> int:
     """FLOPs (2 a multiply-add) of all convolutions and matrix products in `function(*arguments)`.
 
-    Zeros that padding adds count, as usual; element-wise work does not. Depthwise convolutions count by their groups.
+    Zeros that padding adds count, as usual; element-wise work does not. Depthwise convolutions count by their groups,
+    the gradients of strided ones without the zeros between their inputs.
     """
     return _matmul_flops(jax.make_jaxpr(function)(*arguments).jaxpr)
 
@@ -24,7 +37,8 @@ def _matmul_flops(jaxpr) -> int:
         if equation.primitive.name == "conv_general_dilated":
             out, kernel = equation.outvars[0].aval, equation.invars[1].aval
             features = kernel.shape[equation.params["dimension_numbers"].rhs_spec[0]]
-            flops += 2 * math.prod(out.shape) * math.prod(kernel.shape) // features
+            spread = features * math.prod(equation.params["lhs_dilation"])
+            flops += 2 * math.prod(out.shape) * math.prod(kernel.shape) // spread
         elif equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             left, out = equation.invars[0].aval, equation.outvars[0].aval
@@ -74,3 +88,75 @@ def collectives(hlo: str, devices: int) -> dict[str, dict[str, float]]:
         entry["megabytes"] += whole / 1e6
         entry["sent_megabytes"] += whole / 1e6 * (2 if name == "all-reduce" else 1) * (group - 1) / group
     return found
+
+
+# ------------------------------------------------------------------------------------------------- a frame of a try-on
+
+
+def frame_costs(arm: str = "post") -> dict[str, float]:
+    """GMAC of a clip's frame after the first, by stage; `flow_kept` is the flow of the garment that the user keeps on.
+
+    Args: arm: of lab126.
+    """
+    from vton_jax.core.types import Garment, Layout, Pose
+    from vton_jax.reading import picture_reader
+    from vton_jax.systems.lab126 import painter as painting
+    from vton_jax.systems.lab126 import reader as reading
+    from vton_jax.systems.lab126 import target_layouts
+    from vton_jax.systems.lab126.system import Lab126
+
+    system = Lab126(arm)
+    reader, layouts, painter, size = system.reader, system.layouts, system.painter, system.size
+    frame, picture = np.zeros((1, *size, 3), np.uint8), np.zeros((1, *size, 3), np.float32)
+    layout = Layout(np.zeros((1, *size), np.uint8), np.zeros((1, 18, 2), np.float32), np.ones((1, 18), bool))
+    garment = Garment(picture, layout, np.zeros(1, np.int32), np.zeros(1, bool))
+    z = jax.eval_shape(lambda: reading._encode(reader.multi_path, reader.multi_path_params, frame))
+    pose = Pose(layout.replace(segmentation=None), z)
+    prior, prior_params = layouts._prior
+    # Networks are static arguments of these programs: only the rest may be traced.
+    target = lambda p, z_user: target_layouts._target(  # noqa: E731
+        (reader.multi_path, prior), prior_params, reader.whiten, layout.segmentation, (p, z_user)
+    )
+    aims = jax.eval_shape(target, pose, z)
+    state = jax.eval_shape(lambda z: target_layouts.inversion.start(z, target_layouts._OPTIMIZER), z)
+    count = lambda function, *arguments: matmul_flops(function, *arguments) / 2e9  # noqa: E731
+    iteration = count(layouts._steps, state, aims)
+    found = {
+        "reading": count(
+            lambda a: picture_reader._look(reader.pictures._network, reader.pictures._params, a, False), frame
+        ),
+        "latent": count(lambda a: reading._encode(reader.multi_path, reader.multi_path_params, a), frame),
+        "layout_prior": count(target, pose, z),
+        "layout_backward": target_layouts.NEXT_ITERATIONS * iteration,
+        "layout_decoded": count(layouts.probabilities, z),
+    }
+    re_map = None
+    if painter.arm.placed:
+        flows = lambda g, t: painting._flows(painter.re_map, painter._re_map, g, t)  # noqa: E731
+        refined = lambda g, t, f: painting._refined(*painter._refinement, g, t, f)  # noqa: E731
+        first = jax.eval_shape(flows, garment, layout)
+        found["flow"] = count(flows, garment, layout) + count(refined, garment, layout, first)
+        found["flow_kept"] = found["flow"]
+        re_map = jax.eval_shape(refined, garment, layout, first)
+    user = picture, layout.segmentation
+    dress = lambda u, g, r: painting._dress((painter.name, painter.triple_guided), painter._triple, u, g, r)  # noqa: E731
+    return found | {"painting": count(dress, user, (garment, layout), re_map)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--path", action="store_true", required=True, help="what a frame of a try-on costs")
+    parser.add_argument("--arm", default="post", help="of lab126")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    found = frame_costs(options.arm)
+    found["total"] = sum(found.values())
+    found = {name: round(value, 3) for name, value in found.items()}
+    if options.json:
+        print(json.dumps({"unit": "GMAC", "arm": options.arm, "stages": found}))
+    else:
+        print("\n".join(f"{name:16} {value:7.3f} GMAC" for name, value in found.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 tables of the results page.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,36 @@ def test_flops_of_convolutions_products_and_loops():
     x, kernel, matrix = jnp.ones((2, 8, 6, 5)), jnp.ones((3, 3, 5, 7)), jnp.ones((7, 7))
     convolution, product = 2 * (2 * 4 * 3 * 7) * 9 * 5, 2 * (2 * 4 * 3 * 7) * 7
     assert program_costs.matmul_flops(jax.jit(program), x, kernel, matrix) == convolution + 3 * product
+
+
+def test_the_gradient_of_a_strided_convolution_costs_what_the_convolution_does():
+    x, kernel = jnp.ones((2, 8, 6, 5)), jnp.ones((2, 2, 5, 7))
+    convolve = lambda x: jax.lax.conv_general_dilated(  # noqa: E731
+        x, kernel, (2, 2), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    forward = 2 * (2 * 4 * 3 * 7) * 4 * 5
+    assert program_costs.matmul_flops(convolve, x) == forward
+    back = program_costs.matmul_flops(lambda x, y: jax.vjp(convolve, x)[1](y), x, convolve(x))
+    assert back == 2 * forward  # the convolution itself is still in the program
+
+
+def test_a_frame_of_a_try_on_costs_what_its_stages_do(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["program_costs.py", "--path", "--json", "--arm=none"])
+    program_costs.main()
+    told = json.loads(capsys.readouterr().out)
+    stages = told["stages"]
+    assert told["unit"] == "GMAC" and told["arm"] == "none"
+    assert list(stages) == [
+        "reading",
+        "latent",
+        "layout_prior",
+        "layout_backward",
+        "layout_decoded",
+        "painting",
+        "total",
+    ]
+    assert stages["total"] == pytest.approx(sum(stages.values()) / 2, abs=0.01)
+    assert 0.9 < stages["reading"] < 1.1  # a look of ReaderCNN, which vton_jax/weights/reader_cnn.md says
 
 
 def test_collectives_are_read_from_hlo():
