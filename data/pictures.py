@@ -31,7 +31,7 @@ from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES
 CANVAS = (384, 288)  # (height, width) of photos: half as much again as the network's 256, for close views
 _GARMENT = (256, 256)  # of flat photos
 # What the types of flat photos are: the type of garment, and its sleeves where all have the same.
-_FLAT = {
+FLAT = {
     "t-shirt": ("upper", "short"), "longsleeve": ("upper", "long"), "shirt": ("upper", None),
     "outwear": ("upper", None), "dress": ("dress", None), "skirt": ("lower", None), "pants": ("lower", None),
     "shorts": ("lower", None),
@@ -174,11 +174,11 @@ def _alone(picture: dict, mask: np.ndarray, label: int, garment_type: str, gener
 def garments(source: Path, settings: Settings) -> Iterator[dict]:
     """Flat photos of known types."""
     del settings
-    paths = [path for name in _FLAT for path in listings.files_in(source / name, "*.jpg")]
+    paths = [path for name in FLAT for path in listings.files_in(source / name, "*.jpg")]
     if not paths:
-        raise UserError(f"{source} holds no photos as TYPE/*.jpg, TYPE being {', '.join(_FLAT)}.")
+        raise UserError(f"{source} holds no photos as TYPE/*.jpg, TYPE being {', '.join(FLAT)}.")
     for path in _counted(iter(paths), len(paths)):
-        garment_type, sleeves = _FLAT[path.parent.name]
+        garment_type, sleeves = FLAT[path.parent.name]
         image = photo_files.read_photo(path)
         image = framing.resize(image, _fitting(image, _GARMENT))
         yield _picture(image, _clear_mask(image, path.parent.name), "garment", garment_type=garment_type,
