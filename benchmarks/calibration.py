@@ -2,9 +2,9 @@
 
 --people is a folder of `python -m vton_jax.cache_examples --kind=people --split=validation`, --photos the file
 `chosen_by.npz` of `python data/build.py pictures`, --garments holds flat photos TYPE/*.jpg from which nothing learned.
-All are read in a quick look. Prints for each answer, kind, type and sleeves, how often it is right, the mean confidence,
-the expected calibration error over ten bins of confidence, the log loss, and the temperature that makes the log loss
-least (C. Guo and others, "On Calibration of Modern Neural Networks", ICML 2017), with what it makes of both.
+All are read in a quick look. Prints for each answer, kind, type and sleeves, how often it is right, the mean
+confidence, the expected calibration error over ten bins of confidence, the log loss, and the temperature that makes the
+log loss least (C. Guo and others, "On Calibration of Modern Neural Networks", ICML 2017), with what it makes of both.
 """
 
 import argparse

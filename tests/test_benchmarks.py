@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks import program_costs, results_page
+from benchmarks import calibration, leaving_people, program_costs, reading_flats, results_page
 from vton_jax.models import layers
 
 
@@ -131,3 +131,40 @@ def test_tables_stand_between_their_marks():
     }
     assert "+10.00 (+10.00 to +10.00)" in results_page.differences_table(results)
     assert "SSIM" not in results_page.differences_table(results)  # no table without its intervals
+
+
+def test_confidence_that_is_what_is_right_has_no_calibration_error():
+    generator = np.random.default_rng(0)
+    sure = generator.uniform(0.5, 1, 20000)
+    probabilities, right = np.stack([sure, 1 - sure], -1), (generator.random(20000) > sure).astype(int)
+    assert calibration.calibration_error(probabilities, right) < 0.01
+    assert calibration.calibration_error(np.tile([0.9, 0.1], (10, 1)), np.array([0] * 5 + [1] * 5)) == pytest.approx(
+        0.4
+    )
+    # Twice the logits are twice as sure as they may be.
+    twice = calibration.tempered(probabilities, 0.5)
+    assert calibration.fitted(twice, right) == pytest.approx(2, rel=0.05)
+    assert calibration.log_loss(calibration.tempered(twice, 2), right) < calibration.log_loss(twice, right)
+
+
+@pytest.mark.parametrize(("box", "at_left"), [((20, 4, 80, 90), True), ((100, 4, 160, 90), False)])
+def test_people_are_moved_out_until_a_part_is_seen(box, at_left):
+    there = np.zeros((96, 192), np.uint8)
+    there[box[1] : box[3], box[0] : box[2]] = 255
+    image = np.repeat(there[..., None], 3, -1)
+    for part in (1.0, 0.7, 0.4):
+        view, shift = leaving_people.moved(image, np.array(box, float), part)
+        columns = np.flatnonzero(view[50, :, 0])
+        if part < 1:
+            columns = columns[columns < 100] if at_left else columns[columns > 92]
+            assert columns[0] == 0 if at_left else columns[-1] == 191
+        assert len(columns) == round(60 * part) and (shift == 0) == (part == 1)
+
+
+def test_a_bleached_garment_is_light_on_light():
+    picture, mask = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8), np.zeros((40, 30), bool)
+    mask[5:30, 5:20] = True
+    light = reading_flats.bleached(picture, mask, np.random.default_rng(1)).astype(float)
+    assert light[mask].min() >= 224 and light[mask].mean() < 250 and abs(light[~mask].mean() - 246) < 0.5
+    assert np.corrcoef(light[mask].mean(-1), picture[mask].mean(-1))[0, 1] > 0.95  # its shades stay
+    assert reading_flats.is_light(light, mask) and not reading_flats.is_light(picture, mask)

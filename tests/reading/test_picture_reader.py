@@ -130,6 +130,17 @@ def scene(*boxes):
     return there
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+def test_a_temperature_changes_how_sure_not_what(temperature):
+    logits = np.random.default_rng(0).normal(0, 4, (50, 4))
+    softmax = lambda a: np.exp(a) / np.exp(a).sum(-1, keepdims=True)  # noqa: E731
+    found = picture_reader.tempered(softmax(logits), temperature)
+    np.testing.assert_allclose(found.sum(-1), 1)
+    np.testing.assert_allclose(found, softmax(logits / temperature), atol=1e-9)
+    np.testing.assert_array_equal(found.argsort(-1), logits.argsort(-1))
+    assert np.isfinite(picture_reader.tempered(np.float32([1, 0, 0]), temperature)).all()
+
+
 def test_what_lies_close_belongs_to_the_largest_piece():
     person, shoe, far = (20, 150, 20, 60), (151, 160, 30, 50), (30, 90, 100, 130)
     there = scene(person, shoe, far)
