@@ -22,15 +22,15 @@ MAY_IMPORT = {
     "layout": "core",
     "warping": "core layout models",
     "compositing": "core media layout",
-    "human_catalogue": "core",
+    "catalogue": "core",
     "mannequin": "core command_line media models reading layout",
-    "inputs": "core media mannequin human_catalogue",
+    "inputs": "core media mannequin catalogue",
     "systems": "core media models reading layout warping compositing inputs",
     "training": "core command_line media",
     "tasks": "core media models layout warping systems inputs",
-    "evaluate": "core command_line media models reading layout warping compositing human_catalogue mannequin inputs "
+    "evaluate": "core command_line media models reading layout warping compositing catalogue mannequin inputs "
     "systems training",
-    "benchmark": "core command_line media human_catalogue systems evaluate",
+    "benchmark": "core command_line media catalogue systems evaluate",
 }
 # A training machine may lack these, so the package imports them inside functions.
 LAZY = (

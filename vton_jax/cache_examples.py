@@ -4,7 +4,7 @@ Draws try-on cases and takes them, with the released networks, as far as the try
 LatentPriorCNN: the latents of user and pose image, the coarse map, and the true layout; every example comes with its
 mirror image. `--kind=flows`, for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: layouts, joints and flows
 as TripleGuidedCNN will meet them, once with the output image itself as the pose image, once with another person's; an
-example takes 0.9 MB. `--kind=people`, for an accelerator that learns faster than files are decoded: the human catalogue
+example takes 0.9 MB. `--kind=people`, for an accelerator that learns faster than files are decoded: the catalogue
 as it is drawn, 0.9 MB an example; several processes with another --first each share the work. Run the same command
 again to go on where it stopped. With --split=test nobody in them was ever learnt from.
 """

@@ -1,6 +1,6 @@
-"""The human catalogue as a prepared dataset: examples drawn into shards, by any number of processes.
+"""The catalogue as a prepared dataset: examples drawn into shards, by any number of processes.
 
-Conventions: an example is one of `vton_jax.human_catalogue.examples`; images are stored as JPEG, label maps as PNG, and
+Conventions: an example is one of `vton_jax.catalogue.examples`; images are stored as JPEG, label maps as PNG, and
 a flow as int16 in sixteenths of a pixel, 0 where nothing is given. A shard holds whole users. It appears whole or not
 at all, so that a build that is stopped goes on where it was. Reading: `vton_jax.inputs.catalogue_examples`.
 """
@@ -20,11 +20,11 @@ import tensorflow_datasets as tfds
 
 from data import prepare
 from data.raw import engine
+from vton_jax.catalogue import examples, scenes
+from vton_jax.catalogue.characters import SPLITS
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import replacing, require_writable, writing
-from vton_jax.human_catalogue import examples, scenes
-from vton_jax.human_catalogue.characters import SPLITS
 from vton_jax.inputs.catalogue_examples import FLOW_UNIT, SHOTS
 
 NAME, VERSION = "catalogue", "1.0.0"

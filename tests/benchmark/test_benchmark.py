@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from vton_jax.benchmark import cases, measures, methods, scoring
+from vton_jax.catalogue import examples
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.keypoints import ID as JOINTS
-from vton_jax.human_catalogue import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE, COUNT = (128, 96), 4

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from vton_jax.catalogue import examples
 from vton_jax.compositing import normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Garment, Layout, User
-from vton_jax.human_catalogue import examples
 from vton_jax.mannequin import cases
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.reader import Reader

@@ -12,8 +12,8 @@ import cv2
 from data import leakage
 from data.catalogue import catalogue, grounds, stances
 from data.raw import engine
+from vton_jax.catalogue import examples, poses, scenes
 from vton_jax.core.errors import UserError
-from vton_jax.human_catalogue import examples, poses, scenes
 from vton_jax.inputs import catalogue_examples, input_pipeline
 
 SIZE = (64, 48)

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vton_jax.catalogue import examples
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.human_catalogue import examples
 from vton_jax.inputs import augment, cached_examples, drawn_people, input_pipeline, reading_views
 from vton_jax.inputs.catalogue_examples import FLOW_UNIT
 from vton_jax.models.reader_cnn import KINDS, SLEEVES

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from vton_jax.catalogue import examples
 from vton_jax.compositing import kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.errors import (
@@ -22,7 +23,6 @@ from vton_jax.core.errors import (
     UserError,
 )
 from vton_jax.core.types import Layout
-from vton_jax.human_catalogue import examples
 from vton_jax.media import photo_files, video_files
 from vton_jax.reading.picture_reader import PictureReader
 from vton_jax.systems.lab126 import reader as reader_lib

@@ -15,10 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vton_jax.catalogue import examples
 from vton_jax.core import listings, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import require_writable, writing
-from vton_jax.human_catalogue import examples
 from vton_jax.media import photo_files
 from vton_jax.media.progress import Progress
 
@@ -33,7 +33,7 @@ pose the user shall take, and, in the folder of the truth, the picture of exactl
 catalogue's training split.
 
 - **What it is for**: scoring any try-on system against what it should have made, which no photos can show.
-- **Made of**: people drawn by vton_jax.human_catalogue from public-domain meshes (CC0); nobody is depicted. The
+- **Made of**: people drawn by vton_jax.catalogue from public-domain meshes (CC0); nobody is depicted. The
   pictures are CC0.
 - **Made by**: `python -m vton_jax.benchmark export --cases={count} --size={height}x{width}`, number by number, without
   selection, but that a garment has to lie flat as one piece.

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vton_jax.catalogue import examples
 from vton_jax.core import framing
 from vton_jax.core.batching import in_batches
-from vton_jax.human_catalogue import examples
 from vton_jax.inputs import ccp
 from vton_jax.mannequin import motion, people, render, sampler
 from vton_jax.models import lpips
@@ -44,14 +44,14 @@ def photographed(folder: str, numbers: Iterable[str]) -> Iterator[Frame]:
 
 
 def catalogue() -> Iterator[Frame]:
-    """The users of the human catalogue's try-on examples in their new garments: split `test`, the first of each."""
+    """The users of the catalogue's try-on examples in their new garments: split `test`, the first of each."""
     for user in itertools.count():
         example = examples.draw(user * examples.EXAMPLES_OF_ONE, "test", DRAWN_SIZE)
         yield example["output_image"], example["output_segmentation"] > 0
 
 
 def mannequins() -> Iterator[Frame]:
-    """Capsule mannequins of the split `test`, the front as often before the camera as in the human catalogue."""
+    """Capsule mannequins of the split `test`, the front as often before the camera as in the catalogue."""
     root = sampler.people_key(0, "test")
     for first in itertools.count(0, _DRAWN):
         keys = jax.vmap(functools.partial(jax.random.fold_in, root))(jnp.arange(first, first + _DRAWN))

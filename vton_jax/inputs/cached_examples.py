@@ -8,7 +8,7 @@ flows    for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: the try-
          for the pose image of another person.
 latents  for LatentPriorCNN: the latents that it reads and the one that it should say, the coarse map's labels, and the
          true layout. The second copy is the mirror image.
-people   the human catalogue as it is drawn; `drawn_people` has it all.
+people   the catalogue as it is drawn; `drawn_people` has it all.
 
 Conventions: arrays as `flow_batch` and `latent_batch` say them, which is what batches hold. In a file of `flows` there
 is one copy, 'guides' for 'guide', and the axis of two in `BOTH`; flows are in pixels of a quarter of the resolution.

@@ -1,10 +1,10 @@
-"""Cached examples of the kind `people`: the human catalogue as it is drawn, kept whole on the device.
+"""Cached examples of the kind `people`: the catalogue as it is drawn, kept whole on the device.
 
 For an accelerator that learns faster than threads can decode: a folder of files NUMBER.npz, each of
 `cached_examples.CASES` examples, read once. From it come batches of Pose-and-Dress samples (`sample_batches`), and
 pictures for ReaderCNN (`as_pictures`).
 
-Conventions: an example is one of `human_catalogue.examples`, whose people are shown whole; a file holds its arrays
+Conventions: an example is one of `catalogue.examples`, whose people are shown whole; a file holds its arrays
 [K, ...], flows in sixteenths of a pixel, and `SHOT_sleeve` of `examples.about`. Batches as in `input_pipeline`.
 """
 
@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vton_jax.catalogue import examples, scenes
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.human_catalogue import examples, scenes
 from vton_jax.inputs import cached_examples, input_pipeline
 from vton_jax.inputs.catalogue_examples import FLOW_UNIT, SHOTS
 
