@@ -16,7 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vton_jax.catalogue import characters, examples, people, pictures, poses, scenes, styles, textures, views
+from vton_jax.catalogue import characters, examples, exchanges, people, pictures, poses, scenes, styles, textures, views
 from vton_jax.media import photo_files
 
 STEPS = ("character", "mesh", "textures", "view", "shade")
@@ -44,7 +44,7 @@ def draw(number: int, size: tuple[int, int], samples: int) -> tuple[np.ndarray, 
 
 def example_seconds(size: tuple[int, int]) -> float:
     """Processor seconds that `examples.draw` takes, whoever lends clothes set up before, as in a long run."""
-    for user in range(examples.CIRCLE):
+    for user in range(exchanges.CIRCLE):
         characters.character(user)
     began = time.process_time()
     for number in range(examples.EXAMPLES_OF_ONE):

@@ -20,7 +20,7 @@ import tensorflow_datasets as tfds
 
 from data import prepare
 from data.raw import engine
-from vton_jax.catalogue import examples, scenes
+from vton_jax.catalogue import examples, exchanges, scenes
 from vton_jax.catalogue.characters import SPLITS
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
@@ -123,7 +123,7 @@ def draw_shard(shard: Shard, settings: Settings) -> str:
         try:
             for number in numbers:
                 example = examples.draw(number, shard.split, settings.size, _grounds(settings.grounds, shard.split))
-                about = examples.about(number, shard.split)
+                about = exchanges.about(number, shard.split)
                 stored = encoded(example) | {name: about[name] for name in _IDS}
                 proto = serializer.get_tf_example(kept.encode_example(stored))
                 writer.write(proto.SerializeToString(deterministic=True))

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vton_jax.catalogue import characters, examples
+from vton_jax.catalogue import characters, examples, exchanges
 from vton_jax.core import segmentation
 from vton_jax.inputs import input_pipeline
 
@@ -50,7 +50,7 @@ def test_places_say_where_joints_are_that_are_not_seen_too(whole):
 
 def test_what_an_example_is_says_how_far_sleeves_reach():
     """What is given reaches as far on the user as on the donor; trousers alone have none."""
-    abouts = [examples.about(number) for number in range(60)]
+    abouts = [exchanges.about(number) for number in range(60)]
     for kind, flat in (("upper", True), ("dress", True), ("lower", False)):
         of = [about for about in abouts if about["garment_type"] == kind]
         assert of
@@ -70,9 +70,9 @@ def test_people_are_no_larger_than_asked():
 
 
 def test_examples_share_users_and_donors_are_others():
-    exchanges = [examples._exchange(np.random.default_rng(n), n, "train") for n in (0, examples.EXAMPLES_OF_ONE - 1)]
-    assert exchanges[0].user is exchanges[1].user
-    assert all(exchange.user is not exchange.donor for exchange in exchanges)
+    found = [exchanges.sample(np.random.default_rng(n), n, "train") for n in (0, exchanges.EXAMPLES_OF_ONE - 1)]
+    assert found[0].user is found[1].user
+    assert all(exchange.user is not exchange.donor for exchange in found)
     assert characters.character(0, "train").identity != characters.character(0, "test").identity
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vton_jax.catalogue import examples
+from vton_jax.catalogue import examples, exchanges
 from vton_jax.compositing import kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.errors import (
@@ -86,7 +86,7 @@ def test_an_unknown_arm_is_refused():
 @pytest.fixture(scope="module")
 def drawn():
     """A drawn person and the top that they are to wear, alone."""
-    number = next(n for n in range(1, 40) if examples.about(n, "validation")["garment_type"] == "upper")
+    number = next(n for n in range(1, 40) if exchanges.about(n, "validation")["garment_type"] == "upper")
     return examples.draw(number, "validation", closest=0.86)
 
 

@@ -20,7 +20,7 @@ def kernels() -> SimpleNamespace | None:
         import numba
     except ImportError:
         return None
-    compile_one = numba.njit(cache=True, error_model="numpy")
+    compile_one = numba.njit(cache=True, error_model="numpy", nogil=True)  # threads draw side by side
     inner = (project, place, shift, draw, weigh, nearest, move, cloth, normals, blend, sample, lit, light, add)
     return SimpleNamespace(**{kernel.__name__: compile_one(kernel) for kernel in inner})
 

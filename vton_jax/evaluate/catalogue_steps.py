@@ -1,6 +1,6 @@
-"""The steps of the mannequin suite, each with its scores: what is read, target layouts, pictures, clips.
+"""The steps of the suite `catalogue`, each with its scores: what is read, target layouts, pictures, clips.
 
-Conventions: `cases` are the stacked NumPy arrays [B, ...] of `mannequin.cases.draw_cases`; `systems` are the arms of
+Conventions: `cases` are the stacked NumPy arrays [B, ...] of `catalogue.cases.draw_cases`; `systems` are the arms of
 lab126; scores are {name: number} as in results.json. RGB alone enters the networks; the truth only scores.
 """
 
@@ -38,18 +38,13 @@ _FLOWS = {"post": "remap", "joint": "remap.joint"}  # arms whose flow is scored,
 
 def counts(cases: dict) -> dict[str, str]:
     """How many cases there are of each kind, as texts."""
-    from vton_jax.mannequin import cases as mannequin_cases
-    from vton_jax.mannequin import people
-
     quarters = np.round(cases["yaw"] / (np.pi / 2)).astype(int) % 4
     kinds = {
-        "garment": np.array(mannequin_cases.GARMENTS)[cases["garment"]],
-        "pattern": np.array(people.PATTERNS)[cases["pattern"]],
-        "background": np.array(people.BACKGROUNDS)[cases["background"]],
+        "garment": np.array(segmentation.GARMENT_TYPES)[cases["garment_type"]],
+        "cloth": np.where(cases["photo_cloth"], "of a photo", "drawn"),
         "donor": np.where(cases["flat"], "flat", "worn"),
         "yaw": np.array(["front", "left", "back", "right"])[quarters],
         "turn over 45 degrees": np.where(cases["turn"] > np.pi / 4, "yes", "no"),
-        "sleeve or type changes": np.where(cases["sleeve_changes"] | cases["type_changes"], "yes", "no"),
     }
     counted = {name: zip(*np.unique(values, return_counts=True), strict=True) for name, values in kinds.items()}
     return {name: ", ".join(f"{kind} {number}" for kind, number in pairs) for name, pairs in counted.items()}
@@ -69,15 +64,15 @@ class Readings:
 
 
 def read_users(reader: Reader, images: np.ndarray) -> User:
-    """Users [B] in photos uint8 [B, H, W, 3], by the forward procedure."""
-    layouts, latents = reader.read_people(images)
+    """Users [B] in photos uint8 [B, H, W, 3]."""
+    layouts, latents = reader.read_layouts(images)
     shown = np.ones(images.shape[:3], bool)
     return User(image=to_float(images), layout=layouts, latent=latents, shown=shown)
 
 
 def read_poses(reader: Reader, images: np.ndarray) -> Pose:
-    """Poses [B] in pictures uint8 [B, H, W, 3], by the forward procedure."""
-    return Pose(*reader.read_people(images))
+    """Poses [B] in pictures uint8 [B, H, W, 3]."""
+    return Pose(*reader.read_layouts(images))
 
 
 def read_garments(reader: Reader, cases: dict) -> Garment:
@@ -87,17 +82,20 @@ def read_garments(reader: Reader, cases: dict) -> Garment:
     return stack([reader.read_garment(frame, kind, bool(flat)) for frame, kind, flat in each])
 
 
-def forward_scores(layouts: dict[str, Layout], cases: dict) -> dict[str, float]:
-    """Of the layouts [B] read in the pictures `input`, `pose` and `output`: labels and joints."""
+def forward_scores(name: str, layouts: dict[str, Layout], cases: dict) -> dict[str, float]:
+    """Of the layouts [B] that a network `name` reads in pictures: labels and joints.
+
+    Args: layouts: by the name of the picture, such as `input`.
+    """
     total = metrics.SegmentationScore()
-    for name, layout in layouts.items():
-        total.add(layout.segmentation, cases[f"{name}_segmentation"])
-    read = (np.concatenate([getattr(layout, name) for layout in layouts.values()]) for name in ("keypoints", "visible"))
-    true = (np.concatenate([cases[f"{name}_{what}"] for name in layouts]) for what in ("keypoints", "visible"))
-    results = {"multi_path.forward_miou": total.miou}
-    results |= {f"multi_path.iou.{name}": value for name, value in total.per_class.items()}
+    for picture, layout in layouts.items():
+        total.add(layout.segmentation, cases[f"{picture}_segmentation"])
+    read = (np.concatenate([getattr(layout, part) for layout in layouts.values()]) for part in ("keypoints", "visible"))
+    true = (np.concatenate([cases[f"{picture}_{part}"] for picture in layouts]) for part in ("keypoints", "visible"))
+    results = {f"{name}.forward_miou": total.miou}
+    results |= {f"{name}.iou.{label}": value for label, value in total.per_class.items()}
     heights = np.concatenate([cases["height"]] * len(layouts))
-    return results | {"multi_path.pck": metrics.pck(*read, *true, heights)}
+    return results | {f"{name}.pck": metrics.pck(*read, *true, heights)}
 
 
 def garment_scores(reader: Reader, garments: Garment, cases: dict) -> dict[str, float]:
@@ -221,7 +219,7 @@ def _flow_scores(name: str, unpaired: np.ndarray, paired: np.ndarray, cases: dic
 def clip_scores(systems: dict[str, Lab126], draw_walk, num_frames: int, seed: int) -> dict[str, float]:
     """Lets every arm make two clips.
 
-    Args: draw_walk: `mannequin.cases.draw_walk`. Returns: flicker of every arm and of the truth, motion compensated;
+    Args: draw_walk: `catalogue.cases.draw_walk`. Returns: flicker of every arm and of the truth, motion compensated;
     closeness to the true clip, sharpness and flicker of each temporal filter on `joint`.
     """
     compared, system = Compared(systems), systems["joint"]

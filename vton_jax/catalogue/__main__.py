@@ -1,6 +1,6 @@
-"""Writes a catalogue of videos with their truth: python -m vton_jax.mannequin --output=DIR --people=10
+"""Writes videos, photos and flat garments with their truth: python -m vton_jax.catalogue --output=DIR --people=10
 
-The same flags write the same bytes; a stopped run goes on where it stopped. See `vton_jax.mannequin.catalogue` for
+The same flags write the same bytes; a stopped run goes on where it stopped. See `vton_jax.catalogue.videos` for
 what lies in the folder, and `python data/build.py pose_and_dress --source=DIR` for what to make of it.
 """
 
@@ -19,16 +19,15 @@ flags.DEFINE_integer("seed", 0, "Seed of all choices.")
 flags.DEFINE_float("seconds", 4.0, "Length of a video.")
 flags.DEFINE_float("frame_rate", 15.0, "Frames a second.")
 flag_utils.define_size("size", "256x192", "Size of the frames.")
-flags.DEFINE_integer("samples", 1, "Colour samples a pixel and axis; 2 smooths edges at four times the cost.")
 
 
 def main() -> None:
-    from vton_jax.mannequin import catalogue  # here: --help should not wait for JAX
+    from vton_jax.catalogue import videos  # here: --help should not wait for the meshes
 
     if not FLAGS.output:
         raise UserError("Give --output=DIR, the folder of the catalogue.")
-    settings = catalogue.Settings(FLAGS.seed, FLAGS.seconds, FLAGS.frame_rate, FLAGS.size, FLAGS.samples)
-    names = catalogue.write(FLAGS.output, FLAGS.people, FLAGS.videos_per_person, settings)
+    settings = videos.Settings(FLAGS.seed, FLAGS.seconds, FLAGS.frame_rate, FLAGS.size)
+    names = videos.write(FLAGS.output, FLAGS.people, FLAGS.videos_per_person, settings)
     total = FLAGS.people * FLAGS.videos_per_person
     try:
         from tqdm import tqdm

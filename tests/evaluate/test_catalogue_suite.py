@@ -5,7 +5,7 @@ import numpy as np
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.types import Garment, Layout
 from vton_jax.evaluate import report, scores
-from vton_jax.evaluate.mannequin_suite import MannequinSuite
+from vton_jax.evaluate.catalogue_suite import CatalogueSuite
 
 
 def layout(shift: int = 0) -> Layout:
@@ -74,7 +74,7 @@ def test_the_report_names_every_number(tmp_path):
     results = {f"try_on.{a}.{m}": 0.5 for a in arms for m in ("ssim", "psnr", "ssim_garment", "psnr_garment")}
     results["remap.epe"] = 1.25
     sheet = np.zeros((8, 8, 3), np.uint8)
-    suite = MannequinSuite(MannequinSuite.Options())
+    suite = CatalogueSuite(CatalogueSuite.Options())
     suite.texts["cases"], suite.pictures["A sheet"] = {"yaw": "front 3"}, sheet
     report.write(tmp_path, suite, results)
     text = (tmp_path / "report.html").read_text()
