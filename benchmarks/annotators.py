@@ -1,16 +1,14 @@
-"""How good the annotators are: python benchmarks/annotators.py --clips=DIR --faces=DIR --mannequins=20 ...
+"""How good the annotators are: python benchmarks/annotators.py --clips=DIR --faces=DIR --people=20 ...
 
 --clips: clips NAME.mp4 beside NAME_dwpose.npz (`body` [T, 18, 2] in fractions of the frame, `valid` [T, 18]); prints
 the distance of the found joints from the given ones in % of the person's height. --faces: photos and labels.csv
-(file,group); prints pairwise precision and recall of the people found. --mannequins: the same for two videos each of so
-many mannequins, which go through the whole annotation. --parsed: how right the labels are, on so many
-mannequins, on Clothing Co-Parsing's validation photos (--ccp) and, without a truth, on --clips. --garments: so
-many pairs of mannequins of which one also wears the other's outfit, and how well the colours tell that; --ccp adds how
-often two people's clothes look alike. --pose_model, --face_detector and --face_model are those of
+(file,group); prints pairwise precision and recall of the people found. --people: the same for two videos each of so
+many drawn people, which go through the whole annotation. --parsed: how right the labels are, on so many drawn people,
+on Clothing Co-Parsing's validation photos (--ccp) and, without a truth, on --clips. --garments: how often two people's
+clothes look alike by their colours, of --ccp. --pose_model, --face_detector and --face_model are those of
 data/build.py; the appearance embedder needs a parse, so --faces without --face_model takes the photos for people.
 """
 
-import collections
 import csv
 import itertools
 import sys
@@ -24,20 +22,20 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from data.raw import annotate, outfits, people
+from vton_jax.catalogue import motion, videos
 from vton_jax.command_line import flag_utils
 from vton_jax.core import framing, keypoints, label_tables, segmentation
 from vton_jax.evaluate import metrics
 from vton_jax.inputs import ccp
-from vton_jax.mannequin import catalogue
 from vton_jax.media import photo_files, video_files
 from vton_jax.reading.choice import Choice
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("clips", None, "Folder of clips with their poses.")
 flags.DEFINE_string("faces", None, "Folder of face photos with labels.csv.")
-flags.DEFINE_integer("mannequins", 0, "Mannequins to tell apart.")
-flags.DEFINE_integer("parsed", 0, "Mannequins whose labels are read.")
-flags.DEFINE_integer("garments", 0, "Pairs of mannequins with an outfit in common.")
+flags.DEFINE_integer("people", 0, "Drawn people to tell apart.")
+flags.DEFINE_integer("parsed", 0, "Drawn people whose labels are read.")
+flags.DEFINE_bool("garments", False, "How often two people's clothes look alike, with --ccp.")
 flags.DEFINE_string("ccp", None, "Folder of Clothing Co-Parsing.")
 flags.DEFINE_integer("every", 6, "Of the clips, every so many frames.")
 flag_utils.define_settings(Choice)
@@ -81,10 +79,10 @@ def face_photos(annotators) -> None:
     scores(annotators.faces, embeddings, truth, len(rows) - len(truth))
 
 
-def mannequins(annotators) -> None:
+def drawn_people(annotators) -> None:
     embeddings, truth, total = [], [], 0
     with tempfile.TemporaryDirectory() as folder:
-        list(catalogue.write(folder, FLAGS.mannequins, 2, catalogue.Settings(seed=33, seconds=4, frame_rate=3)))
+        list(videos.write(folder, FLAGS.people, 2, videos.Settings(seed=33, seconds=4, frame_rate=3)))
         for path in sorted((Path(folder) / "videos").glob("*.mp4")):
             unit = annotate.annotate_video(path, path.name, annotators, annotate.Settings(frames_per_shot=6))
             total += 1
@@ -95,21 +93,20 @@ def mannequins(annotators) -> None:
     scores(annotators.faces, embeddings, truth, total - len(truth))
 
 
-_TIMES = np.array([0.3, 1.4, 2.5, 3.6], np.float32)
+_TIMES = (0.3, 1.4, 2.5, 3.6)
 
 
-def _rendered(video, outfit) -> tuple[np.ndarray, np.ndarray]:
-    """Four frames of a mannequin in an outfit, and their true labels."""
-    parameters = (video.identity, outfit, video.moves, video.scene)
-    return tuple(np.asarray(a) for a in catalogue.render_walk(*parameters, _TIMES, size=_SIZE)[:2])
+def _rendered(video: videos.Video) -> tuple[np.ndarray, np.ndarray]:
+    """Four frames of a video to come, and their true labels."""
+    shots = [video.place.shot(video.person, video.skins, motion.pose_at(video.moves, time)) for time in _TIMES]
+    return np.stack([shot.image for shot in shots]), np.stack([shot.view.segmentation for shot in shots])
 
 
 def _parsed_examples():
     """(kind, table of merged classes, [(frames, merged truth or None)])."""
-    settings = catalogue.Settings(seed=61, seconds=4)
-    videos = [catalogue.plan_person(settings, index, 1)[0] for index in range(FLAGS.parsed)]
-    rendered = (_rendered(video, video.outfit) for video in videos)
-    yield "mannequins", label_tables.MERGED_FROM_LABEL, ((f, label_tables.merged(labels)) for f, labels in rendered)
+    settings = videos.Settings(seed=61, seconds=4)
+    rendered = (_rendered(next(videos.plan_person(settings, index, 1))) for index in range(FLAGS.parsed))
+    yield "drawn people", label_tables.MERGED_FROM_LABEL, ((f, label_tables.merged(labels)) for f, labels in rendered)
     if FLAGS.ccp:
         photos = (ccp.read(FLAGS.ccp, number) for number in ccp.numbers(FLAGS.ccp) if ccp.is_validation(number))
         fitted = (
@@ -136,54 +133,17 @@ def labels(parser) -> None:
               f"{parser.name}")  # fmt: skip
 
 
-def garments(parser) -> None:
-    settings, shots = catalogue.Settings(seed=71, seconds=4), []  # (person, ids, colours)
-    for index in range(0, 2 * FLAGS.garments, 2):
-        one, (two, other) = catalogue.plan_person(settings, index, 1)[0], catalogue.plan_person(settings, index + 1, 2)
-        for video, dressed in ((one, one), (two, two), (other, one)):
-            frames, _ = _rendered(video, dressed.outfit)
-            worn = [dressed.garments[piece] for piece in outfits.PIECES]
-            shots.append((video.person, worn, outfits.describe(frames, parser.parse(frames)[0])))
-    same, different, links = [], [], []
-    for (person, worn, colours), (other, its, looks) in itertools.combinations(shots, 2):
-        for a, b, x, y in zip(worn, its, colours, looks, strict=True):
-            if person != other and a and b and x.any() and y.any():
-                (same if a == b else different).append(outfits.distance(x, y))
-                links += [(person, other)] * (outfits.distance(x, y) < outfits.SAME)
-    right, wrong = (np.array(same) < outfits.SAME).sum(), (np.array(different) < outfits.SAME).sum()
-    print(f"one garment on two mannequins, by colour: {len(same)} pairs that are one, recall {right / len(same):.3f}; "
-          f"{len(different)} that are not, {wrong} of them taken for one ({100 * wrong / len(different):.2f}%), "
-          f"precision {right / (right + wrong):.3f}; the largest group so joined is {_largest_group(links)} of "
-          f"{2 * FLAGS.garments} people, 2 without mistakes")  # fmt: skip
-    if FLAGS.ccp:
-        described = []
-        for number in ccp.numbers(FLAGS.ccp)[::5]:
-            photo, ids = ccp.read(FLAGS.ccp, number)
-            labels = label_tables.LABEL_FROM_CCP[ids]
-            labels = np.where(labels == segmentation.UNKNOWN, segmentation.ID["face"], labels)  # skin and shoes
-            described.append(outfits.describe(photo[None], labels[None]))
-        for piece, colours in zip(outfits.PIECES, np.stack(described, 1), strict=True):
-            pairs = list(itertools.combinations(colours[colours.any(1)], 2))
-            alike = np.mean([outfits.distance(one, two) < outfits.SAME for one, two in pairs])
-            print(f"street photos, {piece}: {100 * alike:.1f}% of {len(pairs)} pairs look alike")
-
-
-def _largest_group(links: list[tuple[str, str]]) -> int:
-    """How many people the largest group has that the links join."""
-    graph, largest, seen = collections.defaultdict(set), 0, set()
-    for one, two in links:
-        graph[one].add(two)
-        graph[two].add(one)
-    for start in graph:
-        group, todo = set(), [start]
-        while todo:
-            person = todo.pop()
-            if person not in seen:
-                seen.add(person)
-                group.add(person)
-                todo += graph[person]
-        largest = max(largest, len(group))
-    return largest
+def garments() -> None:
+    described = []
+    for number in ccp.numbers(FLAGS.ccp)[::5]:
+        photo, ids = ccp.read(FLAGS.ccp, number)
+        labels = label_tables.LABEL_FROM_CCP[ids]
+        labels = np.where(labels == segmentation.UNKNOWN, segmentation.ID["face"], labels)  # skin and shoes
+        described.append(outfits.describe(photo[None], labels[None]))
+    for piece, colours in zip(outfits.PIECES, np.stack(described, 1), strict=True):
+        pairs = list(itertools.combinations(colours[colours.any(1)], 2))
+        alike = np.mean([outfits.distance(one, two) < outfits.SAME for one, two in pairs])
+        print(f"street photos, {piece}: {100 * alike:.1f}% of {len(pairs)} pairs look alike")
 
 
 def main() -> None:
@@ -191,13 +151,13 @@ def main() -> None:
     if FLAGS.parsed:
         labels(annotators.parser)
     if FLAGS.garments:
-        garments(annotators.parser)
+        garments()
     if FLAGS.clips and not FLAGS.parsed:
         pose_error(annotators)
     if FLAGS.faces:
         face_photos(annotators)
-    if FLAGS.mannequins:
-        mannequins(annotators)
+    if FLAGS.people:
+        drawn_people(annotators)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Kills a build again and again: python benchmarks/build_kill.py --kills=20
 
-A folder of raw mannequin videos, one of them cut off, is built once undisturbed by one worker. Then the same command,
+A folder of videos of drawn people, one of them cut off, is built once undisturbed by one worker. Then the same command,
 now with two workers, gets SIGKILL again and again, half of the times the parent alone: a random time after a random
 number of further videos is finished, or after the last one, while the samples are written. It is given again until it
 ends, and the dataset must be the same, byte for byte. A round that ends before its next kill begins again from nothing.
@@ -22,14 +22,14 @@ from absl import flags
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from vton_jax.catalogue import videos as drawn_videos
 from vton_jax.command_line import flag_utils
 from vton_jax.core.errors import UserError
-from vton_jax.mannequin import catalogue
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("kills", 20, "How often.", lower_bound=1)
-flags.DEFINE_integer("people", 4, "Mannequins; each has two videos of 24 frames.")
-flags.DEFINE_string("videos", None, "Folder of raw videos, *.mp4, instead of mannequins.")
+flags.DEFINE_integer("people", 4, "Drawn people; each has two videos of 24 frames.")
+flags.DEFINE_string("videos", None, "Folder of raw videos, *.mp4, instead of drawn ones.")
 flags.DEFINE_integer("max_frames", 60, "Frames of a video that are looked at.")
 flags.DEFINE_integer("seed", 0, "Seed of the moments.")
 
@@ -38,7 +38,7 @@ def make_source(folder: Path, people: int) -> None:
     """Raw videos without their truth, and a broken one."""
     drawn = folder / "catalogue" / "videos"
     if not FLAGS.videos:
-        list(catalogue.write(drawn.parent, people, 2, catalogue.Settings(seed=11, seconds=6, frame_rate=4)))
+        list(drawn_videos.write(drawn.parent, people, 2, drawn_videos.Settings(seed=11, seconds=6, frame_rate=4)))
     (folder / "videos").mkdir()
     for path in sorted(Path(FLAGS.videos or drawn).glob("*.mp4")):
         shutil.copy(path, folder / "videos")

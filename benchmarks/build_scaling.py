@@ -1,6 +1,6 @@
 """What a build costs by the number of its videos: python benchmarks/build_scaling.py --counts=50,200,800
 
-Every build is a process of its own that makes units, people and samples from raw mannequin videos of 24 frames. The
+Every build is a process of its own that makes units, people and samples from drawn videos of 24 frames. The
 videos are rendered once; more than --rendered of them are the same in other exposures, mirrored or not, which cost a
 build as much and count as other people (by people.csv: clustering is measured apart). Prints wall and CPU seconds (of
 the build and its workers), frames a second of CPU time, the largest memory of the main process and of a worker, and the
@@ -20,9 +20,9 @@ from absl import flags
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from vton_jax.catalogue import videos as drawn_videos
 from vton_jax.command_line import flag_utils
 from vton_jax.core.errors import UserError
-from vton_jax.mannequin import catalogue
 from vton_jax.media import video_files
 
 FLAGS = flags.FLAGS
@@ -35,8 +35,8 @@ _FRAMES = 24
 
 def make_videos(folder: Path, number: int, rendered: int) -> list[Path]:
     """`number` different raw videos; the two of a person stand next to each other."""
-    settings = catalogue.Settings(seed=21, seconds=_FRAMES / 4, frame_rate=4)
-    list(catalogue.write(folder / "catalogue", (rendered + 1) // 2, 2, settings))
+    settings = drawn_videos.Settings(seed=21, seconds=_FRAMES / 4, frame_rate=4)
+    list(drawn_videos.write(folder / "catalogue", (rendered + 1) // 2, 2, settings))
     originals = sorted((folder / "catalogue" / "videos").glob("*.mp4"))[:rendered]
     (folder / "all").mkdir()
     made = []

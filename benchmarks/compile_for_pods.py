@@ -26,7 +26,7 @@ from absl import flags
 from benchmarks import program_costs
 from vton_jax import tasks, train
 from vton_jax.command_line import flag_utils
-from vton_jax.inputs import cached_examples, input_pipeline, reading_views
+from vton_jax.inputs import cached_examples, drawn_batches, reading_views
 from vton_jax.models import multi_path_cnn, weights
 from vton_jax.training import sharding, train_state
 
@@ -57,13 +57,13 @@ def shapes_of(tree, shardings):
 
 def batch_shapes(task, batch_size: int) -> dict:
     """Shapes of the recipe's batch."""
-    if FLAGS.dataset != "mannequin" and (FLAGS.model == "flow_refinement_cnn" or getattr(task, "refined", False)):
+    if FLAGS.dataset != "catalogue" and (FLAGS.model == "flow_refinement_cnn" or getattr(task, "refined", False)):
         return cached_examples.flow_batch(batch_size, FLAGS.size)
-    if FLAGS.dataset != "mannequin" and FLAGS.model == "latent_prior_cnn":
+    if FLAGS.dataset != "catalogue" and FLAGS.model == "latent_prior_cnn":
         return cached_examples.latent_batch(batch_size, FLAGS.size, task.latent_prior_cnn.latent_size)
     if FLAGS.model == "reader_cnn":
         return reading_views.batch_shapes(batch_size, FLAGS.size)
-    return input_pipeline.mannequin_batches(0, batch_size, FLAGS.size, draw=task.live_batch).shapes()
+    return drawn_batches.sample_shapes(batch_size, FLAGS.size, getattr(task, "pose_picture", False))
 
 
 def megabytes(tree) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vton_jax.human_catalogue import (
+from vton_jax.catalogue import (
     bodies,
     camera,
     flat_photos,

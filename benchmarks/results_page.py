@@ -1,9 +1,9 @@
 """The tables of docs/results.md from what `python -m vton_jax.evaluate` wrote, so that no number is typed by hand:
 
-python benchmarks/results_page.py --mannequin=M/results.json --critic=C/results.json
+python benchmarks/results_page.py --catalogue=M/results.json --critic=C/results.json
 
 writes them between the page's marks, `<!-- NAME -->` and `<!-- end of NAME -->`. `--pictures=DIR/a.png,DIR/b.png`
-brings sheets of the same evaluations, of mannequins alone, to docs/images as JPEG files below 300 kB.
+brings sheets of the same evaluations, of drawn people alone, to docs/images as JPEG files below 300 kB.
 """
 
 import argparse
@@ -161,12 +161,12 @@ def write_picture(source: Path, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mannequin", type=Path, required=True, help="results.json of --suite=mannequin")
+    parser.add_argument("--catalogue", type=Path, required=True, help="results.json of --suite=catalogue")
     parser.add_argument("--critic", type=Path, help="results.json of --suite=critic; without it its tables stay")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results.md")
     parser.add_argument("--pictures", default="", help="sheets (PNG) that go to docs/images, separated by commas")
     arguments = parser.parse_args()
-    results = json.loads(arguments.mannequin.read_text(encoding="utf-8"))
+    results = json.loads(arguments.catalogue.read_text(encoding="utf-8"))
     if arguments.critic:
         results |= json.loads(arguments.critic.read_text(encoding="utf-8"))
     tables = {

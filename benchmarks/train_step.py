@@ -10,7 +10,7 @@ so that other work on the machine hits both, and medians over the turns are repo
         measured in the same run (the better of the two libraries); each library's own, since JAX has fewer to do where
         a doubled map is convolved
     time waiting for data: the fraction of train.py's loop spent in `next(batches)` and in placing the batch, from a
-        dataset of files that is made for it; and what drawing a batch live costs beside a step
+        dataset of files that is made for it
     compile seconds
 
 On a GPU: --size=256x192 --dtype=bfloat16 --batch_size=64 --compile. Prints one JSON object; --profile=DIR also writes
@@ -38,7 +38,7 @@ import numpy as np
 
 from benchmarks import program_costs
 from vton_jax import tasks
-from vton_jax.inputs import input_pipeline
+from vton_jax.inputs import drawn_batches, input_pipeline
 from vton_jax.training import compiler, train_state
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,10 +62,7 @@ class JaxTrainer:
         self.task = tasks.TASKS[model](**SETTINGS[model], **networks, size=size)
         self.batch_size, self.size = batch_size, size
         self.mesh = train_state.make_mesh()
-        self.batches = input_pipeline.mannequin_batches(0, batch_size, size)
-        started = time.perf_counter()
-        self.batch = jax.block_until_ready(next(self.batches))
-        self.draw_compile_seconds = time.perf_counter() - started
+        self.batch = next(drawn_batches.open_batches(0, batch_size, size))
         self.seed_key = jax.random.PRNGKey(1)
         self.params = jax.device_get(self.task.init(jax.random.PRNGKey(0), self.batch))
         optimizer = train_state.make_optimizer(LEARNING_RATE, 10_000, 300, gradient_clip=1.0)
@@ -168,7 +165,7 @@ def data_wait(ours: JaxTrainer, steps: int) -> float:
         height, width = ours.size
         environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
         for command in (
-            ["-m", "vton_jax.mannequin", f"--output={folder}/catalogue", "--people=8", "--videos_per_person=2",
+            ["-m", "vton_jax.catalogue", f"--output={folder}/catalogue", "--people=8", "--videos_per_person=2",
              "--seconds=2", "--frame_rate=4", f"--size={height}x{width}"],
             [str(ROOT / "data" / "build.py"), "pose_and_dress", f"--source={folder}/catalogue",
              f"--data_dir={folder}/datasets"],
@@ -231,12 +228,7 @@ def measure(ours: JaxTrainer, twin, arguments: argparse.Namespace) -> dict:
             loss, _ = twin.step(batch, LEARNING_RATE)
         loss.item()
 
-    def draw(steps):
-        for _ in range(steps):
-            jax.block_until_ready(next(ours.batches))
-
     seconds, processor = contest({"jax": ours.run, "torch": run_torch}, arguments.rounds, arguments.steps)
-    drawing = contest({"draw": draw}, 3, 1)[0]["draw"]
     peaks = matmul_peak(arguments.dtype, twin.device, 8192 if twin.device.type == "cuda" else 2048)
     flops = {"jax": 3 * ours.forward_flops(), "torch": 3 * twin.forward_flops(batch)}
     medians = {name: statistics.median(times) for name, times in seconds.items()}
@@ -251,7 +243,6 @@ def measure(ours: JaxTrainer, twin, arguments: argparse.Namespace) -> dict:
         "matmul_peak_gflops": {name: round(value / 1e9, 1) for name, value in peaks.items()},
         "model_flops_utilisation": {
             name: round(flops[name] / value / max(peaks.values()), 3) for name, value in medians.items()},
-        "live_drawing_over_step": round(statistics.median(drawing) / medians["jax"], 3),
     }  # fmt: skip
 
 
@@ -286,8 +277,7 @@ def main() -> None:
     }
     report |= measure(ours, twin, arguments)
     report["compile_seconds"] = {
-        "jax": round(ours.compile_seconds, 1), "drawing": round(ours.draw_compile_seconds, 1),
-        "compare": round(compare_seconds, 1),
+        "jax": round(ours.compile_seconds, 1), "compare": round(compare_seconds, 1),
     }  # fmt: skip
     if not arguments.without_data:
         report["time_waiting_for_data"] = round(data_wait(ours, max(arguments.rounds, 10)), 4)

@@ -6,7 +6,7 @@ is a flag: `python data/build.py NAME --help` lists them. Commands:
   doctor --dataset=NAME --source=DIR   says what is wrong with a folder, and how to mend it
   check --data_dir=DIR                 proves that splits share no person, garment or near-duplicate picture
   stances --source=DIR --data_dir=DIR --pose_model=FILE   how its people stand, which the package ships
-  garments --source=DIR --data_dir=DIR cloth for the human catalogue, of flat photos DIR/TYPE/*.jpg
+  garments --source=DIR --data_dir=DIR cloth for the catalogue, of flat photos DIR/TYPE/*.jpg
   pictures --kind=KIND --source=DIR --data_dir=DIR   files from which ReaderCNN learns, see data/pictures.py
   grounds --source=DIR --data_dir=DIR  photos of Clothing Co-Parsing without their people, for `catalogue`
 

@@ -2,7 +2,7 @@
 
 The source holds photos as TYPE/*.jpg, or SPLIT/TYPE/*.jpg with the splits train and validation; types are those of
 `garment_photos.SHAPES`. About half of the photos for validation, by a hash of their names, are for testing.
-DATA_DIR/garments is a folder of garments as `vton_jax.human_catalogue.photo_cloth` reads it; DATA_DIR/sheet_*.jpg shows
+DATA_DIR/garments is a folder of garments as `vton_jax.catalogue.photo_cloth` reads it; DATA_DIR/sheet_*.jpg shows
 what was kept, numbered as in names.txt, best first within each type and split. Names listed in DATA_DIR/leave_out.txt
 are left out: look at the sheets, list what is bad, and run it again, which fits nothing anew.
 """
@@ -18,10 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vton_jax.catalogue import flat_layout, garment_cutouts, garment_photos, photo_cloth
 from vton_jax.core import listings
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import require_writable, writing
-from vton_jax.human_catalogue import flat_layout, garment_cutouts, garment_photos, photo_cloth
 from vton_jax.media.progress import Progress
 
 LEAVE_OUT = "leave_out.txt"

@@ -8,7 +8,7 @@ is and mirrored.
 
 Calibrated by benchmarks/near_duplicates.py on the 1,997 photos of Clothing Co-Parsing: of their two million pairs, the
 16 that resemble each other by this rule are all copies to the eye; their edges correlate by 0.79 or more, those of the
-next pair, two people in one street, by 0.71. Garments on white of one cut reach 0.86, mannequins in one pose 0.84.
+next pair, two people in one street, by 0.71. Garments on white of one cut reach 0.86, drawn people in one pose 0.84.
 """
 
 import dataclasses

@@ -187,7 +187,7 @@ def garments(source: Path, settings: Settings) -> Iterator[dict]:
 
 def _clear_mask(image: np.ndarray, photo_type: str) -> np.ndarray:
     """Labels of a flat photo, all UNKNOWN where the garment does not stand out."""
-    from vton_jax.human_catalogue import garment_outlines, garment_photos
+    from vton_jax.catalogue import garment_outlines, garment_photos
 
     unknown = np.full(image.shape[:2], segmentation.UNKNOWN, np.uint8)
     try:
@@ -203,7 +203,7 @@ def _clear_mask(image: np.ndarray, photo_type: str) -> np.ndarray:
 
 def nothing(source: Path, settings: Settings) -> Iterator[dict]:
     """Places without people, and tables on which nothing lies."""
-    from vton_jax.human_catalogue import flat_photos
+    from vton_jax.catalogue import flat_photos
 
     del settings
     generator = np.random.default_rng(0)

@@ -55,6 +55,14 @@ def test_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def drawn_cases() -> dict:
+    """Eight evaluation cases of the catalogue's validation split, 256x192; nobody may write to them."""
+    from vton_jax.catalogue import cases
+
+    return cases.draw_cases(8, (256, 192), "validation")
+
+
 @pytest.fixture
 def train(monkeypatch, tmp_path):
     """Runs train.py in this process with the tiny task: train('--flag', ..., source=...) -> the folder of the run."""

@@ -22,15 +22,13 @@ MAY_IMPORT = {
     "layout": "core",
     "warping": "core layout models",
     "compositing": "core media layout",
-    "human_catalogue": "core",
-    "mannequin": "core command_line media models reading layout",
-    "inputs": "core media mannequin human_catalogue",
+    "catalogue": "core command_line media",
+    "inputs": "core media catalogue",
     "systems": "core media models reading layout warping compositing inputs",
     "training": "core command_line media",
     "tasks": "core media models layout warping systems inputs",
-    "evaluate": "core command_line media models reading layout warping compositing human_catalogue mannequin inputs "
-    "systems training",
-    "benchmark": "core command_line media human_catalogue systems evaluate",
+    "evaluate": "core command_line media models reading layout warping compositing catalogue inputs systems training",
+    "benchmark": "core command_line media catalogue systems evaluate",
 }
 # A training machine may lack these, so the package imports them inside functions.
 LAZY = (
@@ -170,10 +168,10 @@ def test_no_circles():
 @pytest.mark.parametrize(
     "name", ["render.py", "invert.py", "vton_jax/systems/job.py", "vton_jax/systems/lab126/system.py"]
 )
-def test_the_try_on_path_never_reaches_the_mannequin(name):
+def test_the_try_on_path_never_reaches_the_catalogue(name):
     reached = _reachable(ROOT / name)
     assert "vton_jax.core.types" in reached
-    wrong = [chain for module, chain in reached.items() if _within(module, "vton_jax.mannequin", "vton_jax.inputs")]
+    wrong = [chain for module, chain in reached.items() if _within(module, "vton_jax.catalogue", "vton_jax.inputs")]
     assert not wrong, f"real photos have no truth file: {wrong}"
 
 

@@ -42,8 +42,8 @@ def test_the_wheel_holds_the_package_alone(installed):
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"vton_jax"}
     for wanted in (
         "weights/multi_path_cnn.safetensors", "samples/pose.mp4", "flagfiles/multi_path_cnn.flags",
-        "human_catalogue/assets/base_mesh.npz", "human_catalogue/assets/hair/long01.npz",
-        "human_catalogue/assets/garments/index.npz", "human_catalogue/assets/garments/leave_out.txt",
+        "catalogue/assets/base_mesh.npz", "catalogue/assets/hair/long01.npz",
+        "catalogue/assets/garments/index.npz", "catalogue/assets/garments/leave_out.txt",
     ):  # fmt: skip
         assert f"vton_jax/{wanted}" in names
 

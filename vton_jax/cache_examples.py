@@ -4,9 +4,10 @@ Draws try-on cases and takes them, with the released networks, as far as the try
 LatentPriorCNN: the latents of user and pose image, the coarse map, and the true layout; every example comes with its
 mirror image. `--kind=flows`, for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: layouts, joints and flows
 as TripleGuidedCNN will meet them, once with the output image itself as the pose image, once with another person's; an
-example takes 0.9 MB. `--kind=people`, for an accelerator that learns faster than files are decoded: the human catalogue
+example takes 0.9 MB. `--kind=people`, for an accelerator that learns faster than files are decoded: the catalogue
 as it is drawn, 0.9 MB an example; several processes with another --first each share the work. Run the same command
-again to go on where it stopped. With --split=test nobody in them was ever learnt from.
+again to go on where it stopped. Drawing takes one to three seconds of a core an example. With --split=test nobody in
+them was ever learnt from.
 """
 
 from absl import flags
@@ -16,12 +17,12 @@ from vton_jax.core.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("kind", None, ("flows", "latents", "people"), "What is kept.")
-flags.DEFINE_string("output", None, "Folder of the examples: an .npz file for every 24 of `flows`, 48 of `latents`, "
+flags.DEFINE_string("output", None, "Folder of the examples: an .npz file for every 32 of `flows` or `latents`, "
                     "30 of `people`.")  # fmt: skip
 flags.DEFINE_integer("count", None, "Examples in all, 4800 by default; of `latents` 8000, mirrored ones not counted.",
                      lower_bound=1)  # fmt: skip
 flags.DEFINE_integer("first", 0, "Number of the first file; files of other numbers show other people.", lower_bound=0)
-flags.DEFINE_string("photos", None, "Of `flows`: a prepared dataset of photos with labels, not the mannequin's cases.")
+flags.DEFINE_string("photos", None, "Of `flows`: a prepared dataset of photos with labels, not the catalogue's cases.")
 flags.DEFINE_string("grounds", None, "Of `people`: folder of places without people, see `data/build.py grounds`.")
 flags.DEFINE_enum("split", "train", ("train", "validation", "test"), "Whose people and garments; `test` for scoring.")
 

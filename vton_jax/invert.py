@@ -1,7 +1,7 @@
 """Shows the backward procedure on one frame: python invert.py [--person=... --garment=... --pose=... --output=DIR]
 
 Writes DIR/coarse.png, final.png, steps.png (the eight steps), iterations.mp4 (the segmentation settling, with its error
-curve) and error.csv. Without arguments a packaged mannequin sample is used.
+curve) and error.csv. Without arguments a packaged sample of drawn people is used.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Makes a try-on clip: python render.py [--person=PHOTO --garment=PICTURE --pose=PHOTO_OR_CLIP --output=out/tryon.mp4]
 
-Without arguments a packaged mannequin sample is used. Beside the clip lies a contact sheet of the same name (.png):
+Without arguments a packaged sample is used. Beside the clip lies a contact sheet of the same name (.png):
 user and garment, then for some frames the pose, the coarse map, the final map, the flow and the result. The picture
 that `--garment` names may show the garment alone or a person wearing it; exchange the two files to swap user and donor.
 Without `--pose` beside a `--person`, the person's own pose is kept.

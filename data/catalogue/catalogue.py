@@ -1,6 +1,6 @@
-"""The human catalogue as a prepared dataset: examples drawn into shards, by any number of processes.
+"""The catalogue as a prepared dataset: examples drawn into shards, by any number of processes.
 
-Conventions: an example is one of `vton_jax.human_catalogue.examples`; images are stored as JPEG, label maps as PNG, and
+Conventions: an example is one of `vton_jax.catalogue.examples`; images are stored as JPEG, label maps as PNG, and
 a flow as int16 in sixteenths of a pixel, 0 where nothing is given. A shard holds whole users. It appears whole or not
 at all, so that a build that is stopped goes on where it was. Reading: `vton_jax.inputs.catalogue_examples`.
 """
@@ -20,11 +20,11 @@ import tensorflow_datasets as tfds
 
 from data import prepare
 from data.raw import engine
+from vton_jax.catalogue import examples, exchanges, scenes
+from vton_jax.catalogue.characters import SPLITS
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import replacing, require_writable, writing
-from vton_jax.human_catalogue import examples, scenes
-from vton_jax.human_catalogue.characters import SPLITS
 from vton_jax.inputs.catalogue_examples import FLOW_UNIT, SHOTS
 
 NAME, VERSION = "catalogue", "1.0.0"
@@ -123,7 +123,7 @@ def draw_shard(shard: Shard, settings: Settings) -> str:
         try:
             for number in numbers:
                 example = examples.draw(number, shard.split, settings.size, _grounds(settings.grounds, shard.split))
-                about = examples.about(number, shard.split)
+                about = exchanges.about(number, shard.split)
                 stored = encoded(example) | {name: about[name] for name in _IDS}
                 proto = serializer.get_tf_example(kept.encode_example(stored))
                 writer.write(proto.SerializeToString(deterministic=True))

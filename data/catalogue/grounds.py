@@ -1,4 +1,4 @@
-"""Places without people, from photos of people with label maps: what the human catalogue stands its people before.
+"""Places without people, from photos of people with label maps: what the catalogue stands its people before.
 
 Where somebody was, each row goes on from both sides as in a mirror, and one side fades into the other: no network, no
 smear, and a drawn person hides most of it.

@@ -1,6 +1,6 @@
 """How people stand, from photos: directions of limbs in the person's own frame, by MediaPipe's landmarks in space.
 
-Conventions: a stance is [14, 3] unit vectors in the order of `human_catalogue.poses.STANCE`; x is the person's left, y
+Conventions: a stance is [14, 3] unit vectors in the order of `catalogue.poses.STANCE`; x is the person's left, y
 up, z ahead of the hips. Bazarevsky and others, "BlazePose", 2020, for the landmarks; their depth is rough, so that what
 no body can do is left out.
 """
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vton_jax.catalogue.poses import STANCE
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import replacing, writing
-from vton_jax.human_catalogue.poses import STANCE
 from vton_jax.media import photo_files
 from vton_jax.media.progress import Progress
 from vton_jax.reading import pose

@@ -1,7 +1,7 @@
 """Which frames of which videos become samples, and who goes into which split.
 
 Conventions: a source is a folder of videos. What lies as `videos/NAME.mp4` beside `truth/NAME.npz` has its truth (see
-`vton_jax.mannequin.catalogue`; only what every annotated video has is read: segmentation, keypoints, visible, person
+`vton_jax.catalogue.videos`; only what every annotated video has is read: segmentation, keypoints, visible, person
 and garments); every other video is raw, see `data.raw`. Keypoints are [T, 18, 2] in pixels with visible [T, 18]. The
 distance of two poses is a fraction of the person's height.
 """
@@ -93,7 +93,7 @@ def list_source(source: str | Path) -> Source:
     folder = Path(source).expanduser()
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}; give --source=DIR, a folder of videos, for example one that "
-                        "python -m vton_jax.mannequin --output=DIR has written.")  # fmt: skip
+                        "python -m vton_jax.catalogue --output=DIR has written.")  # fmt: skip
     truths = {path.stem: path for path in listings.files_in(folder / "truth", "*.npz")}
     found = listings.files_in(folder, "**/*", suffixes=VIDEO_SUFFIXES)
     annotated, raw = [], {}

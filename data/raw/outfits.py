@@ -15,8 +15,8 @@ PIECES = ("upper", "lower", "dress")
 _LABELS = {"upper": segmentation.UPPER, "lower": segmentation.LOWER, "dress": segmentation.DRESS}
 _LEAST_FRACTION = 0.02  # of the person's pixels
 _BINS = 6
-# Among 20 mannequin videos (as MultiPathCNN parsed them) the distance is at most 0.05 where a piece is worn again,
-# at least 0.39 where it is exchanged, and 0.26 to 1 between people.
+# Among 20 videos of capsule mannequins (as MultiPathCNN parsed them) the distance is at most 0.05 where a piece is worn
+# again, at least 0.39 where it is exchanged, and 0.26 to 1 between people.
 SAME = 0.2
 
 

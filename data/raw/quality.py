@@ -9,7 +9,8 @@ from vton_jax.reading import person_crop
 _LEAST_JOINTS = 10
 _BODY = [keypoints.ID[f"{side}-{joint}"] for side in ("left", "right") for joint in ("shoulder", "hip", "knee")]
 _LEAST_BODY_CONFIDENCE = 0.35
-# Frames of nine real clips and four mannequins have 0.055 to 0.28; blurred by a Gaussian of 2 pixels, 0.012 to 0.047.
+# Frames of nine real clips and four capsule mannequins have 0.055 to 0.28; blurred by a Gaussian of 2 pixels, 0.012 to
+# 0.047.
 _SHARPNESS = 0.03
 _LEAST_PARSE_CONFIDENCE = 0.6
 _LEAST_PERSON, _LEAST_AGREEMENT = 0.05, 0.6
@@ -92,8 +93,8 @@ def without_person(frame: np.ndarray, points: np.ndarray, visible: np.ndarray) -
 def second_problem(points, visible, confidence, box, span: float) -> str:
     """Several people: a pose [18, 2] found where the first person, `span` pixels from head to ankles, is painted over.
 
-    On seven clips that show one person, MoveNet's second poses have a mean confidence of at most 0.2. Of two mannequins
-    side by side the second one has 0.54 to 0.95, as MultiPathCNN read them.
+    On seven clips that show one person, MoveNet's second poses have a mean confidence of at most 0.2. Of two capsule
+    mannequins side by side the second one has 0.54 to 0.95, as MultiPathCNN read them.
     """
     if visible.sum() < _LEAST_JOINTS or confidence.mean() < 0.5:
         return ""

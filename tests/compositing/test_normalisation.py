@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from vton_jax.catalogue import examples
 from vton_jax.compositing import normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Garment, Layout, User
-from vton_jax.human_catalogue import examples
-from vton_jax.mannequin import cases
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.reader import Reader
 
@@ -134,11 +133,6 @@ def test_where_nobody_looks_everything_stays():
 
 
 @pytest.fixture(scope="module")
-def people():
-    return cases.draw_cases(8, SIZE, 5, "validation")
-
-
-@pytest.fixture(scope="module")
 def system():
     return Painter("post", SIZE)
 
@@ -166,11 +160,11 @@ def test_joints_of_somebody_cut_off_at_the_hips_are_read_where_they_are():
     assert seen >= 6
 
 
-def test_the_other_garment_keeps_its_pattern(people, system):
+def test_the_other_garment_keeps_its_pattern(drawn_cases, system):
     """It goes where its wearer goes, here 14 pixels aside, and correlates with the truth better than a painted one."""
     aside, found = 14, []
-    for index in np.flatnonzero(people["garment_type"] == segmentation.GARMENT_TYPES.index("upper")):
-        case = {name: np.asarray(value[index]) for name, value in people.items()}
+    for index in np.flatnonzero(drawn_cases["garment_type"] == segmentation.GARMENT_TYPES.index("upper")):
+        case = {name: np.asarray(value[index]) for name, value in drawn_cases.items()}
         user = Layout(case["input_segmentation"], case["input_keypoints"], case["input_visible"])
         image = case["input_image"].astype(np.float32) / 255
         moved, final = np.roll(image, aside, 1), np.roll(user.segmentation, aside, 1)[None]
@@ -204,11 +198,11 @@ def test_the_other_garment_keeps_its_pattern(people, system):
 
 
 @pytest.mark.parametrize("kind", ["dress", "outfit", "upper"])
-def test_without_another_garment_nothing_is_kept(people, system, kind):
+def test_without_another_garment_nothing_is_kept(drawn_cases, system, kind):
     """A donated dress leaves none; neither does a user who wears a dress."""
     image = np.zeros((*SIZE, 3), np.float32)
     labels = np.full(SIZE, segmentation.ID["dress" if kind == "upper" else "upper-clothes"], np.uint8)
-    user = Layout(labels, people["input_keypoints"][0], people["input_visible"][0])
+    user = Layout(labels, drawn_cases["input_keypoints"][0], drawn_cases["input_visible"][0])
     donor = Garment(image, user, np.int32(segmentation.GARMENT_TYPES.index(kind)), np.bool_(False))
     dressed = object()
     worn = User(image, user, None, np.ones(SIZE, bool))

@@ -12,8 +12,8 @@ import cv2
 from data import leakage
 from data.catalogue import catalogue, grounds, stances
 from data.raw import engine
+from vton_jax.catalogue import examples, exchanges, poses, scenes
 from vton_jax.core.errors import UserError
-from vton_jax.human_catalogue import examples, poses, scenes
 from vton_jax.inputs import catalogue_examples, input_pipeline
 
 SIZE = (64, 48)
@@ -80,7 +80,7 @@ def test_people_are_told_apart_in_all_splits(built, tmp_path):
     assert all(people) and not set.intersection(*people) and leakage.check(built).problems == []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leakage, "read_parts", lambda folder: ({"train": parts["train"], "test": parts["train"]}, {}))
-        (person,) = parts["train"].people.keys() & {examples.about(0)["person_id"]}
+        (person,) = parts["train"].people.keys() & {exchanges.about(0)["person_id"]}
         assert any(f"person {person} is in train and test" in line for line in leakage.check(built).problems)
 
 

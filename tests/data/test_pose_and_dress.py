@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vton_jax.catalogue import videos
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.inputs import input_pipeline
-from vton_jax.mannequin import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -39,8 +39,8 @@ def seed_for_all_splits() -> int:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("source")
-    settings = catalogue.Settings(seed=seed_for_all_splits(), seconds=3, frame_rate=4, size=SIZE)
-    list(catalogue.write(folder, PEOPLE, 3, settings))
+    settings = videos.Settings(seed=seed_for_all_splits(), seconds=3, frame_rate=4, size=SIZE)
+    list(videos.write(folder, PEOPLE, 3, settings))
     return folder
 
 

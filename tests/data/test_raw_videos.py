@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from vton_jax import reading
+from vton_jax.catalogue import videos as drawn_videos
 from vton_jax.core import keypoints
 from vton_jax.core.errors import UserError
 from vton_jax.inputs import input_pipeline
-from vton_jax.mannequin import catalogue
 from vton_jax.media import video_files
 from vton_jax.reading import person_crop
 from vton_jax.reading.choice import Choice
@@ -33,9 +33,9 @@ from data.raw import annotate, engine, outfits, people, quality, shots, units
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    """Two mannequins with two videos each, 24 frames of 256x192."""
-    folder = tmp_path_factory.mktemp("mannequins")
-    list(catalogue.write(folder, 2, 2, catalogue.Settings(seed=5, seconds=6, frame_rate=4)))
+    """Two drawn people with two videos each, 24 frames of 256x192."""
+    folder = tmp_path_factory.mktemp("people")
+    list(drawn_videos.write(folder, 2, 2, drawn_videos.Settings(seed=5, seconds=6, frame_rate=4)))
     return folder
 
 
@@ -43,8 +43,8 @@ def videos(tmp_path_factory):
 def build(videos, tmp_path_factory):
     """One build of a folder that mixes everything; its dataset's folder."""
     source = tmp_path_factory.mktemp("mixed")
-    truth_settings = catalogue.Settings(seed=1, seconds=3, frame_rate=4, size=(64, 48))
-    list(catalogue.write(source, 1, 2, truth_settings))
+    truth_settings = drawn_videos.Settings(seed=1, seconds=3, frame_rate=4, size=(64, 48))
+    list(drawn_videos.write(source, 1, 2, truth_settings))
     shop = source / "shop" / "spring"
     shop.mkdir(parents=True)
     files = sorted((videos / "videos").glob("*.mp4"))
@@ -98,7 +98,7 @@ def truth_of(videos, path):
         return {name: file[name] for name in ("keypoints", "visible", "segmentation")}
 
 
-def test_the_default_annotator_finds_pose_and_parts_of_a_mannequin(videos):
+def test_the_default_annotator_finds_pose_and_parts_of_drawn_people(videos):
     loaded = Choice().load()
     path = sorted((videos / "videos").glob("*.mp4"))[0]
     frames, truth = video_files.read_video(path)[0][::6], {k: v[::6] for k, v in truth_of(videos, path).items()}
@@ -110,7 +110,6 @@ def test_the_default_annotator_finds_pose_and_parts_of_a_mannequin(videos):
     both = truth["visible"] & (confidence >= loaded.pose.threshold)
     assert both.sum() > 0.9 * truth["visible"].sum() and np.median(apart[both]) < 0.02
     labels, certainty = loaded.parser.parse(frames)
-    # Labels of mannequins are worth less than those of people, whom alone ReaderCNN has learned from.
     assert (labels == truth["segmentation"]).mean() > 0.8 and certainty.min() > quality._LEAST_PARSE_CONFIDENCE
 
 
@@ -226,7 +225,7 @@ def test_a_mixed_folder_becomes_a_dataset_and_lists_what_it_rejects(build):
     raw = [e for e in examples if b"shop" in e["input_video"] and b"shop" in e["donor_video"]]
     assert raw and len(raw) < len(examples)  # raw videos, and those with truth
     for example in raw:
-        # The mannequins' names say who they are; the build did not know them.
+        # The videos' names say who they are; the build did not know them.
         who = {Path(example[f"{v}_video"].decode()).name[:8] for v in ("input", "donor")}
         assert len(who) == 1 and example["input_video"] != example["donor_video"]
         assert example["input_image"].shape == (256, 192, 3)
@@ -248,13 +247,14 @@ def test_a_mixed_folder_becomes_a_dataset_and_lists_what_it_rejects(build):
     assert all(len(mine) == 1 for mine in owners.values())
     page = (build / "report.html").read_text()
     assert page.count("data:image/jpeg") == 1 + len(owners) and "letter.mp4" in page
-    batch = next(input_pipeline.tfds_batches(build, "train", 2, seed=0, size=(128, 96)))
-    assert batch["input_image"].shape == (2, 128, 96, 3)
+    # The size of the smallest frames, of the videos with truth.
+    batch = next(input_pipeline.tfds_batches(build, "train", 2, seed=0, size=(64, 48)))
+    assert batch["input_image"].shape == (2, 64, 48, 3)
 
 
-def test_a_units_points_are_the_mannequins(build, videos):
+def test_a_units_points_are_the_truths(build, videos):
     """Pose and parse of the kept frames are those of the truth, moved into the crop."""
-    checked = 0
+    errors = []
     for path in (build.parent.parent / "work").glob("*/*.npz"):
         unit = units.read(path)
         for shot in unit.shots:
@@ -268,9 +268,8 @@ def test_a_units_points_are_the_mannequins(build, videos):
                 h, t = here - here.mean(0), there - there.mean(0)
                 scale = (h * t).sum() / (t * t).sum()
                 error = np.linalg.norm(h - scale * t, axis=1) / np.ptp(here[:, 1])
-                assert np.median(error) < 0.05
-                checked += 1
-    assert checked >= 6
+                errors.append(np.median(error))
+    assert len(errors) >= 6 and np.median(errors) < 0.06 and max(errors) < 0.12
 
 
 def _die_of_b(job):

@@ -5,10 +5,10 @@ import types
 import numpy as np
 import pytest
 
+from vton_jax.catalogue import failures
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.types import Garment, Layout, Pose, User
-from vton_jax.evaluate import failure_suite, mannequin_steps, scores
-from vton_jax.mannequin import failures
+from vton_jax.evaluate import catalogue_steps, failure_suite, scores
 from vton_jax.systems.options import ARM_NAMES
 
 SIZE, COUNT = (128, 96), 4
@@ -17,7 +17,7 @@ PICTURED = ("sleeve_swap", "hem_swap", "arm_over_body", "back_view", "hair_over_
 
 @pytest.fixture(scope="module")
 def all_cases():
-    return failures.draw_failures(COUNT, SIZE, seed=0, samples=1)
+    return failures.draw_failures(COUNT, SIZE, seed=0)
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def pictures(cases, name="output"):
 
 
 def test_cases_do_not_depend_on_their_number_or_the_other_suites(all_cases, cases):
-    again = failures.draw_failures(2, SIZE, seed=0, suites=("back_view",), samples=1)
+    again = failures.draw_failures(2, SIZE, seed=0, suites=("back_view",))
     for name, values in cases("back_view").items():
         np.testing.assert_array_equal(again[name], values[:2], err_msg=name)
-    other = failures.draw_failures(1, SIZE, seed=1, suites=("back_view",), samples=1)
+    other = failures.draw_failures(1, SIZE, seed=1, suites=("back_view",))
     assert (other["output_image"] != again["output_image"][:1]).any()
     assert len(all_cases["suite"]) == COUNT * len(failures.SUITES) and all_cases["flat"].mean() == 0.5
 
@@ -56,13 +56,13 @@ def test_sleeves_change(cases):
         area(swap["output_segmentation"], segmentation.ARMS),
         area(swap["input_segmentation"], segmentation.ARMS),
     )
-    for worn, donated, after, was in zip(*zip(*failures._SLEEVES, strict=True), bare, before, strict=True):
+    for worn, donated, after, was in zip(*zip(*failures.SLEEVES, strict=True), bare, before, strict=True):
         assert after > 1.5 * was if donated < worn else was > 1.5 * after
     region, _ = failure_suite.regions("sleeve_swap", swap)
-    arms = segmentation.region(swap["output_bone"], (3, 4, 5, 6))
+    arms = segmentation.region(swap["output_limb"], (2, 3, 4, 5))
     assert (region & ~arms).sum() == 0 and (region.sum((1, 2)) > 0.7 * arms.sum((1, 2))).all()
     # Hands are bare in long sleeves too, and left out: what is scored there is all sleeve.
-    longest = np.array([donated for _, donated in failures._SLEEVES]) > 0.9
+    longest = np.array([donated for _, donated in failures.SLEEVES]) > 0.9
     cloth = segmentation.region(swap["output_segmentation"], segmentation.UPPER)
     assert cloth[longest][region[longest]].mean() > 0.95
 
@@ -71,11 +71,13 @@ def test_hems_move_and_the_band_lies_between_them(cases):
     swap = cases("hem_swap")
     region, _ = failure_suite.regions("hem_swap", swap)
     legs = area(swap["output_segmentation"], segmentation.LEGS) - area(swap["without_segmentation"], segmentation.LEGS)
-    for index, ((worn, donated), _) in enumerate(failures._HEMS[:COUNT]):
+    for index, ((worn, donated), _) in enumerate(failures.HEMS[:COUNT]):
         assert (legs[index] > 0) == (donated < worn) and region[index].sum() > 100
-        knees = swap["output_keypoints"][index, [keypoints.ID["left-knee"], keypoints.ID["right-knee"]], 1].mean()
+        knees = [keypoints.ID["left-knee"], keypoints.ID["right-knee"]]
+        seen = swap["output_visible"][index, knees]  # a skirt hides them
         rows = np.flatnonzero(region[index].any(1))
-        assert rows[0] < knees < rows[-1]
+        assert ((rows[0] < swap["output_keypoints"][index, knees, 1]) | ~seen).all()
+        assert ((rows[-1] > swap["output_keypoints"][index, knees, 1]) | ~seen).all()
 
 
 def test_prints_lie_on_the_chest(cases):
@@ -86,12 +88,12 @@ def test_prints_lie_on_the_chest(cases):
         middle = np.argwhere(box).mean(0)[::-1]
         points = lettering["output_keypoints"][index]
         neck = points[keypoints.ID["neck"]]
-        hips = points[[keypoints.ID["left-hip"], keypoints.ID["right-hip"]]].mean(0)
-        assert neck[1] < middle[1] < hips[1] and abs(middle[0] - neck[0]) < 6
+        hips = points[[keypoints.ID["left-hip"], keypoints.ID["right-hip"]], 1].max()  # one may be hidden
+        assert neck[1] < middle[1] < hips and abs(middle[0] - neck[0]) < 6
 
 
 def test_arms_cross_the_body_and_hair_the_garment(cases):
-    for suite, least in (("arm_over_body", 40), ("hair_over_garment", 40)):
+    for suite, least in (("arm_over_body", 30), ("hair_over_garment", 300)):
         region, behind = failure_suite.regions(suite, cases(suite))
         assert (region.sum((1, 2)) > least).all() and not (region & ~behind).any()
 
@@ -100,8 +102,9 @@ def test_no_face_is_seen_from_behind(cases):
     back = cases("back_view")
     region, _ = failure_suite.regions("back_view", back)
     assert (region.sum((1, 2)) > 100).all() and (np.abs(back["yaw"]) > 2.5).all()
-    assert not segmentation.region(back["output_segmentation"], segmentation.FACE)[region].any()
-    assert segmentation.region(back["without_segmentation"], segmentation.FACE)[region].mean() > 0.3
+    face = [segmentation.region(back[f"{name}_segmentation"], segmentation.FACE)[region].mean()
+            for name in ("output", "without")]  # fmt: skip
+    assert face[0] < 0.02 and face[1] > 0.2
 
 
 @pytest.mark.parametrize("suite", PICTURED)
@@ -109,14 +112,14 @@ def test_the_truth_scores_best_and_what_misses_the_difficulty_badly(cases, suite
     own = cases(suite)
     layout = failure_suite.layout_scores(suite, own["output_segmentation"], own)
     picture = failure_suite.picture_scores(suite, pictures(own), own)
-    assert layout.pop("face_share", 0) == 0
+    assert layout.pop("face_share", 0) < 0.02
     assert set(layout.values()) == {1.0} and picture["right"] > 0.999 and picture["ssim"] > 0.999
     assert picture["psnr"] > 60
     missed = failure_suite.landmarks(suite, own)
     assert missed["without.right"] < 0.7 and missed["without.psnr"] < 20 and missed["without.layout_right"] < 0.7
     assert all(missed[f"without.{name}"] < 0.7 for name in failure_suite.OVERLAPS[suite])
     if suite == "back_view":
-        assert missed["without.face_share"] > 0.3
+        assert missed["without.face_share"] > 0.2
 
 
 def test_lettering_is_told_from_its_absence_and_from_other_lettering(cases):
@@ -160,7 +163,7 @@ class Oracle:
     def __init__(self, cases, shows):
         self.cases, self.shows = cases, shows
 
-    def read_people(self, frames):
+    def read_layouts(self, frames):
         count = len(frames)
         layout = Layout(np.zeros((count, *SIZE), np.uint8), np.zeros((count, 18, 2)), np.zeros((count, 18), bool))
         return layout, np.arange(count)[:, None]
@@ -218,7 +221,7 @@ class Walker(Oracle):
         return User(frame.astype(np.float32) / 255, layout, None, np.ones(SIZE, bool))
 
     def read_poses(self, frames):
-        return Pose(*self.read_people(frames))
+        return Pose(*self.read_layouts(frames))
 
     def targets(self, user, garment, poses):
         return [types.SimpleNamespace(final=np.full(SIZE, i, np.uint8)) for i in range(len(poses.latent))]
@@ -237,7 +240,7 @@ def test_every_arm_flickers_against_the_truth():
     truth = np.stack([np.roll(picture, step, 1) for step in range(4)])
     draw_walk = lambda index, count, size, seed: (picture, picture, truth, truth)  # noqa: E731
     systems = {arm: Walker(truth / np.float32(255), 0.001 if arm == "joint" else 0.3) for arm in ARM_NAMES}
-    found = mannequin_steps.clip_scores(systems, draw_walk, 4, 0)
+    found = catalogue_steps.clip_scores(systems, draw_walk, 4, 0)
     own = {name.removeprefix("failures.flicker."): value for name, value in found.items() if "failures" in name}
     assert set(own) == {f"{name}.flicker" for name in ("truth", *ARM_NAMES)}
     assert own["joint.flicker"] < own["truth.flicker"] + 0.01 < 0.05 + own["truth.flicker"] < own["none.flicker"]

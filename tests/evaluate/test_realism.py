@@ -89,22 +89,11 @@ def test_features_are_means_over_places_of_blocks_two_and_four():
     np.testing.assert_allclose(found["kid"], np.mean(maps[3], (1, 2)), rtol=1e-4, atol=1e-6)
 
 
-def test_drawn_people_are_of_either_catalogue(monkeypatch):
+def test_drawn_people_are_the_catalogues(monkeypatch):
     monkeypatch.setattr(realism, "DRAWN_SIZE", SIZE)
     image, mask = next(realism.catalogue())
     assert image.shape == (*SIZE, 3) and image.dtype == np.uint8
     assert mask.shape == SIZE and mask.dtype == bool and 0.02 < mask.mean() < 0.9
-
-    def draw(keys):  # the program compiles for a minute: its shapes, and a key a mannequin
-        images, masks = jax.eval_shape(program, keys)
-        assert images.shape == (16, *SIZE, 3) and images.dtype == np.uint8
-        assert masks.shape == (16, *SIZE) and masks.dtype == bool
-        return keys, np.ones(masks.shape, bool)
-
-    program = realism._mannequins
-    monkeypatch.setattr(realism, "_mannequins", draw)
-    found = [tuple(np.asarray(key).tolist()) for key, _ in itertools.islice(realism.mannequins(), 20)]
-    assert len(set(found)) == 20
 
 
 # --- the suite -------------------------------------------------------------------------------------------------------
@@ -126,12 +115,9 @@ def photos(tmp_path):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """People of the catalogue look as the photos do, mannequins are white."""
-    numbers = itertools.count(1000)
-    monkeypatch.setattr(realism, "catalogue", lambda: (frame(number) for number in numbers))
-    monkeypatch.setattr(
-        realism, "mannequins", lambda: ((0 * image + np.uint8(255), mask) for image, mask in map(frame, numbers))
-    )
+    """People of the catalogue are white, where the photos are of all colours."""
+    frames = ((0 * image + np.uint8(255), mask) for image, mask in map(frame, itertools.count(1000)))
+    monkeypatch.setattr(realism, "catalogue", lambda: frames)
 
 
 def test_far_is_farther_and_the_report_says_how_it_was_measured(photos, drawn, tmp_path):
@@ -141,21 +127,20 @@ def test_far_is_farther_and_the_report_says_how_it_was_measured(photos, drawn, t
     results = dict(suite.run())
     assert results["num_photos"] == 4
     for name in ("kid", "kid_block2"):
-        for side in ("photos", "catalogue", "mannequin"):
+        for side in ("photos", "catalogue"):
             value, low, high = (results[f"{side}.{name}{end}"] for end in ("", ".low", ".high"))
             assert low <= high and low - 1e-3 < value < high + 1e-3
-        assert results[f"mannequin.{name}.low"] > results[f"catalogue.{name}.high"]
+        assert results[f"catalogue.{name}.low"] > results[f"photos.{name}.high"]
     about, protocol = suite.texts["about"], suite.texts["protocol"]
     assert about == {
         "photos.frames": "4 people of 5 frames looked at",
         "catalogue.frames": "6 people of 6 frames looked at",
-        "mannequin.frames": "6 people of 6 frames looked at",
     }
     assert "6 of each kind" in protocol["people"] and "ReLU 4_3" in protocol["features"]
     assert "unbiased" in protocol["distance"]
     assert dict(RealismSuite(options).run()).keys() == results.keys()
     report.write(tmp_path / "out", suite, results)
-    assert f"{results['mannequin.kid']:.3f}" in (tmp_path / "out" / "report.html").read_text()
+    assert f"{results['catalogue.kid']:.3f}" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_what_is_missing_is_named(photos, drawn, command, tmp_path, capsys):

@@ -139,7 +139,8 @@ def test_help_lists_the_options_of_a_suite_or_of_all(command, monkeypatch, capsy
     assert "--grey=int\n      Which grey. (default: 3)" in alone and "--stride" not in alone and "--output" in alone
     everything = " ".join(everything.split())
     assert "toy: Which grey." in everything and "ubc: Every so many frames is scored" in everything
-    seeds = "mannequin: Seed of the cases. critic: Seed of the first critic. strangers: Seed of the cells. "
+    seeds = "catalogue: Which of the split's people and garments. critic: Seed of the first critic. "
+    seeds += "strangers: Seed of the cells. "
     assert f"{seeds}toy: No seed of cases. (default: 0)" in everything
     for name in ("suite", "output", "data", "ids", "pairs", "ccp_parts", "stride", "background", "num_cases",
                  "num_clip_frames", "num_examples", "seed", "num_failure_cases", "compare", "weights",
@@ -153,7 +154,7 @@ def test_defaults_are_those_of_the_suite_that_is_asked_for(monkeypatch):
     assert {name for name in evaluate.SUITES if hasattr(evaluate.suite_class(name).Options(), "background")} == {
         "ccp", "ubc", "pairs", "strangers"
     }  # fmt: skip
-    with pytest.raises(UserError, match="suite=tooy is unknown; known are mannequin, "):
+    with pytest.raises(UserError, match="suite=tooy is unknown; known are catalogue, "):
         evaluate.all_options("tooy")
 
 
@@ -170,7 +171,7 @@ def test_every_suite_meets_the_contract(name):
 def test_names_options_and_help_need_no_jax():
     program = (
         "import sys\nfrom vton_jax import evaluate\nfrom vton_jax.evaluate import report\n"
-        "evaluate.all_options('mannequin')\nassert not {'jax', 'flax', 'cv2'} & set(sys.modules)\n"
+        "evaluate.all_options('catalogue')\nassert not {'jax', 'flax', 'cv2'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
 
@@ -202,7 +203,7 @@ def test_a_system_of_a_few_lines_is_evaluated(command, toy_system, photos):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--suite=mannequin"], ["--suite=critic", "--data=x"], ["--suite=ccp", "--data=x"]]
+    "arguments", [["--suite=catalogue"], ["--suite=critic", "--data=x"], ["--suite=ccp", "--data=x"]]
 )
 def test_suites_that_look_into_a_systems_parts_say_so(command, toy_system, tmp_path, capsys, arguments):
     with pytest.raises(SystemExit, match="2"):

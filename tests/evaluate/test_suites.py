@@ -1,4 +1,4 @@
-"""The suites `ubc` and `pairs`, and comparing evaluations. Clips and pairs are rendered from mannequins."""
+"""The suites `ubc` and `pairs`, and comparing evaluations. Clips and pairs show the packaged sample."""
 
 import types
 from pathlib import Path
@@ -38,7 +38,7 @@ def body(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """A folder with one clip of a mannequin, 41 frames, and its keypoints."""
+    """A folder with the clip of the packaged sample, 41 frames, and its keypoints."""
     folder = tmp_path_factory.mktemp("ubc")
     frames, rate = video_files.read_video(SAMPLES / "pose.mp4", 41)
     if len(frames) < 41:

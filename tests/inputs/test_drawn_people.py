@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vton_jax.catalogue import cases, examples, exchanges
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.human_catalogue import examples
 from vton_jax.inputs import augment, cached_examples, drawn_people, input_pipeline, reading_views
 from vton_jax.inputs.catalogue_examples import FLOW_UNIT
 from vton_jax.models.reader_cnn import KINDS, SLEEVES
@@ -39,11 +39,11 @@ def one(arrays: dict, row: int) -> dict:
 
 
 def test_a_file_holds_what_is_drawn(arrays):
-    drawn, kept = examples.draw(1, "train", SIZE, closest=drawn_people._WHOLE), one(arrays, 1)
+    drawn, kept = examples.draw(1, "train", SIZE, closest=cases.WHOLE), one(arrays, 1)
     assert drawn.keys() == kept.keys()
     for name, array in drawn.items():
         np.testing.assert_allclose(kept[name], array, atol=0.5 / FLOW_UNIT + 1e-6, err_msg=name)
-    assert arrays["input_sleeve"][1] == np.float32(examples.about(1)["input_sleeve"])
+    assert arrays["input_sleeve"][1] == np.float32(exchanges.about(1)["input_sleeve"])
 
 
 def test_grounds_that_cannot_be_are_a_sentence(tmp_path):
@@ -125,7 +125,7 @@ def test_pictures_say_what_they_show(arrays):
 
 def test_who_is_turned_to_the_right_faces_the_right_and_shows_that_side(arrays):
     """To the picture's right; it is their own right side that is nearer then."""
-    left = examples.draw(8, size=SIZE, closest=drawn_people._WHOLE)
+    left = examples.draw(8, size=SIZE, closest=cases.WHOLE)
     looked_at = set()
     for yaw, points, seen in (
         (left["output_yaw"], left["output_places"], left["output_visible"]),

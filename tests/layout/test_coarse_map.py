@@ -1,4 +1,4 @@
-"""The coarse target segmentation: each step on hand-made people, the whole on the mannequin's counterfactual truth."""
+"""The coarse target segmentation: each step on hand-made people, the whole on the catalogue's counterfactual truth."""
 
 import jax
 import jax.numpy as jnp
@@ -7,12 +7,10 @@ import pytest
 from capsule_people import SIZE, person
 
 from vton_jax.core import geometry, label_tables, segmentation
-from vton_jax.core.batching import stacked, unstacked
 from vton_jax.core.segmentation import ID, UNKNOWN
 from vton_jax.core.types import Layout
 from vton_jax.layout import body_map, body_parts, coarse_map, completion, garment_types
 from vton_jax.layout.body import body_of
-from vton_jax.mannequin import motion, people, render
 
 compose = jax.jit(coarse_map.coarse_target_segmentation)
 # Compiled whole: each operation by itself takes longer to compile than to run.
@@ -139,29 +137,21 @@ def test_batches_and_names():
         garment_types.garment_type_index("hat")
 
 
-def test_counterfactual_truth():
-    """On the mannequin's exact truth; measured 0.748 over 121 held-out cases, 0.455 for the pose image as it is."""
-
-    def case(key):
-        keys = jax.random.split(key, 10)
-        makes = zip((people.sample_identity, people.sample_outfit, motion.sample_pose), (0, 3, 6), strict=True)
-        identities, outfits, poses = (unstacked(jax.vmap(make)(keys[at : at + 3]), 3) for make, at in makes)
-        drawn = jax.random.randint(keys[9], (), 0, 3)
-        kind = jnp.where(drawn == 2, 3, drawn)  # half an outfit or all of it
-        shown = [*zip(identities, outfits, poses, strict=True)]
-        shown.append((identities[0], people.exchange(outfits[0], outfits[1], kind), poses[2]))
-        frames = jax.lax.map(lambda who: render.render(*who, people.even_scene()), stacked(*shown))
-        layouts = unstacked(Layout(frames.segmentation, frames.keypoints, frames.visible), 4)
-        coarse, _ = coarse_map.coarse_target_segmentation(*layouts[:3], kind)
-        return coarse, layouts[3].segmentation, layouts[2].segmentation
-
-    case = jax.jit(case)
-    coarse, truth, pose = (np.stack(a) for a in zip(*(case(jax.random.key(seed)) for seed in range(24)), strict=True))
+def test_counterfactual_truth(drawn_cases):
+    """On the catalogue's exact truth, where what is given is worn or lies flat with its wearer's joints."""
+    coarse = []
+    for index, kind in enumerate(drawn_cases["garment_type"]):
+        layouts = (
+            Layout(*(drawn_cases[f"{who}_{part}"][index] for part in ("segmentation", "keypoints", "visible")))
+            for who in ("input", "donor", "pose")
+        )
+        coarse.append(np.asarray(compose(*layouts, jnp.int32(kind))[0]))
+    coarse, truth, pose = np.stack(coarse), drawn_cases["output_segmentation"], drawn_cases["pose_segmentation"]
 
     def miou(predicted):
         a, b = label_tables.merged(predicted), label_tables.merged(truth)
         return np.mean([((a == k) & (b == k)).sum() / max(((a == k) | (b == k)).sum(), 1) for k in range(10)])
 
-    assert miou(coarse) > 0.68
-    assert miou(coarse) > miou(pose) + 0.2
+    print("MIOU", miou(coarse), miou(pose), (coarse == UNKNOWN).mean())
+    assert miou(coarse) > miou(pose) + 0.1
     assert (coarse == UNKNOWN).mean() < 0.04

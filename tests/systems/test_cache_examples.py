@@ -5,7 +5,6 @@ import pytest
 
 from vton_jax.core import segmentation
 from vton_jax.inputs import cached_examples
-from vton_jax.mannequin import cases
 from vton_jax.systems.lab126 import cache_examples
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.reader import Reader
@@ -15,9 +14,9 @@ COUNT = 3
 
 
 @pytest.fixture(scope="module")
-def parts():
+def parts(drawn_cases):
     reader = Reader()
-    drawn = cases.draw_cases(COUNT, reader.size, 5, "validation", samples=1)
+    drawn = {name: array[:COUNT].copy() for name, array in drawn_cases.items()}
     drawn["donor_image"][0] = 255  # nobody finds a garment there
     return reader, TargetLayouts(reader), drawn
 

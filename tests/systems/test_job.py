@@ -184,8 +184,7 @@ def test_what_cannot_be_is_said_before_long_work(files, tmp_path):
     assert not list(tmp_path.glob("clip*"))
 
 
-def test_auto_depends_on_whose_photo_it_is(files):
-    own, sample = TryOnJob(**(files | {"framing": "auto"})).options, TryOnJob().options
-    assert (own.remap, own.framing) == ("post", "photo")
-    assert (sample.remap, sample.framing) == ("joint", "pose")
+def test_auto_is_what_photos_want(files):
+    for made in (TryOnJob(**(files | {"framing": "auto"})), TryOnJob()):
+        assert (made.options.remap, made.options.framing) == ("post", "photo")
     assert TryOnJob(person="me.png", remap="pre").options.remap == "pre"

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from vton_jax.catalogue import examples, exchanges
 from vton_jax.compositing import kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.errors import (
@@ -22,7 +23,6 @@ from vton_jax.core.errors import (
     UserError,
 )
 from vton_jax.core.types import Layout
-from vton_jax.human_catalogue import examples
 from vton_jax.media import photo_files, video_files
 from vton_jax.reading.picture_reader import PictureReader, layout_of
 from vton_jax.systems.lab126 import reader as reader_lib
@@ -106,7 +106,7 @@ def test_a_picture_is_read_once(user, monkeypatch):
 @pytest.fixture(scope="module")
 def drawn():
     """A drawn person and the top that they are to wear, alone."""
-    number = next(n for n in range(1, 40) if examples.about(n, "validation")["garment_type"] == "upper")
+    number = next(n for n in range(1, 40) if exchanges.about(n, "validation")["garment_type"] == "upper")
     return examples.draw(number, "validation", closest=0.86)
 
 

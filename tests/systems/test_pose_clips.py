@@ -159,7 +159,7 @@ def test_a_cut_is_framed_anew(read):
 
 
 def test_the_released_networks_see_one_of_two_people():
-    """Two mannequins side by side: without following, the joints lie between both, which belongs to neither."""
+    """Two drawn people side by side: without following, the joints lie between both, which belongs to neither."""
     frames, rate = video_files.read_frames(SAMPLES / "pose.mp4", 4)
     frames = frames[::3]
     both = [np.concatenate([one, one[:, ::-1]], 1) for one in frames]

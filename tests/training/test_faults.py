@@ -310,7 +310,6 @@ def nothing_compiled():
         (["--batch_size=none"], "batch_size"),
         (["--fsdp=2"], "--fsdp=2 does not divide the 1 devices"),
         (["--batch_size=6", "--accumulate=4"], "multiple of the 1 devices times --accumulate=4, for example 8"),
-        (["--steps_per_call=2", "--dataset=files"], "it needs --dataset=mannequin"),
         (["--schedule_seconds=5", "--schedule=constant"], "it needs --schedule=cosine"),
         (["--ema_decay=1"], "--ema_decay=1 would keep the untrained"),
         (["--coordinator=localhost:1234"], "--num_processes, --process_id is missing"),

@@ -153,15 +153,15 @@ def test_a_smoke_recipe_trains_and_exports(tmp_path):
 def test_from_a_catalogue_of_files_to_a_trained_network(tmp_path):
     """Catalogue -> data/build.py -> train.py --dataset=DIR, the way that a shop's own videos go."""
     pytest.importorskip("tensorflow_datasets")
-    from vton_jax.mannequin import catalogue
+    from vton_jax.catalogue import videos
 
     sys.path.insert(0, str(ROOT))
     from data import prepare
     from data.pose_and_dress import pose_and_dress, selection
 
     seed = next(s for s in range(1000) if selection.split_of(f"s{s}-p0000") == "train")
-    settings = catalogue.Settings(seed=seed, seconds=2, frame_rate=4, size=(64, 48))
-    list(catalogue.write(tmp_path / "catalogue", 1, 2, settings))
+    settings = videos.Settings(seed=seed, seconds=2, frame_rate=4, size=(64, 48))
+    list(videos.write(tmp_path / "catalogue", 1, 2, settings))
     prepare.build(pose_and_dress, tmp_path / "catalogue", tmp_path / "datasets")
     assert input_pipeline.find_dataset(tmp_path / "datasets")
     recipe = f"--flagfile={FOLDER}/triple_guided_cnn_none_smoke.flags"

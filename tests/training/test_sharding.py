@@ -19,7 +19,7 @@ import pytest
 import tiny_training
 
 from vton_jax.core.errors import UserError
-from vton_jax.inputs import input_pipeline
+from vton_jax.inputs import drawn_batches
 from vton_jax.training import sharding, train_state
 
 
@@ -173,22 +173,19 @@ def test_processes_share_the_batch_of_one(monkeypatch, source):
         source(6, 5)
 
 
-def test_live_batches_are_shared_by_rows(monkeypatch):
-    from vton_jax.mannequin import sampler
-
-    def draw(key, batch_size, size, rows=None):
-        return {"image": jax.vmap(lambda k: jax.random.uniform(k, size))(sampler._keys(key, batch_size, rows))}
-
-    monkeypatch.setattr(sampler, "drawn", draw, raising=False)
-    whole = input_pipeline.mannequin_batches(3, 6, (4, 2), draw="drawn")
-    wanted = [next(whole)["image"] for _ in range(2)][1]
+def test_drawn_examples_are_shared_by_rows(monkeypatch):
+    pytest.importorskip("grain")
+    one = lambda place, **of: {"image": np.full((4, 2), place), **{name: np.array(of[name]) for name in ("seed",)}}  # noqa: E731
+    monkeypatch.setattr(drawn_batches, "example", one)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     for index in range(2):
         monkeypatch.setattr(jax, "process_index", lambda index=index: index)
-        batches = input_pipeline.mannequin_batches(3, 6, (4, 2), draw="drawn")
-        assert batches.shapes()["image"].shape == (3, 4, 2)
+        batches = drawn_batches.open_batches(3, 6, (4, 2))
+        assert batches.shapes()["input_image"].shape == (3, 4, 2, 3)
         batches.set_state({"position": 1})
-        np.testing.assert_array_equal(next(batches)["image"], wanted[3 * index : 3 * index + 3])
+        found = next(batches)
+        np.testing.assert_array_equal(found["image"][:, 0, 0], 6 + 3 * index + np.arange(3))
+        assert (found["seed"] == 3).all()
 
 
 def test_what_is_spread_and_what_is_copied():

@@ -175,23 +175,25 @@ def test_steps_in_one_call_equal_single_steps():
     single = state
     for position in range(4):
         single, last = jax.jit(step)(single, task.frozen(), batch_at(position), key)
-    steps = train_state.make_live_steps(step, batch_at, 4, train_state.batch_sharding(mesh))
-    many, stacked = jax.jit(steps)(state, task.frozen(), 0, key)
+    steps = train_state.make_live_steps(step, 4, train_state.batch_sharding(mesh))
+    many, stacked = jax.jit(steps)(state, task.frozen(), jax.tree_util.Partial(batch_at), 0, key)
     assert stacked["loss"].shape == (4,) and int(many.step) == 4
     np.testing.assert_allclose(stacked["loss"][-1], last["loss"], rtol=1e-5)
     for a, b in zip(jax.tree.leaves(single.params), jax.tree.leaves(many.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_steps_per_call_resumes_and_logs_every_step(train, monkeypatch):
+def test_steps_per_call_resumes_and_logs_every_step(train, monkeypatch, capsys):
     def live_source(batch_size, seed):
-        key = jax.random.PRNGKey(seed)
-        return input_pipeline.PositionedBatches(
-            lambda position: tiny_batch_at(jax.random.fold_in(key, position), batch_size, (8, 6))
+        return input_pipeline.DeviceBatches(
+            lambda shade, key: tiny_batch_at(key, batch_size, (8, 6)) | {"index": shade}, np.arange(batch_size), seed, 0
         )
 
     one_by_one = train("--num_steps=7", source=live_source, name="one")
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # a CPU takes single steps always
+    with pytest.raises(SystemExit, match="2"):  # what lies in memory is no program's to draw
+        train("--num_steps=4", "--steps_per_call=3", name="memory")
+    assert "it needs a --dataset of cached examples" in capsys.readouterr().err
     train("--num_steps=4", "--schedule=constant", "--steps_per_call=3", source=live_source, name="constant")
     train("--num_steps=7", "--checkpoint_every=3", "--steps_per_call=3", source=live_source, name="many")
     single, many = metrics(one_by_one), metrics(one_by_one.parent / "many")

@@ -9,16 +9,15 @@ user and pose). The list `cases.csv` says of what type the garment is and which 
 import csv
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from vton_jax.catalogue import examples, exchanges
 from vton_jax.core import listings, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import require_writable, writing
-from vton_jax.human_catalogue import examples
 from vton_jax.media import photo_files
 from vton_jax.media.progress import Progress
 
@@ -33,7 +32,7 @@ pose the user shall take, and, in the folder of the truth, the picture of exactl
 catalogue's training split.
 
 - **What it is for**: scoring any try-on system against what it should have made, which no photos can show.
-- **Made of**: people drawn by vton_jax.human_catalogue from public-domain meshes (CC0); nobody is depicted. The
+- **Made of**: people drawn by vton_jax.catalogue from public-domain meshes (CC0); nobody is depicted. The
   pictures are CC0.
 - **Made by**: `python -m vton_jax.benchmark export --cases={count} --size={height}x{width}`, number by number, without
   selection, but that a garment has to lie flat as one piece.
@@ -43,13 +42,6 @@ catalogue's training split.
 - **Scores**: `python -m vton_jax.benchmark score --results=DIR --truth=DIR`.
 - **Hash** of all files given and true: {digest}
 """
-
-
-def numbers(count: int) -> Iterator[int]:
-    """The examples that become cases: of each user the first whose garment lies flat."""
-    for user in range(count):
-        own = range(user * examples.EXAMPLES_OF_ONE, (user + 1) * examples.EXAMPLES_OF_ONE)
-        yield next(number for number in own if examples.about(number, SPLIT)["garment_type"] != "outfit")
 
 
 def export(output: str | Path, count: int, size: tuple[int, int]) -> str:
@@ -66,9 +58,10 @@ def export(output: str | Path, count: int, size: tuple[int, int]) -> str:
             raise UserError(f"{folder} holds other cases ({stated['cases']} of version {stated['version']}); give "
                             "another --output.")  # fmt: skip
     progress, rows = Progress(count, unit="cases"), []
-    for place, number in enumerate(numbers(count)):
+    for place in range(count):
+        number = examples.number_that_lies_flat(place, SPLIT)
         case = f"{place:05d}"
-        facts = examples.about(number, SPLIT) | {"cloth_is": ("cloth", "cloth-worn")[place % 2], "number": number}
+        facts = exchanges.about(number, SPLIT) | {"cloth_is": ("cloth", "cloth-worn")[place % 2], "number": number}
         if not (truth / "about" / f"{case}.json").exists():
             _write_case(given / "test", truth, case, facts, size)
         rows.append((case, facts["garment_type"], facts["cloth_is"]))

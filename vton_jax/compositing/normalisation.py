@@ -18,7 +18,7 @@ from vton_jax.core import framing
 
 @dataclasses.dataclass(frozen=True)
 class Proportions:
-    """Where people stand. Heights are fractions of the frame's, in the middle of the range of the mannequins.
+    """Where people stand. Heights are fractions of the frame's, in the middle of the range of the capsule mannequins.
 
     By eye.
     """

@@ -11,7 +11,7 @@ from vton_jax.core.options import option
 
 # Name -> class, or 'module:Class', imported when it is asked for.
 SUITES = {
-    "mannequin": "vton_jax.evaluate.mannequin_suite:MannequinSuite",
+    "catalogue": "vton_jax.evaluate.catalogue_suite:CatalogueSuite",
     "ccp": "vton_jax.evaluate.ccp_suite:CcpSuite",
     "ubc": "vton_jax.evaluate.ubc_suite:UbcSuite",
     "pairs": "vton_jax.evaluate.pairs_suite:PairsSuite",

@@ -1,15 +1,15 @@
-"""Evaluation: python -m vton_jax.evaluate --suite=mannequin --output=DIR
+"""Evaluation: python -m vton_jax.evaluate --suite=catalogue --output=DIR
             python -m vton_jax.evaluate --suite=ccp|ubc|pairs|strangers|critic|realism --data=DIR --output=DIR
 
 Writes DIR/results.json (a flat object, name to number; what was compared stands beside it as text) and DIR/report.html,
-and prints the table. Pictures enter as RGB alone; the truth only scores. `mannequin` shows people and garments of the
+and prints the table. Pictures enter as RGB alone; the truth only scores. `catalogue` shows people and garments of the
 catalogue's test split, and then known difficulties one at a time (`failures.*`); `ccp` the photos of Clothing
 Co-Parsing whose number ends in 3; `ubc` re-enacts real clips, and `pairs` dresses people in the garment that they wear.
 `critic` tells how often a small network takes an arm's results for real frames, a stand-in for the talk's user study.
 `realism` tells how far drawn people are from those in Clothing Co-Parsing's photos, by features of VGG16. `strangers`
 tells how well pictures are read that nobody tuned for, and makes pictures for a judge, whose judgements `--judged`
 counts. `ubc`, `pairs`, `strangers` and `ccp --ccp_parts=self` evaluate any `--system`, and by perceptual distances too
-where there are weights (`--perceptual`); `mannequin`, `critic` and the rest of `ccp` evaluate the parts of lab126.
+where there are weights (`--perceptual`); `catalogue`, `critic` and the rest of `ccp` evaluate the parts of lab126.
 `--compare=OTHER/results.json` shows the differences to an earlier evaluation, and refuses where the protocols are not
 the same. `--suite=NAME --help` lists the flags of one suite.
 
@@ -26,7 +26,7 @@ from vton_jax.core.errors import WrongOption
 from vton_jax.evaluate import report
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("suite", "mannequin", f"What to evaluate on: {', '.join(evaluate.SUITES)}.")
+flags.DEFINE_string("suite", "catalogue", f"What to evaluate on: {', '.join(evaluate.SUITES)}.")
 flags.DEFINE_string("output", "out/evaluation", "Folder for results.json and report.html.")
 flags.DEFINE_string("compare", None, "results.json of an earlier evaluation with the same protocol.")
 
@@ -36,7 +36,7 @@ def define_more_flags(arguments: list[str]) -> None:
     suite = flag_utils.last_value(arguments, "suite")
     alone = suite and flag_utils.asks_for_help(arguments)
     flag_utils.define_settings(
-        evaluate.suite_class(suite).Options if alone else evaluate.all_options(suite or "mannequin")
+        evaluate.suite_class(suite).Options if alone else evaluate.all_options(suite or "catalogue")
     )
 
 

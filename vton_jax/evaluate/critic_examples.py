@@ -1,6 +1,5 @@
 """The examples of the suite `critic`: cached ones of the kind `flows`, as far as the layout on the try-on path, with
-another person's pose image; here every arm dresses them. Nobody appears in two examples: user, donor and pose image's
-person are drawn anew for each.
+another person's pose image; here every arm dresses them. Nobody appears in the examples of two files.
 """
 
 import jax
@@ -21,8 +20,7 @@ _USED = (
     *("target_keypoints", "target_visible", "donor_keypoints", "donor_visible", "garment_type", "donor_flat"),
     *FLOWS,
 )
-# No critic learns from every fourth file: its people are those that it is tried on. Garments and patterns come round
-# every 30 cases, and files hold 24: every fifth would show the same combinations each time.
+# No critic learns from every fourth file: its people are those that it is tried on.
 HELD_OUT = 4
 _COMMAND = f"{cached_examples.COMMAND} --kind=flows"
 _CHUNK = 48  # examples between two lines of progress
@@ -53,7 +51,7 @@ def read_examples(folder: str, count: int) -> tuple[dict[str, np.ndarray], np.nd
     unseen = np.concatenate(held_out)
     sides = [{image.tobytes() for image in examples["output_image"][unseen == side]} for side in (False, True)]
     if sides[0] & sides[1]:
-        raise WrongOption("data", folder, "shows the same photos in several files; make examples of mannequins.")
+        raise WrongOption("data", folder, "shows the same photos in several files; make examples of the catalogue.")
     return examples, unseen
 
 

@@ -1,6 +1,6 @@
-"""The failure suites, a part of `mannequin`: known difficulties of try-on, one at a time, scored where they are met.
+"""The failure suites, a part of `catalogue`: known difficulties of try-on, one at a time, scored where they are met.
 
-Conventions: `cases` are the stacked NumPy arrays of `mannequin.failures.draw_failures`, one suite or several; pictures
+Conventions: `cases` are the stacked NumPy arrays of `catalogue.failures.draw_failures`, one suite or several; pictures
 are floats [B, H, W, 3] in [0, 1], layouts label ids [B, H, W], regions masks [B, H, W]. What the names of the results
 mean: docs/evaluation.md.
 """
@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from vton_jax.compositing import temporal_filters
-from vton_jax.core import keypoints, label_tables, segmentation
+from vton_jax.core import label_tables, segmentation
 from vton_jax.core.batching import in_batches
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Pose
-from vton_jax.evaluate import mannequin_steps, metrics, protocol, report
+from vton_jax.evaluate import catalogue_steps, metrics, protocol, report
 from vton_jax.layout import completion
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
@@ -27,7 +27,7 @@ OVERLAPS = {
     "back_view": {"iou_hair": segmentation.HAIR},
     "hair_over_garment": {"iou_hair": segmentation.HAIR},
 }
-_HEAD_BONE, _ARM_BONES = 2, (3, 4, 5, 6)  # in `output_bone`: upper arms and forearms, left and right
+_HEAD, _ARMS = 1, (2, 3, 4, 5)  # in `output_limb`: upper arms and forearms, left and right
 _SHIFT = 64  # the frame's height over the largest shift that lettering may have, in pixels
 _BATCH = 10  # of the backward procedure, as in the suite: one compiled program serves both
 
@@ -38,26 +38,17 @@ def _garments(layouts: np.ndarray) -> np.ndarray:
 
 def arm_region(cases: dict) -> np.ndarray:
     """The true arms from shoulder to wrist, skin or sleeve, without the hands."""
-    region = segmentation.region(cases["output_bone"], _ARM_BONES)
-    y, x = np.mgrid[: region.shape[1], : region.shape[2]]
-    for side, bone in (("left", 5), ("right", 6)):
-        elbow, wrist = (cases["output_keypoints"][:, keypoints.ID[f"{side}-{name}"]] for name in ("elbow", "wrist"))
-        along = (wrist - elbow)[:, None, None]
-        beyond = (np.stack([x, y], -1) - wrist[:, None, None]) * along
-        known = cases["output_visible"][:, [keypoints.ID[f"{side}-elbow"], keypoints.ID[f"{side}-wrist"]]].all(1)
-        region &= ~((cases["output_bone"] == bone) & (beyond.sum(-1) > 0) & known[:, None, None])
-    return region
+    return segmentation.region(cases["output_limb"], _ARMS)
 
 
 def print_region(cases: dict) -> np.ndarray:
-    """The box around a print's lettering: what the print alone changes, without the rules that frame it."""
+    """The box around a print's lettering: what the print alone changes."""
     changed = np.abs(cases["output_image"].astype(int) - cases["without_image"]).max(-1) > 25
     region = np.zeros_like(changed)
     for mask, box in zip(changed, region, strict=True):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if len(rows):
-            rules = round(0.2 * len(rows))
-            box[rows[0] + rules : rows[-1] + 1 - rules, columns[0] : columns[-1] + 1] = True
+            box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
     return region
 
 
@@ -77,7 +68,7 @@ def regions(suite: str, cases: dict) -> tuple[np.ndarray, np.ndarray]:
     if suite == "lettering":
         return print_region(cases), everywhere
     if suite == "back_view":
-        return cases["output_bone"] == _HEAD_BONE, everywhere
+        return cases["output_limb"] == _HEAD, everywhere
     labels = {"arm_over_body": segmentation.ARMS, "hair_over_garment": segmentation.HAIR}[suite]
     behind = _garments(without)  # the trunk, or the garment, that lies below
     return segmentation.region(truth, labels) & behind, behind
@@ -217,7 +208,7 @@ def finals(layouts: TargetLayouts, coarse: np.ndarray, poses: Pose, z_user: np.n
 class FailureSuite(protocol.Suite):
     """`num_failure_cases` cases of every failure suite.
 
-    Args: options: those of the suite `mannequin`. systems: the arms of lab126.
+    Args: options: those of the suite `catalogue`. systems: the arms of lab126.
     """
 
     name = "failures"
@@ -227,14 +218,14 @@ class FailureSuite(protocol.Suite):
         self.systems = systems
 
     def run(self):
-        from vton_jax.mannequin import failures
+        from vton_jax.catalogue import failures
 
         count, system = self.options.num_failure_cases, self.systems["none"]
         report.say(f"failure suites: {count} cases of each")
         cases = failures.draw_failures(count, system.size, self.options.seed)
-        users = mannequin_steps.read_users(system.reader, cases["input_image"])
-        poses = mannequin_steps.read_poses(system.reader, cases["pose_image"])
-        garments = mannequin_steps.read_garments(system.reader, cases)
+        users = catalogue_steps.read_users(system.reader, cases["input_image"])
+        poses = catalogue_steps.read_poses(system.reader, cases["pose_image"])
+        garments = catalogue_steps.read_garments(system.reader, cases)
         coarse, _ = system.layouts.coarse_pairs(users.layout, garments, poses.layout)
         final = finals(system.layouts, coarse, poses, users.latent)
         goal = poses.layout.replace(segmentation=final)
@@ -246,7 +237,7 @@ class FailureSuite(protocol.Suite):
             filled = layout_scores(suite, completion.fill_unknown(coarse[chosen]), own)
             for name, value in (found | {f"coarse.{name}": value for name, value in filled.items()}).items():
                 yield f"failures.{suite}.{name}", value
-            sheet = mannequin_steps.result_sheet(cases, images, coarse, final, chosen)
+            sheet = catalogue_steps.result_sheet(cases, images, coarse, final, chosen)
             self.pictures[f"Failures, {suite.replace('_', ' ')}"] = sheet
         drawn = ", ".join(f"{suite} {count}" for suite in failures.SUITES)
         self.texts["protocol"]["failures"] = f"{drawn}, seed {self.options.seed}"

@@ -9,14 +9,12 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from vton_jax.catalogue import examples
 from vton_jax.core import framing
 from vton_jax.core.batching import in_batches
-from vton_jax.human_catalogue import examples
 from vton_jax.inputs import ccp
-from vton_jax.mannequin import motion, people, render, sampler
 from vton_jax.models import lpips
 
 SIZE = (256, 192)
@@ -29,7 +27,6 @@ FRAMING = (
     f"{SIZE[0]}x{SIZE[1]}"
 )
 _BATCH = 8
-_DRAWN = 16  # mannequins at a time
 
 Frame = tuple[np.ndarray, np.ndarray]
 
@@ -44,36 +41,10 @@ def photographed(folder: str, numbers: Iterable[str]) -> Iterator[Frame]:
 
 
 def catalogue() -> Iterator[Frame]:
-    """The users of the human catalogue's try-on examples in their new garments: split `test`, the first of each."""
+    """The users of the catalogue's try-on examples in their new garments: split `test`, the first of each."""
     for user in itertools.count():
         example = examples.draw(user * examples.EXAMPLES_OF_ONE, "test", DRAWN_SIZE)
         yield example["output_image"], example["output_segmentation"] > 0
-
-
-def mannequins() -> Iterator[Frame]:
-    """Capsule mannequins of the split `test`, the front as often before the camera as in the human catalogue."""
-    root = sampler.people_key(0, "test")
-    for first in itertools.count(0, _DRAWN):
-        keys = jax.vmap(functools.partial(jax.random.fold_in, root))(jnp.arange(first, first + _DRAWN))
-        yield from zip(*jax.device_get(_mannequins(keys)), strict=True)
-
-
-@jax.jit
-def _mannequins(keys: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Pictures uint8 [N, 336, 256, 3] and masks [N, 336, 256] of keys [N]."""
-    culled = jax.default_backend() == "cpu"
-
-    def one(key):
-        keys = jax.random.split(key, 5)
-        pose, draws = motion.sample_pose(keys[0]), people.Draws(keys[1], 2)
-        towards = examples.CHANCES.front_spread * draws.normal()
-        pose = pose.replace(yaw=jnp.where(draws.chance(examples.CHANCES.front), towards, pose.yaw))
-        who, outfit = people.sample_identity(keys[2]), people.sample_outfit(keys[3])
-        scene = people.sample_scene(keys[4])
-        frame = render.render(who, outfit, pose, scene, size=DRAWN_SIZE, samples=2, culled=culled)
-        return jnp.round(frame.image * 255).astype(jnp.uint8), frame.segmentation > 0
-
-    return jax.lax.map(one, keys) if culled else jax.vmap(one)(keys)
 
 
 # ------------------------------------------------------------------------------------------------------------ cut-outs

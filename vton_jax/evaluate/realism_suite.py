@@ -1,4 +1,4 @@
-"""The suite `realism`: how far the people of both catalogues are from those in Clothing Co-Parsing's photos.
+"""The suite `realism`: how far the catalogue's people are from those in Clothing Co-Parsing's photos.
 
 Kernel distances between features of VGG16 (`realism.py`, `metrics.kernel_distance`); people of all sides are cut out,
 so that grounds count on none. What the names of the results mean: docs/evaluation.md. Imports no JAX.
@@ -11,7 +11,7 @@ from vton_jax.core.options import option
 from vton_jax.evaluate import protocol, report
 from vton_jax.inputs import splits
 
-SIDES = ("photos", "catalogue", "mannequin")
+SIDES = ("photos", "catalogue")
 _FEWEST = 4  # of which halves have an unbiased distance
 _SHOWN = 10  # people of each kind on the sheet
 
@@ -43,7 +43,6 @@ class RealismSuite(protocol.Suite):
         sides = {
             "photos": realism.photographed(options.data, others),
             "catalogue": realism.catalogue(),
-            "mannequin": realism.mannequins(),
         }
         report.say(f"{len(chosen)} photos")
         real, _ = realism.take(realism.photographed(options.data, chosen), len(chosen))
@@ -79,7 +78,7 @@ class RealismSuite(protocol.Suite):
             "photos": f"{len(chosen)} whose number ends in 3, split_hash {splits.split_hash(chosen)}",
             "people": f"{self.options.realism_frames} of each kind, not chosen: the first {realism.FRAMING}",
             "drawn": f"at {realism.DRAWN_SIZE[0]}x{realism.DRAWN_SIZE[1]}, split test: the first example of each user "
-            "of the catalogue, output; mannequins of seed 0",
+            "of the catalogue, output",
             "features": "VGG16, mean over places of block 4 (ReLU 4_3; .kid) and block 2 (ReLU 2_2; .kid_block2), "
             f"weights {lpips_weights.digest(network.params)}",
             "distance": "squared maximum mean discrepancy, unbiased, unscaled, kernel (x.y / channels + 1)^3; "

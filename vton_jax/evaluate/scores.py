@@ -1,7 +1,7 @@
 """Scores that several suites share. Results are {name: number} as in results.json.
 
 Conventions: pictures are floats [B, H, W, 3] in [0, 1], layouts label ids [B, H, W], regions masks bool [B, H, W];
-`cases` are the stacked NumPy arrays of `mannequin.cases.draw_cases`.
+`cases` are the stacked NumPy arrays of `catalogue.cases.draw_cases`.
 """
 
 import cv2

@@ -8,7 +8,9 @@ flows    for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: the try-
          for the pose image of another person.
 latents  for LatentPriorCNN: the latents that it reads and the one that it should say, the coarse map's labels, and the
          true layout. The second copy is the mirror image.
-people   the human catalogue as it is drawn; `drawn_people` has it all.
+people   the catalogue as it is drawn; `drawn_people` has it all.
+
+Cases are those of `catalogue.cases`, and nobody is shown by two files; or photos, for `flows`.
 
 Conventions: arrays as `flow_batch` and `latent_batch` say them, which is what batches hold. In a file of `flows` there
 is one copy, 'guides' for 'guide', and the axis of two in `BOTH`; flows are in pixels of a quarter of the resolution.
@@ -27,13 +29,15 @@ from vton_jax.core.files import replacing, require_writable, writing
 from vton_jax.core.types import Garment, Layout
 from vton_jax.inputs import input_pipeline, labelled_photos, photo_cases
 
-CASES = {"flows": 24, "latents": 48, "people": 30}  # of one file
+# Of one file: as many as there are characters who lend each other clothes, so that nobody appears in two files; but
+# `people` shows everybody several times.
+CASES = {"flows": 32, "latents": 32, "people": 30}
 COMMAND = "python -m vton_jax.cache_examples"
 BLOCK = 8  # side of the blocks in which LatentPriorCNN sees coarse maps
 QUARTER = 4  # side of the blocks in which flows are kept
 BOTH = ("guides", "target_keypoints", "target_visible", "coarse_flow", "first_flow", "first_shown", "mask")
 FLOWS = ("coarse_flow", "first_flow", "flow")
-_FLOW_SEED = 1_000_000  # of the cases of `flows`: other people than `latents` shows
+_FIRST_FLOWS = 500_000 * CASES["flows"]  # number of their first case: other people than `latents` shows
 
 
 # ------------------------------------------------------------------------------------------------------------- batches
@@ -168,18 +172,18 @@ def mirror(example: dict) -> dict:
 
 
 def case_source(kind: str, size: tuple[int, int], split: str, photos: str | None = None) -> Callable[[int], dict]:
-    """number of a file -> the `CASES[kind]` cases that it is made from, as `mannequin.cases.draw_cases` has them.
+    """number of a file -> the `CASES[kind]` cases that it is made from, as `catalogue.cases.draw_cases` has them.
 
-    Args: photos: a prepared dataset of photos with labels; None: the mannequin. Raises: UserError where it is none.
+    Args: photos: a prepared dataset of photos with labels; None: the catalogue. Raises: UserError where it is none.
     """
     count = CASES[kind]
     if photos:
         pictures = labelled_photos.read(photos, split)
         return lambda number: photo_cases.draw_cases(*pictures, count, size, number)
-    from vton_jax.mannequin import cases
+    from vton_jax.catalogue import cases
 
-    seed, samples = (_FLOW_SEED, 2) if kind == "flows" else (0, 1)
-    return lambda number: cases.draw_cases(count, size, seed, split, samples=samples, first=number * count)
+    start = _FIRST_FLOWS if kind == "flows" else 0
+    return lambda number: cases.draw_cases(count, size, split, first=start + number * count)
 
 
 def write(folder: str | Path, numbers: range, make: Callable[[int], dict[str, np.ndarray]], compressed: bool) -> None:

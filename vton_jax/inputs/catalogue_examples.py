@@ -1,12 +1,12 @@
-"""Examples of the human catalogue that data/build.py has drawn, as what networks learn from.
+"""Examples of the catalogue that data/build.py has drawn, as what networks learn from.
 
-Conventions: what is stored says data/catalogue/catalogue.py; an example is one of `human_catalogue.examples`, of which
+Conventions: what is stored says data/catalogue/catalogue.py; an example is one of `catalogue.examples`, of which
 the try-on networks see one donor at a time.
 """
 
 import numpy as np
 
-from vton_jax.human_catalogue import examples
+from vton_jax.catalogue import examples
 
 SHOTS = ("input", "output", "worn", "flat")
 FLOW_UNIT = 16  # parts of a pixel that flows are stored in

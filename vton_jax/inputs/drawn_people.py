@@ -1,11 +1,11 @@
-"""Cached examples of the kind `people`: the human catalogue as it is drawn, kept whole on the device.
+"""Cached examples of the kind `people`: the catalogue as it is drawn, kept whole on the device.
 
 For an accelerator that learns faster than threads can decode: a folder of files NUMBER.npz, each of
 `cached_examples.CASES` examples, read once. From it come batches of Pose-and-Dress samples (`sample_batches`), and
 pictures for ReaderCNN (`as_pictures`).
 
-Conventions: an example is one of `human_catalogue.examples`, whose people are shown whole; a file holds its arrays
-[K, ...], flows in sixteenths of a pixel, and `SHOT_sleeve` of `examples.about`. Batches as in `input_pipeline`.
+Conventions: an example is one of `catalogue.examples`, whose people are shown whole; a file holds its arrays
+[K, ...], flows in sixteenths of a pixel, and `SHOT_sleeve` of `exchanges.about`. Batches as in `input_pipeline`.
 """
 
 import functools
@@ -15,23 +15,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vton_jax.catalogue import cases, examples, exchanges, scenes
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.human_catalogue import examples, scenes
 from vton_jax.inputs import cached_examples, input_pipeline
 from vton_jax.inputs.catalogue_examples import FLOW_UNIT, SHOTS
 
 _CASES = cached_examples.CASES["people"]  # two users
 SIZE = (256, 192)
-_WHOLE = 0.86  # of the picture's height that people fill at most
 
 
 def make(number: int, size: tuple[int, int], split: str, grounds: scenes.Grounds | None) -> dict[str, np.ndarray]:
     """The arrays [_CASES, ...] of a file."""
     found = []
     for case in range(number * _CASES, (number + 1) * _CASES):
-        example = examples.draw(case, split, size, grounds, closest=_WHOLE)
-        about = examples.about(case, split)
+        example = examples.draw(case, split, size, grounds, closest=cases.WHOLE)
+        about = exchanges.about(case, split)
         sleeves = {f"{shot}_sleeve": np.float32(about[f"{shot}_sleeve"]) for shot in SHOTS}
         flows = {name: np.clip(np.rint(flow * FLOW_UNIT), -(2**15), 2**15 - 1).astype(np.int16)
                  for name, flow in example.items() if name.endswith("_flow")}  # fmt: skip
@@ -78,19 +77,14 @@ def read(folder: str | Path, split: str) -> dict[str, np.ndarray]:
 # ---------------------------------------------------------------------------------------------------- try-on samples
 
 
-class _Samples(input_pipeline.PositionedBatches):
+class _Samples(input_pipeline.DeviceBatches):
     kind = "people"
 
     def __init__(self, arrays: dict, batch_size: int, seed: int):
         first, rows = input_pipeline.own_rows(batch_size)
         kept = [name for name in arrays if not name.endswith(("_sleeve", "_yaw"))]
         arrays = {name: jax.device_put(arrays[name]) for name in kept}
-        root = jax.random.fold_in(jax.random.PRNGKey(seed), first)
-        draw = jax.jit(functools.partial(_draw, rows=rows))
-        super().__init__(lambda position: draw(arrays, jax.random.fold_in(root, position)))
-
-    def shapes(self) -> dict:
-        return jax.eval_shape(self.batch_at, 0)
+        super().__init__(functools.partial(_draw, rows=rows), arrays, seed, first)
 
 
 def sample_batches(folder: str | Path, batch_size: int, seed: int, size: tuple[int, int], split: str) -> _Samples:

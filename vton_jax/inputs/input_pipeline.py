@@ -1,4 +1,4 @@
-"""Batches for training, from the live mannequin, from a prepared TFDS dataset, or from memory.
+"""Batches for training: drawn as they are needed, from a prepared TFDS dataset, from memory, or from the device.
 
 Conventions: an example is a dict of the Pose-and-Dress contract: images uint8 [H, W, 3], segmentations uint8 [H, W],
 keypoints float32 [18, 2] with visible bool [18], garment_type int32 [], optionally flow float32 [H, W, 2] with
@@ -43,6 +43,7 @@ class PositionedBatches:
     """Batches that are a function of their position, counted from 0."""
 
     kind = "memory"  # a checkpoint notes it: a position means nothing to another kind
+    on_device = False  # whether a program can make them itself
 
     def __init__(self, batch_at: Callable):
         self.batch_at = batch_at  # pure
@@ -67,10 +68,20 @@ class PositionedBatches:
         self.position = int(state["position"])
 
 
-class LiveBatches(PositionedBatches):
-    """Batches drawn on the device: `batch_at` is traceable, and its shapes are known without drawing."""
+class DeviceBatches(PositionedBatches):
+    """Batches made on the device of what lies there.
 
-    kind = "mannequin"
+    `batch_at` is a pytree (`jax.tree_util.Partial`) whose leaves are `arrays`, so that a program that makes batches
+    itself is given them as an argument, not as constants. Args: draw: traceable, (arrays, key) -> batch, this process's
+    rows. first: the first of them.
+    """
+
+    on_device = True
+
+    def __init__(self, draw: Callable, arrays, seed: int, first: int):
+        root = jax.random.fold_in(jax.random.PRNGKey(seed), first)
+        at = jax.jit(lambda arrays, root, position: draw(arrays, jax.random.fold_in(root, position)))
+        super().__init__(jax.tree_util.Partial(at, arrays, root))
 
     def shapes(self) -> dict:
         return jax.eval_shape(self.batch_at, 0)
@@ -106,26 +117,6 @@ class FileBatches(PositionedBatches):
         self.position += 1
         self.reader_at = self.position
         return batch
-
-
-def mannequin_batches(
-    seed: int, batch_size: int, size: tuple[int, int], split: str = "train", draw: str = "training_batch"
-) -> LiveBatches:
-    """Batches drawn on the device by the procedural catalogue.
-
-    `draw` names the function of `mannequin.sampler` that draws them. Raises UserError for an unknown split.
-    """
-    from vton_jax.mannequin import sampler
-
-    if split not in sampler.SPLITS:
-        raise UserError(f"The mannequin has no split {split!r}; it has {', '.join(sampler.SPLITS)}.")
-    rows = own_rows(batch_size)
-
-    def batch_at(position):
-        key = jax.random.fold_in(sampler.people_key(seed, split), 0)  # 0: as the released weights were trained
-        return getattr(sampler, draw)(jax.random.fold_in(key, position), batch_size, tuple(size), rows=rows)
-
-    return LiveBatches(batch_at)
 
 
 def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) -> PositionedBatches:
@@ -233,14 +224,16 @@ def tfds_batches(
     return batches_from(file_examples(str(dataset), split, seed, size, augment), batch_size, num_threads)
 
 
-def batches_from(examples, batch_size: int, num_threads: int | None = None) -> FileBatches:
+def batches_from(
+    examples, batch_size: int, num_threads: int | None = None, *, kind: Callable[..., FileBatches] = FileBatches
+) -> FileBatches:
     """Batches of an endless Grain dataset with random access, which threads read ahead of what is asked for."""
     import grain
 
     threads = min(os.cpu_count() or 1, 16) if num_threads is None else num_threads
     # Examples are read ahead, not batches: the buffer counts what stands before it.
     ahead = max(2 * batch_size // jax.process_count(), threads, 1)
-    return FileBatches(examples, batch_size, grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
+    return kind(examples, batch_size, grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
 
 
 def check_garment_types(features, folder: str | Path) -> None:
@@ -269,16 +262,16 @@ def open_batches(
     size: tuple[int, int],
     split: str = "train",
     *,
-    draw: str = "training_batch",
+    pose_picture: bool = False,
 ) -> PositionedBatches:
-    """The batches that `--dataset` names: `mannequin` (drawn by `draw`), or folders of prepared datasets.
+    """The batches that `--dataset` names: `catalogue` (drawn as they are needed), or folders of prepared datasets.
 
-    Files are augmented on the split `train` alone.
+    Files are augmented on the split `train` alone. Args: pose_picture: whether drawn examples have one.
     """
-    if dataset == "mannequin":
-        return mannequin_batches(seed, batch_size, size, split, draw)
-    from vton_jax.inputs import drawn_people  # here: it is made of this module's batches
+    from vton_jax.inputs import drawn_batches, drawn_people  # here: they are made of this module's batches
 
+    if dataset == "catalogue":
+        return drawn_batches.open_batches(seed, batch_size, size, split, pose_picture=pose_picture)
     if drawn_people.is_folder(dataset):
         return drawn_people.sample_batches(dataset, batch_size, seed, size, split)
     if any(Path(dataset).glob("*.npz")):

@@ -1,7 +1,7 @@
 """Try-on cases from photos that show everybody once: the garment is cut out by its labels and warped, and is the donor;
 the photo is the truth; the user's photo is the same with another's garment, and often with the person elsewhere.
 
-Conventions: as in `mannequin.cases`: uint8 pictures [H, W, 3], labels uint8 [H, W] (ATR's ids), 'flow' [H, W, 2] in
+Conventions: as in `catalogue.cases`: uint8 pictures [H, W, 3], labels uint8 [H, W] (ATR's ids), 'flow' [H, W, 2] in
 pixels, backward from the output to the donor's picture. `generator` is NumPy's.
 """
 
@@ -73,7 +73,7 @@ def case(
     """One case of the photo `index`, or None where it shows no garment.
 
     {'input_image', 'donor_image', 'pose_image', 'output_image', 'output_segmentation', 'flow', 'flow_visible',
-    'garment_type', 'flat'}, as `mannequin.cases.draw_cases` has them. The pose image is the photo, made a little wider
+    'garment_type', 'flat'}, as `catalogue.cases.draw_cases` has them. The pose image is the photo, made a little wider
     or narrower, since poses come from other people.
     """
     photo, parsed = framing.fit(photos[index], size)[0], framing.fit(labels[index], size, nearest=True)[0]

@@ -60,7 +60,7 @@ class Stands:
 STANDS = Stands()
 
 
-class ReadingBatches(input_pipeline.PositionedBatches):
+class ReadingBatches(input_pipeline.DeviceBatches):
     """Batches of `parts`, (arrays of pictures.read, weight) each; a batch has its share of every part."""
 
     kind = "pictures"
@@ -72,12 +72,8 @@ class ReadingBatches(input_pipeline.PositionedBatches):
         counts = np.diff(ends, prepend=0)
         arrays = [jax.device_put(of) for (of, _), count in zip(parts, counts, strict=True) if count]
         counts = [int(count) for count in counts if count]
-        root = jax.random.fold_in(jax.random.PRNGKey(seed), first)
-        draw = jax.jit(functools.partial(_draw, counts=counts, size=tuple(size), view=views))
-        super().__init__(lambda position: draw(arrays, jax.random.fold_in(root, position)))
-
-    def shapes(self) -> dict:
-        return jax.eval_shape(self.batch_at, 0)
+        draw = functools.partial(_draw, counts=counts, size=tuple(size), view=views)
+        super().__init__(draw, arrays, seed, first)
 
 
 def open_batches(dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str) -> ReadingBatches:

@@ -16,7 +16,7 @@ from vton_jax.layout.body_map import FROM_TRUNK, LIMBS, OTHER_SIDE, Axis
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """Chosen by eye on mannequins."""
+    """Chosen by eye on capsule mannequins."""
 
     end: float = 0.93  # of a limb's length: where its end is read, for the limb after it that is hidden
 

@@ -19,7 +19,7 @@ from vton_jax.core.types import Layout
 
 @dataclasses.dataclass(frozen=True)
 class Proportions:
-    """Lengths in fractions of the body height: our mannequins' own (`mannequin/body.py`), and near enough of people."""
+    """Lengths in fractions of the body height: capsule mannequins' (before commit fdce6ac), near enough of people."""
 
     shoulder_distance: float = 0.21
     hip_distance: float = 0.11
@@ -46,7 +46,7 @@ class Proportions:
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """How joints are weighed. Chosen on mannequins, whose turns it finds to 20 degrees (tests/layout/test_body.py)."""
+    """How joints are weighed. Chosen on capsule mannequins, whose turns it found to 20 degrees."""
 
     # The scale. Guesses where little is seen: by eye.
     legs_fraction: float = 0.8  # of the height that stretched legs say: they say it where the torso says less

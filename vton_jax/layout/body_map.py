@@ -20,7 +20,7 @@ from vton_jax.core.keypoints import ID
 from vton_jax.layout.body import PROPORTIONS, Body, length_of
 
 # Name, first and second joint, radius at each, and the label of its skin. The radii are those
-# of the mannequins (`mannequin/body.py`) and a thousandth or two of the height more.
+# of the capsule mannequins (until commit fdce6ac) and a thousandth or two of the height more.
 LIMBS = tuple(
     (f"{side}-{limb}", ID[f"{side}-{a}"], ID[f"{side}-{b}"], r0, r1, segmentation.ID[f"{side}-{label}"])
     for side in ("right", "left")
@@ -42,12 +42,12 @@ OTHER_SIDE = np.array([4, 5, 6, 7, 0, 1, 2, 3])
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """How wide trunk and skirt look. Chosen by eye on mannequins."""
+    """How wide trunk and skirt look. Chosen by eye on capsule mannequins."""
 
     shortest_trunk: float = 0.5  # of its length: one that looks shorter leans towards the camera
     flat_until: float = 0.1  # fraction of the trunk down to which it is as flat as the shoulders
     deep_after: float = 0.25  # and after how much more it is as deep as the chest
-    # A skirt makes room for knees, as the mannequins' do. In body heights.
+    # A skirt makes room for knees, as the capsule mannequins' did. In body heights.
     stance: float = 0.06  # how far knees are from the middle, seen from the front, without a stride
     longest_stride: float = 0.12
     depth_of_stride: float = 1.6  # of a skirt, over a stride

@@ -34,7 +34,7 @@ from vton_jax.layout.body_map import (
 class Thresholds:
     """Where parts begin and end. Lengths of the trunk are `fraction`s, widths `across`, see `trunk_coordinates`.
 
-    Chosen by eye on mannequins, unless a line says otherwise.
+    Chosen by eye on capsule mannequins, unless a line says otherwise.
     """
 
     # `covered_fraction`: how far along a limb (0 to 1) it is looked at, in lanes aside of the bone, in radii.
@@ -46,7 +46,7 @@ class Thresholds:
     shoulder_cloth: float = 0.36  # place: what ends above is no sleeve but the shoulder's own cloth
     long_sleeve: float = 1.7  # place: what ends below it reaches the wrist
     wrist: tuple[float, float] = (1.95, 1.99)
-    # `shoe_top`. On 30 validation cases of mannequins the coarse map gained .026 mIoU by it (commit 8e61bea).
+    # `shoe_top`. On 30 validation cases of capsule mannequins the coarse map gained .026 mIoU by it (commit 8e61bea).
     shin_looked_at: tuple[float, float, int] = (0.3, 1.0, 36)
     steps_above: int = 2  # where skin is looked for, above the first pixel of a shoe
     ankle_boot: float = 1.78  # place: the top of a shoe that clothes hide

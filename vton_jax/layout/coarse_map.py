@@ -35,7 +35,7 @@ STEPS = (
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """Chosen by eye on mannequins, unless a line says otherwise."""
+    """Chosen by eye on capsule mannequins, unless a line says otherwise."""
 
     foot: float = 1.9  # place on the shin where the foot begins: as `body_parts.shoe_top`, commit 8e61bea
     skull: float = 1.5  # squared radii of the head within which the pose person's hair stays hair

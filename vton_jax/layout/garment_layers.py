@@ -22,7 +22,7 @@ from vton_jax.layout.body_parts import Figure
 class Thresholds:
     """What lies beneath, and where garments end: fractions and half widths of the trunk, see `trunk_coordinates`.
 
-    Chosen by eye on mannequins.
+    Chosen by eye on capsule mannequins.
     """
 
     from_behind: float = -0.2  # cosine of the turn

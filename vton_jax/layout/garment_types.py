@@ -17,7 +17,7 @@ from vton_jax.core.types import Layout
 
 @dataclasses.dataclass(frozen=True)
 class Proportions:
-    """Chosen by eye on mannequins."""
+    """Chosen by eye on capsule mannequins."""
 
     waist: float = 0.45  # of a dress's height, from its top: where it is cut if the hips are not seen
 

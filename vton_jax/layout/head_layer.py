@@ -19,7 +19,7 @@ from vton_jax.layout.body_parts import Figure
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """Chosen by eye on mannequins, whose hair `mannequin/body.py` draws."""
+    """Chosen by eye on capsule mannequins."""
 
     # On the ellipsoid, in its half axes.
     nape: float = 0.4  # below its centre: where no hair hangs, it is bare
@@ -34,7 +34,7 @@ class Thresholds:
     behind_shoulders: tuple[float, float] = (0.1, 0.17)  # hair that falls so far from the front falls that far behind
     hangs: float = 0.012  # half width from which on it hangs
     wide: float = 0.037  # half width from which on it hangs all around the back, else it is a tail
-    # Hair that hangs, as the mannequins' does: how far behind the ears its middle is, half its width and depth.
+    # Hair that hangs, as the capsule mannequins' did: how far behind the ears its middle is, half its width and depth.
     wide_shape: tuple[float, float, float] = (0.035, 0.064, 0.048)
     tail_shape: tuple[float, float, float] = (0.076, 0.024, 0.024)
     top: float = -0.02

@@ -20,7 +20,7 @@ import optax
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """When the search has stopped falling. Chosen by eye on mannequins."""
+    """When the search has stopped falling. Chosen by eye on capsule mannequins."""
 
     patience: int = 12  # iterations without a gain
     tolerance: float = 0.01  # fraction of the loss that counts as one

@@ -51,7 +51,7 @@ def loss(outputs: dict, output_image: jax.Array, output_labels: jax.Array, batch
     """The talk's two terms, and two more where the data knows the flow: {'l1', 'tv', 'flow', 'mask'}.
 
     Args: output_image [B, H, W, 3], the truth; output_labels [B, H, W]; garment [B, H, W], 1 on the donated garment in
-    the truth; batch may hold 'flow' and 'flow_visible' (mannequins). Without a true flow the mask learns the garment's
+    the truth; batch may hold 'flow' and 'flow_visible' (as drawn). Without a true flow the mask learns the garment's
     region where warping comes close to the truth.
     """
     error = jnp.abs(outputs["warped"] - output_image).mean(-1)

@@ -1,9 +1,9 @@
 """A small embedder of our own, which needs no face model: skin, hair and the head's shape, read from the parse.
 
 Conventions: `features` [NUM_FEATURES] of one frame; the embedding is a linear map of them, found by Fisher's
-discriminant analysis on mannequins (`python -m vton_jax.mannequin.fit_appearance`), in which two frames of one person
-lie about 1 apart. It does not look at a face: people with alike skin and hair are one person to it, and one person
-under two lamps may be two. For a shop's own videos a face model or people.csv is the better choice.
+discriminant analysis on capsule mannequins (`mannequin/fit_appearance.py` of commit fdce6ac), in which two frames of
+one person lie about 1 apart. It does not look at a face: people with alike skin and hair are one person to it, and
+one person under two lamps may be two. For a shop's own videos a face model or people.csv is the better choice.
 """
 
 import json

@@ -15,8 +15,8 @@ from vton_jax.core.errors import NoPersonFound, PersonLost
 
 _THUMBNAIL, _BINS = (64, 48), 8
 # A cut is where the colours change (a fraction of the pixels), and change more than in the motion around it. Within
-# nine real clips and twenty mannequin videos of 4 frames a second the fraction stays below 0.08; at twelve cuts that
-# were made between mannequin videos it was 0.09 (one) to 0.96.
+# nine real clips and twenty videos of capsule mannequins, 4 frames a second, the fraction stays below 0.08; at twelve
+# cuts that were made between these it was 0.09 (one) to 0.96.
 _CHANGE, _STANDS_OUT = 0.1, 1.8
 _LEAST_CONTRAST = 3  # standard deviation of the strongest channel, 0 to 255: less is one colour
 

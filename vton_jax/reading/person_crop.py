@@ -10,7 +10,7 @@ from vton_jax.core import framing, keypoints
 
 _HEAD = [keypoints.ID[name] for name in ("nose", "right-eye", "left-eye", "right-ear", "left-ear")]
 _ANKLES = [keypoints.ID["right-ankle"], keypoints.ID["left-ankle"]]
-# In the mannequin catalogue (10 people, 20 videos, seed 5) the joints from head to ankles span 0.74 of the frame's
+# Of capsule mannequins (10 people, 20 videos, seed 5) the joints from head to ankles span 0.74 of the frame's
 # height in the median, and what is above them 0.11.
 _SPAN, _ABOVE = 0.74, 0.11
 

@@ -1,7 +1,7 @@
 """Clothing Co-Parsing's one `skin` and its footwear, told apart into face, arms, legs and shoes by the nearest limb.
 
 Conventions: points `(x, y)` [18, 2] in pixels of the label map with visible [18], as in `keypoints`. Neck, chest and
-belly are `face`, as on the mannequin. Where the pose shows no limb at all, the pixels are `UNKNOWN`.
+belly are `face`, as in the catalogue. Where the pose shows no limb at all, the pixels are `UNKNOWN`.
 """
 
 import cv2

@@ -268,7 +268,6 @@ class TryOnJob:
 
 
 def _resolved(options: JobOptions) -> JobOptions:
-    """The options without `auto` where it depends on whose photo it is, the user's own or the packaged sample."""
-    own, sample = {"remap": "post", "framing": "photo"}, {"remap": "joint", "framing": "pose"}
-    auto = own if options.person else sample
+    """The options without `auto`."""
+    auto = {"remap": "post", "framing": "photo"}
     return dataclasses.replace(options, **{name: auto[name] for name in auto if getattr(options, name) == "auto"})

@@ -23,8 +23,8 @@ class SystemOptions(ReaderOptions):
     system: str = option("lab126", "The try-on system: a name in vton_jax.systems.SYSTEMS.")
     remap: Literal["auto", "none", "post", "pre", "joint"] = option(
         "auto",
-        "The arm: ReMapCNN not at all, after TripleGuidedCNN, before it, or trained jointly; auto: after for a "
-        "--person of one's own, where it keeps patterns best, and jointly for the sample.",
+        "The arm: ReMapCNN not at all, after TripleGuidedCNN, before it, or trained jointly; auto: after, which "
+        "keeps patterns best.",
     )
 
 
@@ -46,8 +46,8 @@ class PictureOptions:
     framing: Literal["auto", "photo", "pose"] = option(
         "auto",
         "Where the person stands in the clip: photo (where the photo shows them; people are brought to the size that "
-        "the networks know and put back) or pose (photo and poses fill the frame as they are); auto: photo for a "
-        "--person of one's own.",
+        "the networks know and put back) or pose (photo and poses fill the frame as they are); auto: "
+        "photo.",
     )
 
 

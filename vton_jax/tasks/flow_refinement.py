@@ -86,7 +86,7 @@ class FlowRefinementTask(Guided):
         self._prepared = "guide" in batch
         if not {"guide", "flow"} & set(batch):
             raise UserError(
-                "flow_refinement_cnn learns from --dataset=mannequin or from cached examples of --kind=flows."
+                "flow_refinement_cnn learns from --dataset=catalogue or from cached examples of --kind=flows."
             )
         return {"flow_refinement_cnn": refinement_params(self.flow_refinement_cnn, key, self.size, self.init_from)}
 

@@ -1,6 +1,6 @@
 """The task of LatentPriorCNN: what MultiPathCNN would see in the photo that the try-on wants to make.
 
-Conventions: see `vton_jax.tasks`. A batch holds either frames, as `mannequin.sampler.case_batch` draws them, which the
+Conventions: see `vton_jax.tasks`. A batch holds either frames, of examples with a pose picture, which the
 frozen MultiPathCNN reads here; or what was read already, see `cached_examples.latent_batch`.
 """
 
@@ -32,7 +32,7 @@ class LatentPriorTask(TaskDefaults):
     init_from: str = ""
     export: str = ""
     modules = ("latent_prior_cnn",)
-    live_batch = "case_batch"
+    pose_picture = True
 
     def __post_init__(self):
         check_size(self.size, 32, "LatentPriorCNN")
@@ -45,7 +45,7 @@ class LatentPriorTask(TaskDefaults):
     def init(self, key, batch):
         if not {"coarse_maps", "pose_image"} & set(batch):
             raise UserError(
-                "latent_prior_cnn learns from --dataset=mannequin or from cached examples of --kind=latents."
+                "latent_prior_cnn learns from --dataset=catalogue or from cached examples of --kind=latents."
             )
         blocks = tuple(side // latent_prior.BLOCK for side in self.size)
         if "coarse_maps" in batch and (found := tuple(batch["coarse_maps"].shape[1:3])) != blocks:

@@ -17,13 +17,13 @@ PEOPLE = ("input", "donor", "output")
 class TaskDefaults:
     """What most tasks do alike: nothing frozen, batches of try-on examples, one module that `finish` exports.
 
-    `live_batch` names the function of `mannequin.sampler` that draws batches; `export` is a field of the task.
+    `pose_picture` says whether drawn examples need one; `export` is a field of the task.
     """
 
-    live_batch = "training_batch"
+    pose_picture = False
 
     def open_batches(self, dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str):
-        return input_pipeline.open_batches(dataset, batch_size, seed, size, split, draw=self.live_batch)
+        return input_pipeline.open_batches(dataset, batch_size, seed, size, split, pose_picture=self.pose_picture)
 
     def frozen(self) -> dict:
         return {}

@@ -22,7 +22,7 @@ class Task(Protocol):
         """The batches to learn from, or to be tested on; the same arguments give the same ones.
 
         Args:
-          dataset: `mannequin`, a folder, or a mixture of folders.
+          dataset: `catalogue`, a folder, or a mixture of folders.
           batch_size: rows of all processes together; each draws its own.
           seed: of their order, and of what is drawn.
           size: (height, width) of the pictures.

@@ -58,7 +58,7 @@ def re_map_terms(out: dict, x: dict, batch: dict, flow_weight: float) -> tuple[j
 
 @dataclasses.dataclass
 class ReMapTask(Guided):
-    """ReMapCNN alone. `flow_weight` 0 leaves the talk's loss; mannequins know the true flow, and it helps."""
+    """ReMapCNN alone. `flow_weight` 0 leaves the talk's loss; the catalogue knows the true flow, and it helps."""
 
     re_map_cnn: re_map.ReMapCNN = dataclasses.field(default_factory=re_map.ReMapCNN)
     size: tuple[int, int] = (256, 192)

@@ -50,6 +50,9 @@ class TrainingLoop:
         self.workdir = preparation.folder_of(options.workdir)
         with distributed.together():
             self.batches = self._open_split(options.split)
+            if options.steps_per_call > 1 and not self.batches.on_device:
+                raise UserError("--steps_per_call above 1 makes its batches on the device: it needs a --dataset of "
+                                "cached examples of --kind=people.")  # fmt: skip
             self.held_out = self._open_split(options.evaluate_split) if options.evaluate_every else None
             self.optimizer = train_state.make_optimizer(
                 options.learning_rate,
@@ -175,9 +178,9 @@ class TrainingLoop:
             batch = sharding.shard_batch(next(self.batches), self.mesh)
             self.state, metrics = self.programs.one_step(self.state, self.frozen, batch, self.seed_key, **scalars)
         else:
-            steps = self.programs.many_steps(self.batches.batch_at, count)
-            position = np.int32(self.batches.position)
-            self.state, metrics = steps(self.state, self.frozen, position, self.seed_key, **scalars)
+            steps = self.programs.many_steps(count)
+            source = jax.tree_util.Partial(self.batches.batch_at), np.int32(self.batches.position)
+            self.state, metrics = steps(self.state, self.frozen, *source, self.seed_key, **scalars)
             self.batches.set_state({"position": self.batches.position + count})
         self.step += count
         if self.options.on_nan != "skip":

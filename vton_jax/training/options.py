@@ -24,7 +24,7 @@ class TrainingOptions:
     seed: int = option(0, "Seed of initialisation, data and noise.")
     size: tuple[int, int] = option((256, 192), "Size of the frames.")
     dataset: str = option(
-        "mannequin", "mannequin (drawn live), the folder of a prepared dataset, or FOLDER:0.7,FOLDER:0.3."
+        "catalogue", "catalogue (drawn as it is needed), the folder of a prepared dataset, or FOLDER:0.7,FOLDER:0.3."
     )
     split: str = option("train", "The split to train on.")
     log_every: int = option(50, "Steps between log lines.", lower_bound=1)
@@ -33,7 +33,7 @@ class TrainingOptions:
     evaluate_every: int = option(0, "Steps between evaluations on --evaluate_split (0: none).", lower_bound=0)
     evaluate_batches: int = option(8, "Batches of an evaluation, the same ones each time.", lower_bound=1)
     evaluate_split: str = option("validation", "The held-out split for evaluations and, then, pictures.")
-    steps_per_call: int = option(1, "Steps in one program, with the live source on an accelerator.", lower_bound=1)
+    steps_per_call: int = option(1, "Steps in one program, on an accelerator that holds the examples.", lower_bound=1)
     accumulate: int = option(1, "Parts that a batch is worked off in, to save memory.", lower_bound=1)
     remat: bool = option(False, "Compute all but convolutions again for the gradient, to save memory.")
     fsdp: int = option(1, "Spread parameters and optimizer over so many devices.", lower_bound=1)
@@ -53,8 +53,6 @@ class TrainingOptions:
 
         if not self.workdir:
             raise UserError("Give --workdir=DIR, the folder of the run.")
-        if self.steps_per_call > 1 and self.dataset != "mannequin":
-            raise UserError("--steps_per_call above 1 draws its batches on the device: it needs --dataset=mannequin.")
         if self.schedule_seconds > 0 and self.schedule != "cosine":
             raise UserError("--schedule_seconds is the time in which the cosine falls: it needs --schedule=cosine.")
         if self.ema_decay == 1:

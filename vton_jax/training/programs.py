@@ -44,10 +44,10 @@ class Programs:
         self.one_step = self.jitted(self.step)
         self.evaluate = jax.jit(train_state.make_evaluation(task), out_shardings=sharding.replicated(mesh))
 
-    def many_steps(self, batch_at: Callable, count: int) -> Callable:
+    def many_steps(self, count: int) -> Callable:
         """`train_state.make_live_steps`, compiled once for each `count`: the last call of a run may be shorter."""
         if count not in self.many:
             rows = sharding.batch_sharding(self.mesh)
-            steps = train_state.make_live_steps(self.step, batch_at, count, rows, self.skip_nan)
+            steps = train_state.make_live_steps(self.step, count, rows, self.skip_nan)
             self.many[count] = self.jitted(steps)
         return self.many[count]

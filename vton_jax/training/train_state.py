@@ -252,22 +252,20 @@ def make_evaluation(task) -> Callable:
     return evaluate
 
 
-def make_live_steps(
-    step: Callable, batch_at: Callable, count: int, rows: NamedSharding, skip_nan: bool = False
-) -> Callable:
+def make_live_steps(step: Callable, count: int, rows: NamedSharding, skip_nan: bool = False) -> Callable:
     """Builds `count` steps in one program; for accelerators only: XLA's CPU convolutions are 7-10 times slower inside.
 
     Args:
       step: as from `make_train_step`.
-      batch_at: draws the batch of a position on the device.
       count: of steps.
       rows: how a batch is spread.
       skip_nan: as in `make_train_step`.
 
-    Returns: a step that takes the first position in place of a batch, and whose metrics are [count].
+    Returns: a step that takes, in place of a batch, what makes the batch of a position on the device (a pytree, see
+    `jax.tree_util.Partial`) and the first position; its metrics are [count].
     """
 
-    def steps(state, frozen, position, seed_key, *, learning_rate_scale=1.0, healthy=1.0):
+    def steps(state, frozen, batch_at, position, seed_key, *, learning_rate_scale=1.0, healthy=1.0):
         def body(carry, offset):
             state, healthy = carry
             batch = jax.lax.with_sharding_constraint(batch_at(position + offset), rows)

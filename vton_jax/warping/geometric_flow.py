@@ -29,7 +29,7 @@ from vton_jax.warping import blending
 class Thresholds:
     """Where cloth lies. Rows count lengths of the trunk from the neck; radii are the limbs'.
 
-    Chosen by eye on mannequins, from which FlowRefinementCNN then learned when to believe this flow.
+    Chosen by eye on capsule mannequins, from which FlowRefinementCNN then learned when to believe this flow.
     """
 
     # How a garment is measured.

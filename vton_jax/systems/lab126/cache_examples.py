@@ -22,7 +22,7 @@ from vton_jax.warping import blending
 def write(kind: str, folder: str | Path, numbers: range, split: str = "train", photos: str | None = None) -> None:
     """Writes the files `numbers` of examples of a kind, `flows` or `latents`; those that are there stay.
 
-    Args: split: whose people and garments. photos: a prepared dataset of photos with labels, instead of the mannequin's
+    Args: split: whose people and garments. photos: a prepared dataset of photos with labels, instead of the catalogue's
     cases; for `flows`. Raises: UserError where photos or the folder cannot be used.
     """
     reader = Reader()
