@@ -84,6 +84,7 @@ class Reader:
         about = at("multi_path_cnn").stat()
         self.weights_id = (str(at("multi_path_cnn").resolve()), about.st_mtime_ns, about.st_size)
         self.size: tuple[int, int] = tuple(settings["size"])
+        self.covariance = extra["latent_covariance"]
         self.whiten, self.colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
         self.pictures = PictureReader(at("reader_cnn"))
         self.small = (self.size[0] // 2, self.size[1] // 2)  # of the decoder's maps
