@@ -187,7 +187,7 @@ def first_frames(searches: dict, twin: Twin, targets: list[dict], colour) -> tup
     for case, target in enumerate(progress.each(targets, "case")):
         z = colour(target["mean"])
         curves = {"twin": twin.run(target, z, TWIN_STEPS)}
-        curves |= {name: search.run(target, z, 4 * max(SHOWN))[:2] for name, search in searches.items()}
+        curves |= {name: search.run(target, z, 2 * max(SHOWN))[:2] for name, search in searches.items()}
         first = {name: curve[0][0] for name, curve in curves.items()}
         if not np.allclose(list(first.values()), first["twin"], rtol=2e-3):
             raise SystemExit(f"The losses at the start differ: {first}")

@@ -24,7 +24,7 @@ NAMES: tuple[str, ...] = get_args(Name)
 _MEMORY = 10  # steps that L-BFGS remembers; 30 were no better on eight validation cases of the catalogue
 _SHORTER = 0.4  # a step that did not pay is tried again, so much shorter
 _TRIES = 5  # before the memory is thrown away
-_AT_ONCE = 32  # directions of a Gauss-Newton matrix
+_AT_ONCE = 32  # directions of a Gauss-Newton matrix: tangents of all would take gigabytes inside the decoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,31 +100,28 @@ def gauss_newton_matrix(decode: Callable, z: jax.Array, pose_weight: float) -> j
     for the logits' cross-entropy at a pixel that shows what the decoder shows, and the weights of the joints' maps.
     """
 
+    count = z.shape[1]
+
     @jax.jit
-    def one(z):
+    def rows(z, directions):
+        """Flat rows whose products are the three parts of J^T H J, for some columns of J."""
         (logits, pose), along = jax.linearize(lambda z: _maps(decode(z[None])), z)
         probability, pixels = jax.nn.softmax(logits), logits.shape[0] * logits.shape[1]
         weight = 2 * pose_weight * (1 + 30 * jnp.clip(pose, 0, 1)) / pose.size
-        rows = [_roots(jax.vmap(along)(part), probability, weight, pixels) for part in _directions(len(z))]
-        own, mean, joints = (jnp.concatenate(parts) for parts in zip(*rows, strict=True))
-        return own @ own.T - mean @ mean.T + joints @ joints.T
+        moved, turned = jax.vmap(along)(directions)
+        own, mean = moved * jnp.sqrt(probability / pixels), (moved * probability).sum(-1) / np.sqrt(pixels)
+        return tuple(part.reshape(len(part), -1) for part in (own, mean, turned * jnp.sqrt(weight)))
 
-    return jnp.mean(jnp.stack([one(each) for each in z]), 0)
+    total = jnp.zeros((count, count))
+    for each in z:
+        parts = [rows(each, jnp.eye(count)[first : first + _AT_ONCE]) for first in range(0, count, _AT_ONCE)]
+        own, mean, joints = (jnp.concatenate(part) for part in zip(*parts, strict=True))
+        total += own @ own.T - mean @ mean.T + joints @ joints.T
+    return total / len(z)
 
 
 def _maps(out: dict) -> tuple[jax.Array, jax.Array]:
     return out["segmentation"][0], out["pose"][0]
-
-
-def _directions(count: int) -> list[jax.Array]:
-    return [jnp.eye(count)[first : first + _AT_ONCE] for first in range(0, count, _AT_ONCE)]
-
-
-def _roots(tangents, probability, weight, pixels) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Flat rows whose products are the three parts of J^T H J, for some columns of J."""
-    logits, pose = tangents
-    own, mean = logits * jnp.sqrt(probability / pixels), (logits * probability).sum(-1) / np.sqrt(pixels)
-    return tuple(rows.reshape(len(rows), -1) for rows in (own, mean, pose * jnp.sqrt(weight)))
 
 
 def factor_of(matrix: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ def _steps_of(reader: Reader, solver: str, statistics: dict) -> tuple[Callable, 
     if key not in _STEPS:
         if any(weights_id != reader.weights_id for weights_id, _ in _STEPS):
             _STEPS.clear()
-        decode = _layout_decoder(reader.multi_path, reader.multi_path_params)
+        decode = layout_decoder(reader.multi_path, reader.multi_path_params)
         matrix = statistics.get("gauss_newton_matrix") if solver == "gauss_newton" else None
         if matrix is None and solver == "gauss_newton":
             matrix = mean_matrix(decode, reader.colour, reader.multi_path.latent_size)
@@ -57,7 +57,8 @@ def _steps_of(reader: Reader, solver: str, statistics: dict) -> tuple[Callable, 
     return _STEPS[key]
 
 
-def _layout_decoder(network: MultiPathCNN, params) -> Callable:
+def layout_decoder(network: MultiPathCNN, params) -> Callable:
+    """z [B, N] -> the decoder's 'segmentation' and 'pose', see `MultiPathCNN.decode`."""
     return functools.partial(network.apply, params, paths=("segmentation", "pose"), method="decode")
 
 
