@@ -1,7 +1,8 @@
 """Shows the backward procedure on one frame: python invert.py [--person=... --garment=... --pose=... --output=DIR]
 
 Writes DIR/coarse.png, final.png, steps.png (the eight steps), iterations.mp4 (the segmentation settling, with its error
-curve) and error.csv. Without arguments a packaged sample of drawn people is used.
+curve) and error.csv; with --present=image the photo is presented with the garment laid onto it: presented.png,
+final.png, iterations.mp4 and error.csv. Without arguments a packaged sample of drawn people is used.
 """
 
 import sys

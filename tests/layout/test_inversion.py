@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from vton_jax.layout import inversion
+from vton_jax.layout import inversion, solvers
 
 MATRIX = np.random.default_rng(0).normal(size=(6, 40)).astype(np.float32)
 
@@ -18,7 +18,7 @@ def squared(z, target):
 
 def invert(loss_fn, target, z, learning_rate=0.1, patience=12, max_iterations=100):
     optimizer = optax.adam(learning_rate)
-    options = {"max_iterations": max_iterations, "thresholds": inversion.Thresholds(patience=patience)}
+    options = {"max_iterations": max_iterations, "thresholds": solvers.Thresholds(patience=patience)}
     return inversion.invert(inversion.make_steps(loss_fn, optimizer), target, z, optimizer, **options)
 
 

@@ -2,12 +2,11 @@
 
 Conventions: latents z [B, N]; `loss_fn(z, target) -> (loss [B], error [B])` gives each example's loss and its Err, the
 number that is watched; Err is kept after every iteration, errors [iterations + 1, B]. Examples never influence each
-other: the optimizer works number by number and the losses are summed.
+other: the optimizer (`solvers`) works on each by itself, and the losses are summed.
 
 The decoder never appears here: any loss of any latent can be inverted.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,15 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vton_jax.layout import solvers
+from vton_jax.layout.solvers import Thresholds
 
-@dataclasses.dataclass(frozen=True)
-class Thresholds:
-    """When the search has stopped falling. Chosen by eye on capsule mannequins."""
-
-    patience: int = 12  # iterations without a gain
-    tolerance: float = 0.01  # fraction of the loss that counts as one
-
-
+_SMOOTH = 0.02  # of an image's range: smaller differences count by their square
 _JOINTS = 30  # how much more a joint's bump counts than the empty map, as in MultiPathCNN's own loss
 
 
@@ -57,7 +51,8 @@ def step(
 
     gradient, (loss, error) = jax.grad(summed, has_aux=True)(state.z)
     better = loss < state.best_loss
-    updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, state.z)
+    update = optax.with_extra_args_support(optimizer).update
+    updates, optimizer_state = update(gradient, state.optimizer_state, state.z, value=loss)
     return Inversion(
         z=optax.apply_updates(state.z, updates),
         optimizer_state=optimizer_state,
@@ -91,7 +86,7 @@ def iterate(
     state: Inversion,
     target: Any,
     max_iterations: int,
-    thresholds: Thresholds = Thresholds(),
+    thresholds: Thresholds = solvers.THRESHOLDS,
 ) -> Iterator[tuple[Inversion, np.ndarray]]:
     """Runs compiled `steps` until the loss stops falling; yields (state, errors of the last call) after each call.
 
@@ -122,7 +117,7 @@ def invert(
     optimizer: optax.GradientTransformation,
     *,
     max_iterations: int = 100,
-    thresholds: Thresholds = Thresholds(),
+    thresholds: Thresholds = solvers.THRESHOLDS,
 ) -> tuple[jax.Array, np.ndarray]:
     """The whole procedure from latents z [B, N] on: returns the best latents [B, N] and Err [iterations, B].
 
@@ -188,5 +183,21 @@ def layout_loss(
         if whiten is not None:
             loss += prior_weight * jnp.mean(jnp.square((whiten(z) - target["mean"]) / target["scale"]), -1)
         return loss, layout_error(out["segmentation"], maps)
+
+    return loss_fn
+
+
+def image_loss(decode: Callable, whiten: Callable, prior_weight: float) -> Callable:
+    """A loss for `invert`: how far the decoder's image [B, H, W, 3] is from the target image, and the latents' prior.
+
+    Args: decode: z [B, N] -> {'image'}. whiten: see `whitening`. Err is the mean absolute difference.
+    """
+
+    def loss_fn(z, target):
+        difference = decode(z)["image"] - target
+        # The root of squares is smooth where it is 0, as quasi-Newton methods want.
+        loss = jnp.mean(jnp.sqrt(jnp.square(difference) + _SMOOTH**2), (1, 2, 3))
+        loss += prior_weight * jnp.mean(jnp.square(whiten(z)), -1)
+        return loss, jnp.mean(jnp.abs(difference), (1, 2, 3))
 
     return loss_fn

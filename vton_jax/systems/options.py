@@ -17,7 +17,18 @@ class ReaderOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class SystemOptions(ReaderOptions):
+class SolverOptions:
+    """How the backward procedure searches."""
+
+    solver: Literal["adam", "lbfgs", "gauss_newton"] = option(
+        "gauss_newton",
+        "Of the backward procedure of lab126: gauss_newton (L-BFGS in coordinates of the decoder's mean Gauss-Newton "
+        "matrix), lbfgs (in those of the latents' covariance) or adam.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SystemOptions(SolverOptions, ReaderOptions):
     """Which system, and how it is set up."""
 
     system: str = option("lab126", "The try-on system: a name in vton_jax.systems.SYSTEMS.")
@@ -64,8 +75,13 @@ class JobOptions(PictureOptions, SystemOptions):
 
 
 @dataclasses.dataclass(frozen=True)
-class InvertOptions(PictureOptions, ReaderOptions):
+class InvertOptions(PictureOptions, SolverOptions, ReaderOptions):
     """What is asked of the backward procedure on one frame."""
 
+    present: Literal["layout", "image"] = option(
+        "layout",
+        "What is presented at the decoder's output: the coarse layout in the pose, or the photo itself with the "
+        "garment laid onto it.",
+    )
     frame: int | None = option(None, "Frame of a pose clip. Default: a third of the way in.", lower_bound=0)
     num_iterations: int = option(80, "Iterations at most.", lower_bound=1)

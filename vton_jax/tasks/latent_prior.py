@@ -19,7 +19,9 @@ from vton_jax.layout import coarse_map, inversion
 from vton_jax.media import visualize
 from vton_jax.models import latent_prior_cnn as latent_prior
 from vton_jax.models import multi_path_cnn as multi_path
-from vton_jax.tasks.modules import TaskDefaults, check_size, frozen_multi_path, load
+from vton_jax.models import weights
+from vton_jax.systems.lab126 import target_layouts
+from vton_jax.tasks.modules import TaskDefaults, check_size, frozen_multi_path, load, settings_of
 
 
 @dataclasses.dataclass
@@ -103,6 +105,15 @@ class LatentPriorTask(TaskDefaults):
 
     def losses(self):
         return {"latent_prior_cnn": self._loss}
+
+    def finish(self, params, frozen, batches, workdir):
+        """Exports the weights with the decoder's Gauss-Newton matrix, which the backward procedure starts from."""
+        del batches, workdir
+        if self.export:
+            decode = target_layouts.layout_decoder(self._reader, frozen["multi_path_cnn"])
+            matrix = target_layouts.mean_matrix(decode, self._colour, self._reader.latent_size)
+            settings = {"model": "latent_prior_cnn"} | settings_of(self.latent_prior_cnn, self.size)
+            weights.save(self.export, params["latent_prior_cnn"], settings, {"gauss_newton_matrix": matrix})
 
     def pictures(self, params, frozen, batch):
         def show(params, frozen, batch):

@@ -7,4 +7,4 @@ def create(options: SystemOptions):
     """Makes the system (`Lab126`); `auto` means the released networks' common choice."""
     from vton_jax.systems.lab126.system import Lab126  # here: whoever asks for names alone should not load JAX
 
-    return Lab126("joint" if options.remap == "auto" else options.remap, options.weights)
+    return Lab126("joint" if options.remap == "auto" else options.remap, options.weights, options.solver)

@@ -1,4 +1,4 @@
-"""The backward procedure, watched: pictures and a clip of a segmentation that settles, with its error curve."""
+"""The backward procedure, watched: pictures and a clip of a layout or an image that settles, with its error curve."""
 
 import csv
 import dataclasses
@@ -16,6 +16,7 @@ from vton_jax.core.types import Pose
 from vton_jax.layout import coarse_map, garment_types
 from vton_jax.media import photo_files, video_files, visualize
 from vton_jax.systems.job import Reading, TryOnJob
+from vton_jax.systems.lab126 import presented_image
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.options import InvertOptions, JobOptions
 
@@ -28,11 +29,17 @@ def invert(options: InvertOptions, output: Path, watch: Callable[[int, float], N
 
     Args: watch: called with (iteration, Err). Raises: UserError for files, frames or folders that cannot be used.
     """
+    if options.present == "image" and options.pose:
+        raise WrongOption(
+            "pose", options.pose, "is for --present=layout: an image is presented in the photo's own pose."
+        )
     shared = {field.name for field in dataclasses.fields(JobOptions)}
     given = {name: value for name, value in vars(options).items() if name in shared}
     last = sys.maxsize if options.frame is None else options.frame + 1
     job = TryOnJob(JobOptions(**given, remap="none", num_frames=last))
     pictures = job.pictures()
+    if options.present == "image":
+        pictures = dataclasses.replace(pictures, poses=[pictures.photo], rate=None)
     count = len(pictures.poses)
     index = options.frame if options.frame is not None and pictures.rate else count // 3
     if index >= count:
@@ -40,6 +47,8 @@ def invert(options: InvertOptions, output: Path, watch: Callable[[int, float], N
     files.require_writable(output / "error.csv")
     reading = job.read(dataclasses.replace(pictures, poses=[pictures.poses[index]]))
     try:
+        if options.present == "image":
+            return write_image(job.system, reading, output, options, watch)
         return write(job.system, reading, output, options.num_iterations, watch)
     except OSError as error:
         raise WrongOption("output", output, f"cannot be written to: {error.strerror}.") from None
@@ -58,11 +67,29 @@ def write(system: Lab126, reading: Reading, output: Path, num_iterations: int, w
     colour = visualize.colour_segmentation
     output.mkdir(parents=True, exist_ok=True)
     photo_files.write_image(output / "coarse.png", colour(coarse[0]))
-    photo_files.write_image(output / "final.png", colour(layouts[-1]))
     photo_files.write_image(output / "steps.png", _steps_sheet(reading, pose, steps))
-    video_files.write_video(output / "iterations.mp4", _film(coarse[0], layouts, errors), _RATE)
-    _write_errors(output / "error.csv", errors)
+    _write_search(output, colour(coarse[0]), [colour(layout) for layout in layouts], errors)
     return errors
+
+
+def write_image(system: Lab126, reading: Reading, output: Path, options: InvertOptions, watch: Callable) -> list[float]:
+    """Presents the photo with the garment on it; writes presented.png, final.png, iterations.mp4 and error.csv."""
+    image = presented_image.presented(system, reading)
+    images, errors = [], []
+    for found, error in presented_image.iterations(system, image, options.solver, options.num_iterations):
+        images.append(visualize.to_uint8(found))
+        errors.append(error)
+        watch(len(errors) - 1, error)
+    output.mkdir(parents=True, exist_ok=True)
+    photo_files.write_image(output / "presented.png", visualize.to_uint8(image))
+    _write_search(output, visualize.to_uint8(image), images, errors)
+    return errors
+
+
+def _write_search(output: Path, aim: np.ndarray, found: list[np.ndarray], errors: list[float]) -> None:
+    photo_files.write_image(output / "final.png", found[-1])
+    video_files.write_video(output / "iterations.mp4", _film(aim, found, errors), _RATE)
+    _write_errors(output / "error.csv", errors)
 
 
 def _steps_sheet(reading: Reading, pose: Pose, steps: dict[str, np.ndarray]) -> np.ndarray:
@@ -75,12 +102,11 @@ def _steps_sheet(reading: Reading, pose: Pose, steps: dict[str, np.ndarray]) -> 
     return visualize.contact_sheet([inputs, eight[:4], eight[4:]], column_titles=titles)
 
 
-def _film(coarse: np.ndarray, layouts: list[np.ndarray], errors: list[float]) -> Iterator[np.ndarray]:
-    height, width = coarse.shape
-    for index, layout in enumerate(layouts):
+def _film(aim: np.ndarray, found: list[np.ndarray], errors: list[float]) -> Iterator[np.ndarray]:
+    height, width = aim.shape[:2]
+    for index, picture in enumerate(found):
         curve = visualize.error_curve(errors[: index + 1], (height, 2 * width), len(errors), max(errors))
-        maps = (visualize.colour_segmentation(one) for one in (coarse, layout))
-        frame = np.concatenate([*maps, curve], axis=1)
+        frame = np.concatenate([aim, picture, curve], axis=1)
         for _ in range(_SLOW_FRAMES if index < _SLOW else 1):
             yield cv2.resize(frame, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
 

@@ -86,6 +86,7 @@ class Reader:
         about = at("multi_path_cnn").stat()
         self.weights_id = (str(at("multi_path_cnn").resolve()), about.st_mtime_ns, about.st_size)
         self.size: tuple[int, int] = tuple(settings["size"])
+        self.covariance = extra["latent_covariance"]
         self.whiten, self.colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
         self.pictures = PictureReader(at("reader_cnn"))
         self._kept: dict[tuple, Seen] = {}

@@ -13,7 +13,7 @@ import numpy as np
 
 from vton_jax.core.errors import SeveralGarments
 from vton_jax.core.types import Garment, Pose, Result, User
-from vton_jax.layout import garment_types
+from vton_jax.layout import garment_types, solvers
 from vton_jax.systems.garments import own_garment
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.reader import Reader
@@ -23,14 +23,15 @@ from vton_jax.systems.lab126.target_layouts import CHUNK, TargetLayouts
 class Lab126:
     """A `TryOnSystem`: a reader, the target layouts and the painter of one arm.
 
-    Args: arm: a name in `arms.ARMS`. folder: where the weights lie, by default the released ones. Programs are compiled
-    on first use. Raises: UserError for another arm, or weights that are missing.
+    Args: arm: a name in `arms.ARMS`. folder: where the weights lie, by default the released ones. solver: of the
+    backward procedure, one of `solvers.NAMES`. Programs are compiled on first use. Raises: UserError for another arm,
+    or weights that are missing.
     """
 
-    def __init__(self, arm: str = "joint", folder: str | Path | None = None):
+    def __init__(self, arm: str = "joint", folder: str | Path | None = None, solver: solvers.Name = "gauss_newton"):
         self.reader = Reader(folder)
         self.size = self.reader.size
-        self.layouts = TargetLayouts(self.reader, folder)
+        self.layouts = TargetLayouts(self.reader, folder, solver)
         self.painter = Painter(arm, self.size, folder)
 
     def read_user(self, frame: np.ndarray, shown: np.ndarray | None = None) -> User:

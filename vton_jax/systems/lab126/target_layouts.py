@@ -11,26 +11,21 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
-from vton_jax.layout import coarse_map, completion, inversion
+from vton_jax.layout import coarse_map, completion, inversion, solvers
 from vton_jax.models import latent_prior_cnn, weights
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.multi_path_cnn import POSE_SIGMA, MultiPathCNN
 from vton_jax.models.weights import load_network
 from vton_jax.systems.lab126.reader import Reader
 
-LEARNING_RATE = 0.1
 PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
 LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
 CHUNK = 4  # frames of a clip whose coarse maps are made, and that are painted, in one batch
-FIRST_ITERATIONS, NEXT_ITERATIONS = 60, 10  # for a first frame, and for one that starts from the frame before
-
-
-_OPTIMIZER = optax.adam(LEARNING_RATE, b1=0.8, b2=0.95)
+_SAMPLES = 4  # latents of the Gauss-Newton matrix, where the weights do not bring it
 
 
 # The programs: all target layouts of a process share what is traced and compiled. Networks are static and weights
@@ -40,18 +35,37 @@ _OPTIMIZER = optax.adam(LEARNING_RATE, b1=0.8, b2=0.95)
 _compose = jax.jit(jax.vmap(coarse_map.coarse_target_segmentation))
 
 
-_STEPS: dict[tuple, Callable] = {}  # of the weights that were read last
+_STEPS: dict[tuple, tuple[Callable, solvers.Solver]] = {}  # of the weights that were read last
 
 
-def _steps_of(reader: Reader) -> Callable:
-    """An iteration of the backward procedure through the decoder of `reader`, compiled once for its weights."""
-    if reader.weights_id not in _STEPS:
-        network, params = reader.multi_path, reader.multi_path_params
-        decode = functools.partial(network.apply, params, paths=("segmentation", "pose"), method="decode")
+def _steps_of(reader: Reader, solver: str, statistics: dict) -> tuple[Callable, solvers.Solver]:
+    """An iteration of the backward procedure through the decoder of `reader`, compiled once for its weights.
+
+    Args: statistics: what comes with LatentPriorCNN's weights; `gauss_newton_matrix` is made where it is missing.
+    """
+    key = reader.weights_id, solver
+    if key not in _STEPS:
+        if any(weights_id != reader.weights_id for weights_id, _ in _STEPS):
+            _STEPS.clear()
+        decode = layout_decoder(reader.multi_path, reader.multi_path_params)
+        matrix = statistics.get("gauss_newton_matrix") if solver == "gauss_newton" else None
+        if matrix is None and solver == "gauss_newton":
+            matrix = mean_matrix(decode, reader.colour, reader.multi_path.latent_size)
+        made = solvers.make(solver, reader.covariance, matrix, PRIOR_WEIGHT)
         loss = inversion.layout_loss(decode, reader.whiten, PRIOR_WEIGHT, POSE_WEIGHT)
-        _STEPS.clear()
-        _STEPS[reader.weights_id] = inversion.make_steps(loss, _OPTIMIZER)
-    return _STEPS[reader.weights_id]
+        _STEPS[key] = inversion.make_steps(loss, made.optimizer), made
+    return _STEPS[key]
+
+
+def layout_decoder(network: MultiPathCNN, params) -> Callable:
+    """z [B, N] -> the decoder's 'segmentation' and 'pose', see `MultiPathCNN.decode`."""
+    return functools.partial(network.apply, params, paths=("segmentation", "pose"), method="decode")
+
+
+def mean_matrix(decode: Callable, colour: Callable, latent_size: int) -> np.ndarray:
+    """The decoder's `solvers.gauss_newton_matrix` over a few latents as training saw them; the same every time."""
+    white = np.random.default_rng(0).normal(size=(_SAMPLES, latent_size)).astype(np.float32)
+    return np.asarray(solvers.gauss_newton_matrix(decode, colour(white), POSE_WEIGHT))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -93,13 +107,13 @@ class TargetLayouts:
 
     What the coarse maps know stays (`completion.reconcile`); the decoder says the rest.
 
-    Args: reader: whose decoder is inverted. folder: where the weights lie, by default the released ones.
+    Args: reader: whose decoder is inverted. folder: where the weights lie, by default the released ones. solver: of the
+    backward procedure.
     """
 
-    def __init__(self, reader: Reader, folder: str | Path | None = None):
-        self._reader, self.size = reader, reader.size
+    def __init__(self, reader: Reader, folder: str | Path | None = None, solver: solvers.Name = "gauss_newton"):
+        self._reader, self.size, self._solver = reader, reader.size, solver
         self._prior_file = weights.path_of("latent_prior_cnn", folder)
-        self._steps = _steps_of(reader)
 
     def coarse(self, user: Layout, garment: Garment, poses: Layout, batch: int = CHUNK):
         """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
@@ -114,11 +128,17 @@ class TargetLayouts:
     @functools.cached_property
     def _prior(self):
         # Read on first use: the examples that it learns from come before it.
-        network, params, _, _ = load_network("latent_prior_cnn", LatentPriorCNN, self._prior_file)
-        return network, params
+        network, params, extra, _ = load_network("latent_prior_cnn", LatentPriorCNN, self._prior_file)
+        return network, params, extra
 
-    def _target_of(self, coarse, poses: Pose, z_user) -> dict:
-        prior, params = self._prior
+    @functools.cached_property
+    def steps(self) -> tuple[Callable, solvers.Solver]:
+        """An iteration, see `inversion.make_steps`, and the solver that it is made of."""
+        return _steps_of(self._reader, self._solver, self._prior[2])
+
+    def target_of(self, coarse: np.ndarray, poses: Pose, z_user: np.ndarray) -> dict:
+        """What the backward procedure aims at, as `inversion.layout_loss` has it. Arguments as in `backward`."""
+        prior, params, _ = self._prior
         reader = self._reader
         # The labels of the pose images do not count, and are no part of the program.
         poses = poses.replace(layout=poses.layout.replace(segmentation=None))
@@ -133,7 +153,7 @@ class TargetLayouts:
 
     def expected(self, coarse: np.ndarray, poses: Pose, z_user: np.ndarray) -> np.ndarray:
         """The layouts uint8 [B, H, W] that LatentPriorCNN expects, before any iteration. Arguments as in `backward`."""
-        return np.asarray(self._layout_of(self._reader.colour(self._target_of(coarse, poses, z_user)["mean"])))
+        return np.asarray(self._layout_of(self._reader.colour(self.target_of(coarse, poses, z_user)["mean"])))
 
     def backward(
         self,
@@ -141,28 +161,36 @@ class TargetLayouts:
         poses: Pose,
         z_user: np.ndarray,
         start: np.ndarray | None = None,
-        max_iterations: int = FIRST_ITERATIONS,
+        max_iterations: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The backward procedure for coarse maps [B, H, W] of poses [B].
 
-        Args: z_user: latents [B, N] or [1, N] of the user's photo. start: where to begin, by default the pose images'
-        latents. Returns: latents [B, N], final maps uint8 [B, H, W], Err [iterations, B].
+        Args: z_user: latents [B, N] or [1, N] of the user's photo. start: where to begin, by default the latents that
+        LatentPriorCNN expects. max_iterations: by default the solver's for a first frame.
+        Returns: latents [B, N], final maps uint8 [B, H, W], Err [iterations, B].
         """
-        target = self._target_of(coarse, poses, z_user)
-        begin = poses.latent if start is None else start
-        z, errors = inversion.invert(self._steps, target, begin, _OPTIMIZER, max_iterations=max_iterations)
+        target = self.target_of(coarse, poses, z_user)
+        steps, solver = self.steps
+        z, errors = inversion.invert(
+            steps,
+            target,
+            self._reader.colour(target["mean"]) if start is None else start,
+            solver.optimizer,
+            max_iterations=max_iterations or solver.first_iterations,
+            thresholds=solver.thresholds,
+        )
         return np.asarray(z), np.asarray(self._layout_of(z)), errors
 
     def iterations(
         self, coarse: np.ndarray, poses: Pose, z_user: np.ndarray, max_iterations: int
     ) -> Iterator[tuple[np.ndarray, float]]:
-        """The backward procedure on one frame (leading axis 1), watched: (map uint8 [H, W], Err) before every step."""
-        target = self._target_of(coarse, poses, z_user)
-        state = inversion.start(jnp.array(poses.latent), _OPTIMIZER)
-        layout = np.asarray(self._layout_of(state.z))[0]
-        for current, errors in inversion.iterate(self._steps, state, target, max_iterations):
-            yield layout, float(errors[-1, 0])
-            layout = np.asarray(self._layout_of(current.z))[0]
+        """The backward procedure on one frame (leading axis 1) from the pose image's latent on, watched: the best (map
+        uint8 [H, W], Err) so far, at first those of the beginning."""
+        target = self.target_of(coarse, poses, z_user)
+        steps, solver = self.steps
+        state = inversion.start(jnp.array(poses.latent), solver.optimizer)
+        for current, _ in inversion.iterate(steps, state, target, max_iterations, solver.thresholds):
+            yield np.asarray(self._layout_of(current.best_z))[0], float(current.best_error[0])
 
     def targets(self, user: User, garment: Garment, poses: Pose) -> Iterator[Target]:
         """The target layout of every pose [T].
@@ -176,8 +204,8 @@ class TargetLayouts:
             for index in range(len(coarse)):
                 pose = jax.tree.map(lambda a, i=index: a[i : i + 1], part)
                 now = pose.latent
-                begin = now if z is None else z + now - before
-                number = FIRST_ITERATIONS if z is None else NEXT_ITERATIONS
+                begin = None if z is None else z + now - before
+                number = None if z is None else self.steps[1].next_iterations
                 z, _, error = self.backward(coarse[index][None], pose, z_user, begin, number)
                 # What was read sharply stays; the decoder says what was never photographed.
                 final = completion.reconcile(coarse[index], np.asarray(self.probabilities(z))[0])

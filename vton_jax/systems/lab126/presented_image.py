@@ -1,0 +1,63 @@
+"""The backward procedure as the talk shows it first: an image is presented, and the decoder's nearest one looked for.
+
+What is presented is the photo with a garment laid onto it, as it falls by geometry alone; z glides to the latent whose
+image explains it, and that image shows the outfit as one that somebody could wear.
+
+Conventions: images are float [H, W, 3] in [0, 1] of the networks' size.
+"""
+
+import functools
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vton_jax.core import geometry
+from vton_jax.core.types import Garment, Layout
+from vton_jax.layout import garment_types, inversion, solvers
+from vton_jax.systems.job import Reading
+from vton_jax.systems.lab126.system import Lab126
+from vton_jax.systems.lab126.target_layouts import PRIOR_WEIGHT
+from vton_jax.warping import blending, geometric_flow
+
+_PRIOR_FRACTION = 0.02  # of the layouts' prior weight: an image says more of z than a layout does
+
+
+@jax.jit
+def _laid_on(image: jax.Array, garment: Garment, target: Layout) -> jax.Array:
+    """`image` with the garment where the geometric flow puts it; everything with a leading axis."""
+    flow, shown = geometric_flow.first_flow(target, garment)
+    size = image.shape[1:3]
+    flow = 4 * geometry.resize(flow, size)
+    cloth = blending.garment_mask(garment.layout.segmentation.astype(jnp.int32), garment.garment_type)
+    there = geometry.warp(cloth[..., None].astype(jnp.float32), flow)
+    wanted = blending.target_mask(target.segmentation.astype(jnp.int32), garment.garment_type)
+    weight = there * geometry.resize(shown[..., None].astype(jnp.float32), size) * wanted[..., None]
+    return image + weight * (geometry.warp(garment.image, flow) - image)
+
+
+def presented(system: Lab126, reading: Reading) -> np.ndarray:
+    """The photo of a reading with the garment laid onto it, in the photo's own pose."""
+    garment, user = reading.shown_garment, reading.user
+    layout = garment_types.split_dress(user.layout, garment.garment_type)
+    own = jax.tree.map(lambda a: np.asarray(a)[None], (user.image, garment, layout))
+    coarse, _ = system.layouts.coarse(layout, garment, own[2])
+    return np.asarray(_laid_on(own[0], own[1], own[2].replace(segmentation=coarse))[0])
+
+
+def iterations(system: Lab126, image: np.ndarray, solver: str, count: int) -> Iterator[tuple[np.ndarray, float]]:
+    """The search, watched: (the decoder's best image so far, its Err), beginning with the photo's own latent.
+
+    Err is the mean absolute difference from what is presented, 0 to 1. In place of the layouts' Gauss-Newton matrix,
+    L-BFGS works in coordinates of the latents' covariance.
+    """
+    reader = system.reader
+    decode = functools.partial(reader.multi_path.apply, reader.multi_path_params, paths=("image",), method="decode")
+    made = solvers.make("adam" if solver == "adam" else "lbfgs", reader.covariance, None, PRIOR_WEIGHT)
+    loss = inversion.image_loss(decode, reader.whiten, _PRIOR_FRACTION * PRIOR_WEIGHT)
+    steps = inversion.make_steps(loss, made.optimizer)
+    z = reader.latents(np.uint8(255 * image + 0.5)[None])
+    state = inversion.start(jnp.array(z), made.optimizer)
+    for current, _ in inversion.iterate(steps, state, image[None], count, made.thresholds):
+        yield np.asarray(reader.smoothed(current.best_z))[0], float(current.best_error[0])
