@@ -151,7 +151,8 @@ class TryOnJob:
         if reading.framing.others:
             name = Path(self.options.person or "person.png").name
             yield f"{name} shows {reading.framing.others + 1} people: the largest is dressed"
-        frames = f"{len(reading.pose_frames)} frames, arm '{self.options.remap}'"
+        of_arms = f", arm '{self.options.remap}'" if self.options.system == "lab126" else f", {self.options.system}"
+        frames = f"{len(reading.pose_frames)} frames{of_arms}"
         if reading.garments:
             garment, name = reading.garments[0], Path(self.options.garment or "garment.png").name
             kind = segmentation.GARMENT_TYPES[int(garment.garment_type)]
