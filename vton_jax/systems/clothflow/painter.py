@@ -67,6 +67,7 @@ class Painter(Painting):
             raise UserError(f"The variant {name} is none of {', '.join(variants.VARIANTS)}.")
         self.name, self.variant = name, variants.VARIANTS[name]
         self.warps = self.variant.flow != "none"
+        self.own_render = variants.find(variants.weights_name("render", name), folder).is_file()
         self._networks = {stage: (None, None) for stage in variants.STAGES}
         for stage in variants.STAGES:
             if (file := variants.weights_name(stage, name)) is not None:
