@@ -32,6 +32,7 @@ def command(weights: str, stage: str, name: str, options: argparse.Namespace) ->
     folder, seconds = Path(options.output), 60 * options.minutes
     flags = [f"--flagfile={ROOT}/vton_jax/flagfiles/clothflow_{stage}.flags", f"--dataset={options.dataset}"]
     flags += [f"--variant={name}", f"--max_seconds={seconds}", f"--schedule_seconds={seconds}"]
+    flags += ["--init_from="]  # everything from the start
     flags += [f"--workdir={folder / weights}", f"--export={folder / weights}.safetensors"]
     if stage == "render":
         flow = variants.weights_name("flow", name)

@@ -3,35 +3,21 @@
 import jax
 import numpy as np
 import pytest
-from quick_kernels import quick_kernels
+import tiny_clothflow
 from stand_ins import Distances
+from tiny_clothflow import SIZE
 
 from vton_jax.core import label_tables, segmentation
 from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, Pose, User
 from vton_jax.evaluate import clothflow_steps, clothflow_suite, metrics, perceptual
-from vton_jax.models import weights
 from vton_jax.systems.clothflow import system, variants
-from vton_jax.tasks import TASKS
-from vton_jax.tasks.modules import settings_of
-
-SIZE = (64, 64)
-WIDTHS = {"layout": (8, 8, 8), "flow": (8, 8, 8, 8), "render": (8, 8, 8)}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Untrained tiny weights of the whole system."""
-    folder = tmp_path_factory.mktemp("weights")
-    with quick_kernels():
-        for stage, widths in WIDTHS.items():
-            name = f"clothflow_{stage}"
-            task = TASKS[name](size=SIZE)
-            module = getattr(task, name).clone(widths=widths)
-            params = module.init(jax.random.PRNGKey(0), *task._inputs(*task._dummies()))
-            weights.save(folder / f"{name}.safetensors", params, {"model": name} | settings_of(module, SIZE))
-    return folder
+    return tiny_clothflow.write(tmp_path_factory.mktemp("weights"), "full")
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +94,8 @@ def test_the_suite_scores_flows_layouts_and_pictures(suite, cases):
     assert results["clothflow.full_minus_tps.epe"] == pytest.approx(gap, rel=1e-4)
     assert 0 <= results["clothflow.layout_miou.low"] <= results["clothflow.layout_miou"] <= 1
     assert "share that of full" in one.texts["about"]["stage 3"] and one.pictures["ClothFlow"].ndim == 3
-    (table,) = one.sections(results)
-    assert "tps" in table and "EPE" in table
+    flows, pictures = one.sections(results)
+    assert "tps" in flows and "EPE" in flows and "tps" in pictures and "SSIM garment" in pictures
 
 
 def test_the_layouts_score_is_that_of_all_pixels_together(cases):
