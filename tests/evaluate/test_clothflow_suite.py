@@ -30,9 +30,6 @@ class TrueReader:
 
     size, cases, lost = SIZE, None, 2
 
-    def __init__(self, parser):
-        del parser
-
     def _layout(self, shot, frame):
         (index,) = (i for i, one in enumerate(self.cases[f"{shot}_image"]) if np.array_equal(one, frame))
         return index, Layout(

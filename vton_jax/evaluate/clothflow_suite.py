@@ -39,8 +39,8 @@ class ClothFlowSuite(protocol.Suite):
         options = self.options
         painters = clothflow_steps.open_painters(chosen_variants(options), options.weights)
         arms = tuple(filter(None, options.beside.split(",")))
-        beside = dressing.open_arms(protocol.SuiteOptions(), arms, "photo") if arms else {}
-        system = ClothFlow(parser="photo", folder=options.weights)
+        beside = dressing.open_arms(protocol.SuiteOptions(), arms) if arms else {}
+        system = ClothFlow(folder=options.weights)
         distances = perceptual.open_distances(options.perceptual)
         report.say(f"drawing {options.num_cases} cases")
         cases = clothflow_steps.draw_cases(options.num_cases, options.split, system.size)

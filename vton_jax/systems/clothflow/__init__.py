@@ -7,4 +7,4 @@ def create(options: SystemOptions):
     """Makes the system (`ClothFlow`) with the released networks, or those in `options.weights`."""
     from vton_jax.systems.clothflow.system import ClothFlow  # here: whoever asks for names alone should not load JAX
 
-    return ClothFlow("full", "photo" if options.parser == "auto" else options.parser, options.weights)
+    return ClothFlow("full", options.weights)

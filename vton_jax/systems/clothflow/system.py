@@ -24,14 +24,14 @@ from vton_jax.systems.painting import BATCH
 class ClothFlow:
     """A `TryOnSystem`: a reader, and the painter of one variant.
 
-    Args: variant: a name in `variants.VARIANTS`. parser: what labels people, one of `options.PARSERS`. folder: where
-    ClothFlow's weights lie, by default the released ones; the reader's are always released. Programs are compiled on
-    first use. Raises: UserError for another variant or parser, or weights that are missing.
+    Args: variant: a name in `variants.VARIANTS`. folder: where ClothFlow's weights lie, by default the released ones;
+    the reader's are always released. Programs are compiled on first use. Raises: UserError for another variant, or
+    weights that are missing.
     """
 
-    def __init__(self, variant: str = "full", parser: str = "photo", folder: str | Path | None = None):
+    def __init__(self, variant: str = "full", folder: str | Path | None = None):
         self.painter = Painter(variant, folder)
-        self.reader = Reader(parser)
+        self.reader = Reader()
         self.size = self.reader.size
         if self.painter.size != self.size:
             theirs, ours = ("x".join(map(str, size)) for size in (self.painter.size, self.size))
