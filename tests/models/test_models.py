@@ -167,14 +167,14 @@ CASES = {
         clothflow_layout.LOSS_WEIGHTS,
     ),
     "clothflow_flow": Case(
-        lambda size, dtype: clothflow_flow.ClothFlowFlow(joints=True, dtype=dtype),
+        lambda size, dtype: clothflow_flow.ClothFlowFlow(dtype=dtype),
         ("clothflow_flow",),
         lambda size: (
             pictures(half(size)), layout(half(size)), layout(half(size))[:, ::-1],
             pictures(eighth(size), 18), pictures(eighth(size), 18, seed=4),
         ),
         lambda size: {"flow": (2, *half(size), 2)} | {
-            f"flow_{n + 1}": (2, half(size)[0] >> n + 2, half(size)[1] >> n + 2, 2) for n in range(4)
+            f"flow_{n + 1}": (2, *(-(-side // 2 ** (n + 2)) for side in half(size)), 2) for n in range(4)
         },
         _flow_terms,
         clothflow_flow.LOSS_WEIGHTS,

@@ -33,6 +33,11 @@ ROI_WEIGHTS = (1.0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 _PRESENT = 1e-3  # of a picture: less of a part is none
 
 
+def _doubled(x: jax.Array, other: jax.Array) -> jax.Array:
+    """U: maps of twice the size, cut to that of `other`, whose sides may be odd."""
+    return layers.upsample(x)[:, : other.shape[1], : other.shape[2]]
+
+
 class Pyramid(nn.Module):
     """A feature pyramid (T. Lin and others, CVPR 2017): each level a strided convolution and a residual block."""
 
@@ -54,7 +59,7 @@ class Pyramid(nn.Module):
             name = f"Lateral_{len(maps)}"
             options = {"dtype": self.dtype, "conv_general_dilated": layers.pointwise, "name": name}
             lateral = nn.Conv(self.features, (1, 1), **options)(x)
-            top = lateral if top is None else layers.upsample(top) + lateral
+            top = lateral if top is None else _doubled(top, lateral) + lateral
             maps.append(nn.Conv(self.features, (3, 3), dtype=self.dtype, name=f"Smooth_{len(maps)}")(top))
         return maps[::-1]
 
@@ -76,12 +81,12 @@ class ClothFlowFlow(nn.Module):
     the target pose in place of s_t; `dense`: the pose maps hold the body's surface, too.
 
     `joints` shows both pyramids the joints of their person or, of a garment laid flat, of its wearer. The paper has no
-    such input: without it a T-shirt's outline has to say which way its wearer looks.
+    such input (False): there a T-shirt's outline has to say which way its wearer looks.
     """
 
     widths: tuple[int, ...] = (48, 80, 96, 96)
     features: int = 48
-    joints: bool = False
+    joints: bool = True
     cascade: bool = True
     layout: bool = True
     dense: bool = False
@@ -113,7 +118,7 @@ class ClothFlowFlow(nn.Module):
             if flow is None:
                 flow = estimate(one, other)  # F_N = E_N([S_N, T_N])
             else:
-                up = 2 * layers.upsample(flow)  # U(F_n), in the pixels of a map of twice the size
+                up = 2 * _doubled(flow, one)  # U(F_n), in the pixels of a map of twice the size
                 # F_{n-1} = U(F_n) + E_{n-1}([W(S_{n-1}, U(F_n)), T_{n-1}])
                 flow = up + estimate(geometry.warp(one, up), other)
             flows[f"flow_{n}"] = flow
