@@ -1,5 +1,6 @@
 """ClothFlow's networks, tiny and by chance, in the released files' format."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -22,6 +23,7 @@ def task(stage: str, variant: str = "full", **fields):
     return made
 
 
+@functools.cache
 def shapes(stage: str, variant: str = "full"):
     """The parameters' shapes."""
     one = task(stage, variant)
