@@ -126,17 +126,14 @@ def graph(stage, variant, features=False, **fields):
 def test_every_variant_changes_the_graph():
     assert graph("layout", "full") != graph("layout", "dense")
     flows = [graph("flow", name) for name in ("full", "no_layout", "no_cascade", "dense")]
-    assert len(set(flows)) == 4 and graph("flow", "full", teacher_weight=1.0) != flows[0]
-    rendered = [graph("render", name) for name in variants.VARIANTS if name != "no_style"]
-    assert len(set(rendered)) == 6
+    assert len(set(flows)) == 4  # the other variants have no network there, or the whole system's
+    rendered = [graph("render", name) for name in ("full", "no_layout", "no_flow", "tps", "dense")]
+    assert len(set(rendered)) == 5
 
 
 def test_style_and_squares_change_the_graph():
-    changes = {"full": {}, "no_style": {}, "crop": {"crop": 32}, "layers": {"feature_layers": 3}}
-    made = [
-        graph("render", "no_style" if name == "no_style" else "full", True, **more) for name, more in changes.items()
-    ]
-    assert len(set(made)) == 4
+    assert graph("render", "full", True) != graph("render", "no_style", True)
+    assert graph("render", "no_flow", True) != graph("render", "no_flow", True, crop=32)
 
 
 def test_mistakes_are_sentences():
