@@ -35,9 +35,9 @@ import torch
 from torch.nn import functional
 
 from benchmarks import torch_networks
+from vton_jax.catalogue import examples
 from vton_jax.core import framing
 from vton_jax.core.errors import UserError
-from vton_jax.human_catalogue import examples
 from vton_jax.inputs import ccp
 from vton_jax.layout import inversion, solvers
 from vton_jax.media import progress

@@ -139,9 +139,9 @@ def test_help_lists_the_options_of_a_suite_or_of_all(command, monkeypatch, capsy
     assert "--grey=int\n      Which grey. (default: 3)" in alone and "--stride" not in alone and "--output" in alone
     everything = " ".join(everything.split())
     assert "toy: Which grey." in everything and "ubc: Every so many frames is scored" in everything
-    seeds = "catalogue: Which of the split's people and garments. critic: Seed of the first critic. "
-    seeds += "strangers: Seed of the cells. "
-    assert f"{seeds}toy: No seed of cases. (default: 0)" in everything
+    seeds = everything[everything.index("catalogue: Which of the split's people and garments.") :]
+    seeds = seeds[: seeds.index("(default: 0)")]  # one flag for all suites that have a seed
+    assert "critic: Seed of the first critic." in seeds and seeds.endswith("toy: No seed of cases. ")
     for name in ("suite", "output", "data", "ids", "pairs", "ccp_parts", "stride", "background", "num_cases",
                  "num_clip_frames", "num_examples", "seed", "num_failure_cases", "compare", "weights",
                  "perceptual", "system", "arms", "num_cells", "judged"):  # fmt: skip
@@ -218,4 +218,4 @@ def test_an_unknown_system_is_named(command, photos, capsys):
         command(
             "vton_jax.evaluate.__main__", "--suite=pairs", "--system=nobody", f"--data={photos}", f"--output={photos}"
         )
-    assert capsys.readouterr().err.strip() == "The system nobody is unknown; known are lab126."
+    assert capsys.readouterr().err.strip() == "The system nobody is unknown; known are lab126, clothflow."

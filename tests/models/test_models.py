@@ -13,6 +13,9 @@ from quick_kernels import quick_kernels
 
 from vton_jax.core import keypoints, segmentation
 from vton_jax.models import (
+    clothflow_flow,
+    clothflow_layout,
+    clothflow_render,
     flow_refinement_cnn,
     latent_prior_cnn,
     multi_path_cnn,
@@ -65,6 +68,21 @@ def quarter(size):
 
 def half(size):
     return size[0] // 2, size[1] // 2
+
+
+def eighth(size):
+    return size[0] // 8, size[1] // 8
+
+
+def _flow_terms(out, size):
+    clothing, source, target = pictures(half(size), 3), pictures(half(size), 6), pictures(half(size), 6, seed=7)
+    warped = clothflow_flow.geometry.warp(jnp.concatenate([clothing, source], -1), out["flow"])
+    brought = warped[..., :3], warped[..., 3:]
+    return {
+        "structural": clothflow_flow.structural(brought[1], source, target),
+        "roi_perceptual": clothflow_flow.roi_perceptual(brought, (pictures(half(size), seed=8), target), source),
+        "smooth": clothflow_flow.smoothness([flow for name, flow in out.items() if name != "flow"]),
+    }
 
 
 def _re_map_inputs(size):
@@ -138,6 +156,36 @@ CASES = {
         lambda size: {"image": (2, *size, 3), "painted": (2, *size, 3), "weights": (2, *size, 3)},
         lambda out, size: triple_guided_cnn.loss(out, pictures(size, seed=5), jnp.ones((2, *size))),
         triple_guided_cnn.LOSS_WEIGHTS,
+    ),
+    # The first two stages see pictures at half their size.
+    "clothflow_layout": Case(
+        lambda size, dtype: clothflow_layout.ClothFlowLayout(dtype=dtype),
+        ("clothflow_layout",),
+        lambda size: (pictures(half(size)), layout(half(size)), pictures(half(size), seed=4), layout(half(size)), pictures(eighth(size), 18)),  # noqa: E501
+        lambda size: {"segmentation": (2, *half(size), 18)},
+        lambda out, size: clothflow_layout.loss(out, layout(half(size))),
+        clothflow_layout.LOSS_WEIGHTS,
+    ),
+    "clothflow_flow": Case(
+        lambda size, dtype: clothflow_flow.ClothFlowFlow(dtype=dtype),
+        ("clothflow_flow",),
+        lambda size: (
+            pictures(half(size)), layout(half(size)), layout(half(size))[:, ::-1],
+            pictures(eighth(size), 18), pictures(eighth(size), 18, seed=4),
+        ),
+        lambda size: {"flow": (2, *half(size), 2)} | {
+            f"flow_{n + 1}": (2, *(-(-side // 2 ** (n + 2)) for side in half(size)), 2) for n in range(4)
+        },
+        _flow_terms,
+        clothflow_flow.LOSS_WEIGHTS,
+    ),
+    "clothflow_render": Case(
+        lambda size, dtype: clothflow_render.ClothFlowRender(dtype=dtype),
+        ("clothflow_render",),
+        lambda size: (pictures(size), pictures(size, seed=4), layout(size), pictures(quarter(size), 18)),
+        lambda size: {"image": (2, *size, 3), "painted": (2, *size, 3), "weights": (2, *size, 3)},
+        lambda out, size: clothflow_render.loss(out["image"], pictures(size, seed=5)),
+        {"l1": 1.0},
     ),
 }  # fmt: skip
 NAMES = sorted(CASES)
@@ -315,7 +363,7 @@ def test_the_adversarial_option_gives_both_modules_their_gradient():
 
 def test_every_task_says_what_sizes_it_takes():
     for name, task in TASKS.items():
-        with pytest.raises(ValueError, match=r"--size=250x190 .* multiples of (16|32), for example 256x192"):
+        with pytest.raises(ValueError, match=r"--size=250x190 .* multiples of (16|32|64), for example 256x192"):
             if name == "multi_path_cnn":
                 task(multi_path_cnn.MultiPathCNN(size=(250, 190)), size=(250, 190))
             else:

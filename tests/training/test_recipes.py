@@ -23,7 +23,8 @@ with contextlib.suppress(ImportError):
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "vton_jax" / "flagfiles"
 # No recipes: included, or given on top.
-SHARED = ("gpu_base", "cpu_128x96", "smoke_base", "triple_guided_cnn_second", "triple_guided_cnn_third")
+SHARED = ("gpu_base", "cpu_128x96", "smoke_base", "triple_guided_cnn_second", "triple_guided_cnn_third",
+          "clothflow_base")  # fmt: skip
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.flags") if path.stem not in SHARED)
 
 

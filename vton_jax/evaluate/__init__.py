@@ -17,6 +17,7 @@ SUITES = {
     "pairs": "vton_jax.evaluate.pairs_suite:PairsSuite",
     "critic": "vton_jax.evaluate.critic_suite:CriticSuite",
     "realism": "vton_jax.evaluate.realism_suite:RealismSuite",
+    "clothflow": "vton_jax.evaluate.clothflow_suite:ClothFlowSuite",
     "strangers": "vton_jax.evaluate.strangers_suite:StrangersSuite",
 }
 _BOUNDS = ("lower_bound", "upper_bound")

@@ -8,8 +8,9 @@ Co-Parsing whose number ends in 3; `ubc` re-enacts real clips, and `pairs` dress
 `critic` tells how often a small network takes an arm's results for real frames, a stand-in for the talk's user study.
 `realism` tells how far drawn people are from those in Clothing Co-Parsing's photos, by features of VGG16. `strangers`
 tells how well pictures are read that nobody tuned for, and makes pictures for a judge, whose judgements `--judged`
-counts. `ubc`, `pairs`, `strangers` and `ccp --ccp_parts=self` evaluate any `--system`, and by perceptual distances too
-where there are weights (`--perceptual`); `catalogue`, `critic` and the rest of `ccp` evaluate the parts of lab126.
+counts. `clothflow` scores ClothFlow and its ablation on people whom the catalogue draws. `ubc`, `pairs`,
+`strangers` and `ccp --ccp_parts=self` evaluate any `--system`, and by perceptual distances too where there are weights
+(`--perceptual`); `catalogue`, `critic` and the rest of `ccp` evaluate the parts of lab126.
 `--compare=OTHER/results.json` shows the differences to an earlier evaluation, and refuses where the protocols are not
 the same. `--suite=NAME --help` lists the flags of one suite.
 

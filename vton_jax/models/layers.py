@@ -24,6 +24,20 @@ def depth_to_space(x: jax.Array, block: int) -> jax.Array:
     return x.reshape(b, h * block, w * block, c // (block * block))
 
 
+def mixture(x: jax.Array, *images: jax.Array) -> dict[str, jax.Array]:
+    """A picture that is painted in some places and copied in others, from maps x [B, H, W, 4 + N].
+
+    Args: images: N pictures [B, H, W, 3] in [0, 1] that may be copied, each at its place.
+    Returns: {'image' [B, H, W, 3], 'painted' [B, H, W, 3], 'weights' [B, H, W, 1 + N] (painted, then each picture)}.
+    """
+    painted = nn.sigmoid(x[..., :3])
+    weights = nn.softmax(x[..., 3:] + jnp.array([1.0] + [0.0] * len(images)))
+    image = weights[..., :1] * painted
+    for index, one in enumerate(images, start=1):
+        image = image + weights[..., index : index + 1] * one
+    return {"image": image, "painted": painted, "weights": weights}
+
+
 def upsample(x: jax.Array, factor: int = 2) -> jax.Array:
     """Nearest-neighbour upsampling by a whole factor."""
     return jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)

@@ -32,11 +32,7 @@ class TripleGuidedCNN(nn.Module):
         x = unet(input_image * 2 - 1, dress_image * 2 - 1, s_output, s_input, s_dress)
         x = layers.ConvBlock(self.widths[0], dtype=self.dtype)(x)
         x = nn.Conv(6 * 16, (3, 3), dtype=self.dtype)(x).astype(jnp.float32)
-        x = layers.depth_to_space(x, 4)
-        painted = nn.sigmoid(x[..., :3])
-        weights = nn.softmax(x[..., 3:] + jnp.array([1.0, 0.0, 0.0]))
-        image = weights[..., :1] * painted + weights[..., 1:2] * input_image + weights[..., 2:] * dress_image
-        return {"image": image, "painted": painted, "weights": weights}
+        return layers.mixture(layers.depth_to_space(x, 4), input_image, dress_image)
 
 
 def loss(outputs: dict, truth: jax.Array, garment: jax.Array) -> dict:

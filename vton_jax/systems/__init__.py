@@ -9,7 +9,7 @@ from vton_jax.core.errors import UserError
 from vton_jax.systems.options import SystemOptions
 
 # Name -> 'module:function', imported when it is asked for.
-SYSTEMS = {"lab126": "vton_jax.systems.lab126:create"}
+SYSTEMS = {"lab126": "vton_jax.systems.lab126:create", "clothflow": "vton_jax.systems.clothflow:create"}
 
 
 def create(options: SystemOptions):

@@ -16,6 +16,35 @@ def own_garment(user: User) -> Garment:
     worn = segmentation.region(labels, segmentation.GARMENT_LABELS[kind])
     if worn.mean() < LEAST_GARMENT:
         raise NoGarmentFound(kind, False, "the photo")
+    return worn_garment(user, kind, worn)
+
+
+def other_garment(user: User, garment: Garment) -> Garment | None:
+    """What the user goes on wearing above or below a donated half; None where that is nothing, or all is donated."""
+    other = {"upper": "lower", "lower": "upper"}.get(segmentation.GARMENT_TYPES[int(garment.garment_type)])
+    if other is None:
+        return None
+    worn = segmentation.region(np.asarray(user.layout.segmentation), segmentation.GARMENT_LABELS[other])
+    return worn_garment(user, other, worn) if worn.mean() >= LEAST_GARMENT else None
+
+
+def worn_garment(user: User, kind: str, worn: np.ndarray) -> Garment:
+    """What the user wears in the pixels `worn`, bool [H, W], as a garment of a type."""
     image = np.where(worn[..., None], user.image, np.float32(1))
     index = np.int32(segmentation.GARMENT_TYPES.index(kind))
     return Garment(image=image, layout=user.layout, garment_type=index, flat=np.bool_(False))
+
+
+def halves(garment: Garment) -> list[Garment]:
+    """An outfit as the garments above and below that it consists of; what is one piece, as it is."""
+    if segmentation.GARMENT_TYPES[int(garment.garment_type)] != "outfit":
+        return [garment]
+    labels, found = np.asarray(garment.layout.segmentation), []
+    for kind in ("upper", "lower"):
+        worn = segmentation.region(labels, segmentation.GARMENT_LABELS[kind])
+        if worn.mean() < LEAST_GARMENT:
+            return [garment]
+        image = np.where(worn[..., None], garment.image, np.float32(1))
+        index = np.int32(segmentation.GARMENT_TYPES.index(kind))
+        found.append(garment.replace(image=image, garment_type=index))
+    return found

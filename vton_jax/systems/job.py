@@ -172,7 +172,8 @@ class TryOnJob:
             yield f"{self._name('person')} does not show the whole person: what is missing is made up below it"
         if reading.framing.others:
             yield f"{self._name('person')} shows {reading.framing.others + 1} people: the largest is dressed"
-        frames = f"{len(reading.pose_frames)} frames, arm '{self.options.remap}'"
+        of_arms = f", arm '{self.options.remap}'" if self.options.system == "lab126" else f", {self.options.system}"
+        frames = f"{len(reading.pose_frames)} frames{of_arms}"
         if reading.garments:
             garment, name = reading.garments[0], self._name("garment")
             kind = segmentation.GARMENT_TYPES[int(garment.garment_type)]

@@ -5,6 +5,7 @@ Conventions: `params` is {module: {'params': ...}}; batches as in `input_pipelin
 field of a task is a flag; `size`, `dtype` and `export` are those of the training.
 """
 
+from vton_jax.tasks.clothflow import ClothFlowFlowTask, ClothFlowLayoutTask, ClothFlowRenderTask
 from vton_jax.tasks.flow_refinement import FlowRefinementTask
 from vton_jax.tasks.latent_prior import LatentPriorTask
 from vton_jax.tasks.multi_path import MultiPathTask
@@ -20,4 +21,7 @@ TASKS: dict[str, type[Task]] = {
     "re_map_cnn": ReMapTask,
     "flow_refinement_cnn": FlowRefinementTask,
     "triple_guided_cnn": TripleGuidedTask,
+    "clothflow_layout": ClothFlowLayoutTask,
+    "clothflow_flow": ClothFlowFlowTask,
+    "clothflow_render": ClothFlowRenderTask,
 }

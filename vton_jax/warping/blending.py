@@ -35,6 +35,11 @@ def target_mask(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
     return _labels_of_types(segmentation.TARGET_LABELS, labels, garment_type)
 
 
+def replaced_mask(labels: jax.Array, garment_type: jax.Array) -> jax.Array:
+    """The same of the labels that a donated garment replaces on the user."""
+    return _labels_of_types(segmentation.REPLACED_LABELS, labels, garment_type)
+
+
 def _labels_of_types(labels_of: dict[str, tuple], labels: jax.Array, garment_type: jax.Array) -> jax.Array:
     table = np.zeros((len(segmentation.GARMENT_TYPES), 256), dtype=bool)
     for index, name in enumerate(segmentation.GARMENT_TYPES):

@@ -5,15 +5,13 @@ Conventions: frames are float [T, H, W, 3] in [0, 1] of the networks' size; layo
 """
 
 import functools
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.compositing import kept_parts
-from vton_jax.core import geometry, segmentation
+from vton_jax.core import segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Dressed, Garment, Layout, User
@@ -22,12 +20,9 @@ from vton_jax.models.flow_refinement_cnn import FlowRefinementCNN
 from vton_jax.models.re_map_cnn import ReMapCNN
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
 from vton_jax.models.weights import load_network
-from vton_jax.systems.garments import LEAST_GARMENT
 from vton_jax.systems.lab126 import arms
+from vton_jax.systems.painting import BATCH, Painting
 from vton_jax.warping import blending, geometric_flow
-
-BATCH = 4  # frames that are painted in one program
-
 
 # The programs: networks are static, so that all painters of a process share what is traced and compiled.
 
@@ -59,14 +54,7 @@ def _dress(arm_and_network: tuple[str, TripleGuidedCNN], params, user, garment_a
     return Dressed(image, target.segmentation, flow, photo_weight, garment_weight, *nothing)
 
 
-@jax.jit
-def _keep(image: jax.Array, shown: jax.Array, labels: jax.Array, garment_type: jax.Array, re_map: dict):
-    mask = re_map["mask"] * geometry.warp(shown[..., None], re_map["flow"])
-    region = blending.target_mask(labels.astype(jnp.int32), garment_type)
-    return blending.blend_after(image, re_map | {"mask": mask}, region), mask[..., 0] * region
-
-
-class Painter:
+class Painter(Painting):
     """The networks of one arm.
 
     Args: arm: a name in `arms.ARMS`. size: the networks' own (height, width). folder: where the weights lie, by default
@@ -80,7 +68,7 @@ class Painter:
         at = functools.partial(weights.path_of, folder=folder)
         name = self.arm.triple_guided
         self.triple_guided, self._triple, _, _ = load_network("triple_guided_cnn", TripleGuidedCNN, at(name))
-        self.re_map, self._re_map = None, None
+        self.re_map, self._re_map, self.warps = None, None, bool(self.arm.placed)
         if self.arm.placed:
             self.re_map, self._re_map, _, _ = load_network("re_map_cnn", ReMapCNN, at("re_map_cnn"))
             self._refinement_file = at(self.arm.flow_refinement)
@@ -116,41 +104,3 @@ class Painter:
         return in_batches(
             lambda part: _dress((self.name, self.triple_guided), self._triple, *part), given, BATCH, full=True
         )
-
-    def keep_other_garment(self, dressed: Dressed, user: User, garment: Garment, targets: Layout) -> Dressed:
-        """What the user goes on wearing, above or below the donor's garment, moved there by its own flow.
-
-        TripleGuidedCNN knows its colours alone. Arguments as in `dress`, for one user. The result of the arm `none`, of
-        a donated one-piece dress or outfit, and of a user who wears no other garment, is `dressed` itself.
-        """
-        other = {"upper": "lower", "lower": "upper"}.get(segmentation.GARMENT_TYPES[int(garment.garment_type)])
-        if not self.arm.placed or other is None:
-            return dressed
-        worn = segmentation.region(np.asarray(user.layout.segmentation), segmentation.GARMENT_LABELS[other])
-        if worn.mean() < LEAST_GARMENT:
-            return dressed
-        own = Garment(
-            image=np.where(worn[..., None], user.image, np.float32(1)),
-            layout=user.layout,
-            garment_type=np.int32(segmentation.GARMENT_TYPES.index(other)),
-            flat=np.bool_(False),
-        )
-        own, shown = spread((own, np.float32(user.shown)), len(targets.segmentation))
-        re_map = self.re_mapped(own, targets)
-        given = dressed.image, shown, targets.segmentation, own.garment_type, re_map
-        image, weight = in_batches(lambda part: _keep(*part), given, BATCH, full=True)
-        rest = {name: getattr(dressed, name) * (1 - weight) for name in ("photo_weight", "garment_weight")}
-        return dressed.replace(image=image, photo_flow=re_map["flow"], moved_weight=weight, **rest)
-
-    def paint(self, user: User, garment: Garment, targets: Layout) -> Iterator[Dressed]:
-        """`dress`, and what is kept of the user's photo. Yields frames without the leading axis, with the labels of the
-        head that was carried there."""
-        at = lambda tree, index: jax.tree.map(lambda a: a[index], tree)  # noqa: E731
-        poses = [at(targets, index) for index in range(len(targets.segmentation))]
-        heads = [kept_parts.carried_head(user, pose) for pose in poses]
-        finals = [kept_parts.with_head(pose.segmentation, head) for pose, head in zip(poses, heads, strict=True)]
-        targets = targets.replace(segmentation=np.stack(finals))
-        dressed = self.dress(user, garment, targets)
-        dressed = self.keep_other_garment(dressed, user, garment, targets)
-        for index, (pose, head) in enumerate(zip(poses, heads, strict=True)):
-            yield kept_parts.restore(at(dressed, index), user, pose, head, int(garment.garment_type))

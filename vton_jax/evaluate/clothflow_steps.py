@@ -1,0 +1,164 @@
+"""The steps of the suite `clothflow`: cases, flows, layouts and pictures, each with its scores per case.
+
+Conventions: `cases` are stacked NumPy arrays [B, ...] of Pose-and-Dress samples of the human catalogue; scores are
+arrays [B] by name, NaN for a case without.
+"""
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from vton_jax.catalogue import examples
+from vton_jax.compositing import kept_parts
+from vton_jax.core import label_tables, segmentation
+from vton_jax.core.errors import UserError
+from vton_jax.core.framing import to_float
+from vton_jax.core.types import Garment, Layout
+from vton_jax.evaluate import metrics, scores
+from vton_jax.media import progress, visualize
+from vton_jax.systems.clothflow.painter import Painter
+from vton_jax.systems.clothflow.system import ClothFlow
+
+_WHOLE = 0.86  # of the picture's height that people fill at most, as in training
+_RESAMPLES = 2000
+
+
+def open_painters(names: list[str], folder: str | None) -> dict[str, Painter]:
+    """The painters of variants by their names. Raises: UserError where weights are missing, or nothing is asked for."""
+    if not names:
+        raise UserError("No weights of ClothFlow are there; train them with the recipes in vton_jax/flagfiles.")
+    return {name: Painter(name, folder) for name in names}
+
+
+def stage_3_weights(painters: dict[str, Painter]) -> str:
+    """Which variants have a stage 3 of their own, in words."""
+    own = [name for name, painter in painters.items() if painter.own_render]
+    return f"trained for {', '.join(own) or 'none'}; the others share that of full"
+
+
+def draw_cases(count: int, split: str, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """`count` cases, each of another user; in every second the garment lies flat, where it can."""
+    drawn = []
+    for index in progress.each(range(count), "case"):
+        number = index * examples.EXAMPLES_OF_ONE + index % examples.EXAMPLES_OF_ONE
+        example = examples.draw(number, split, size, closest=_WHOLE)
+        drawn.append(examples.sample(example, flat=bool(index % 2) and examples.lies_flat(example)))
+    return scores.stack(drawn)
+
+
+# --------------------------------------------------------------------------------------------------------------- flows
+
+
+def true_garment(cases: dict, index: int) -> Garment:
+    """A case's garment, of its true segmentation."""
+    layout = Layout(*(cases[f"donor_{part}"][index] for part in ("segmentation", "keypoints", "visible")))
+    about = cases["garment_type"][index], cases["donor_flat"][index]
+    return Garment(to_float(cases["dress_image"][index]), layout, *about)
+
+
+def end_point_error(flow: np.ndarray, cases: dict, index: int) -> float:
+    """Of one case's flow [H, W, 2]: the mean over the visible garment, in pixels at 128x96."""
+    error = metrics.endpoint_error(flow, cases["flow"][index], cases["flow_visible"][index])
+    return error * scores.FLOW_HEIGHT / len(flow)
+
+
+def flow_errors(painters: dict[str, Painter], cases: dict) -> dict[str, np.ndarray]:
+    """The end-point error of every variant's stage 2 along the true segmentation, and of no flow."""
+    target = Layout(*(cases[f"output_{part}"] for part in ("segmentation", "keypoints", "visible")))
+    found = {name: [] for name in (*painters, "zero_flow")}
+    for index in range(len(cases["garment_type"])):
+        garment = true_garment(cases, index)
+        goal = jax.tree.map(lambda a, i=index: a[i : i + 1], target)
+        for name, painter in painters.items():
+            found[name].append(end_point_error(painter.clothing(garment, goal)["flow"][0], cases, index))
+        found["zero_flow"].append(end_point_error(np.zeros_like(cases["flow"][index]), cases, index))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+# ------------------------------------------------------------------------------------------------------------ pictures
+
+
+@dataclasses.dataclass
+class Made:
+    """What came of the cases that could be read."""
+
+    cases: dict  # of them alone
+    layouts: np.ndarray  # uint8 [B, H, W], of stage 1
+    images: dict[str, np.ndarray]  # of every variant and arm, float [B, H, W, 3]
+    flows: dict[str, np.ndarray]  # of every variant, float [B, H, W, 2]
+    left_out: int = 0
+
+
+def dress(system: ClothFlow, painters: dict[str, Painter], beside: dict, cases: dict) -> Made:
+    """Reads the cases from their pixels, and lets every variant, and arms of lab126, dress them."""
+    images = {name: [] for name in (*painters, *(f"lab126_{arm}" for arm in beside))}
+    flows, layouts, kept = {name: [] for name in painters}, [], []
+    for index in progress.each(range(len(cases["garment_type"])), "case"):
+        kind = segmentation.GARMENT_TYPES[int(cases["garment_type"][index])]
+        try:
+            user = system.read_user(cases["input_image"][index])
+            garment = system.read_garment(cases["donor_image"][index], kind, bool(cases["donor_flat"][index]))
+            poses = system.read_poses(cases["output_image"][index][None])
+        except UserError:
+            continue
+        kept.append(index)
+        labels = np.asarray(user.layout.segmentation)
+        user = user.replace(backdrop=kept_parts.backdrop(user.image, labels))
+        for name, painter in painters.items():
+            system.painter = painter
+            (result,) = system.dress(user, [garment], poses)
+            images[name].append(np.asarray(result.image))
+            flows[name].append(np.asarray(result.dressed.flow))
+            if name == "full":
+                layouts.append(result.target.final)
+        for arm, other in beside.items():
+            (result,) = other.dress(user, [garment], poses)
+            images[f"lab126_{arm}"].append(np.asarray(result.image))
+    cases, left_out = scores.at(cases, np.array(kept, int)), len(cases["garment_type"]) - len(kept)
+    stacked = ({name: np.stack(all_) for name, all_ in of.items()} for of in (images, flows))
+    return Made(cases, np.array(layouts), *stacked, left_out)
+
+
+def picture_scores(made: Made, distances) -> dict[str, dict[str, np.ndarray]]:
+    """{variant or arm: {score: [B]}} of the pictures against the truth, and of the flows in try-on."""
+    truth, found = to_float(made.cases["output_image"]), {}
+    kinds = [segmentation.GARMENT_TYPES[int(kind)] for kind in made.cases["garment_type"]]
+    each = zip(made.cases["output_segmentation"], kinds, strict=True)
+    region = np.stack([segmentation.region(labels, segmentation.TARGET_LABELS[kind]) for labels, kind in each])
+    for name, images in made.images.items():
+        found[name] = scores.frame_scores(images, truth, region) | distances(images, truth)
+        if name in made.flows:
+            each = enumerate(made.flows[name])
+            found[name]["try_on_epe"] = np.array([end_point_error(flow, made.cases, i) for i, flow in each])
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------- layouts
+
+
+def layout_scores(made: Made, seed: int) -> dict[str, float]:
+    """`clothflow.layout_miou` of stage 1 over merged labels, its interval over cases, and every label's own."""
+    if not len(made.layouts):
+        return {}
+    classes = len(label_tables.MERGED_LABELS)
+    pairs = zip(made.layouts, made.cases["output_segmentation"], strict=True)
+    each = np.stack([metrics.confusion(*map(label_tables.merged, pair), classes) for pair in pairs])
+    value, by_class = metrics.miou_from_confusion(each.sum(0))
+    index = np.random.default_rng(seed).integers(0, len(each), (_RESAMPLES, len(each)))
+    drawn = [metrics.miou_from_confusion(each[rows].sum(0))[0] for rows in index]
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    name = "clothflow.layout_miou"
+    found = {name: value, f"{name}.low": float(low), f"{name}.high": float(high)}
+    return found | {f"clothflow.layout_iou.{n}": v for n, v in zip(label_tables.MERGED_LABELS, by_class, strict=True)}
+
+
+def sheet(made: Made, count: int) -> np.ndarray:
+    """The first cases: what goes in, the layout of stage 1, every picture, the truth; uint8 [H, W, 3]."""
+    rows = []
+    for index in range(min(count, len(made.cases["garment_type"]))):
+        row = [made.cases[f"{name}_image"][index] for name in ("input", "donor")]
+        row.append(visualize.colour_segmentation(made.layouts[index]) if len(made.layouts) else None)
+        row += [visualize.to_uint8(images[index]) for images in made.images.values()]
+        rows.append([*row, made.cases["output_image"][index]])
+    return visualize.contact_sheet(rows, column_titles=["user", "garment", "layout", *made.images, "truth"])

@@ -1,0 +1,71 @@
+"""The system of the ClothFlow paper: user, garment and poses -> results.
+
+X. Han and others, "ClothFlow: A Flow-Based Model for Clothed Person Generation", ICCV 2019. The way: read user, garment
+and pose frames -> target segmentation (stage 1) -> the clothing along its flow (stage 2) -> picture (stage 3). In
+pose-guided person generation the garment is all that the user wears. What the photo keeps is laid over, as in lab126.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from vton_jax.core.batching import spread
+from vton_jax.core.errors import SeveralGarments, UserError
+from vton_jax.core.types import Garment, Pose, Result, Target, User
+from vton_jax.layout import garment_types
+from vton_jax.systems.clothflow.painter import Painter
+from vton_jax.systems.garments import own_garment
+from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.painting import BATCH
+
+
+class ClothFlow:
+    """A `TryOnSystem`: a reader, and the painter of one variant.
+
+    Args: variant: a name in `variants.VARIANTS`. folder: where ClothFlow's weights lie, by default the released ones;
+    the reader's are always released. Programs are compiled on first use. Raises: UserError for another variant, or
+    weights that are missing.
+    """
+
+    def __init__(self, variant: str = "full", folder: str | Path | None = None):
+        self.painter = Painter(variant, folder)
+        self.reader = Reader()
+        self.size = self.reader.size
+        if self.painter.size != self.size:
+            theirs, ours = ("x".join(map(str, size)) for size in (self.painter.size, self.size))
+            raise UserError(f"ClothFlow's weights are of {theirs}, and pictures are read at {ours}.")
+
+    def read_user(self, frame: np.ndarray, shown: np.ndarray | None = None) -> User:
+        """See `TryOnSystem`."""
+        return self.reader.read_user(frame, shown)
+
+    def read_garment(
+        self,
+        frame: np.ndarray,
+        garment_type: str | None = None,
+        flat: bool | None = None,
+        mask: np.ndarray | None = None,
+    ) -> Garment:
+        """See `TryOnSystem`."""
+        return self.reader.read_garment(frame, garment_type, flat, mask)
+
+    def read_poses(self, frames: np.ndarray) -> Pose:
+        """See `TryOnSystem`."""
+        return self.reader.read_poses(frames)
+
+    def dress(self, user: User, garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
+        """See `TryOnSystem`. Raises: SeveralGarments, for it puts on one."""
+        if len(garments) > 1:
+            raise SeveralGarments("clothflow")
+        garment = garments[0] if garments else own_garment(user)
+        user = user.replace(layout=garment_types.split_dress(user.layout, garment.garment_type))
+        for first in range(0, len(poses.layout.segmentation), BATCH):
+            goal = jax.tree.map(lambda a, f=first: a[f : f + BATCH], poses.layout)
+            # The backdrop is no part of what the networks see.
+            users, worn = spread((user.replace(backdrop=None), garment), len(goal.segmentation))
+            labels = self.painter.target_labels(users, worn, goal)
+            painted = self.painter.paint(user, garment, goal.replace(segmentation=labels))
+            for final, dressed in zip(labels, painted, strict=True):
+                yield Result(dressed=dressed, target=Target(coarse=final, final=final, errors=np.zeros(0), steps={}))
