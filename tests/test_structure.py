@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "compositing": "core media layout",
     "human_catalogue": "core",
     "mannequin": "core command_line media models reading layout",
-    "inputs": "core media mannequin human_catalogue",
+    "inputs": "core media reading mannequin human_catalogue",
     "systems": "core media models reading layout warping compositing inputs",
     "training": "core command_line media",
     "tasks": "core media models layout warping systems inputs",

@@ -1,7 +1,7 @@
 """Cached examples: what the released networks read in try-on cases, for the networks that learn from it.
 
 A folder holds a file NUMBER.npz for every so many cases, of arrays [K, copies, ...]; what could not be read is missing.
-`systems.lab126.cache_examples` makes them. There are three kinds:
+`systems.lab126.cache_examples` makes them. There are four kinds:
 
 flows    for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: the try-on path as far as TripleGuidedCNN. Some
          arrays have an axis of two, for a target layout and what follows from it: the output image's own, and the one
@@ -9,6 +9,7 @@ flows    for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: the try-
 latents  for LatentPriorCNN: the latents that it reads and the one that it should say, the coarse map's labels, and the
          true layout. The second copy is the mirror image.
 people   the human catalogue as it is drawn; `drawn_people` has it all.
+outfits  people of the human catalogue in outfits of one style; `outfits` has it all.
 
 Conventions: arrays as `flow_batch` and `latent_batch` say them, which is what batches hold. In a file of `flows` there
 is one copy, 'guides' for 'guide', and the axis of two in `BOTH`; flows are in pixels of a quarter of the resolution.
@@ -27,7 +28,7 @@ from vton_jax.core.files import replacing, require_writable, writing
 from vton_jax.core.types import Garment, Layout
 from vton_jax.inputs import input_pipeline, labelled_photos, photo_cases
 
-CASES = {"flows": 24, "latents": 48, "people": 30}  # of one file
+CASES = {"flows": 24, "latents": 48, "people": 30, "outfits": 60}  # of one file
 COMMAND = "python -m vton_jax.cache_examples"
 BLOCK = 8  # side of the blocks in which LatentPriorCNN sees coarse maps
 QUARTER = 4  # side of the blocks in which flows are kept

@@ -1,5 +1,7 @@
 """Losses between images, flows and maps. Images are [B, H, W, C] in [0, 1]."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
@@ -46,3 +48,20 @@ def structural_dissimilarity(a: jax.Array, b: jax.Array) -> jax.Array:
 def least_squares_adversarial(scores: jax.Array, real: bool) -> jax.Array:
     """Mean squared distance of a discriminator's scores from 1 (real) or 0."""
     return jnp.mean(jnp.square(scores - (1.0 if real else 0.0)))
+
+
+def perceptual(features_a: Sequence[jax.Array], features_b: Sequence[jax.Array], weights: Sequence[float]) -> jax.Array:
+    """sum_l lambda_l mean |phi_l(a) - phi_l(b)| of feature maps [B, h, w, C] (J. Johnson and others, ECCV 2016)."""
+    pairs = zip(features_a, features_b, weights, strict=True)
+    return sum(weight * jnp.mean(jnp.abs(a - b)) for a, b, weight in pairs)
+
+
+def gram(features: jax.Array) -> jax.Array:
+    """Gram matrices [B, C, C] of feature maps [B, h, w, C], over h w C (L. Gatys and others, CVPR 2016)."""
+    _, height, width, channels = features.shape
+    return jnp.einsum("bhwc,bhwd->bcd", features, features) / (height * width * channels)
+
+
+def style(features_a: Sequence[jax.Array], features_b: Sequence[jax.Array], weights: Sequence[float]) -> jax.Array:
+    """sum_l lambda_l mean |G_l(a) - G_l(b)|, the distance of Gram matrices of feature maps [B, h, w, C]."""
+    return perceptual([gram(a) for a in features_a], [gram(b) for b in features_b], weights)

