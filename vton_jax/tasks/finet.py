@@ -60,12 +60,12 @@ class FinetTask(TaskDefaults):
         self._variant = variants.variant_of(self.variant)
 
     @property
-    def _stage(self) -> str:
-        return self.modules[0].removeprefix("finet_")
-
-    @property
     def _network(self) -> FinetCNN:
         return getattr(self, self.modules[0])
+
+    @property
+    def _stage(self) -> cases.Stage:
+        return cases.Stage(self.modules[0].removeprefix("finet_"), self._network, self._variant)
 
     def open_batches(self, dataset, batch_size, seed, size, split):
         if dataset == "mannequin":
@@ -74,7 +74,7 @@ class FinetTask(TaskDefaults):
 
     def init(self, key, batch):
         del batch  # the size says it all
-        stage, variant, latent_size = self._stage, self._variant, self._network.latent_size
+        stage, variant, latent_size = self._stage.name, self._variant, self._network.latent_size
 
         def make():
             blank = jnp.zeros((*self.size, 3)), jnp.zeros(self.size, jnp.int32)
@@ -90,11 +90,11 @@ class FinetTask(TaskDefaults):
 
     def _loss(self, params, frozen, batch, rng):
         keys = jax.random.split(rng, 4)
-        case, network, own = draw_cases(batch, keys[0]), self._network, params[self.modules[0]]
+        case, own = draw_cases(batch, keys[0]), params[self.modules[0]]
         terms, z = self._latent(own, case, keys)
         count = max(1, round(self.painted * len(z)))
         some = jax.tree.map(lambda a: a[:count], case)
-        filled = cases.fill(network, own, some, z[:count], self._stage, self._variant)
+        filled = cases.fill(self._stage, own, some, z[:count])
         terms |= self._terms(filled, some, frozen)
         if self._variant.latent_regression:
             terms["regression"] = self._regression(own, some, keys[3])
@@ -104,24 +104,23 @@ class FinetTask(TaskDefaults):
         """The terms of the encoders, and z [B, N] of the posterior."""
         stage, variant = self._stage, self._variant
         noise = jax.random.normal(keys[1], (len(case.region), self._network.latent_size))
-        if not cases.target_parts(case, stage, variant):
+        if not cases.target_parts(case, stage.name, variant):
             return {}, noise
-        q = cases.posterior(self._network, params, case, stage, variant)
-        p = cases.prior(self._network, params, case, stage, variant)
+        q, p = cases.posterior(stage, params, case), cases.prior(stage, params, case)
         if variant.prior == "garments":  # without context anything goes
             dropped = jax.random.bernoulli(keys[2], self.context_dropped, (len(noise), 1))
             p = finet_cnn.Gaussian(*(jnp.where(dropped, 0.0, part) for part in p))
         z = q.sample(noise)
         pull, kl = finet_cnn.pull(q, p, self.free_bits)
         sketch = self._network.apply(params, z, cases.kinds(case), method="sketch")
-        missed = jnp.abs(sketch - cases.sketch_truth(case, stage)).mean()
+        missed = jnp.abs(sketch - cases.sketch_truth(case, stage.name)).mean()
         return {"pull": pull, "kl": kl, "sketch": missed}, z
 
     def _regression(self, params, case: cases.Case, key) -> jax.Array:
         """How far z is from what the encoder reads in the picture that was painted with it: BicycleGAN's cLR-GAN."""
         z = jax.random.normal(key, (len(case.region), self._network.latent_size))
-        painted = case.replace(image=cases.fill(self._network, params, case, z, self._stage, self._variant))
-        return jnp.abs(cases.posterior(self._network, params, painted, self._stage, self._variant).mean - z).mean()
+        painted = case.replace(image=cases.fill(self._stage, params, case, z))
+        return jnp.abs(cases.posterior(self._stage, params, painted).mean - z).mean()
 
     def finish(self, params, frozen, batches, workdir):
         del frozen, batches, workdir
@@ -135,11 +134,10 @@ class FinetTask(TaskDefaults):
 
         def show(params, batch):
             case = draw_cases(batch, jax.random.PRNGKey(0))
-            some = self._network, params, case
-            ways = self._stage, self._variant
-            q, p = cases.posterior(*some, *ways), cases.prior(*some, *ways)
+            q, p = (of(self._stage, params, case) for of in (cases.posterior, cases.prior))
             noise = jax.random.normal(jax.random.PRNGKey(1), (2, *q.mean.shape))
-            return case, [cases.fill(*some, z, *ways) for z in (q.mean, p.sample(noise[0]), p.sample(noise[1]))]
+            latents = q.mean, p.sample(noise[0]), p.sample(noise[1])
+            return case, [cases.fill(self._stage, params, case, z) for z in latents]
 
         batch = jax.tree.map(lambda a: a[:_SHOWN], batch)
         return jax.device_get(jax.jit(show)(params[self.modules[0]], batch))
@@ -159,7 +157,7 @@ class FinetShapeTask(FinetTask):
     size: tuple[int, int] = dressed_people.SIZE
     variant: str = "full"
     painted: float = 0.5
-    kl_weight: float = 0.003
+    kl_weight: float = 0.005
     free_bits: float = 0.05
     context_dropped: float = 0.5
     init_from: str = ""
@@ -197,12 +195,12 @@ class FinetAppearanceTask(FinetTask):
     size: tuple[int, int] = dressed_people.SIZE
     variant: str = "full"
     painted: float = 0.25
-    kl_weight: float = 0.003
+    kl_weight: float = 0.03
     free_bits: float = 0.05
     context_dropped: float = 0.5
     perceptual: str = "none"
-    perceptual_weight: float = 1.0
-    style_weight: float = 100.0
+    perceptual_weight: float = 0.3
+    style_weight: float = 200.0
     init_from: str = ""
     export: str = ""
     modules = ("finet_appearance",)

@@ -5,6 +5,7 @@ rows as the networks know them; classes and regions as in `layout.inpainting`. W
 parts for `layers.PatchEmbedding`, all [B, ...].
 """
 
+import dataclasses
 from typing import Any
 
 import flax.struct
@@ -106,25 +107,39 @@ def sketch_truth(case: Case, stage: str) -> jax.Array:
 # ------------------------------------------------------------------------------------------------- what they make of it
 
 
-def posterior(network: FinetCNN, params, case: Case, stage: str, variant: Variant) -> Gaussian:
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A stage's network, `shape` or `appearance`, in a variant; hashable, for `static_argnums`."""
+
+    name: str
+    network: FinetCNN
+    variant: Variant
+
+
+def posterior(stage: Stage, params, case: Case) -> Gaussian:
     """q(z | x) of the garment that is worn, [B, N]; N(0, I) without an encoder."""
-    parts = target_parts(case, stage, variant)
-    return network.apply(params, *parts, method="encode") if parts else standard(len(case.region), network.latent_size)
+    parts = target_parts(case, stage.name, stage.variant)
+    if not parts:
+        return standard(len(case.region), stage.network.latent_size)
+    return stage.network.apply(params, *parts, method="encode")
 
 
-def prior(network: FinetCNN, params, case: Case, stage: str, variant: Variant) -> Gaussian:
+def prior(stage: Stage, params, case: Case) -> Gaussian:
     """p(z | x_c) by what the variant lets the prior know, [B, N]."""
-    parts = context_parts(case, stage, variant)
-    return network.apply(params, *parts, method="prior") if parts else standard(len(case.region), network.latent_size)
+    parts = context_parts(case, stage.name, stage.variant)
+    if not parts:
+        return standard(len(case.region), stage.network.latent_size)
+    return stage.network.apply(params, *parts, method="prior")
 
 
-def fill(network: FinetCNN, params, case: Case, z: jax.Array, stage: str, variant: Variant) -> jax.Array:
+def fill(stage: Stage, params, case: Case, z: jax.Array) -> jax.Array:
     """Logits of classes [B, H, W, 8], or the picture [B, H, W, 3] with its region painted.
 
     For a picture with another layout than the photo's, `case.classes` is that one.
     """
-    z = z if has_latent(stage, variant) else jnp.zeros_like(z)
-    filled = network.apply(params, base_parts(case, stage, variant), z, kinds(case), method="fill")
-    if stage == "shape":
+    z = z if has_latent(stage.name, stage.variant) else jnp.zeros_like(z)
+    parts = base_parts(case, stage.name, stage.variant)
+    filled = stage.network.apply(params, parts, z, kinds(case), method="fill")
+    if stage.name == "shape":
         return filled
     return jnp.where(case.mask[..., None], jax.nn.sigmoid(filled), case.image)

@@ -17,8 +17,8 @@ class InpaintOptions:
     num_samples: int = option(5, "How many fillings.", lower_bound=1, upper_bound=64)
     garment: str | None = option(
         None,
-        "Picture of a garment, worn or laid flat, that is put there: its own outline and look in place of samples. What "
-        "--vary names is still sampled.",
+        "Picture of a garment, worn or laid flat, that is put there: its own outline and look in place of samples, but "
+        "for what --vary names.",
     )
     vary: Literal["all", "both", "shape", "appearance", "none"] = option(
         "all",

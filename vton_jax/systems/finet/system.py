@@ -23,9 +23,9 @@ from vton_jax.models.weights import load_network
 from vton_jax.reading import person_crop
 from vton_jax.reading.picture_reader import PictureReader, box_of, layout_of
 from vton_jax.systems.finet import cases
-from vton_jax.systems.finet.cases import Case
+from vton_jax.systems.finet.cases import Case, Stage
 from vton_jax.systems.finet.protocol import Person, Samples
-from vton_jax.systems.finet.variants import Variant, variant_of, weights_name
+from vton_jax.systems.finet.variants import variant_of, weights_name
 
 MARGIN = 0.06  # around a person in the frame, of the larger side, as the networks have learned
 _WORN_HEIGHT = {"hat": 0.12, "top": 0.38, "bottom": 0.5, "shoes": 0.08}  # of the frame's, of a garment laid flat
@@ -40,20 +40,11 @@ class Given:
     appearance: np.ndarray  # z [N]
 
 
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """A stage's network; hashable, so that programs are compiled once for all systems of a process."""
-
-    name: str
-    network: FinetCNN
-    variant: Variant
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def _distributions(stage: Stage, params, case: Case) -> tuple[Gaussian, Gaussian]:
     """(posterior of what is worn, prior by what else is worn) of one case."""
     one = jax.tree.map(lambda a: a[None], case)
-    return tuple(of(stage.network, params, one, stage.name, stage.variant) for of in (cases.posterior, cases.prior))
+    return tuple(of(stage, params, one) for of in (cases.posterior, cases.prior))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -61,7 +52,7 @@ def _fill(stages: tuple[Stage, ...], params: tuple, case: Case, latents: tuple) 
     """(pictures [N, h, w, 3], classes [N, h, w]) of one case with latents [N, .] for each stage."""
     found = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(latents[0]), *jnp.shape(a))), case)
     for stage, own, z in zip(stages, params, latents, strict=True):
-        filled = cases.fill(stage.network, own, found, z, stage.name, stage.variant)
+        filled = cases.fill(stage, own, found, z)
         if stage.name == "shape":
             classes = jnp.where(found.mask, filled.argmax(-1), found.classes)
             found = found.replace(classes=classes)
