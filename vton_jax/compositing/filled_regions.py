@@ -11,6 +11,7 @@ from vton_jax.compositing import full_size, kept_parts
 from vton_jax.core import framing
 
 _HALO = 3 / 256  # of the box's height, about the garment that was there: its rest would show
+_NEW = 32  # is added to a part's label
 _SOFT = 1.2 / 256  # of the box's height: sigma of edges
 
 
@@ -33,7 +34,8 @@ def put_back(
     left, top, right, bottom = box
     size = bottom - top, right - left
     maps = np.concatenate([picture, new[..., None], (parts == 0)[..., None]], -1).astype(np.float32)
-    grown = full_size.grow(maps, parts, size)
+    # What is new of a part is a part of its own: its colours do not run into what stays.
+    grown = full_size.grow(maps, parts + np.uint8(_NEW) * new, size)
     rows, columns = _cut(box, photo.shape[:2])
     grown = grown[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     here, (garment, anybody) = photo[rows, columns], (one[rows, columns] for one in old)

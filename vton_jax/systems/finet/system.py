@@ -161,7 +161,7 @@ class Finet:
             raise UserError(f"vary is one of {', '.join(_WAYS)}, not {vary}.")
         case = self.case(person, region)
         if not bool(case.mask.any()):
-            raise UserError(f"The photo does not show where a {region} would be; use one that does, or another region.")
+            raise UserError(f"The photo does not show where the {region} would be; use another photo or region.")
         latents = self.latents(case, key, num_samples, vary=vary, garment=garment, compatibility=compatibility)
         frames, classes = jax.device_get(_fill(tuple(self.stages), tuple(self.params), case, latents))
         case = jax.device_get(case)
