@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "warping": "core layout models",
     "compositing": "core media layout",
     "catalogue": "core command_line media",
-    "inputs": "core media catalogue",
+    "inputs": "core media reading catalogue",
     "systems": "core media models reading layout warping compositing inputs",
     "training": "core command_line media",
     "tasks": "core media models layout warping systems inputs",

@@ -368,11 +368,16 @@ def sample(generator: np.random.Generator, gender: float, style: str) -> list[Ga
     return outfit(*sample_cuts(generator, gender, style))
 
 
-def sample_cuts(generator: np.random.Generator, gender: float, style: str) -> tuple[Cut, Cut]:
-    """A top, and trousers, shorts, a skirt or the skirt of a dress, of a style in `styles.STYLES`."""
+def sample_cuts(
+    generator: np.random.Generator, gender: float, style: str, free: float = styles.FREE
+) -> tuple[Cut, Cut]:
+    """A top, and trousers, shorts, a skirt or the skirt of a dress, of a style in `styles.STYLES`.
+
+    Args: free: how often a choice follows no rule.
+    """
     male, rules = gender > 0.5, styles.STYLES[style]
     uniform = lambda low, high: float(generator.uniform(low, high))  # noqa: E731
-    pick = lambda *given: float(styles.choose(generator, *given)) + uniform(-0.04, 0.04)  # noqa: E731
+    pick = lambda *given: float(styles.choose(generator, *given, free)) + uniform(-0.04, 0.04)  # noqa: E731
     loose = uniform(0.08, 0.2) if male else uniform(0.04, 0.12)
     sleeve = pick(rules.sleeves, _SLEEVES)
     top = Cut(

@@ -67,10 +67,9 @@ def sample(generator: np.random.Generator) -> str:
     return tuple(STYLES)[generator.integers(len(STYLES))]
 
 
-def choose(generator: np.random.Generator, allowed: tuple, anything: tuple):
-    """One of what a style allows or, with the probability `FREE` and where it allows nothing, of anything."""
-    free = generator.random() < FREE or not allowed
-    options = anything if free else allowed
+def choose(generator: np.random.Generator, allowed: tuple, anything: tuple, free: float = FREE):
+    """One of what a style allows or, with the probability `free` and where it allows nothing, of anything."""
+    options = anything if generator.random() < free or not allowed else allowed
     return options[generator.integers(len(options))]
 
 

@@ -341,11 +341,11 @@ def sample_looks(generator: np.random.Generator, who: bodies.Identity) -> Looks:
 
 
 def sample_textures(
-    generator: np.random.Generator, looks: Looks, layers: Sequence[str], style: str
+    generator: np.random.Generator, looks: Looks, layers: Sequence[str], style: str, free: float = styles.FREE
 ) -> dict[str, np.ndarray]:
     """A texture [h, w, 3] for every layer of somebody, see `people.Person`.
 
-    Args: style: of `styles.STYLES`; clothes are of it, but for the choices that are free.
+    Args: style: of `styles.STYLES`; clothes are of it, but for the choices that are free. free: how often they are.
     """
     rules = styles.STYLES[style]
     found = {people.SKIN: looks.skin, people.EYES: looks.eyes}
@@ -357,14 +357,14 @@ def sample_textures(
         elif name == "boots":
             found[name] = next(found[shoes] for shoes in layers if shoes in wardrobe.SHOES)
         elif name in wardrobe.SHOES or name in _LEATHER:
-            shade = styles.colour(generator, styles.choose(generator, rules.shoes, _LEATHERS))
+            shade = styles.colour(generator, styles.choose(generator, rules.shoes, _LEATHERS, free))
             shade = shade * 0.15 if name == "sunglasses" else shade
             found[name] = cloth(generator, "plain", np.stack([shade, shade]))
         else:
             top = name.endswith(("top", "upper", "coat", "cap", "scarf"))
             allowed = (rules.tops, rules.patterns) if top else (rules.lowers, ("plain",))
-            shade = styles.colour(generator, styles.choose(generator, allowed[0], tuple(styles.COLOURS)))
-            pattern = styles.choose(generator, allowed[1], _ANY_PATTERN)
+            shade = styles.colour(generator, styles.choose(generator, allowed[0], tuple(styles.COLOURS), free))
+            pattern = styles.choose(generator, allowed[1], _ANY_PATTERN, free)
             repeats, creased = int(generator.integers(6, 24)), float(generator.uniform(0.03, 0.16))
             found[name] = cloth(generator, pattern, _pair(generator, shade), repeats, creased=creased)
     return found

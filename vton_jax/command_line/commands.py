@@ -15,6 +15,7 @@ from vton_jax.command_line import flag_utils
 COMMANDS = {
     "render": "photo + garment + poses -> clip and contact sheet",
     "read": "says what pictures show: person or garment, type, sleeves, facing; vton read PICTURE...",
+    "inpaint": "fills in a garment of a photo in several ways, compatible with the rest",
     "invert": "the backward procedure on one frame, watched",
     "train": "trains a network; resumes exactly",
     "cache_examples": "prepares what networks learn from that learn from others' readings",

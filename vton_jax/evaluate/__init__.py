@@ -16,6 +16,7 @@ SUITES = {
     "ubc": "vton_jax.evaluate.ubc_suite:UbcSuite",
     "pairs": "vton_jax.evaluate.pairs_suite:PairsSuite",
     "critic": "vton_jax.evaluate.critic_suite:CriticSuite",
+    "finet": "vton_jax.evaluate.finet_suite:FinetSuite",
     "realism": "vton_jax.evaluate.realism_suite:RealismSuite",
     "clothflow": "vton_jax.evaluate.clothflow_suite:ClothFlowSuite",
     "strangers": "vton_jax.evaluate.strangers_suite:StrangersSuite",

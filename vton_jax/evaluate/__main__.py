@@ -1,12 +1,13 @@
-"""Evaluation: python -m vton_jax.evaluate --suite=catalogue --output=DIR
-            python -m vton_jax.evaluate --suite=ccp|ubc|pairs|strangers|critic|realism --data=DIR --output=DIR
+"""Evaluation: python -m vton_jax.evaluate --suite=catalogue|clothflow --output=DIR
+            python -m vton_jax.evaluate --suite=ccp|ubc|pairs|strangers|critic|realism|finet --data=DIR --output=DIR
 
 Writes DIR/results.json (a flat object, name to number; what was compared stands beside it as text) and DIR/report.html,
 and prints the table. Pictures enter as RGB alone; the truth only scores. `catalogue` shows people and garments of the
 catalogue's test split, and then known difficulties one at a time (`failures.*`); `ccp` the photos of Clothing
 Co-Parsing whose number ends in 3; `ubc` re-enacts real clips, and `pairs` dresses people in the garment that they wear.
 `critic` tells how often a small network takes an arm's results for real frames, a stand-in for the talk's user study.
-`realism` tells how far drawn people are from those in Clothing Co-Parsing's photos, by features of VGG16. `strangers`
+`realism` tells how far drawn people are from those in Clothing Co-Parsing's photos, by features of VGG16. `finet` tells
+how diverse and how compatible fillings of drawn people are. `strangers`
 tells how well pictures are read that nobody tuned for, and makes pictures for a judge, whose judgements `--judged`
 counts. `clothflow` scores ClothFlow and its ablation on people whom the catalogue draws. `ubc`, `pairs`,
 `strangers` and `ccp --ccp_parts=self` evaluate any `--system`, and by perceptual distances too where there are weights

@@ -1,6 +1,6 @@
 """The steps of the suite `clothflow`: cases, flows, layouts and pictures, each with its scores per case.
 
-Conventions: `cases` are stacked NumPy arrays [B, ...] of Pose-and-Dress samples of the human catalogue; scores are
+Conventions: `cases` are stacked NumPy arrays [B, ...] of Pose-and-Dress samples of the catalogue; scores are
 arrays [B] by name, NaN for a case without.
 """
 

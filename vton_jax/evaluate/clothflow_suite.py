@@ -1,4 +1,4 @@
-"""The suite `clothflow`: ClothFlow and its ablation on people of the human catalogue who nobody has learned from.
+"""The suite `clothflow`: ClothFlow and its ablation on people of the catalogue who nobody has learned from.
 
 Stage 2 is scored along the true segmentation, as it was trained; stage 1 and the picture from RGB alone. What the names
 of the results mean: docs/evaluation.md. Imports no JAX.
@@ -65,7 +65,7 @@ class ClothFlowSuite(protocol.Suite):
         self.pictures["ClothFlow"] = clothflow_steps.sheet(made, _SHOWN)
         self.texts["protocol"] = {
             "suite": self.name,
-            "cases": f"{options.num_cases} of the human catalogue, split {options.split}, every second garment laid "
+            "cases": f"{options.num_cases} of the catalogue, split {options.split}, every second garment laid "
             "flat where it can; the pose is the true frame's, read from its pixels",
             "size": f"{system.size[0]}x{system.size[1]}; SSIM with an 11-tap Gaussian; flow errors at 128x96, the mean "
             "over cases of each one's visible garment",

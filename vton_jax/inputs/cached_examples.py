@@ -1,7 +1,7 @@
 """Cached examples: what the released networks read in try-on cases, for the networks that learn from it.
 
 A folder holds a file NUMBER.npz for every so many cases, of arrays [K, copies, ...]; what could not be read is missing.
-`systems.lab126.cache_examples` makes them. There are three kinds:
+`systems.lab126.cache_examples` makes them. There are four kinds:
 
 flows    for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: the try-on path as far as TripleGuidedCNN. Some
          arrays have an axis of two, for a target layout and what follows from it: the output image's own, and the one
@@ -9,6 +9,7 @@ flows    for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: the try-
 latents  for LatentPriorCNN: the latents that it reads and the one that it should say, the coarse map's labels, and the
          true layout. The second copy is the mirror image.
 people   the catalogue as it is drawn; `drawn_people` has it all.
+outfits  people of the catalogue in outfits of one style; `outfits` has it all.
 
 Cases are those of `catalogue.cases`, and nobody is shown by two files; or photos, for `flows`.
 
@@ -30,8 +31,8 @@ from vton_jax.core.types import Garment, Layout
 from vton_jax.inputs import input_pipeline, labelled_photos, photo_cases
 
 # Of one file: as many as there are characters who lend each other clothes, so that nobody appears in two files; but
-# `people` shows everybody several times.
-CASES = {"flows": 32, "latents": 32, "people": 30}
+# `people` and `outfits` show everybody several times.
+CASES = {"flows": 32, "latents": 32, "people": 30, "outfits": 60}
 COMMAND = "python -m vton_jax.cache_examples"
 BLOCK = 8  # side of the blocks in which LatentPriorCNN sees coarse maps
 QUARTER = 4  # side of the blocks in which flows are kept

@@ -43,11 +43,16 @@ def write(folder: str | Path, numbers: range, split: str = "train", grounds: str
 
     Args: grounds: a folder of places without people. Raises: UserError where it, or `folder`, cannot be used.
     """
+    places = open_grounds(grounds, split)
+    cached_examples.write(folder, numbers, lambda number: make(number, SIZE, split, places), compressed=False)
+
+
+def open_grounds(folder: str | None, split: str) -> scenes.Grounds | None:
+    """The places of a folder, where one is named. Raises: UserError where it cannot be used."""
     try:
-        places = scenes.Grounds(grounds, split) if grounds else None
+        return scenes.Grounds(folder, split) if folder else None
     except (ValueError, OSError) as error:
         raise UserError(f"--grounds: {error}.") from None
-    cached_examples.write(folder, numbers, lambda number: make(number, SIZE, split, places), compressed=False)
 
 
 def is_folder(dataset: str | Path) -> bool:

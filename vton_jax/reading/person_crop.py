@@ -80,3 +80,13 @@ def crop_to(
     offset = (-top * factor[0], -left * factor[1])
     inner = (height * factor[0], width * factor[1])
     return fitted, framing.Placement((height, width), tuple(size), inner, offset, float(factor[0]))
+
+
+def widened(box: np.ndarray, size: tuple[int, int], margin: float) -> np.ndarray:
+    """A box [4] of `size`'s aspect around a box [4], with a margin of a part of its sides."""
+    left, top, right, bottom = box
+    height, width = bottom - top, right - left
+    height = (1 + 2 * margin) * max(height, width * size[0] / size[1])
+    width = height * size[1] / size[0]
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])

@@ -22,7 +22,7 @@ from vton_jax.core.types import Layout
 from vton_jax.models import reader_cnn, weights
 from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES, ReaderCNN
 from vton_jax.reading import digest_of
-from vton_jax.reading.person_crop import crop_to, windows
+from vton_jax.reading.person_crop import crop_to, widened, windows
 
 MAX_SIDE = 1024  # of pictures that are only looked at: the network sees less
 _BATCH = 4
@@ -162,7 +162,7 @@ class PictureReader:
         return np.stack(labels), np.float32(confidence)
 
     def _in(self, picture: np.ndarray, box: np.ndarray, size: tuple[int, int], *, mirrored: bool) -> Seen:
-        return self._at(picture, crop_to(picture, _widened(box, size), size), mirrored=mirrored)
+        return self._at(picture, crop_to(picture, widened(box, size, _MARGIN), size), mirrored=mirrored)
 
     def _at(self, picture: np.ndarray, fitted: tuple[np.ndarray, framing.Placement], *, mirrored: bool) -> Seen:
         crop, place = fitted
@@ -220,17 +220,6 @@ def box_of(there: np.ndarray) -> np.ndarray | None:
         row, column = np.nonzero(piece)
         return np.array([column.min(), row.min(), column.max() + 1, row.max() + 1], float)
     return None
-
-
-def _widened(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A box of `size`'s aspect around a box, with a margin."""
-    left, top, right, bottom = box
-    height, width = bottom - top, right - left
-    margin = 1 + 2 * _MARGIN
-    height = max(height * margin, width * margin * size[0] / size[1])
-    width = height * size[1] / size[0]
-    x, y = (left + right) / 2, (top + bottom) / 2
-    return np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
 
 
 def _shoulders(seen: Seen) -> float:

@@ -1,0 +1,69 @@
+"""Who judges fillings, and the suite from end to end with untrained networks."""
+
+import numpy as np
+import pytest
+from finet_people import SIZE, people, person, write_weights
+from stand_ins import Distances
+
+from vton_jax.evaluate import finet_cases, finet_judge, perceptual
+from vton_jax.evaluate.finet_suite import FinetSuite
+from vton_jax.inputs import outfits
+from vton_jax.layout import inpainting
+
+
+def test_the_judge_learns_what_goes_where():
+    """Styles that each have a brightness of their own: its own garments keep the rules, those of another style not."""
+    generator = np.random.default_rng(0)
+    style = np.arange(240) % 3
+    found = generator.normal(0, 0.1, (240, 5)).astype(np.float32)
+    found[:, 2] += style
+    judge = finet_judge.train(found, style, 3)
+    fresh = np.zeros((3, 5), np.float32)
+    fresh[:, 2] = np.arange(3)
+    assert judge.keeps(list(fresh), np.arange(3)).all()
+    assert not judge.keeps(list(fresh), np.array([2, 0, 1])).any()
+    assert not judge.keeps([None, fresh[0]], np.array([0, 1])).any()
+    np.testing.assert_allclose(judge.styles(fresh).sum(1), 1, rtol=1e-5)
+
+
+def test_features_say_what_colour_and_how_long():
+    one = person()
+    args = one["keypoints"], one["visible"]
+    classes = finet_cases._with_classes({name: array[None] for name, array in one.items()})["classes"][0]
+    image = one["image"] / np.float32(255)
+    found = finet_judge.features(image, classes, *args, "top")
+    np.testing.assert_allclose(found[:3], np.median(image[classes == inpainting.TOP], 0), rtol=1e-5)
+    bare = np.where((classes == inpainting.TOP) & (np.abs(np.arange(SIZE[1]) - 24) > 7), inpainting.ARMS, classes)
+    shorter = finet_judge.features(image, bare, *args, "top")
+    assert shorter[-8:].sum() < found[-8:].sum()  # of the sleeves
+    assert finet_judge.features(image, classes, *args, "hat") is None
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Rectangles for people, a folder of them for the judge, untrained networks."""
+    write_weights(tmp_path / "weights")
+    (tmp_path / "data").mkdir()
+    for number in (0, 1, 19):
+        np.savez(tmp_path / "data" / f"{number:04d}.npz", **people(6))
+    monkeypatch.setattr(outfits, "draw", lambda number, split, free: person(number))
+    pairs = lambda size, count: [(*finet_cases._separate([person(n), person(n + 1)]), "top") for n in range(count)]  # noqa: E731
+    monkeypatch.setattr(finet_cases, "_pairs", pairs)
+    monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
+    return tmp_path
+
+
+def test_the_suite_from_end_to_end(small):
+    options = FinetSuite.Options(data=str(small / "data"), weights=str(small / "weights"), num_cases=2, num_samples=2)
+    suite = FinetSuite(options)
+    found = dict(suite.run())
+    wanted = {"finet.rule_keeping_gain", "finet.diversity_kept", "finet.transfer.lpips", "finet.transfer.best_sample",
+              "finet.full.rule_keeping.with", "finet.judge.random_outfits_keep"}  # fmt: skip
+    assert wanted < set(found) and found["num_cases"] == 4
+    gain = found["finet.full.rule_keeping.with"] - found["finet.full.rule_keeping.without"]
+    np.testing.assert_allclose(found["finet.rule_keeping_gain"], gain, atol=1e-6)
+    kept = found["finet.full.diversity.with"] / found["finet.full.diversity.without"]
+    np.testing.assert_allclose(found["finet.diversity_kept"], kept, rtol=1e-6)
+    assert found["finet.transfer.best_sample"] <= found["finet.transfer.mean_sample"]
+    assert len(suite.pictures) == 2 and "split_hash" in suite.texts["protocol"]
+    assert "finet.rule_keeping_gain" in "".join(suite.sections(found))

@@ -1,0 +1,137 @@
+"""FiNet from photo to fillings: what is sampled, what stays, and the command."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from finet_people import SIZE, person, write_weights
+
+from vton_jax.core.errors import GarmentForPerson, NoPersonFound, UserError
+from vton_jax.core.segmentation import NUM_LABELS
+from vton_jax.media import photo_files
+from vton_jax.reading.picture_reader import Seen
+from vton_jax.systems.finet import sheet, system
+from vton_jax.systems.finet.options import InpaintOptions
+
+ONE = person()
+LARGE = np.kron(ONE["image"], np.ones((3, 3, 1), np.uint8))  # as a photo shows it
+
+
+class Reader:
+    """Stands in for PictureReader: knows that the picture is `LARGE`, of a person or something else."""
+
+    def __init__(self, kind: int = 1, empty: bool = False):
+        self.kind, self.empty = kind, empty
+
+    def read(self, picture, *, thorough=True):
+        labels = np.kron(ONE["segmentation"], np.ones((3, 3), np.uint8)) * (not self.empty)
+        points = (ONE["keypoints"] + 0.5) * 3 - 0.5
+        sure = ONE["visible"].astype(float)
+        return Seen(np.eye(3)[self.kind], np.eye(NUM_LABELS, dtype=np.float32)[labels], points, sure, sure, sure,
+                    np.full(3, 1 / 3), np.full(4, 0.25), np.zeros(2))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    write_weights(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finet(folder):
+    return system.Finet(folder, reader=Reader())
+
+
+@pytest.fixture(scope="module")
+def somebody(finet):
+    return finet.read(LARGE)
+
+
+def fill(finet, somebody, region="top", seed=0, **options):
+    return finet.inpaint(somebody, region, jax.random.PRNGKey(seed), num_samples=3, **options)
+
+
+def test_fillings_differ_and_the_rest_is_the_photos_own(finet, somebody):
+    samples = fill(finet, somebody)
+    assert samples.images.shape == (3, *LARGE.shape) and samples.images.dtype == np.uint8
+    assert np.abs(samples.frames[0] - samples.frames[1]).max() > 1e-4
+    head = np.kron(np.isin(ONE["segmentation"], (2, 11)), np.ones((3, 3))).astype(bool)
+    head[30:] = False  # off the garment's soft edge
+    for image in samples.images:
+        np.testing.assert_array_equal(image[head], LARGE[head])
+        np.testing.assert_array_equal(image[-20:], LARGE[-20:])
+    assert (samples.frames[0] != somebody.frame)[~samples.mask].sum() == 0
+
+
+def test_what_varies_is_what_was_asked(finet, somebody):
+    shapes = fill(finet, somebody, vary="shape")
+    looks = fill(finet, somebody, vary="appearance")
+    assert (looks.classes == looks.classes[0]).all()
+    case = finet.case(somebody, "top")
+    given = finet.given(case)
+    latents = finet.latents(case, jax.random.PRNGKey(0), 3, vary="shape", garment=None, compatibility=True)
+    np.testing.assert_allclose(latents[1], np.tile(given.appearance, (3, 1)), atol=1e-5)  # its own
+    assert np.std(latents[0], 0).max() > 0
+    both = finet.latents(case, jax.random.PRNGKey(0), 3, vary="none", garment=system.Given(np.ones(8), np.zeros(8)),
+                         compatibility=True)  # fmt: skip
+    np.testing.assert_array_equal(both[0], np.ones((3, 8)))
+    assert not np.asarray(both[1]).any() and shapes.images.shape == looks.images.shape
+
+
+def test_the_key_decides_all(finet, somebody):
+    one, same, other = (fill(finet, somebody, seed=seed).images for seed in (4, 4, 5))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+def test_without_compatibility_anything_goes(finet, somebody):
+    """The same key, another prior: N(0, I) whatever else is worn."""
+    case, key = finet.case(somebody, "top"), jax.random.PRNGKey(0)
+    draw = lambda case, compatibility: finet.latents(  # noqa: E731
+        case, key, 4000, vary="both", garment=None, compatibility=compatibility
+    )[1]
+    anything = np.asarray(draw(case, False))
+    np.testing.assert_allclose([anything.mean(0), anything.std(0)], [np.zeros(8), np.ones(8)], atol=0.06)
+    elsewhere = case.replace(image=1 - case.image)
+    np.testing.assert_array_equal(anything, draw(elsewhere, False))
+    assert np.abs(draw(case, True) - draw(elsewhere, True)).max() > 1e-4
+
+
+def test_mistakes_are_said_in_a_sentence(folder, finet, somebody):
+    with pytest.raises(GarmentForPerson):
+        system.Finet(folder, reader=Reader(kind=2)).read(LARGE)
+    with pytest.raises(NoPersonFound):
+        system.Finet(folder, reader=Reader(empty=True)).read(LARGE)
+    with pytest.raises(UserError, match="vary is one of"):
+        fill(finet, somebody, vary="colour")
+    with pytest.raises(UserError, match="No hat was found"):
+        finet.read_garment(LARGE, "hat")
+    with pytest.raises(UserError, match="The variant gan is unknown"):
+        system.Finet(folder, "gan")
+    with pytest.raises(UserError, match="do not exist"):
+        system.Finet(folder / "missing")
+    unseen = somebody.layout.replace(visible=np.zeros(18, bool), segmentation=np.zeros(SIZE, np.uint8))
+    with pytest.raises(UserError, match="does not show where the shoes would be"):
+        fill(finet, dataclasses.replace(somebody, layout=unseen), "shoes")
+
+
+def test_a_garment_that_is_given_is_encoded_worn_or_flat(folder, finet, somebody):
+    worn = finet.read_garment(LARGE, "top")
+    np.testing.assert_allclose(worn.shape, finet.given(finet.case(somebody, "top")).shape, atol=1e-5)
+    flat = system.Finet(folder, reader=Reader(kind=2)).read_garment(LARGE, "top")
+    assert flat.shape.shape == worn.shape.shape and np.abs(flat.shape - worn.shape).max() > 0
+
+
+def test_the_command_writes_a_sheet_and_every_filling(finet, tmp_path):
+    photo = tmp_path / "me.png"
+    photo_files.write_image(photo, LARGE)
+    filled = sheet.fill(InpaintOptions(person=str(photo), num_samples=2, region="bottom"), finet)
+    assert list(filled.samples) == ["both", "shape", "appearance"]
+    written = filled.write(tmp_path / "out" / "sheet.png")
+    assert len(written) == 1 + 3 * 2 and all(path.is_file() for path in written)
+    assert photo_files.read_photo(written[1]).shape == LARGE.shape
+    given = sheet.fill(InpaintOptions(person=str(photo), garment=str(photo)), finet)
+    assert list(given.samples) == ["none"] and len(given.samples["none"].images) == 1
+    assert photo_files.read_photo(sheet.SAMPLE).shape == (512, 384, 3)

@@ -1,0 +1,197 @@
+"""The cases of the suite `finet`: drawn people whose garments are filled in, the judges of rules, and given garments.
+
+Conventions: a case is a picture of `inputs.outfits` with its 'number'; samples are `systems.finet.protocol.Samples`.
+"""
+
+import jax
+import numpy as np
+
+from vton_jax.core.framing import to_float
+from vton_jax.evaluate import finet_judge
+from vton_jax.layout import inpainting
+from vton_jax.media import progress, visualize
+
+_STRIDE = 7  # pictures: nobody comes twice
+_NAMES = ("image", "segmentation", "keypoints", "visible", "style")
+
+
+def draw(count: int, free: float) -> list[dict]:
+    """People of the test split who wear a top and a bottom."""
+    from vton_jax.inputs import outfits
+
+    found = []
+    for number in progress.each(range(0, count * _STRIDE, _STRIDE), "person"):
+        found.append(outfits.draw(number, "test", free) | {"number": number})
+    return _separate(found)
+
+
+def _separate(found: list[dict]) -> list[dict]:
+    """Cases, each with its 'classes'."""
+    arrays = _with_classes({name: np.stack([one[name] for one in found]) for name in found[0]})
+    return [{name: array[row] for name, array in arrays.items()} for row in range(len(found))]
+
+
+_classes_of = jax.jit(jax.vmap(inpainting.classes_of))
+
+
+def _with_classes(arrays: dict) -> dict:
+    """Arrays [N, ...] with the 'classes' [N, h, w] of their labels."""
+    return arrays | {"classes": np.asarray(_classes_of(*(arrays[name] for name in _NAMES[1:4])), np.uint8)}
+
+
+def _features(one: dict, region: str):
+    return finet_judge.features(to_float(one["image"]), one["classes"], one["keypoints"], one["visible"], region)
+
+
+def judges(data: str, size: tuple[int, int], regions: tuple[str, ...]) -> tuple[dict, dict[str, float]]:
+    """A judge for each region, taught by a folder's `train` split, and how often it knows the style in `validation`."""
+    from vton_jax.catalogue import styles
+    from vton_jax.core.errors import WrongOption
+    from vton_jax.inputs import cached_examples
+
+    files = cached_examples.files_of(data)
+    parts = {"train": [], "validation": []}
+    for path in files:
+        parts["validation" if int(path.stem) % 20 == 19 else "train"].append(path)
+    if not all(parts.values()):
+        raise WrongOption("data", data, "holds too few examples of --kind=outfits: 20 files are needed.")
+    found, scores = {}, {}
+    arrays = {
+        split: [_with_classes(cached_examples.read_file(path, _NAMES)) for path in paths]
+        for split, paths in parts.items()
+    }
+    if arrays["train"][0]["segmentation"].shape[1:] != tuple(size):
+        raise WrongOption("data", data, "holds pictures of another size than the networks'.")
+    for region in regions:
+        known = {split: _known(files, region) for split, files in arrays.items()}
+        found[region] = finet_judge.train(*known["train"], len(styles.STYLES))
+        x, style = known["validation"]
+        scores[f"finet.judge.{region}.accuracy"] = float((found[region].styles(x).argmax(1) == style).mean())
+    return found, scores
+
+
+def _known(files: list[dict], region: str) -> tuple[np.ndarray, np.ndarray]:
+    """Features [N, F] and styles [N] of a region's garments."""
+    found, style = [], []
+    for arrays in files:
+        for row in range(len(arrays["style"])):
+            one = {name: array[row] for name, array in arrays.items()}
+            if (about := _features(one, region)) is not None:
+                found.append(about)
+                style.append(int(one["style"]))
+    return np.stack(found), np.array(style)
+
+
+def true_rates(judges: dict, cases: list[dict], seed: int) -> dict[str, float]:
+    """How often the people's own garments keep the rules by the judges, and how often garments of others do."""
+    rates = {"true": [], "random": []}
+    style = np.array([int(case["style"]) for case in cases])
+    generator = np.random.default_rng(seed)
+    for region, judge in judges.items():
+        own = [_features(case, region) for case in cases]
+        rates["true"].append(judge.keeps(own, style).mean())
+        others = [judge.keeps(own, generator.permutation(style)).mean() for _ in range(20)]
+        rates["random"].append(np.mean(others))
+    return {f"finet.judge.{name}_outfits_keep": float(np.mean(values)) for name, values in rates.items()}
+
+
+def person_of(system, one: dict):
+    """A `Person` of a case, framed as it is."""
+    from vton_jax.core.types import Layout
+    from vton_jax.systems.finet.protocol import Person
+
+    layout = Layout(one["segmentation"].astype(np.int32), one["keypoints"], one["visible"])
+    height, width = system.size
+    return Person(one["image"], one["classes"], (0, 0, width, height), to_float(one["image"]), layout)
+
+
+def fill_all(system, cases: list[dict], regions: tuple[str, ...], options) -> dict:
+    """{(`with` or `without`, region): samples of each case}: with the compatibility prior and without, one key."""
+    found = {}
+    for region in regions:
+        for prior, compatibility in (("with", True), ("without", False)):
+            found[prior, region] = [
+                system.inpaint(
+                    person_of(system, case), region, jax.random.fold_in(jax.random.PRNGKey(options.seed), number),
+                    num_samples=options.num_samples, compatibility=compatibility,
+                )
+                for number, case in enumerate(cases)
+            ]  # fmt: skip
+    return found
+
+
+def kept(judges: dict, case: dict, samples, region: str) -> np.ndarray:
+    """Which samples of a case keep its outfit's rules, bool [N]."""
+    found = [
+        finet_judge.features(frame, classes, case["keypoints"], case["visible"], region)
+        for frame, classes in zip(samples.frames, samples.classes, strict=True)
+    ]
+    return judges[region].keeps(found, np.full(len(found), int(case["style"])))
+
+
+def sheet(found: dict, cases: list[dict]) -> np.ndarray:
+    """Each case's fillings with compatibility, then without, top and bottom in turn."""
+    rows = []
+    for number, case in enumerate(cases):
+        region = ("top", "bottom")[number % 2]
+        row = [case["image"]]
+        for prior in ("with", "without"):
+            row += [visualize.to_uint8(frame) for frame in found[prior, region][number].frames[:4]]
+        rows.append(row)
+    titles = ["person", *["with"] * 4, *["without"] * 4]
+    return visualize.contact_sheet(rows, column_titles=titles, cell=(192, 144))
+
+
+# ------------------------------------------------------------------------------------------------------ given garments
+
+
+def transfer(system, distances, options) -> tuple[dict[str, np.ndarray], list]:
+    """A donor's garment put on a user, beside the truth of it, and samples of the same region.
+
+    Returns: LPIPS [N] to the truth in the region's box: of the given garment (`lpips`), of the best and of the mean
+    sample; and rows of pictures.
+    """
+    scores, rows = {"lpips": [], "best_sample": [], "mean_sample": []}, []
+    for user, donor, region in progress.each(list(_pairs(system.size, options.num_cases)), "garment"):
+        person, giver = person_of(system, user), person_of(system, donor)
+        key, count = jax.random.PRNGKey(options.seed + len(rows)), options.num_samples
+        given = system.given(system.case(giver, region))
+        put_on = system.inpaint(person, region, key, vary="none", garment=given)
+        samples = system.inpaint(person, region, key, num_samples=count)
+        box = _box(put_on.mask)
+        pictures = np.concatenate([put_on.frames, samples.frames])[:, *box]
+        truth = np.broadcast_to(person.frame[box], pictures.shape)
+        found = distances(pictures, truth)["lpips"]
+        scores["lpips"].append(found[0])
+        scores["best_sample"].append(found[1:].min())
+        scores["mean_sample"].append(found[1:].mean())
+        rows.append([donor["image"], user["image"], put_on.frames[0], *samples.frames[:4]])
+    return {name: np.array(values) for name, values in scores.items()}, rows
+
+
+def _pairs(size: tuple[int, int], count: int):
+    """(user, donor, region) of the test split's examples that exchange half an outfit."""
+    from vton_jax.catalogue import examples
+    from vton_jax.inputs import outfits
+
+    number = found = 0
+    while found < count:
+        kind = examples.about(number, "test")["garment_type"]
+        if kind in ("upper", "lower"):
+            example = examples.draw(number, "test", (2 * size[0], 2 * size[1]), closest=0.86)
+            names = ("image", "segmentation", "keypoints", "visible")
+            both = [outfits.framed(*(example[f"{shot}_{name}"] for name in names), size) for shot in ("output", "worn")]
+            yield *_separate(both), {"upper": "top", "lower": "bottom"}[kind]
+            found += 1
+        number += examples.EXAMPLES_OF_ONE
+
+
+def _box(mask: np.ndarray) -> tuple[slice, slice]:
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def transfer_sheet(rows: list) -> np.ndarray:
+    shown = [[visualize.to_uint8(one) for one in row] for row in rows[:12]]
+    titles = ["donor", "truth", "put on", *["sample"] * 4]
+    return visualize.contact_sheet(shown, column_titles=titles, cell=(192, 144))
