@@ -112,22 +112,23 @@ def frame_costs(arm: str = "post") -> dict[str, float]:
     garment = Garment(picture, layout, np.zeros(1, np.int32), np.zeros(1, bool))
     z = jax.eval_shape(lambda: reading._encode(reader.multi_path, reader.multi_path_params, frame))
     pose = Pose(layout.replace(segmentation=None), z)
-    prior, prior_params = layouts._prior
+    prior, prior_params, _ = layouts._prior
+    steps, solver = layouts.steps
     # Networks are static arguments of these programs: only the rest may be traced.
     target = lambda p, z_user: target_layouts._target(  # noqa: E731
         (reader.multi_path, prior), prior_params, reader.whiten, layout.segmentation, (p, z_user)
     )
     aims = jax.eval_shape(target, pose, z)
-    state = jax.eval_shape(lambda z: target_layouts.inversion.start(z, target_layouts._OPTIMIZER), z)
+    state = jax.eval_shape(lambda z: target_layouts.inversion.start(z, solver.optimizer), z)
     count = lambda function, *arguments: matmul_flops(function, *arguments) / 2e9  # noqa: E731
-    iteration = count(layouts._steps, state, aims)
+    iteration = count(steps, state, aims)
     found = {
         "reading": count(
             lambda a: picture_reader._look(reader.pictures._network, reader.pictures._params, a, False), frame
         ),
         "latent": count(lambda a: reading._encode(reader.multi_path, reader.multi_path_params, a), frame),
         "layout_prior": count(target, pose, z),
-        "layout_backward": target_layouts.NEXT_ITERATIONS * iteration,
+        "layout_backward": solver.next_iterations * iteration,
         "layout_decoded": count(layouts.probabilities, z),
     }
     re_map = None
