@@ -12,6 +12,7 @@ from vton_jax.catalogue import (
     bodies,
     camera,
     examples,
+    exchanges,
     flat_photos,
     garment_outlines,
     garment_photos,
@@ -187,7 +188,7 @@ def test_samples_keep_what_was_drawn_of_sleeves_and_legs():
 
 
 def test_examples_lend_photos(monkeypatch):
-    monkeypatch.setattr(examples, "CHANCES", dataclasses.replace(examples.CHANCES, photo=1.0))
+    monkeypatch.setattr(exchanges, "PHOTO", 1.0)
     for number in (0, 20):
         one, same = (examples.draw(number, "validation", (128, 96)) for _ in range(2))
         for name, array in one.items():

@@ -217,7 +217,7 @@ def test_the_clip_dresses_the_user(system, user, garment):
         arms = segmentation.region(result.target.final, segmentation.ARMS).sum()
         assert arms < 0.2 * segmentation.region(result.target.final, segmentation.UPPER).sum()
     first = results[0].target.errors
-    assert first.min() < 0.6 * first[0]
+    assert first.min() < 0.8 * first[0]  # it begins where LatentPriorCNN expects the end
     assert len(results[1].target.errors) < len(first)
     # Behind the result stands the user's background.
     corner = np.abs(results[0].image[:20, :20] * 255 - user[:20, :20]).mean()
@@ -295,10 +295,10 @@ def test_invert_writes_what_it_promises(command, tmp_path):
 
 def test_invert_presents_an_image(command, tmp_path, capsys):
     command("vton_jax.invert", f"--output={tmp_path}", "--present=image", "--num_iterations=12")
-    shown = [photo_files.read_image(tmp_path / name).astype(float) for name in ("presented.png", "final.png")]
+    shown = [cv2.imread(str(tmp_path / name)).astype(float) for name in ("presented.png", "final.png")]
     with open(tmp_path / "error.csv") as file:
         errors = [float(row[1]) for row in list(csv.reader(file))[1:]]
-    assert errors[-1] < errors[0]
+    assert errors[-1] < 0.95 * errors[0]
     assert abs(np.abs(shown[0] - shown[1]).mean() / 255 - errors[-1]) < 0.01
     with pytest.raises(SystemExit):
         command("vton_jax.invert", f"--output={tmp_path}", "--present=image", "--pose=walk.mp4")

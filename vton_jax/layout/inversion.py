@@ -187,7 +187,7 @@ def layout_loss(
     return loss_fn
 
 
-def image_loss(decode: Callable, whiten: Callable, prior_weight: float) -> Callable:
+def image_loss(decode: Callable, whiten: Callable, image_weight: float) -> Callable:
     """A loss for `invert`: how far the decoder's image [B, H, W, 3] is from the target image, and the latents' prior.
 
     Args: decode: z [B, N] -> {'image'}. whiten: see `whitening`. Err is the mean absolute difference.
@@ -196,8 +196,8 @@ def image_loss(decode: Callable, whiten: Callable, prior_weight: float) -> Calla
     def loss_fn(z, target):
         difference = decode(z)["image"] - target
         # The root of squares is smooth where it is 0, as quasi-Newton methods want.
-        loss = jnp.mean(jnp.sqrt(jnp.square(difference) + _SMOOTH**2), (1, 2, 3))
-        loss += prior_weight * jnp.mean(jnp.square(whiten(z)), -1)
+        loss = image_weight * jnp.mean(jnp.sqrt(jnp.square(difference) + _SMOOTH**2), (1, 2, 3))
+        loss += jnp.mean(jnp.square(whiten(z)), -1)
         return loss, jnp.mean(jnp.abs(difference), (1, 2, 3))
 
     return loss_fn

@@ -23,7 +23,7 @@ Name = Literal["adam", "lbfgs", "gauss_newton"]
 NAMES: tuple[str, ...] = get_args(Name)
 _MEMORY = 10  # steps that L-BFGS remembers; 30 were no better on eight validation cases of the catalogue
 _SHORTER = 0.4  # a step that did not pay is tried again, so much shorter
-_TRIES = 5  # before the memory is thrown away
+_TRIES = 4  # before the memory is thrown away
 _AT_ONCE = 32  # directions of a Gauss-Newton matrix: tangents of all would take gigabytes inside the decoder
 
 
@@ -54,6 +54,7 @@ class _Search:
 
     lbfgs: Any
     point: jax.Array  # w [B, N] of the lowest loss
+    gradient: jax.Array  # [B, N] there
     value: jax.Array  # [B] there
     direction: jax.Array  # [B, N] down from there
     scale: jax.Array  # [B] of the step along it that is tried
@@ -70,18 +71,21 @@ def quasi_newton(factor: np.ndarray) -> optax.GradientTransformationExtraArgs:
     lbfgs = optax.scale_by_lbfgs(memory_size=_MEMORY)
 
     def init(z):
-        far = jnp.full(z.shape[:1], jnp.inf, z.dtype)
-        return _Search(jax.vmap(lbfgs.init)(z), jnp.zeros_like(z), far, jnp.zeros_like(z), jnp.ones_like(far))
+        far, nothing = jnp.full(z.shape[:1], jnp.inf, z.dtype), jnp.zeros_like(z)
+        return _Search(jax.vmap(lbfgs.init)(z), nothing, nothing, far, nothing, jnp.ones_like(far))
 
     def update(gradient, state, z, *, value):
-        point, gradient = z @ inverse, gradient @ factor.T
         paid = value < state.value
-        stuck = ~paid & (state.scale < _SHORTER ** (_TRIES - 1))
-        # Stuck: what was remembered leads nowhere; the next step that pays begins anew.
-        known = _where(stuck, jax.vmap(lbfgs.init)(z), state.lbfgs)
-        direction, learned = jax.vmap(lbfgs.update)(gradient, known, point)
-        kept = state.replace(lbfgs=known, scale=state.scale * _SHORTER)
-        new = _where(paid, _Search(learned, point, value, direction, jnp.ones_like(value)), kept)
+        here = _Search(state.lbfgs, z @ inverse, gradient @ factor.T, value, state.direction, jnp.ones_like(value))
+        here = _where(paid, here, state.replace(scale=state.scale * _SHORTER))
+        known, anew = state.lbfgs, jax.vmap(lbfgs.init)(z)
+        learned, fresh = (jax.vmap(lbfgs.update)(here.gradient, of, here.point) for of in (known, anew))
+        # What was remembered leads nowhere where it leads up, or where no part of the step that it made pays.
+        stuck = ~paid & (here.scale < _SHORTER**_TRIES)
+        up = jnp.sum(learned[0] * here.gradient, -1) <= 0
+        direction, memory = _where(stuck | up, fresh, learned)
+        turned = here.replace(lbfgs=memory, direction=direction, scale=jnp.ones_like(value))
+        new = _where(paid | stuck, turned, here)
         return (new.point - new.scale[:, None] * new.direction) @ factor - z, new
 
     return optax.GradientTransformationExtraArgs(init, update)
@@ -141,4 +145,4 @@ def make(name: str, covariance: np.ndarray, matrix: np.ndarray, prior_weight: fl
     if name == "gauss_newton":
         precision = 2 * prior_weight / len(covariance) * np.linalg.inv(np.asarray(covariance, np.float64))
         white = factor_of(matrix + precision)
-    return Solver(quasi_newton(white), first_iterations=30, next_iterations=6, thresholds=Thresholds(4, 0.005))
+    return Solver(quasi_newton(white), first_iterations=30, next_iterations=6, thresholds=Thresholds(_TRIES + 2, 0.005))

@@ -21,7 +21,7 @@ from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.lab126.target_layouts import PRIOR_WEIGHT
 from vton_jax.warping import blending, geometric_flow
 
-_PRIOR_FRACTION = 0.02  # of the layouts' prior weight: an image says more of z than a layout does
+_IMAGE_WEIGHT = 50.0  # beside the latents' prior: an image says more of z than a layout does
 
 
 @jax.jit
@@ -55,7 +55,7 @@ def iterations(system: Lab126, image: np.ndarray, solver: str, count: int) -> It
     reader = system.reader
     decode = functools.partial(reader.multi_path.apply, reader.multi_path_params, paths=("image",), method="decode")
     made = solvers.make("adam" if solver == "adam" else "lbfgs", reader.covariance, None, PRIOR_WEIGHT)
-    loss = inversion.image_loss(decode, reader.whiten, _PRIOR_FRACTION * PRIOR_WEIGHT)
+    loss = inversion.image_loss(decode, reader.whiten, _IMAGE_WEIGHT)
     steps = inversion.make_steps(loss, made.optimizer)
     z = reader.latents(np.uint8(255 * image + 0.5)[None])
     state = inversion.start(jnp.array(z), made.optimizer)
