@@ -9,6 +9,7 @@ from finet_people import SIZE, person, write_weights
 
 from vton_jax.core.errors import GarmentForPerson, NoPersonFound, UserError
 from vton_jax.core.segmentation import NUM_LABELS
+from vton_jax.core.types import Layout
 from vton_jax.media import photo_files
 from vton_jax.reading.picture_reader import Seen
 from vton_jax.systems.finet import sheet, system
@@ -97,6 +98,20 @@ def test_without_compatibility_anything_goes(finet, somebody):
     elsewhere = case.replace(image=1 - case.image)
     np.testing.assert_array_equal(anything, draw(elsewhere, False))
     assert np.abs(draw(case, True) - draw(elsewhere, True)).max() > 1e-4
+
+
+def test_who_is_cut_off_stands_as_large_as_others(finet, somebody):
+    """A photo that ends at the hips: the joints beyond it say how tall its person is."""
+    rows = 3 * 40
+    labels = np.kron(ONE["segmentation"], np.ones((3, 3), np.uint8))[:rows]
+    places = (ONE["keypoints"] + 0.5) * 3 - 0.5
+    seen = ONE["visible"] & (places[:, 1] < rows)
+    layout = Layout(labels, np.where(seen[:, None], places, 0), seen)
+    whole = finet.person_of(LARGE[:rows], layout, places)
+    alone = finet.person_of(LARGE[:rows], layout)
+    tall = lambda person: person.box[3] - person.box[1]  # noqa: E731
+    assert abs(tall(whole) - tall(somebody)) < 0.05 * tall(somebody) and tall(alone) < 0.8 * tall(somebody)
+    assert fill(finet, whole).images.shape == (3, *LARGE[:rows].shape)
 
 
 def test_mistakes_are_said_in_a_sentence(folder, finet, somebody):

@@ -14,6 +14,7 @@ import numpy as np
 from vton_jax.compositing import filled_regions
 from vton_jax.core.errors import GarmentForPerson, NoPersonFound, UserError
 from vton_jax.core.framing import to_float
+from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.types import Layout
 from vton_jax.layout import inpainting
 from vton_jax.layout.inpainting import REGIONS
@@ -29,6 +30,10 @@ from vton_jax.systems.finet.variants import variant_of, weights_name
 
 MARGIN = 0.06  # around a person in the frame, of the larger side, as the networks have learned
 _WORN_HEIGHT = {"hat": 0.12, "top": 0.38, "bottom": 0.5, "shoes": 0.08}  # of the frame's, of a garment laid flat
+_ANKLES = [JOINTS["left-ankle"], JOINTS["right-ankle"]]
+# Whoever ends so near to the photo's lower edge is cut off, of the photo's height; then the frame reaches to the soles,
+# a part of what is shown below the ankles, at most so many times as far as what is shown.
+_CUT, _FOOT, _LONGEST = 0.02, 0.06, 2.5
 _WAYS = ("both", "shape", "appearance", "none")
 
 
@@ -96,13 +101,19 @@ class Finet:
         seen = self.reader.read(photo)
         if seen.is_a == "garment":
             raise GarmentForPerson("the photo")
-        return self.person_of(photo, layout_of(seen))
+        return self.person_of(photo, layout_of(seen), seen.keypoints)
 
-    def person_of(self, photo: np.ndarray, layout: Layout) -> Person:
-        """Somebody whose layout in the photo is known. Raises: NoPersonFound."""
+    def person_of(self, photo: np.ndarray, layout: Layout, places: np.ndarray | None = None) -> Person:
+        """Somebody whose layout in the photo is known, as large in the frame as if all of them were shown.
+
+        Args: places: joints [18, 2] beyond the photo too. Raises: NoPersonFound.
+        """
         labels = np.asarray(layout.segmentation)
         if (box := box_of(labels > 0)) is None:
             raise NoPersonFound("the photo")
+        if places is not None and box[3] > (1 - _CUT) * len(labels):
+            sole = places[_ANKLES, 1].max() + _FOOT * (box[3] - box[1])
+            box[3] = np.clip(sole, box[3], box[1] + _LONGEST * (box[3] - box[1]))
         return self._framed(photo, layout, person_crop.widened(box, self.size, MARGIN))
 
     def _framed(self, photo: np.ndarray, layout: Layout, box: np.ndarray) -> Person:
@@ -124,7 +135,7 @@ class Finet:
         """See `protocol.Inpainter`. Raises: UserError where there is no such garment."""
         seen = self.reader.read(picture)
         if seen.is_a == "person":
-            person = self.person_of(picture, layout_of(seen))
+            person = self.person_of(picture, layout_of(seen), seen.keypoints)
         else:
             person = self._laid_flat(picture, seen, region)
         case = self.case(person, region)
