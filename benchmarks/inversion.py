@@ -153,21 +153,26 @@ class Twin:
             loss = self.loss(z, target)
             loss.backward()
             optimizer.step()
-            losses.append(float(loss))
+            losses.append(loss.item())
             seconds.append(time.perf_counter() - started)
         return np.minimum.accumulate(losses), np.array(seconds)
 
 
 def faster_twin(system: Lab126, target: dict, z: np.ndarray) -> tuple[str, Twin]:
     """The twin, eager or compiled: whichever takes less for ten steps, compiling not counted."""
-    took = {}
+    took, losses = {}, {}
     for name, compile_ in (("eager", False), ("torch.compile", True)):
         try:
             twin = Twin(system, compile_)
             twin.run(target, z, 3)
-            took[name] = twin.run(target, z, 10)[1][-1], twin
+            losses[name], seconds = twin.run(target, z, 10)
+            took[name] = seconds[-1], twin
         except Exception as error:  # no compiler, for one: torch raises many kinds
             print(f"{name}: {type(error).__name__}; left out", file=sys.stderr)
+    # Compiled, torch 2.13.0 on a CPU searched along a wrong gradient: the loss hardly fell.
+    if "torch.compile" in took and not np.allclose(losses["torch.compile"], losses["eager"], rtol=1e-2):
+        print("torch.compile: its losses are not those of eager steps; left out", file=sys.stderr)
+        del took["torch.compile"]
     name = min(took, key=lambda key: took[key][0])
     return name, took[name][1]
 
