@@ -57,8 +57,8 @@ def shapes_of(tree, shardings):
 
 def batch_shapes(task, batch_size: int) -> dict:
     """Shapes of the recipe's batch."""
-    if FLAGS.dataset != "catalogue" and (FLAGS.model == "flow_refinement_cnn" or getattr(task, "refined", False)):
-        return cached_examples.flow_batch(batch_size, FLAGS.size)
+    if "layouts" in Path(FLAGS.dataset).name:
+        return cached_examples.layout_batch(batch_size, FLAGS.size)
     if FLAGS.dataset != "catalogue" and FLAGS.model == "latent_prior_cnn":
         return cached_examples.latent_batch(batch_size, FLAGS.size, task.latent_prior_cnn.latent_size)
     if FLAGS.model == "reader_cnn":
@@ -87,8 +87,6 @@ def main() -> None:
     mesh = sharding.make_mesh(FLAGS.fsdp, devices)
     task = flag_utils.build_settings(tasks.TASKS[FLAGS.model], {"size": FLAGS.size, "dtype": getattr(jnp, FLAGS.dtype)})
     task.init_from, task.re_map_weights = "", "none"  # shapes alone count
-    if hasattr(task, "flow_refinement_weights"):
-        task.flow_refinement_weights = ""  # the released ones
     batch_size = FLAGS.batch_size * (1 if FLAGS.whole_batch else len(devices))
     batch = batch_shapes(task, batch_size)
     key = jax.random.PRNGKey(0)

@@ -133,12 +133,10 @@ def frame_costs(arm: str = "post") -> dict[str, float]:
     }
     re_map = None
     if painter.arm.placed:
-        flows = lambda g, t: painting._flows(painter.re_map, painter._re_map, g, t)  # noqa: E731
-        refined = lambda g, t, f: painting._refined(*painter._refinement, g, t, f)  # noqa: E731
-        first = jax.eval_shape(flows, garment, layout)
-        found["flow"] = count(flows, garment, layout) + count(refined, garment, layout, first)
-        found["flow_kept"] = found["flow"]
-        re_map = jax.eval_shape(refined, garment, layout, first)
+        network, params = painter._re_map
+        re_mapped = lambda g, t: painting._re_mapped(network, params, g, t)  # noqa: E731
+        found["flow"] = found["flow_kept"] = count(re_mapped, garment, layout)
+        re_map = jax.eval_shape(re_mapped, garment, layout)
     user = picture, layout.segmentation
     dress = lambda u, g, r: painting._dress((painter.name, painter.triple_guided), painter._triple, u, g, r)  # noqa: E731
     return found | {"painting": count(dress, user, (garment, layout), re_map)}

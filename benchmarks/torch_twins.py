@@ -158,7 +158,8 @@ class TripleGuidedTwin(nn.Module):
         cloth = 1 - s_dress[..., :1]
         mean = (dress * cloth).sum((1, 2), keepdim=True) / cloth.sum((1, 2), keepdim=True).clamp(min=1.0)
         inside = worn[..., None].float()
-        placed = inside * (mapped["mask"] * mapped["warped"] + (1 - mapped["mask"]) * mean) + (1 - inside)
+        trusted = mapped["mask"] * warp(cloth, mapped["flow"])
+        placed = inside * (trusted * mapped["warped"] + (1 - trusted) * mean) + (1 - inside)
         image = self.triple_guided_cnn(images["input"], placed, s_output, s_input, warp(s_dress, mapped["flow"]))
 
         truth, mask = images["output"], worn.float()

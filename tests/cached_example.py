@@ -11,7 +11,6 @@ def example(count: int, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = lambda *lead: rng.integers(0, segmentation.NUM_LABELS, (*lead, H, W)).astype(np.uint8)  # noqa: E731
     small = (H // 4, W // 4)
-    flows = rng.normal(size=(count, 1, 2, *small, 2)).astype(np.float16)
     return {
         **{
             f"{n}_image": rng.integers(0, 256, (count, 1, H, W, 3)).astype(np.uint8)
@@ -23,11 +22,7 @@ def example(count: int, seed: int = 0) -> dict[str, np.ndarray]:
         "target_visible": rng.random((count, 1, 2, 18)) < 0.7,
         "donor_keypoints": rng.random((count, 1, 18, 2)).astype(np.float32) * W,
         "donor_visible": rng.random((count, 1, 18)) < 0.7,
-        "coarse_flow": flows,
-        "first_flow": -flows,
-        "first_shown": rng.random((count, 1, 2, *small)) < 0.5,
-        "mask": rng.integers(0, 256, (count, 1, 2, H, W)).astype(np.uint8),
-        "flow": flows[:, :, 0],
+        "flow": rng.normal(size=(count, 1, *small, 2)).astype(np.float16),
         "flow_visible": rng.random((count, 1, *small)).astype(np.float32),
         "garment_type": np.arange(count, dtype=np.int32)[:, None] % 2,
         "donor_flat": rng.random((count, 1)) < 0.5,

@@ -1,9 +1,9 @@
-"""Examples for networks that learn from what others read: python -m vton_jax.cache_examples --kind=flows --output=DIR
+"""Examples for networks that learn from what others read: python -m vton_jax.cache_examples --kind=layouts --output=DIR
 
 Draws try-on cases and takes them, with the released networks, as far as the try-on does. `--kind=latents`, for
 LatentPriorCNN: the latents of user and pose image, the coarse map, and the true layout; every example comes with its
-mirror image. `--kind=flows`, for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: layouts, joints and flows
-as TripleGuidedCNN will meet them, once with the output image itself as the pose image, once with another person's; an
+mirror image. `--kind=layouts`, for ReMapCNN, TripleGuidedCNN and the suite `critic`: layouts and joints as
+these will meet them, once with the output image itself as the pose image, once with another person's; an
 example takes 0.9 MB. `--kind=people`, for an accelerator that learns faster than files are decoded: the catalogue as it
 is drawn, 0.9 MB an example; several processes with another --first each share the work. `--kind=outfits`, for FiNet:
 people in outfits of one style, 0.03 MB each. Run the same command again to go on where it stopped. Drawing takes one to
@@ -16,13 +16,15 @@ from vton_jax.command_line import flag_utils
 from vton_jax.core.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("kind", None, ("flows", "latents", "people", "outfits"), "What is kept.")
-flags.DEFINE_string("output", None, "Folder of the examples: an .npz file for every 32 of `flows` or `latents`, "
+flags.DEFINE_enum("kind", None, ("layouts", "latents", "people", "outfits"), "What is kept.")
+flags.DEFINE_string("output", None, "Folder of the examples: an .npz file for every 32 of `layouts` or `latents`, "
                     "30 of `people`, 60 of `outfits`.")  # fmt: skip
 flags.DEFINE_integer("count", None, "Examples in all, 4800 by default; of `latents` 8000, mirrored ones not counted.",
                      lower_bound=1)  # fmt: skip
 flags.DEFINE_integer("first", 0, "Number of the first file; files of other numbers show other people.", lower_bound=0)
-flags.DEFINE_string("photos", None, "Of `flows`: a prepared dataset of photos with labels, not the catalogue's cases.")
+flags.DEFINE_string(
+    "photos", None, "Of `layouts`: a prepared dataset of photos with labels, not the catalogue's cases."
+)
 flags.DEFINE_string("grounds", None, "Of `people` and `outfits`: folder of places without people, see "
                     "`data/build.py grounds`.")  # fmt: skip
 flags.DEFINE_float("free", 0.0, "Of `outfits`: how often a colour, a pattern or a length follows no rule of its style.",
@@ -32,9 +34,11 @@ flags.DEFINE_enum("split", "train", ("train", "validation", "test"), "Whose peop
 
 def main() -> None:
     if not FLAGS.kind or not FLAGS.output:
-        raise UserError("Give --kind=flows, latents, people or outfits, and --output=DIR, the folder of the examples.")
-    if FLAGS.photos and FLAGS.kind != "flows":
-        raise UserError("--photos gives examples of --kind=flows alone; leave it.")
+        raise UserError(
+            "Give --kind=layouts, latents, people or outfits, and --output=DIR, the folder of the examples."
+        )
+    if FLAGS.photos and FLAGS.kind != "layouts":
+        raise UserError("--photos gives examples of --kind=layouts alone; leave it.")
     if FLAGS.grounds and FLAGS.kind not in ("people", "outfits"):
         raise UserError("--grounds are for --kind=people and outfits alone; leave it.")
     if FLAGS.free and FLAGS.kind != "outfits":
@@ -42,7 +46,7 @@ def main() -> None:
     from vton_jax.inputs import drawn_people, outfits  # here: --help should not wait for JAX
     from vton_jax.inputs.cached_examples import CASES
 
-    count = FLAGS.count or {"flows": 4800, "latents": 8000, "people": 3000, "outfits": 12000}[FLAGS.kind]
+    count = FLAGS.count or {"layouts": 4800, "latents": 8000, "people": 3000, "outfits": 12000}[FLAGS.kind]
     numbers = range(FLAGS.first, FLAGS.first + -(-count // CASES[FLAGS.kind]))
     if FLAGS.kind == "people":
         drawn_people.write(FLAGS.output, numbers, FLAGS.split, FLAGS.grounds)

@@ -113,9 +113,8 @@ class Tiny:
     def __init__(self, options):
         self.arm = options.remap
 
-    def dress(self, users, garments, targets, flows):
+    def dress(self, users, garments, targets):
         shape = targets.segmentation.shape
-        assert flows["mask"].shape == (*shape, 1) and flows["mask"].max() <= 1
         assert garments.image.max() <= 1 and users.layout.segmentation.shape == shape
         assert targets.keypoints.shape == (*shape[:1], 18, 2) and users.layout.keypoints.max() == 0
         image = users.image if self.arm == "joint" else np.full_like(users.image, 0.5)
@@ -147,7 +146,7 @@ def test_the_suite_end_to_end(tmp_path, monkeypatch):
 
 
 def test_bad_folders_die_in_a_sentence(folder, tmp_path):
-    with pytest.raises(UserError, match=r"vton_jax\.cache_examples --kind=flows"):
+    with pytest.raises(UserError, match=r"vton_jax\.cache_examples --kind=layouts"):
         critic_examples.read_examples(tmp_path / "nothing", 10)
     with pytest.raises(UserError, match="has 2 files for the examples asked for; every 4th is held out"):
         critic_examples.read_examples(folder, 4)

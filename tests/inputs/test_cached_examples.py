@@ -28,7 +28,7 @@ def folder(tmp_path):
 
 
 def test_a_batch_draws_target_layouts_and_mirror_images_and_keeps_them_consistent(folder):
-    batches = cached_examples.open_flows(folder, 19, 0, (H, W), "train")
+    batches = cached_examples.open_layouts(folder, 19, 0, (H, W), "train")
     wanted = [example(2, number) for number in range(19)]
     seen = {"plain": 0, "mirrored": 0, 0: 0, 1: 0}
     for _ in range(4):
@@ -49,8 +49,7 @@ def test_a_batch_draws_target_layouts_and_mirror_images_and_keeps_them_consisten
             seen["mirrored" if flipped else "plain"] += 1
             turn = (lambda a: a[:, ::-1]) if flipped else (lambda a: a)
             sign = np.array([-1, 1]) if flipped else 1
-            np.testing.assert_array_equal(batch["mask"][i], turn(source["mask"][k, 0, which]))
-            np.testing.assert_array_equal(batch["coarse_flow"][i], turn(source["coarse_flow"][k, 0, which]) * sign)
+            np.testing.assert_array_equal(batch["flow"][i], turn(source["flow"][k, 0]) * sign)
             np.testing.assert_array_equal(batch["flow_visible"][i], turn(source["flow_visible"][k, 0]))
             np.testing.assert_array_equal(batch["output_image"][i], turn(source["output_image"][k, 0]))
             assert batch["target_visible"][i].sum() == source["target_visible"][k, 0, which].sum()
@@ -59,39 +58,39 @@ def test_a_batch_draws_target_layouts_and_mirror_images_and_keeps_them_consisten
 
 def test_mirroring_commutes_with_warping():
     one = {n: a[0, 0] for n, a in example(1).items()} | {"guide": example(1)["guides"][0, 0, 0]}
-    one["coarse_flow"] = one["coarse_flow"][0].astype(np.float32)
+    one["flow"] = one["flow"].astype(np.float32)
     other = cached_examples.mirror(one)
     small = one["dress_image"][::4, ::4].astype(np.float32)
-    there = np.asarray(geometry.warp(small[:, ::-1], other["coarse_flow"]))
-    np.testing.assert_allclose(there, np.asarray(geometry.warp(small, one["coarse_flow"]))[:, ::-1], atol=1e-2)
+    there = np.asarray(geometry.warp(small[:, ::-1], other["flow"]))
+    np.testing.assert_allclose(there, np.asarray(geometry.warp(small, one["flow"]))[:, ::-1], atol=1e-2)
     again = cached_examples.mirror(other)
-    for name in ("guide", "output_image", "coarse_flow", "flow_visible", "donor_visible"):
+    for name in ("guide", "output_image", "flow", "flow_visible", "donor_visible"):
         np.testing.assert_array_equal(again[name], one[name])
 
 
 def test_the_twentieth_file_is_held_out(folder):
-    held_out = next(cached_examples.open_flows(folder, 2, 0, (H, W), "validation"))
+    held_out = next(cached_examples.open_layouts(folder, 2, 0, (H, W), "validation"))
     wanted = example(2, 19)["output_segmentation"][:, 0]
     for labels in held_out["output_segmentation"]:
         assert any((labels == w).all() or (labels == segmentation.mirror(w)).all() for w in wanted)
 
 
 def test_other_folders_die_in_a_sentence(folder, tmp_path):
-    with pytest.raises(UserError, match=r"vton_jax\.cache_examples --kind=flows"):
-        cached_examples.open_flows(tmp_path / "nothing", 2, 0, (H, W), "train")
+    with pytest.raises(UserError, match=r"vton_jax\.cache_examples --kind=layouts"):
+        cached_examples.open_layouts(tmp_path / "nothing", 2, 0, (H, W), "train")
     with pytest.raises(UserError, match="is of 32x24, not of --size"):
-        cached_examples.open_flows(folder, 2, 0, (64, 48), "train")
+        cached_examples.open_layouts(folder, 2, 0, (64, 48), "train")
     for path in folder.glob("*.npz"):
         np.savez(path, z_user=np.zeros((2, 2, 3)))
     with pytest.raises(UserError, match="holds other examples"):
-        cached_examples.open_flows(folder, 2, 0, (H, W), "train")
+        cached_examples.open_layouts(folder, 2, 0, (H, W), "train")
 
 
 def test_shapes_are_known_without_files(folder):
     """benchmarks/compile_for_pods.py compiles recipes whose examples are not at hand."""
     kinds = lambda batch: {name: (a.shape, np.dtype(a.dtype)) for name, a in batch.items()}  # noqa: E731
-    batch = next(cached_examples.open_flows(folder, 19, 0, (H, W), "train"))
-    assert kinds(cached_examples.flow_batch(19, (H, W))) == kinds(batch)
+    batch = next(cached_examples.open_layouts(folder, 19, 0, (H, W), "train"))
+    assert kinds(cached_examples.layout_batch(19, (H, W))) == kinds(batch)
 
 
 def test_garment_types_as_they_once_were_are_refused(folder):
@@ -99,7 +98,7 @@ def test_garment_types_as_they_once_were_are_refused(folder):
     old["garment_type"][1], old["donor_flat"][1] = segmentation.GARMENT_TYPES.index("dress"), False
     np.savez(folder / "0003.npz", **old)
     with pytest.raises(UserError, match=r"0003\.npz numbers garment types as they once were"):
-        cached_examples.open_flows(folder, 2, 0, (H, W), "train")
+        cached_examples.open_layouts(folder, 2, 0, (H, W), "train")
 
 
 # --- latents ---------------------------------------------------------------------------------------------------------
@@ -179,8 +178,8 @@ def test_examples_of_another_size_are_refused():
 def test_the_command_asks_for_what_it_needs(tmp_path):
     root = Path(__file__).resolve().parents[2]
     for arguments, said in (
-        ((), "Give --kind=flows"),
-        (("--kind=latents", f"--photos={tmp_path}"), "--kind=flows alone"),
+        ((), "Give --kind=layouts"),
+        (("--kind=latents", f"--photos={tmp_path}"), "--kind=layouts alone"),
     ):
         command = [sys.executable, "-m", "vton_jax.cache_examples", f"--output={tmp_path}", *arguments]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)

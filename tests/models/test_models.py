@@ -16,7 +16,6 @@ from vton_jax.models import (
     clothflow_flow,
     clothflow_layout,
     clothflow_render,
-    flow_refinement_cnn,
     latent_prior_cnn,
     multi_path_cnn,
     re_map_cnn,
@@ -136,19 +135,6 @@ CASES = {
         ),
         re_map_cnn.LOSS_WEIGHTS,
     ),
-    "flow_refinement_cnn": Case(
-        lambda size, dtype: flow_refinement_cnn.FlowRefinementCNN(dtype=dtype),
-        ("flow_refinement_cnn", "flow_refinement_cnn_joint"),
-        lambda size: (
-            pictures(quarter(size), 39), pictures(quarter(size), 36), pictures(quarter(size), 2),
-            pictures(quarter(size), 2, seed=9), pictures(quarter(size), 1)[..., 0] > 0.5,
-        ),
-        lambda size: {"coarse_flow": (2, *quarter(size), 2), "weight": (2, *quarter(size), 1)},
-        lambda out, size: flow_refinement_cnn.loss(
-            out, pictures(quarter(size), 2, seed=10), jnp.ones((2, *quarter(size))), jnp.ones((2, *quarter(size)))
-        ),
-        flow_refinement_cnn.LOSS_WEIGHTS,
-    ),
     "triple_guided_cnn": Case(
         lambda size, dtype: triple_guided_cnn.TripleGuidedCNN(dtype=dtype),
         ("triple_guided_cnn_none", "triple_guided_cnn_pre", "triple_guided_cnn_joint"),
@@ -248,28 +234,6 @@ def test_cards_recipes_and_weights_agree(name):
         params, settings, _ = weights.load(path, name)
         assert jax.tree.map(jnp.shape, params) == jax.tree.map(lambda leaf: leaf.shape, shapes)
         assert tuple(settings.get("size", size)) == size
-
-
-def test_an_untrained_refinement_is_the_mean_of_both_flows():
-    inputs = CASES["flow_refinement_cnn"].inputs(SMALL)
-    module = flow_refinement_cnn.FlowRefinementCNN()
-    params = jax.jit(module.init, compiler_options=QUICK)(jax.random.PRNGKey(0), *inputs)
-    flow = module.apply(params, *inputs)["coarse_flow"]
-    np.testing.assert_allclose(flow, (inputs[2] + inputs[3]) / 2, atol=1.5)
-    same = (*inputs[:2], inputs[2], inputs[2], inputs[4])
-    zeroed = jax.tree_util.tree_map_with_path(
-        lambda path, a: a * 0 if "Conv_0" in str(path) and "UNet" not in str(path) else a, params
-    )
-    np.testing.assert_allclose(module.apply(zeroed, *same)["coarse_flow"], inputs[2], atol=1e-6)
-
-
-def test_the_refinements_loss_counts_pixels_where_the_flow_is_known():
-    flow = jnp.zeros((1, 8, 8, 2))
-    out = {"coarse_flow": flow + jnp.array([3.0, 4.0])}
-    visible = jnp.zeros((1, 8, 8)).at[:, :4].set(1)
-    terms = flow_refinement_cnn.loss(out, flow.at[:, 4:].set(99), visible, jnp.ones((1, 8, 8)))
-    np.testing.assert_allclose(terms["flow"], np.sqrt(20.0**2 + 1) - 1, rtol=1e-4)  # five pixels there are twenty
-    assert terms["tv"] == 0
 
 
 @quick_kernels()

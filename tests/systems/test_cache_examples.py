@@ -6,7 +6,6 @@ import pytest
 from vton_jax.core import segmentation
 from vton_jax.inputs import cached_examples
 from vton_jax.systems.lab126 import cache_examples
-from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
 
@@ -29,10 +28,10 @@ def check(arrays, copies, shapes):
         assert array.shape == (COUNT - 1, copies, *lead, *wanted.shape[1:]) and array.dtype == wanted.dtype, name
 
 
-def test_flows(parts):
+def test_layouts(parts):
     reader, layouts, drawn = parts
-    arrays = cache_examples.flows(reader, layouts, Painter("post", reader.size), drawn)
-    check(arrays, 1, cached_examples.flow_batch(1, reader.size))
+    arrays = cache_examples.layouts(reader, layouts, drawn)
+    check(arrays, 1, cached_examples.layout_batch(1, reader.size))
     np.testing.assert_array_equal(arrays["output_image"][:, 0], drawn["output_image"][1:])
     np.testing.assert_array_equal(arrays["garment_type"][:, 0], drawn["garment_type"][1:])
     of_output, of_pose = np.moveaxis(arrays["guides"][:, 0], 1, 0)

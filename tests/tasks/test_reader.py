@@ -75,9 +75,7 @@ def test_multi_path_learns_from_the_people_among_the_pictures(dataset):
 
 def _painting(perceptual: str, weight: float = 0.1) -> TripleGuidedTask:
     network = TripleGuidedCNN(widths=(8, 8, 8))
-    return TripleGuidedTask(
-        network, size=(32, 32), arm="none", refined=True, perceptual=perceptual, perceptual_weight=weight
-    )
+    return TripleGuidedTask(network, size=(32, 32), arm="none", perceptual=perceptual, perceptual_weight=weight)
 
 
 @quick_kernels()

@@ -1,4 +1,4 @@
-"""The examples of the suite `critic`: cached ones of the kind `flows`, as far as the layout on the try-on path, with
+"""The examples of the suite `critic`: cached ones of the kind `layouts`, as far as the layout on the try-on path, with
 another person's pose image; here every arm dresses them. Nobody appears in the examples of two files.
 """
 
@@ -14,15 +14,13 @@ from vton_jax.media import visualize
 from vton_jax.systems.lab126.system import Lab126
 
 OTHER_POSE = 1  # of the axis of two: the pose image shows another person
-FLOWS = ("coarse_flow", "first_flow", "first_shown", "mask")
 _USED = (
     *("input_image", "dress_image", "output_image", "input_segmentation", "dress_segmentation", "guides"),
     *("target_keypoints", "target_visible", "donor_keypoints", "donor_visible", "garment_type", "donor_flat"),
-    *FLOWS,
 )
 # No critic learns from every fourth file: its people are those that it is tried on.
 HELD_OUT = 4
-_COMMAND = f"{cached_examples.COMMAND} --kind=flows"
+_COMMAND = f"{cached_examples.COMMAND} --kind=layouts"
 _CHUNK = 48  # examples between two lines of progress
 
 
@@ -68,9 +66,7 @@ def dress(system: Lab126, examples: dict[str, np.ndarray]) -> np.ndarray:
     unseen = Layout(examples["input_segmentation"], *jax.tree.map(np.zeros_like, joints))
     users = User(image=to_float(examples["input_image"]), layout=unseen, latent=None, shown=None)
     targets = Layout(examples["guides"], examples["target_keypoints"], examples["target_visible"])
-    flows = {name: examples[name].astype(np.float32) for name in ("coarse_flow", "first_flow")}
-    flows |= {"first_shown": examples["first_shown"], "mask": to_float(examples["mask"][..., None])}
-    return visualize.to_uint8(system.painter.dress(users, garments, targets, flows).image)
+    return visualize.to_uint8(system.painter.dress(users, garments, targets).image)
 
 
 def dress_all(systems: dict[str, Lab126], examples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

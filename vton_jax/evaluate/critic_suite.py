@@ -25,12 +25,12 @@ class CriticSuite(protocol.Suite):
 
     @dataclasses.dataclass(frozen=True)
     class Options(protocol.SuiteOptions):
-        data: str | None = option(None, "Cached examples of python -m vton_jax.cache_examples --kind=flows.")
+        data: str | None = option(None, "Cached examples of python -m vton_jax.cache_examples --kind=layouts.")
         num_examples: int = option(1120, "At least so many examples, in whole files.", lower_bound=1)
         seed: int = option(0, "Seed of the first critic.")
 
     def __init__(self, options, steps: int | None = None):
-        protocol.require_data(type(self), options, "of python -m vton_jax.cache_examples --kind=flows")
+        protocol.require_data(type(self), options, "of python -m vton_jax.cache_examples --kind=layouts")
         protocol.require_lab126(type(self), options)
         super().__init__(options)
         self.steps = steps
@@ -70,7 +70,7 @@ class CriticSuite(protocol.Suite):
         from vton_jax.models import weights
 
         names = [f"triple_guided_cnn_{arm}" for arm in ("none", "pre", "joint")]
-        names += ["flow_refinement_cnn", "flow_refinement_cnn_joint"]
+        names += ["re_map_cnn", "re_map_cnn_joint"]
         return {name: digest_of(weights.path_of(name, self.options.weights)) for name in names}
 
     def sections(self, results):

@@ -3,18 +3,17 @@
 A folder holds a file NUMBER.npz for every so many cases, of arrays [K, copies, ...]; what could not be read is missing.
 `systems.lab126.cache_examples` makes them. There are four kinds:
 
-flows    for FlowRefinementCNN, TripleGuidedCNN and the suite `critic`: the try-on path as far as TripleGuidedCNN. Some
-         arrays have an axis of two, for a target layout and what follows from it: the output image's own, and the one
-         for the pose image of another person.
+layouts  for TripleGuidedCNN, ReMapCNN and the suite `critic`: the try-on path as far as the layouts. Some arrays have
+         an axis of two, for a target layout: the output image's own, and the one for another person's pose image.
 latents  for LatentPriorCNN: the latents that it reads and the one that it should say, the coarse map's labels, and the
          true layout. The second copy is the mirror image.
 people   the catalogue as it is drawn; `drawn_people` has it all.
 outfits  people of the catalogue in outfits of one style; `outfits` has it all.
 
-Cases are those of `catalogue.cases`, and nobody is shown by two files; or photos, for `flows`.
+Cases are those of `catalogue.cases`, and nobody is shown by two files; or photos, for `layouts`.
 
-Conventions: arrays as `flow_batch` and `latent_batch` say them, which is what batches hold. In a file of `flows` there
-is one copy, 'guides' for 'guide', and the axis of two in `BOTH`; flows are in pixels of a quarter of the resolution.
+Conventions: arrays as `layout_batch` and `latent_batch` say them, which is what batches hold. In a file of `layouts`
+there is one copy, 'guides' for 'guide', and the axis of two in `BOTH`; flows are those of a quarter of the resolution.
 """
 
 import zipfile
@@ -32,34 +31,32 @@ from vton_jax.inputs import input_pipeline, labelled_photos, photo_cases
 
 # Of one file: as many as there are characters who lend each other clothes, so that nobody appears in two files; but
 # `people` and `outfits` show everybody several times.
-CASES = {"flows": 32, "latents": 32, "people": 30, "outfits": 60}
+CASES = {"layouts": 32, "latents": 32, "people": 30, "outfits": 60}
 COMMAND = "python -m vton_jax.cache_examples"
 BLOCK = 8  # side of the blocks in which LatentPriorCNN sees coarse maps
 QUARTER = 4  # side of the blocks in which flows are kept
-BOTH = ("guides", "target_keypoints", "target_visible", "coarse_flow", "first_flow", "first_shown", "mask")
-FLOWS = ("coarse_flow", "first_flow", "flow")
-_FIRST_FLOWS = 500_000 * CASES["flows"]  # number of their first case: other people than `latents` shows
+BOTH = ("guides", "target_keypoints", "target_visible")
+_FIRST_LAYOUTS = 500_000 * CASES["layouts"]  # number of their first case: other people than `latents` shows
 
 
 # ------------------------------------------------------------------------------------------------------------- batches
 
 
-def flow_batch(count: int, size: tuple[int, int]) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes of a batch of `flows`.
+def layout_batch(count: int, size: tuple[int, int]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of a batch of `layouts`.
 
     'dress_image' and 'dress_segmentation' show the garment alone; 'input_segmentation' is as read,
-    'output_segmentation' the truth, 'guide' a target layout. 'coarse_flow' and 'mask' (of 255) are ReMapCNN's,
-    'first_flow' and 'first_shown' `geometric_flow`'s; 'flow' is the truth, 'flow_visible' the fraction of each block
-    that it is known for.
+    'output_segmentation' the truth, 'guide' a target layout; 'flow' is the true one, and 'flow_visible' the
+    fraction of each block that it is known for.
     """
     small, joints = (count, size[0] // QUARTER, size[1] // QUARTER), (count, keypoints.NUM_JOINTS)
     kinds = {
         np.uint8: {f"{name}_image": (count, *size, 3) for name in ("input", "dress", "output")}
         | {f"{name}_segmentation": (count, *size) for name in ("input", "dress", "output")}
-        | {"guide": (count, *size), "mask": (count, *size)},
+        | {"guide": (count, *size)},
         np.float32: {"target_keypoints": (*joints, 2), "donor_keypoints": (*joints, 2), "flow_visible": small},
-        np.float16: {name: (*small, 2) for name in FLOWS},
-        bool: {"target_visible": joints, "donor_visible": joints, "first_shown": small, "donor_flat": (count,)},
+        np.float16: {"flow": (*small, 2)},
+        bool: {"target_visible": joints, "donor_visible": joints, "donor_flat": (count,)},
         np.int32: {"garment_type": (count,)},
     }
     return {name: jax.ShapeDtypeStruct(shape, kind) for kind, of in kinds.items() for name, shape in of.items()}
@@ -78,6 +75,14 @@ def latent_batch(count: int, size: tuple[int, int], latent_size: int) -> dict[st
 def is_folder(dataset: str | Path) -> bool:
     """Whether --dataset names a folder of cached examples."""
     return bool(files_of(dataset))
+
+
+def are_layouts(dataset: str | Path) -> bool:
+    """Whether --dataset names a folder of the kind `layouts`."""
+    if not (files := files_of(dataset)):
+        return False
+    with np.load(files[0]) as file:
+        return "guides" in file.files
 
 
 def files_of(folder: str | Path) -> list[Path]:
@@ -122,20 +127,20 @@ def open_latents(folder: str | Path, batch_size: int, seed: int) -> input_pipeli
     return input_pipeline.memory_batches(_read(folder, None), batch_size, seed)
 
 
-def open_flows(
+def open_layouts(
     folder: str | Path, batch_size: int, seed: int, size: tuple[int, int], split: str, *, unused: Sequence[str] = ()
 ) -> input_pipeline.PositionedBatches:
-    """Shuffled batches of the `flows` in a folder; of an example either target layout is drawn, half are mirrored.
+    """Shuffled batches of the `layouts` in a folder; of an example either target layout is drawn, half are mirrored.
 
     Args: split: every twentieth file is `validation`. unused: names of arrays that need not be read.
     Raises: UserError where the folder holds no such examples, or examples of another size.
     """
     if not is_folder(folder):
-        raise UserError(f"--dataset={folder} holds no cached examples; make them with {COMMAND} --kind=flows.")
+        raise UserError(f"--dataset={folder} holds no cached examples; make them with {COMMAND} --kind=layouts.")
     examples = input_pipeline.memory_batches(_read(folder, split, unused), batch_size, seed)
     found = examples.batch_at(0)
     if "guides" not in found:
-        raise UserError(f"--dataset={folder} holds other examples than those of {COMMAND} --kind=flows.")
+        raise UserError(f"--dataset={folder} holds other examples than those of {COMMAND} --kind=layouts.")
     if found["guides"].shape[-2:] != tuple(size):
         raise UserError(f"--dataset={folder} is of {'x'.join(map(str, found['guides'].shape[-2:]))}, not of --size.")
     first, num_rows = input_pipeline.own_rows(batch_size)
@@ -153,13 +158,13 @@ def open_flows(
 
 
 def mirror(example: dict) -> dict:
-    """Mirrors an example of `flows` left to right; left and right labels and joints change their names."""
+    """Mirrors an example of `layouts` left to right; left and right labels and joints change their names."""
     width = example["guide"].shape[-1]
     out = dict(example)
     for name, value in example.items():
         if name in ("guide", *(f"{part}_segmentation" for part in ("input", "dress", "output"))):
             out[name] = segmentation.mirror(value)
-        elif name in FLOWS:
+        elif name == "flow":
             out[name] = value[:, ::-1] * np.array([-1, 1], value.dtype)
         elif (value.ndim >= 2 and not name.endswith(("_keypoints", "_visible"))) or name == "flow_visible":
             out[name] = value[:, ::-1]
@@ -183,7 +188,7 @@ def case_source(kind: str, size: tuple[int, int], split: str, photos: str | None
         return lambda number: photo_cases.draw_cases(*pictures, count, size, number)
     from vton_jax.catalogue import cases
 
-    start = _FIRST_FLOWS if kind == "flows" else 0
+    start = _FIRST_LAYOUTS if kind == "layouts" else 0
     return lambda number: cases.draw_cases(count, size, split, first=start + number * count)
 
 
@@ -209,15 +214,12 @@ def write(folder: str | Path, numbers: range, make: Callable[[int], dict[str, np
     progress.close()
 
 
-def pack_flows(
-    cases: dict, users: Layout, dresses: Garment, targets: Sequence[Layout], flows: Sequence[dict]
-) -> dict[str, np.ndarray]:
-    """The arrays of a file of `flows` from K cases.
+def pack_layouts(cases: dict, users: Layout, dresses: Garment, targets: Sequence[Layout]) -> dict[str, np.ndarray]:
+    """The arrays of a file of `layouts` from K cases.
 
     Args: users: layouts [K]. dresses: garments [K] whose layouts show the garment alone. targets: the two target
-    layouts [K] of each. flows: for each of them what FlowRefinementCNN starts from, `lab126.painter.Painter.flows`.
+    layouts [K] of each.
     """
-    both = {name: np.stack([one[name] for one in flows], 1) for name in flows[0]}
     goal = jax.tree.map(lambda *a: np.stack(a, 1), *targets)
     visible = block_means(cases["flow_visible"][..., None].astype(np.float32), QUARTER)
     shown = np.where(cases["flow_visible"][..., None], cases["flow"], 0)
@@ -234,10 +236,6 @@ def pack_flows(
         "target_visible": goal.visible,
         "donor_keypoints": dresses.layout.keypoints,
         "donor_visible": dresses.layout.visible,
-        "coarse_flow": both["coarse_flow"].astype(np.float16),
-        "first_flow": both["first_flow"].astype(np.float16),
-        "first_shown": both["first_shown"],
-        "mask": np.round(both["mask"][..., 0] * 255).astype(np.uint8),
         "flow": flow.astype(np.float16),
         "flow_visible": visible[..., 0],
         "garment_type": dresses.garment_type.astype(np.int32),

@@ -1,7 +1,7 @@
 """The body map: where the points of a picture lie on trunk, skirt and limbs, and where such places lie in a picture.
 
-"Where in the source does this target pixel lie?" is answered by it alone: for labels in alignment.py, flat across the
-parts, and for cloth in warping/geometric_flow.py, around them.
+"Where in the source does this target pixel lie?" is answered by it alone for labels, in
+alignment.py, flat across the parts.
 
 Conventions: `Body`: see body.py. Radii are fractions of the body height. Parts are numbered: 0 trunk, 1 skirt (hips and
 what hangs from them), then the eight limbs in the order of `LIMBS`. Left and right are the person's own. All functions

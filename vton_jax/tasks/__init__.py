@@ -7,7 +7,6 @@ field of a task is a flag; `size`, `dtype` and `export` are those of the trainin
 
 from vton_jax.tasks.clothflow import ClothFlowFlowTask, ClothFlowLayoutTask, ClothFlowRenderTask
 from vton_jax.tasks.finet import FinetAppearanceTask, FinetShapeTask
-from vton_jax.tasks.flow_refinement import FlowRefinementTask
 from vton_jax.tasks.latent_prior import LatentPriorTask
 from vton_jax.tasks.multi_path import MultiPathTask
 from vton_jax.tasks.protocol import Task
@@ -20,7 +19,6 @@ TASKS: dict[str, type[Task]] = {
     "latent_prior_cnn": LatentPriorTask,
     "reader_cnn": ReaderTask,
     "re_map_cnn": ReMapTask,
-    "flow_refinement_cnn": FlowRefinementTask,
     "triple_guided_cnn": TripleGuidedTask,
     "clothflow_layout": ClothFlowLayoutTask,
     "clothflow_flow": ClothFlowFlowTask,

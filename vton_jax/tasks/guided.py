@@ -10,6 +10,7 @@ from vton_jax.core import geometry
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout
+from vton_jax.inputs import cached_examples
 from vton_jax.models import multi_path_cnn as multi_path
 from vton_jax.systems.lab126 import arms
 from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, frozen_multi_path
@@ -33,9 +34,17 @@ class Guided(TaskDefaults):
         if self.layouts not in LAYOUTS:
             raise UserError(f"--layouts is one of {', '.join(LAYOUTS)}, not '{self.layouts}'.")
 
+    _cached = False  # whether batches are cached examples: `init` sees one
+
+    def open_batches(self, dataset, batch_size, seed, size, split):
+        """Try-on examples, or those of `cached_examples.open_layouts`, whose layouts are read already."""
+        if cached_examples.are_layouts(dataset):
+            return cached_examples.open_layouts(dataset, batch_size, seed, size, split)
+        return super().open_batches(dataset, batch_size, seed, size, split)
+
     def frozen(self) -> dict:
         frozen = {}
-        if self.layouts != "truth":
+        if self.layouts != "truth" and not self._cached:
             dtype = getattr(self, self.modules[0]).dtype
             self._reader, frozen["multi_path_cnn"], _ = frozen_multi_path(
                 self.multi_path_weights, self.size, dtype, ", or --layouts=truth"
@@ -44,6 +53,8 @@ class Guided(TaskDefaults):
 
     def prepare(self, frozen: dict, batch: dict, key: jax.Array) -> dict:
         """Images as floats, layouts from the truth or from MultiPathCNN's forward procedure, pose maps with noise."""
+        if "guide" in batch:
+            return _as_read(batch)
         images = {p: to_float(batch[f"{p}_image"]) for p in PEOPLE}
         labels = {p: batch[f"{p}_segmentation"].astype(jnp.int32) for p in PEOPLE}
         count = batch["garment_type"].shape[0]
@@ -77,9 +88,23 @@ class Guided(TaskDefaults):
             "inputs": arms.inputs_of(images["input"], labels["input"], garment, target.segmentation),
             "garment": garment,
             "target": target,
-            "donor_pose": blending.pose_map(donor),
-            "target_pose": blending.pose_map(target),
             "truth": images["output"],
             "truth_labels": truth,
             "garment_truth": blending.target_mask(truth, batch["garment_type"]),
         }
+
+
+def _as_read(batch: dict) -> dict:
+    """What `Guided.prepare` gives, from a batch of `cached_examples.open_layouts`."""
+    donor = Layout(batch["dress_segmentation"], batch["donor_keypoints"], batch["donor_visible"])
+    garment = Garment(to_float(batch["dress_image"]), donor, batch["garment_type"], flat=None)
+    target = Layout(batch["guide"], batch["target_keypoints"], batch["target_visible"])
+    user, truth = to_float(batch["input_image"]), batch["output_segmentation"].astype(jnp.int32)
+    return {
+        "inputs": arms.inputs_of(user, batch["input_segmentation"], garment, target.segmentation),
+        "garment": garment,
+        "target": target,
+        "truth": to_float(batch["output_image"]),
+        "truth_labels": truth,
+        "garment_truth": blending.target_mask(truth, batch["garment_type"]),
+    }

@@ -4,16 +4,18 @@ Conventions: see `vton_jax.tasks`; label maps as soft one-hot maps [B, H, W, 18]
 """
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import keypoints, segmentation
+from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.media import visualize
 from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import weights
+from vton_jax.systems.lab126 import arms
 from vton_jax.tasks.guided import Guided
 from vton_jax.tasks.modules import load, total
 
@@ -33,25 +35,22 @@ def frozen_re_map(task, key: jax.Array | None = None) -> dict:
     return re_map_params(task.re_map_cnn, jax.random.PRNGKey(0) if key is None else key, task.size, path)
 
 
-def re_map_outputs(network: re_map.ReMapCNN, params: dict, x: dict) -> dict:
-    """ReMapCNN's outputs for what `Guided.prepare` gives."""
-    inputs = x["inputs"]
-    poses = x["donor_pose"], x["target_pose"]
-    return network.apply(params, inputs.dress_image, inputs.s_dress, inputs.s_output, *poses)
-
-
 def re_map_terms(out: dict, x: dict, batch: dict, flow_weight: float) -> tuple[jax.Array, dict]:
     """ReMapCNN's loss on a batch.
 
     Args:
-      out: from `re_map_outputs`.
+      out: ReMapCNN's outputs.
       x: from `Guided.prepare`.
-      batch: whose true flow counts, where it knows one.
+      batch: whose true flow counts, where it knows one, at full size or as `cached_examples` keeps it.
       flow_weight: of the flow's term; 0 leaves it out.
 
     Returns: the total and its terms by name.
     """
     known = {n: batch[n].astype(jnp.float32) for n in ("flow", "flow_visible") if n in batch and flow_weight > 0}
+    size = x["truth"].shape[1:3]
+    if known and known["flow"].shape[1:3] != size:
+        visible = geometry.resize(known["flow_visible"][..., None], size)[..., 0] > 0.5
+        known = {"flow": geometry.resize_flow(known["flow"], size), "flow_visible": visible.astype(jnp.float32)}
     terms = re_map.loss(out, x["truth"], x["truth_labels"], known, x["garment_truth"].astype(jnp.float32))
     return total(terms, re_map.LOSS_WEIGHTS | {"flow": flow_weight}), terms
 
@@ -70,12 +69,16 @@ class ReMapTask(Guided):
     modules = ("re_map_cnn",)
 
     def init(self, key, batch):
-        del batch  # the size says it all
+        self._cached = "guide" in batch
         return {"re_map_cnn": re_map_params(self.re_map_cnn, key, self.size, self.init_from)}
+
+    def _outputs(self, params, x):
+        network = functools.partial(self.re_map_cnn.apply, params["re_map_cnn"])
+        return arms.re_map(network, x["garment"], x["target"])
 
     def _loss(self, params, frozen, batch, rng):
         x = self.prepare(frozen, batch, rng)
-        out = re_map_outputs(self.re_map_cnn, params["re_map_cnn"], x)
+        out = self._outputs(params, x)
         return re_map_terms(out, x, batch, self.flow_weight)
 
     def losses(self):
@@ -84,7 +87,7 @@ class ReMapTask(Guided):
     def pictures(self, params, frozen, batch):
         def show(params, frozen, batch):
             x = self.prepare(frozen, batch, jax.random.PRNGKey(0))
-            return x, re_map_outputs(self.re_map_cnn, params["re_map_cnn"], x)
+            return x, self._outputs(params, x)
 
         x, out = jax.device_get(jax.jit(show)(params, frozen, jax.tree.map(lambda a: a[:6], batch)))
         rows = [

@@ -12,18 +12,14 @@ import jax.numpy as jnp
 
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.core.framing import to_float
-from vton_jax.inputs import cached_examples
 from vton_jax.media import visualize
-from vton_jax.models import flow_refinement_cnn as flow_refinement
 from vton_jax.models import lpips, lpips_weights, weights
 from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import triple_guided_cnn as triple_guided
 from vton_jax.systems.lab126 import arms
-from vton_jax.tasks.flow_refinement import garment_and_target, refinement_params, refinement_terms
 from vton_jax.tasks.guided import Guided
 from vton_jax.tasks.modules import load, open_perceptual, settings_of, total
-from vton_jax.tasks.re_map import frozen_re_map, re_map_outputs, re_map_terms
+from vton_jax.tasks.re_map import frozen_re_map, re_map_terms
 from vton_jax.warping import blending
 
 # The arm `post` is `none` with ReMapCNN after it: nothing of its own is trained.
@@ -35,8 +31,7 @@ class TripleGuidedTask(Guided):
     """TripleGuidedCNN in the arms of the talk's Table 1: `none`, `pre` (ReMapCNN frozen before it) or `joint`.
 
     The arm `post` needs no training of its own: it is `none` with ReMapCNN after it. `re_map_weights` empty takes the
-    released ReMapCNN, `none` an untrained one. `refined`: --dataset is a folder of cached examples, whose flows of
-    ReMapCNN are refined by FlowRefinementCNN (`flow_refinement_weights`); the arm `joint` then trains that one.
+    released ReMapCNN, `none` an untrained one.
     `perceptual`: a file or folder of LPIPS' weights, or `auto`, whose distance (VGG16's, where there is a choice)
     counts with `perceptual_weight`; `none`: it does not.
     """
@@ -50,11 +45,6 @@ class TripleGuidedTask(Guided):
     re_map_weights: str = ""
     flow_weight: float = 0.05
     re_map_weight: float = 0.3
-    refined: bool = False
-    flow_refinement_cnn: flow_refinement.FlowRefinementCNN = dataclasses.field(
-        default_factory=flow_refinement.FlowRefinementCNN
-    )
-    flow_refinement_weights: str = ""
     perceptual: str = lpips_weights.NONE
     perceptual_weight: float = 0.1
     init_from: str = ""
@@ -71,72 +61,34 @@ class TripleGuidedTask(Guided):
 
     @property
     def modules(self) -> tuple[str, ...]:
-        return ("triple_guided_cnn", self._flow_module) if self._arm.trains_flow else ("triple_guided_cnn",)
-
-    @property
-    def _flow_module(self) -> str:
-        return "flow_refinement_cnn" if self.refined else "re_map_cnn"
-
-    def open_batches(self, dataset, batch_size, seed, size, split):
-        if not self.refined:
-            return super().open_batches(dataset, batch_size, seed, size, split)
-        return cached_examples.open_flows(dataset, batch_size, seed, size, split)
-
-    def _flow_params(self, key):
-        if not self.refined:
-            return frozen_re_map(self, key)
-        path = self.flow_refinement_weights or weights.released("flow_refinement_cnn")
-        return refinement_params(self.flow_refinement_cnn, key, self.size, path)
+        return ("triple_guided_cnn", "re_map_cnn") if self._arm.trains_flow else ("triple_guided_cnn",)
 
     def init(self, key, batch):
-        del batch  # the size says it all
+        self._cached = "guide" in batch
         image, maps = jnp.zeros((1, *self.size, 3)), jnp.zeros((1, *self.size, segmentation.NUM_LABELS))
         make = jax.jit(lambda: self.triple_guided_cnn.init(key, image, image, maps, maps, maps))
         params = {"triple_guided_cnn": load(self.init_from, "triple_guided_cnn", make)}
         if self._arm.trains_flow:
-            params[self._flow_module] = self._flow_params(jax.random.fold_in(key, 1))
+            params["re_map_cnn"] = frozen_re_map(self, jax.random.fold_in(key, 1))
         return params
 
     def frozen(self):
-        frozen = {} if self.refined else super().frozen()
+        frozen = super().frozen()
         if self._arm.placed and not self._arm.trains_flow:
-            frozen[self._flow_module] = self._flow_params(jax.random.PRNGKey(0))
+            frozen["re_map_cnn"] = frozen_re_map(self)
         if (network := open_perceptual(self.perceptual, self.triple_guided_cnn.dtype)) is not None:
             self._distance, frozen["perceptual"] = network.network, network.params
         return frozen
 
-    def _prepared(self, batch: dict) -> dict:
-        """What `prepare` gives, from a batch of `cached_examples.open_flows`."""
-        garment, target = garment_and_target(batch)
-        return {
-            "inputs": arms.inputs_of(
-                to_float(batch["input_image"]), batch["input_segmentation"], garment, target.segmentation
-            ),
-            "garment": garment,
-            "target": target,
-            "truth": to_float(batch["output_image"]),
-            "garment_truth": blending.target_mask(
-                batch["output_segmentation"].astype(jnp.int32), batch["garment_type"]
-            ),
-        }
-
-    def _refined(self, params, batch: dict, x: dict) -> dict:
-        """ReMapCNN's outputs with the refined flow."""
-        first = {name: batch[name] for name in ("coarse_flow", "first_flow", "first_shown")}
-        first["mask"] = to_float(batch["mask"][..., None])
-        network = functools.partial(self.flow_refinement_cnn.apply, params)
-        return arms.refine(network, x["garment"], x["target"], first)
-
     def _run(self, params, frozen, batch, rng):
-        x, re_map = self._prepared(batch) if self.refined else self.prepare(frozen, batch, rng), None
+        x, re_map = self.prepare(frozen, batch, rng), None
         if self._arm.placed:
-            flow_params = (params if self._arm.trains_flow else frozen)[self._flow_module]
-            if self.refined:
-                re_map = self._refined(flow_params, batch, x)
-            else:
-                re_map = re_map_outputs(self.re_map_cnn, flow_params, x)
+            flow_params = (params if self._arm.trains_flow else frozen)["re_map_cnn"]
+            network = functools.partial(self.re_map_cnn.apply, flow_params)
+            re_map = arms.re_map(network, x["garment"], x["target"])
         network = functools.partial(self.triple_guided_cnn.apply, params["triple_guided_cnn"])
-        return x, arms.paint(self._arm, network, x["inputs"], re_map), re_map
+        brought = None if re_map is None else blending.trusted(re_map, x["inputs"].s_dress)
+        return x, arms.paint(self._arm, network, x["inputs"], brought), re_map
 
     def _loss(self, params, frozen, batch, rng):
         x, out, re_map = self._run(params, frozen, batch, rng)
@@ -147,12 +99,8 @@ class TripleGuidedTask(Guided):
             terms["perceptual"] = distance.mean()
             value = value + self.perceptual_weight * terms["perceptual"]
         if self._arm.trains_flow:
-            if self.refined:
-                flow_value, flow_terms = refinement_terms(re_map, batch)
-                value = value + self.flow_weight * self.re_map_weight * flow_value
-            else:
-                flow_value, flow_terms = re_map_terms(re_map, x, batch, self.flow_weight)
-                value = value + self.re_map_weight * flow_value
+            flow_value, flow_terms = re_map_terms(re_map, x, batch, self.flow_weight)
+            value = value + self.re_map_weight * flow_value
             terms |= {f"re_map_{name}": term for name, term in flow_terms.items()}
         return value, terms
 
@@ -184,7 +132,5 @@ class TripleGuidedTask(Guided):
         settings = {"model": "triple_guided_cnn", "arm": self.arm} | settings_of(self.triple_guided_cnn, self.size)
         weights.save(self.export, params["triple_guided_cnn"], settings)
         if self._arm.trains_flow:
-            path = Path(self.export)
-            name = self._flow_module
-            settings = {"model": name, "arm": "joint"} | settings_of(getattr(self, name), self.size)
-            weights.save(path.with_name(f"{name}_joint.safetensors"), params[name], settings)
+            settings = {"model": "re_map_cnn", "arm": "joint"} | settings_of(self.re_map_cnn, self.size)
+            weights.save(Path(self.export).with_name("re_map_cnn_joint.safetensors"), params["re_map_cnn"], settings)

@@ -62,16 +62,10 @@ def place_dress(re_map: dict, dress_image: jax.Array, s_dress: jax.Array, garmen
     return {"dress_image": image, "s_dress": warped_labels}
 
 
-def follow(coarse_flow: jax.Array, mask: jax.Array, dress_image: jax.Array, s_dress: jax.Array) -> dict:
-    """ReMapCNN's outputs along another flow [B, H/4, W/4, 2], in pixels there: {'flow', 'warped', 'mask'}.
-
-    ReMapCNN's mask [B, H, W, 1] knows its own flow alone: where this one leads off the dress, nothing is trusted.
-    """
-    flow = geometry.resize_flow(coarse_flow, dress_image.shape[1:3])
-    # The images are inputs: only the flow needs a gradient, which spares the scatter.
-    seen = jnp.concatenate([dress_image, 1 - s_dress[..., :1]], -1)
-    seen = geometry.warp(jax.lax.stop_gradient(seen), flow)
-    return {"flow": flow, "warped": seen[..., :3], "mask": mask * seen[..., 3:]}
+def trusted(re_map: dict, s_dress: jax.Array) -> dict:
+    """ReMapCNN's outputs with a mask that trusts nothing where the flow leads off the dress, whose labels are given."""
+    seen = geometry.warp(jax.lax.stop_gradient(1 - s_dress[..., :1]), re_map["flow"])
+    return re_map | {"mask": re_map["mask"] * seen}
 
 
 def blend_after(
@@ -107,16 +101,6 @@ def pose_map(layout: Layout) -> jax.Array:
     small = (size[0] // 4, size[1] // 4)
     points = keypoints.scale(layout.keypoints, size, small)
     return keypoints.pose_map(points, layout.visible, small, POSE_MAP_SIGMA)
-
-
-def refinement_inputs(garment: Garment, target: Layout) -> tuple[jax.Array, jax.Array]:
-    """FlowRefinementCNN's (donor, target): what may be warped, and what the target shows. Both have an axis B."""
-    colours = geometry.block_means(garment.image, 4)
-    fractions = [
-        segmentation.soft_maps(labels.astype(jnp.int32), 4) for labels in (dress_labels(garment), target.segmentation)
-    ]
-    donor = jnp.concatenate([colours, fractions[0], pose_map(garment.layout)], -1)
-    return donor, jnp.concatenate([fractions[1], pose_map(target)], -1)
 
 
 def blend_weights(arm: str, painted: dict, re_map: dict | None, garment_out: jax.Array) -> tuple[jax.Array, jax.Array]:

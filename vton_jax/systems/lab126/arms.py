@@ -1,6 +1,6 @@
 """The four arms of the talk's Table 1, described once: training and inference are both built from here.
 
-Conventions: as in `warping.blending`. ReMapCNN's flow, refined, moves the donor's dress before TripleGuidedCNN paints
+Conventions: as in `warping.blending`. ReMapCNN's flow moves the donor's dress before TripleGuidedCNN paints
 (`pre`, and `joint`, where both were trained together), after it (`post`), or not at all (`none`).
 """
 
@@ -19,19 +19,18 @@ from vton_jax.warping import blending
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """Which weights an arm has, and where its dress is placed."""
+    """Which weights of TripleGuidedCNN an arm has, and where ReMapCNN places its dress."""
 
     triple_guided: str  # the weights of TripleGuidedCNN
-    flow_refinement: str | None = None  # the weights of FlowRefinementCNN; None: nothing is warped
     placed: Literal["", "before", "after"] = ""  # the warped dress, relative to TripleGuidedCNN
     trains_flow: bool = False  # whether the flow is trained together with TripleGuidedCNN
 
 
 ARMS = {
     "none": Arm("triple_guided_cnn_none"),
-    "post": Arm("triple_guided_cnn_none", "flow_refinement_cnn", "after"),
-    "pre": Arm("triple_guided_cnn_pre", "flow_refinement_cnn", "before"),
-    "joint": Arm("triple_guided_cnn_joint", "flow_refinement_cnn_joint", "before", trains_flow=True),
+    "post": Arm("triple_guided_cnn_none", "after"),
+    "pre": Arm("triple_guided_cnn_pre", "before"),
+    "joint": Arm("triple_guided_cnn_joint", "before", trains_flow=True),
 }
 
 
@@ -60,22 +59,20 @@ def inputs_of(user_image: jax.Array, user_labels: jax.Array, garment: Garment, t
     )
 
 
-def refine(network: Callable, garment: Garment, target: Layout, first: dict) -> dict:
-    """ReMapCNN's outputs with the flow as FlowRefinementCNN leaves it.
+def re_map(network: Callable, garment: Garment, target: Layout) -> dict:
+    """ReMapCNN's outputs.
 
-    Args: network: FlowRefinementCNN, applied. garment, target: with a leading axis B. first: 'coarse_flow' and 'mask'
-    of ReMapCNN, 'first_flow' and 'first_shown' of `geometric_flow.first_flow`. Returns `first` with more names.
+    Args: network: ReMapCNN, applied. garment, target: with a leading axis B.
     """
-    inputs = blending.refinement_inputs(garment, target)
-    refined = network(*inputs, *(first[name] for name in ("coarse_flow", "first_flow", "first_shown")))
-    s_dress = segmentation.one_hot(blending.dress_labels(garment))
-    return first | refined | blending.follow(refined["coarse_flow"], first["mask"], garment.image, s_dress)
+    labels = blending.dress_labels(garment), target.segmentation.astype(jnp.int32)
+    poses = (blending.pose_map(of) for of in (garment.layout, target))
+    return network(garment.image, *map(segmentation.one_hot, labels), *poses)
 
 
 def paint(arm: Arm, network: Callable, inputs: Inputs, re_map: dict | None) -> dict:
     """TripleGuidedCNN's outputs in an arm, with 'given', the dress that it was shown.
 
-    Args: network: TripleGuidedCNN, applied. re_map: ReMapCNN's outputs, None in the arm `none`.
+    Args: network: TripleGuidedCNN, applied. re_map: ReMapCNN's outputs, `blending.trusted`; None in the arm `none`.
     """
     given, s_given = inputs.dress_image, inputs.s_dress
     if arm.placed == "before":

@@ -1,7 +1,7 @@
 """Makes cached examples: try-on cases, taken with the released networks as far as what is trained next will meet them.
 
-User, donor and pose image are read from pixels, the coarse map is made, and for `flows` LatentPriorCNN says the layout.
-The files are those of `inputs.cached_examples`.
+User, donor and pose image are read from pixels, the coarse map is made, and for `layouts` LatentPriorCNN says the
+layout. The files are those of `inputs.cached_examples`.
 """
 
 from pathlib import Path
@@ -13,50 +13,48 @@ from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Garment, Pose
 from vton_jax.inputs import cached_examples
-from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
 from vton_jax.warping import blending
 
 
 def write(kind: str, folder: str | Path, numbers: range, split: str = "train", photos: str | None = None) -> None:
-    """Writes the files `numbers` of examples of a kind, `flows` or `latents`; those that are there stay.
+    """Writes the files `numbers` of examples of a kind, `layouts` or `latents`; those that are there stay.
 
     Args: split: whose people and garments. photos: a prepared dataset of photos with labels, instead of the catalogue's
-    cases; for `flows`. Raises: UserError where photos or the folder cannot be used.
+    cases; for `layouts`. Raises: UserError where photos or the folder cannot be used.
     """
     reader = Reader()
-    layouts = TargetLayouts(reader)
+    targets = TargetLayouts(reader)
     draw = cached_examples.case_source(kind, reader.size, split, photos)
-    if kind == "flows":
-        painter = Painter("post", reader.size)
-        make = lambda number: flows(reader, layouts, painter, draw(number))  # noqa: E731
+    if kind == "layouts":
+        make = lambda number: layouts(reader, targets, draw(number))  # noqa: E731
     else:
-        make = lambda number: latents(reader, layouts, draw(number))  # noqa: E731
+        make = lambda number: latents(reader, targets, draw(number))  # noqa: E731
     cached_examples.write(folder, numbers, make, compressed=kind == "latents")
 
 
-def flows(reader: Reader, layouts: TargetLayouts, painter: Painter, cases: dict) -> dict[str, np.ndarray]:
-    """The arrays of a file of `flows`; cases whose garment is not found are left out."""
+def layouts(reader: Reader, targets: TargetLayouts, cases: dict) -> dict[str, np.ndarray]:
+    """The arrays of a file of `layouts`; cases whose garment is not found are left out."""
     cases, garments = _readable(reader, cases)
     users, z_user = reader.read_layouts(cases["input_image"])
     poses = Pose(*reader.read_layouts(cases["pose_image"]))
     outputs, _ = reader.read_layouts(cases["output_image"])
-    coarse, _ = layouts.coarse_pairs(users, garments, poses.layout)
+    coarse, _ = targets.coarse_pairs(users, garments, poses.layout)
     one = lambda tree, i: jax.tree.map(lambda a: a[i : i + 1], tree)  # noqa: E731
-    expected = [layouts.expected(*(one(part, i) for part in (coarse, poses, z_user))) for i in range(len(coarse))]
-    targets = outputs, poses.layout.replace(segmentation=np.concatenate(expected))
+    expected = [targets.expected(*(one(part, i) for part in (coarse, poses, z_user))) for i in range(len(coarse))]
     labels = np.asarray(blending.dress_labels(garments)).astype(np.uint8)
     dresses = garments.replace(layout=garments.layout.replace(segmentation=labels))
-    return cached_examples.pack_flows(cases, users, dresses, targets, [painter.flows(garments, t) for t in targets])
+    both = outputs, poses.layout.replace(segmentation=np.concatenate(expected))
+    return cached_examples.pack_layouts(cases, users, dresses, both)
 
 
-def latents(reader: Reader, layouts: TargetLayouts, cases: dict) -> dict[str, np.ndarray]:
+def latents(reader: Reader, targets: TargetLayouts, cases: dict) -> dict[str, np.ndarray]:
     """The arrays of a file of `latents`; cases whose garment is not found are left out."""
     cases, garments = _readable(reader, cases)
     users, z_user = reader.read_layouts(cases["input_image"])
     poses, z_pose = reader.read_layouts(cases["pose_image"])
-    coarse, _ = layouts.coarse_pairs(users, garments, poses)
+    coarse, _ = targets.coarse_pairs(users, garments, poses)
     found = {"z_user": z_user, "z_pose": z_pose, "z_output": reader.latents(cases["output_image"])}
     mirrored = {
         name: reader.latents(cases[f"{picture}_image"][..., ::-1, :])

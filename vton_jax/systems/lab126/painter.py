@@ -16,29 +16,20 @@ from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Dressed, Garment, Layout, User
 from vton_jax.models import weights
-from vton_jax.models.flow_refinement_cnn import FlowRefinementCNN
 from vton_jax.models.re_map_cnn import ReMapCNN
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
 from vton_jax.models.weights import load_network
 from vton_jax.systems.lab126 import arms
 from vton_jax.systems.painting import BATCH, Painting
-from vton_jax.warping import blending, geometric_flow
+from vton_jax.warping import blending
 
 # The programs: networks are static, so that all painters of a process share what is traced and compiled.
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _flows(network: ReMapCNN, params, garment: Garment, target: Layout) -> dict:
-    poses = (blending.pose_map(of) for of in (garment.layout, target))
-    labels = blending.dress_labels(garment), target.segmentation.astype(jnp.int32)
-    out = network.apply(params, garment.image, *map(segmentation.one_hot, labels), *poses)
-    first, shown = geometric_flow.first_flow(target, garment)
-    return {"coarse_flow": out["coarse_flow"], "mask": out["mask"], "first_flow": first, "first_shown": shown}
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _refined(network: FlowRefinementCNN, params, garment: Garment, target: Layout, first: dict) -> dict:
-    out = arms.refine(functools.partial(network.apply, params), garment, target, first)
+def _re_mapped(network: ReMapCNN, params, garment: Garment, target: Layout) -> dict:
+    out = arms.re_map(functools.partial(network.apply, params), garment, target)
+    out = blending.trusted(out, segmentation.one_hot(blending.dress_labels(garment)))
     return {name: out[name] for name in ("flow", "warped", "mask")}
 
 
@@ -68,38 +59,31 @@ class Painter(Painting):
         at = functools.partial(weights.path_of, folder=folder)
         name = self.arm.triple_guided
         self.triple_guided, self._triple, _, _ = load_network("triple_guided_cnn", TripleGuidedCNN, at(name))
-        self.re_map, self._re_map, self.warps = None, None, bool(self.arm.placed)
-        if self.arm.placed:
-            self.re_map, self._re_map, _, _ = load_network("re_map_cnn", ReMapCNN, at("re_map_cnn"))
-            self._refinement_file = at(self.arm.flow_refinement)
+        self.warps = bool(self.arm.placed)
+        # `joint` has a ReMapCNN of its own once it was trained; until then it shares the others'.
+        own = at("re_map_cnn_joint")
+        self._re_map_file = own if self.arm.trains_flow and own.exists() else at("re_map_cnn")
 
     @functools.cached_property
-    def _refinement(self):
-        # Read on first use: the examples that it learns from come before it.
-        return load_network("flow_refinement_cnn", FlowRefinementCNN, self._refinement_file)[:2]
+    def _re_map(self):
+        # Read on first use: the arm `none` needs none, but for `re_mapped`.
+        return load_network("re_map_cnn", ReMapCNN, self._re_map_file)[:2]
 
-    def flows(self, garments: Garment, targets: Layout) -> dict:
-        """What FlowRefinementCNN starts from, for garments [B] and target layouts [B]: ReMapCNN's 'coarse_flow' and
-        'mask', and the geometric 'first_flow' with 'first_shown'."""
-        return in_batches(lambda part: _flows(self.re_map, self._re_map, *part), (garments, targets), BATCH, full=True)
+    def re_mapped(self, garments: Garment, targets: Layout) -> dict:
+        """The garments [B] in target layouts [B] by ReMapCNN: the 'flow', the dress 'warped' by it, and where it is
+        trusted ('mask')."""
+        return in_batches(lambda part: _re_mapped(*self._re_map, *part), (garments, targets), BATCH, full=True)
 
-    def re_mapped(self, garments: Garment, targets: Layout, flows: dict | None = None) -> dict:
-        """The garments [B] in target layouts [B]: the 'flow' as FlowRefinementCNN leaves it, the dress 'warped' by it,
-        and where it is trusted ('mask'). flows: see `dress`."""
-        given = garments, targets, self.flows(garments, targets) if flows is None else flows
-        return in_batches(lambda part: _refined(*self._refinement, *part), given, BATCH, full=True)
-
-    def dress(self, user: User, garment: Garment, targets: Layout, flows: dict | None = None) -> Dressed:
+    def dress(self, user: User, garment: Garment, targets: Layout) -> Dressed:
         """Paints target layouts [T].
 
-        Args: user and garment may also carry a leading axis T, both or none. flows: what the method of that name gave
-        for the same targets (leading axis T), where it is known already.
+        Args: user and garment may also carry a leading axis T, both or none.
         """
         who = (user.image, user.layout.segmentation), garment
         if np.ndim(user.image) == 3:
             who = spread(who, len(targets.segmentation))
         user_pictures, garment = who
-        re_map = self.re_mapped(garment, targets, flows) if self.arm.placed else None
+        re_map = self.re_mapped(garment, targets) if self.arm.placed else None
         given = user_pictures, (garment, targets), re_map
         return in_batches(
             lambda part: _dress((self.name, self.triple_guided), self._triple, *part), given, BATCH, full=True

@@ -1,6 +1,6 @@
 """The backward procedure as the talk shows it first: an image is presented, and the decoder's nearest one looked for.
 
-What is presented is the photo with a garment laid onto it, as it falls by geometry alone; z glides to the latent whose
+What is presented is the photo with a garment laid onto it by ReMapCNN; z glides to the latent whose
 image explains it, and that image shows the outfit as one that somebody could wear.
 
 Conventions: images are float [H, W, 3] in [0, 1] of the networks' size.
@@ -13,28 +13,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import geometry
 from vton_jax.core.types import Garment, Layout
-from vton_jax.layout import garment_types, inversion, solvers
+from vton_jax.layout import completion, garment_types, inversion, solvers
 from vton_jax.systems.job import Reading
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.lab126.target_layouts import PRIOR_WEIGHT
-from vton_jax.warping import blending, geometric_flow
+from vton_jax.warping import blending
 
 _IMAGE_WEIGHT = 50.0  # beside the latents' prior: an image says more of z than a layout does
 
 
 @jax.jit
-def _laid_on(image: jax.Array, garment: Garment, target: Layout) -> jax.Array:
-    """`image` with the garment where the geometric flow puts it; everything with a leading axis."""
-    flow, shown = geometric_flow.first_flow(target, garment)
-    size = image.shape[1:3]
-    flow = 4 * geometry.resize(flow, size)
-    cloth = blending.garment_mask(garment.layout.segmentation.astype(jnp.int32), garment.garment_type)
-    there = geometry.warp(cloth[..., None].astype(jnp.float32), flow)
+def _laid_on(image: jax.Array, garment: Garment, target: Layout, re_map: dict) -> jax.Array:
+    """`image` with the garment where ReMapCNN puts it; everything with a leading axis."""
     wanted = blending.target_mask(target.segmentation.astype(jnp.int32), garment.garment_type)
-    weight = there * geometry.resize(shown[..., None].astype(jnp.float32), size) * wanted[..., None]
-    return image + weight * (geometry.warp(garment.image, flow) - image)
+    return image + re_map["mask"] * wanted[..., None] * (re_map["warped"] - image)
 
 
 def presented(system: Lab126, reading: Reading) -> np.ndarray:
@@ -43,7 +36,8 @@ def presented(system: Lab126, reading: Reading) -> np.ndarray:
     layout = garment_types.split_dress(user.layout, garment.garment_type)
     own = jax.tree.map(lambda a: np.asarray(a)[None], (user.image, garment, layout))
     coarse, _ = system.layouts.coarse(layout, garment, own[2])
-    return np.asarray(_laid_on(own[0], own[1], own[2].replace(segmentation=coarse))[0])
+    goal = own[2].replace(segmentation=completion.fill_unknown(np.asarray(coarse)))
+    return np.asarray(_laid_on(own[0], own[1], goal, system.painter.re_mapped(own[1], goal))[0])
 
 
 def iterations(system: Lab126, image: np.ndarray, solver: str, count: int) -> Iterator[tuple[np.ndarray, float]]:

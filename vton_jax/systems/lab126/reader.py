@@ -90,7 +90,6 @@ class Reader:
         self.whiten, self.colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])
         self.pictures = PictureReader(at("reader_cnn"))
         self._kept: dict[tuple, Seen] = {}
-        self.small = (self.size[0] // 2, self.size[1] // 2)  # of the decoder's maps
 
     def seen(self, picture: np.ndarray, *, thorough: bool) -> Seen:
         """`PictureReader.read` of a picture [H, W, 3]; the same picture is read once, as long as it is kept."""
