@@ -10,7 +10,7 @@ import time
 
 from absl import flags
 
-from vton_jax.command_line import flag_utils
+from vton_jax.command_line import allocator, flag_utils
 from vton_jax.training.options import TrainingOptions
 
 FLAGS = flags.FLAGS
@@ -25,6 +25,7 @@ def define_more_flags(arguments: list[str]) -> None:
 
 
 def main() -> None:
+    allocator.keep_freed_memory()
     import jax.numpy as jnp  # here, as all of JAX: --help should not wait for it
 
     from vton_jax.tasks import TASKS
