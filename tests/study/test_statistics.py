@@ -121,7 +121,7 @@ def test_the_report_tells_fakes_from_reals_and_leaves_out_who_did_not_look(store
     pytest.importorskip("statsmodels", reason="the extra study is not installed")
     pytest.importorskip("choix", reason="the extra study is not installed")
     text = report.write(store, tmp_path / "out", ReportOptions(bootstrap=200))
-    assert "11 participants, 11 of them to the end; 10 are" in text
+    assert "Participants: 11; to the end: 11; counted: 10" in text
     rows = {(row["arm"], row["exposure_s"]): row for row in json.loads((tmp_path / "out" / "report.json").read_text())}
     assert (rows["none", 1.0]["times"], rows["none", 1.0]["of"]) == (0, 10)
     assert (rows["post", 1.0]["times"], rows["post", 1.0]["of"]) == (5, 10)

@@ -184,7 +184,10 @@ class Jobs:
         except Cancelled:
             state = "cancelled"
         except UserError as error:
-            job.error, state = str(error), "failed"
+            job.error, state = (
+                str(error).replace(f"{job.folder}/", ""),
+                "failed",
+            )  # where files lie is nobody's business
         except Exception:
             traceback.print_exc(file=sys.stderr)
             job.error, state = _FAULT, "failed"

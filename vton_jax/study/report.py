@@ -102,10 +102,11 @@ def _about(people: list[Participant], rows: list[Answered], scored: list[Answere
     counted = [one for one in people if one.counted]
     same, asked = (sum(one.repeats[index] for one in counted) for index in (0, 1))
     timed = [one.in_time for one in rows if one.in_time is not None]
+    ended = sum(one.finished for one in people)
     lines = [
-        f"{len(people)} participants, {sum(one.finished for one in people)} of them to the end; {len(counted)} are "
-        f"counted, the others failed attention checks. {len(scored)} answers are counted: practice, checks, repeats "
-        "and trials during which the page lost the focus are not.",
+        f"Participants: {len(people)}; to the end: {ended}; counted: {len(counted)}, who passed attention checks. "
+        f"Answers that are counted: {len(scored)}, without practice, checks, repeats and trials during which the page "
+        "lost the focus.",
         f"Exposures right to within one frame: {np.mean(timed):.1%} of {len(timed)}." if timed else "",
         f"Repeated trials answered as before: {same} of {asked}." if asked else "",
     ]
@@ -169,7 +170,8 @@ def _better_tables(store: Store, scored: list[Answered], options: ReportOptions,
             cells.append(_cell(one))
             rows.append((arm, arms[other], one.times, one.of, one.rate, *one.wilson, *one.clustered))
         low, high = intervals[index]
-        lines.append(f"| {arm} | {' | '.join(cells)} | {strengths[index]:+.2f} [{low:+.2f}, {high:+.2f}] |")
+        interval = f" {{{low:+.2f}, {high:+.2f}}}" if low == low else ""  # of one participant there is none
+        lines.append(f"| {arm} | {' | '.join(cells)} | {strengths[index]:+.2f}{interval} |")
     names = ("arm", "over", "times", "of", "rate", "wilson_low", "wilson_high", "clustered_low", "clustered_high")
     records.write_csv(output / "table.csv", names, rows)
     text = (
@@ -199,12 +201,12 @@ def _plot_rates(cells: dict, arms: list[str], exposures: list[float], path: Path
         at = [exposures.index(exposure) + 0.08 * (turn - len(arms) / 2) for exposure, _ in found]
         low = [one.rate - one.wilson[0] for _, one in found]
         high = [one.wilson[1] - one.rate for _, one in found]
-        name = "real, called generated" if arm == REAL else arm
+        name = "real pictures" if arm == REAL else arm
         axes.errorbar(at, [one.rate for _, one in found], [low, high], fmt="o-", capsize=3, label=name)
     axes.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
     axes.set(xticks=range(len(exposures)), xticklabels=[f"{one:g} s" for one in exposures], ylim=(0, 1))
-    axes.set(xlabel="shown for", ylabel="generated pictures called real")
-    axes.legend(fontsize="small")
+    axes.set(xlabel="shown for", ylabel="called what they are not")
+    figure.legend(loc="outside upper center", ncols=3, fontsize="small")
     with files.replacing(path) as temporary:
         figure.savefig(temporary, dpi=150)
 

@@ -138,7 +138,7 @@ async function run() {
     index = session.done;
     Object.assign($("progress"), { max: session.total, value: session.done });
     const trial = await (next ?? load(index));
-    $("text").textContent = trial.practice ? "Practice: you are told afterwards what was right." : "";
+    $("text").textContent = !trial.practice ? "" : study.question === "real" ? "Practice: you are told afterwards what was right." : "Practice: this is not counted yet.";
     say(session.token && index === 0 ? "Look at the middle of the grey field. The picture is shown for a moment." : "");
     if (index === 0 || !next) { await buttons(["start"]); refresh = await measureRefresh(); event("refresh", refresh.toFixed(2)); }
     say("");
