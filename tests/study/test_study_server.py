@@ -14,7 +14,7 @@ from vton_jax.study.options import CreateOptions
 from vton_jax.study.store import Store
 
 pytest.importorskip("fastapi", reason="the extra study is not installed")
-pytest.importorskip("httpx", reason="FastAPI's test client wants httpx")
+pytest.importorskip("httpx2", reason="FastAPI's test client wants httpx2")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The studio over HTTP: jobs are put in, asked about, fetched and cancelled. `/api/docs` explains it."""
 
+import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from vton_jax.core.errors import UserError
 from vton_jax.studio import api_page, try_on
 from vton_jax.studio.jobs import Job, NoSuchJob, QueueFull
 from vton_jax.studio.service import Service
+from vton_jax.systems.options import JobOptions
 
 FILES = {"clip": "video/mp4", "sheet": "image/png", "save": "application/zip"}  # of a result, with their types
 
@@ -32,6 +34,12 @@ class JobSays(pydantic.BaseModel):
     files: dict[str, str] = pydantic.Field(description="What can be fetched, by name: paths on this server.")
 
 
+def _choice(name: str):
+    """A field for an option of `JobOptions`, explained as on the command line."""
+    said = {field.name: field.metadata["help"] for field in dataclasses.fields(JobOptions)}[name]
+    return pydantic.Field(None, description=said, json_schema_extra={"enum": list(try_on.choices(name))})
+
+
 class TryOnForm(pydantic.BaseModel):
     """What is asked of a try-on; what is not given is as on the command line."""
 
@@ -40,14 +48,14 @@ class TryOnForm(pydantic.BaseModel):
     garment: UploadFile | None = None
     pose: UploadFile | None = None
     own_clothes: bool = pydantic.Field(False, description="No garment: the person's own clothes.")
-    system: str | None = None
-    remap: str | None = pydantic.Field(None, description="The arm.")
-    garment_type: str | None = None
-    garment_is: str | None = pydantic.Field(None, description="How the garment is shown.")
-    temporal_filter: str | None = None
-    background: str | None = None
-    framing: str | None = None
-    output_size: str | None = pydantic.Field(None, description="HEIGHTxWIDTH, or photo.")
+    system: str | None = _choice("system")
+    remap: str | None = _choice("remap")
+    garment_type: str | None = _choice("garment_type")
+    garment_is: str | None = _choice("garment_is")
+    temporal_filter: str | None = _choice("temporal_filter")
+    background: str | None = _choice("background")
+    framing: str | None = _choice("framing")
+    output_size: str | None = _choice("output_size")
 
 
 class InpaintForm(pydantic.BaseModel):

@@ -65,11 +65,11 @@ def _resolved(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
 
 def _kind(schema: dict[str, Any], part: dict[str, Any]) -> str:
     part = _resolved(schema, part)
+    if "enum" in part:
+        return " | ".join(map(str, part["enum"]))
     for one in part.get("anyOf", ()):
         if one.get("type") != "null":
             return _kind(schema, one)
-    if "enum" in part:
-        return " | ".join(map(str, part["enum"]))
     if "contentMediaType" in part or part.get("format") == "binary":
         return "file"
     return str(part.get("type", "anything"))
