@@ -147,7 +147,7 @@ def test_wrong_requests_are_answered_in_words(studio, files):
     assert client.get("/api/jobs/nobody").status_code == 404
     for path in ("clip/../../x", "..%2f..%2fsettings", "pictures/..%2f..%2fsecret.png", "pictures/person.png"):
         assert client.get(f"/api/jobs/{EXAMPLE}/{path}").status_code in (404, 422)
-    assert not list(service.uploaded.iterdir())
+    assert not list(service.uploaded.iterdir()) and not list(service.jobs.folder.iterdir())
 
 
 def test_the_example_is_there_from_the_start(studio):

@@ -5,6 +5,7 @@ lies in its own folder, which is removed some time after its end.
 """
 
 import collections
+import contextlib
 import dataclasses
 import secrets
 import shutil
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,6 +103,17 @@ class Jobs:
                 self._running.wanted = False
             self._changed.notify_all()
         return job
+
+    @contextlib.contextmanager
+    def prepared(self) -> Iterator[Job]:
+        """A new job, which is removed again if what it needs cannot be had. Raises: QueueFull."""
+        job = self.new()
+        try:
+            yield job
+        except BaseException:
+            with self._changed:
+                self._forget(job)
+            raise
 
     def when_idle(self, work: Callable[[Job], dict[str, Any]]) -> None:
         """Work to be done once, when nobody waits, and given up as soon as somebody comes."""

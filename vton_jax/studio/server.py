@@ -35,8 +35,7 @@ def make_app(service: Service, *, with_page: bool = True):
     api.add_to(app, service)
     if with_page:
         app = _with_page(app, service)
-    options = service.options
-    password = options.password or os.environ.get("VTON_STUDIO_PASSWORD") or None
+    options, password = service.options, _password(service.options)
     most = 3 * options.max_megabytes * 1_000_000 + 100_000  # a request brings three files at most
     return Guard(app, password, most, _LOOPBACK if _is_loopback(options.host) else None)
 
@@ -54,6 +53,10 @@ def _with_page(app, service: Service):
         max_file_size=service.options.max_megabytes * 1_000_000, footer_links=[], ssr_mode=False, show_error=False,
         theme=widgets.THEME, css=widgets.STYLE, head=widgets.HEAD, pwa=False, enable_monitoring=False,
     )  # fmt: skip
+
+
+def _password(options: StudioOptions) -> str | None:
+    return options.password or os.environ.get("VTON_STUDIO_PASSWORD") or None
 
 
 def _is_loopback(host: str) -> bool:
@@ -77,6 +80,8 @@ def serve(options: StudioOptions) -> None:
             probe.bind((options.host, options.port))
         except OSError as error:
             raise WrongOption("port", options.port, f"cannot be listened on: {error.strerror}.") from None
+    if not _is_loopback(options.host) and _password(options) is None:
+        print("whoever reaches this machine may use the studio; set VTON_STUDIO_PASSWORD", file=sys.stderr)
     app = make_app(Service(options))
     at = f"http://{options.host}:{options.port}"
     print(f"the studio is open at {at}/, its API at {at}/api/docs; Ctrl-C closes it", file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ from vton_jax.studio import example, try_on, uploads
 from vton_jax.studio.jobs import Job, Jobs
 from vton_jax.studio.options import StudioOptions
 from vton_jax.systems.finet.options import InpaintOptions
+from vton_jax.systems.options import JobOptions
 
 EXAMPLE = "example"  # the id of the job that is there from the start
 
@@ -45,10 +46,11 @@ class Service:
 
         mask: an upload whose alpha channel corrects the garment's mask. Raises: UserError.
         """
-        job, options = self._prepared(asked, files)
-        if mask is not None:
-            mask = uploads.take(mask, "mask", job.folder, self.options)
-        return self.jobs.put(job, lambda job: try_on.read(job, options, self.systems, mask))
+        with self.jobs.prepared() as job:
+            options = self._options(job, asked, files)
+            if mask is not None:
+                mask = uploads.take(mask, "mask", job.folder, self.options)
+            return self.jobs.put(job, lambda job: try_on.read(job, options, self.systems, mask))
 
     def dress(self, asked: Mapping[str, str], files: Mapping[str, Path | None], seen: Job | None = None) -> Job:
         """A job that dresses. Args: seen: a job that has read these files, perhaps corrected. Raises: UserError."""
@@ -56,8 +58,9 @@ class Service:
             options = self._changed(seen.kept.options, asked)
             if options is not None:
                 return self.jobs.put(self.jobs.new(), lambda job: try_on.dress(job, options, self.systems, seen))
-        job, options = self._prepared(asked, files)
-        return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems))
+        with self.jobs.prepared() as job:
+            options = self._options(job, asked, files)
+            return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems))
 
     def watch_search(self, seen: Job, frame: int) -> Job:
         """A job that films the backward procedure on one frame. Raises: UserError."""
@@ -68,15 +71,14 @@ class Service:
 
     def fill_in(self, asked: Mapping[str, Any], files: Mapping[str, Path | None]) -> Job:
         """A job that fills in a region. Args: asked: fields of `InpaintOptions`. Raises: UserError."""
-        job = self.jobs.new()
-        options = InpaintOptions(**self._decoded(job, files), **asked, weights=self.options.weights)
-        return self.jobs.put(job, lambda job: try_on.fill_in(job, options, self.systems))
+        with self.jobs.prepared() as job:
+            options = InpaintOptions(**self._decoded(job, files), **asked, weights=self.options.weights)
+            return self.jobs.put(job, lambda job: try_on.fill_in(job, options, self.systems))
 
-    def _prepared(self, asked, files):
-        job = self.jobs.new()
-        options = self.options
+    def _options(self, job: Job, asked: Mapping[str, str], files: Mapping[str, Path | None]) -> JobOptions:
+        """What a job is asked for, its files decoded into its folder."""
         decoded = self._decoded(job, files)
-        return job, try_on.options_of(asked, decoded, options.max_frames, options.weights)
+        return try_on.options_of(asked, decoded, self.options.max_frames, self.options.weights)
 
     def _decoded(self, job: Job, files: Mapping[str, Path | None]) -> dict[str, str]:
         """Decoded files by name; "none" stays (of a garment)."""
@@ -89,7 +91,7 @@ class Service:
                 found[name] = str(uploads.take(path, name, job.folder, self.options, limit))
         return found
 
-    def _changed(self, options, asked: Mapping[str, str]):
+    def _changed(self, options: JobOptions, asked: Mapping[str, str]) -> JobOptions | None:
         """The options of a reading with what else is asked of dressing; None where that needs another reading."""
         wanted = try_on.options_of(asked, {}, options.num_frames, options.weights)
         later = ("remap", "temporal_filter")  # what reading does not depend on
