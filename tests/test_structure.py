@@ -29,6 +29,8 @@ MAY_IMPORT = {
     "tasks": "core media models layout warping systems inputs",
     "evaluate": "core command_line media models reading layout warping compositing catalogue inputs systems training",
     "benchmark": "core command_line media catalogue systems evaluate",
+    "studio": "core command_line media layout systems",
+    "study": "core command_line media",
 }
 # A training machine may lack these, so the package imports them inside functions.
 LAZY = (

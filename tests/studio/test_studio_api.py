@@ -1,0 +1,178 @@
+"""The API with a system that stands in for networks: jobs from uploads to a clip, and what may not pass."""
+
+import base64
+import json
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from painted_system import SIZE, PaintedSystems
+
+from vton_jax.media import photo_files, video_files
+from vton_jax.studio import shown
+from vton_jax.studio.options import StudioOptions
+from vton_jax.studio.service import EXAMPLE, Service
+
+pytest.importorskip("fastapi", reason="the extra studio is not installed")
+pytest.importorskip("httpx2", reason="FastAPI's test client wants httpx2")
+pytest.importorskip("multipart", reason="the extra studio is not installed")
+
+
+@pytest.fixture
+def files(tmp_path):
+    person = np.full((*SIZE, 3), 255, np.uint8)
+    person[8:56, 16:32] = 20
+    garment = np.full((*SIZE, 3), 255, np.uint8)
+    garment[16:48, 12:36] = (0, 90, 180)
+    photo_files.write_image(tmp_path / "person.png", person)
+    photo_files.write_image(tmp_path / "garment.png", garment)
+    video_files.write_video(tmp_path / "pose.mp4", [np.roll(person, shift, 1) for shift in range(5)], 10)
+    names = {"person": "person.png", "garment": "garment.png", "pose": "pose.mp4"}
+    return {name: tmp_path / file for name, file in names.items()}
+
+
+@pytest.fixture
+def studio(tmp_path):
+    """Makes (service, client) with options."""
+    from fastapi.testclient import TestClient
+
+    from vton_jax.studio import server
+
+    made = []
+
+    def make(pause=lambda: None, **options):
+        held = {"folder": str(tmp_path / f"studio{len(made)}"), "warm": False, "max_frames": 4} | options
+        service = Service(StudioOptions(**held), PaintedSystems(pause))
+        made.append(service)
+        return service, TestClient(server.make_app(service, with_page=False), base_url="http://localhost")
+
+    yield make
+    for service in made:
+        service.close()
+
+
+def post(client, files, **options):
+    opened = {name: path.read_bytes() for name, path in files.items()}
+    return client.post("/api/try_on", files=opened, data={"framing": "pose"} | options)
+
+
+def ended(client, job):
+    end = time.monotonic() + 60
+    while (found := client.get(f"/api/jobs/{job['id']}").json())["state"] in ("waiting", "running"):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return found
+
+
+def test_from_uploads_to_a_clip_with_its_settings(studio, files, tmp_path):
+    service, client = studio()
+    answer = post(client, files, garment_type="upper", temporal_filter="none")
+    assert answer.status_code == 202, answer.text
+    job = ended(client, answer.json())
+    assert job["state"] == "done" and job["files"].keys() == {"clip", "sheet", "save"}
+    assert any("exchanging 'upper'; 4 frames" in note for note in job["notes"])
+    (tmp_path / "got.mp4").write_bytes(client.get(job["files"]["clip"]).content)
+    frames, rate = video_files.read_frames(tmp_path / "got.mp4")
+    assert len(frames) == 4 and rate == 10 and frames.shape[1:3] == SIZE
+    assert np.abs(frames[0][30, 24].astype(int) - (0, 90, 180)).max() < 25  # the garment's colour, where people are
+    (tmp_path / "got.zip").write_bytes(client.get(job["files"]["save"]).content)
+    with zipfile.ZipFile(tmp_path / "got.zip") as saved:
+        held = set(saved.namelist())
+        flags = saved.read("render.flags").decode().split()
+        assert json.loads(saved.read("settings.json"))["options"]["garment_type"] == "upper"
+    assert {"try_on.mp4", "try_on.png", "person.png", "garment.png", "pose.mp4"} <= held
+    assert "--garment=garment.png" in flags and "--temporal_filter=none" in flags
+    assert not list(service.uploaded.iterdir())  # what was brought is gone, what was decoded lies with the job
+
+
+def test_a_reading_is_corrected_and_then_dressed(studio, files):
+    """A mask of the left half alone: what is read, and painted, is that."""
+    from PIL import Image
+
+    service, _ = studio()
+    asked = {"framing": "pose"}
+    layer = np.zeros((*SIZE, 4), np.uint8)
+    layer[16:48, 12:24] = 255
+    Image.fromarray(layer).save(service.uploaded / "layer", format="PNG")
+    seen = service.read(asked, files, service.uploaded / "layer")
+    while seen.state not in ("done", "failed"):
+        time.sleep(0.02)
+    assert seen.state == "done", seen.error
+    worn = np.asarray(seen.kept.reading.garments[0].layout.segmentation) > 0
+    assert worn[:, 12:24].sum() == worn.sum() == 32 * 12
+    job = service.dress(asked, files, seen)
+    while job.state not in ("done", "failed"):
+        time.sleep(0.02)
+    assert job.kept.reading is seen.kept.reading and job.result["reading"] == seen.result["reading"]
+    other = service.dress(asked | {"garment_type": "lower"}, files, seen)  # which needs another reading
+    while other.state not in ("done", "failed"):
+        time.sleep(0.02)
+    assert other.kept.reading is not seen.kept.reading
+
+
+def test_a_mask_goes_to_the_picture_and_back(studio, files):
+    service, _ = studio()
+    job = service.read({"framing": "pose"}, files)
+    while job.state not in ("done", "failed"):
+        time.sleep(0.02)
+    mask = np.zeros(SIZE, bool)
+    mask[20:40, 10:30] = True
+    large = shown.where_it_lies(job.kept.reading, mask, np.zeros((160, 100, 3), np.uint8))
+    back = job.kept.reading.framing.garment.bring_mask(large, SIZE)
+    assert (back != mask).mean() < 0.02 and large.shape == (160, 100)
+
+
+def test_cancelling_and_places(studio, files):
+    gate = threading.Event()
+    service, client = studio(pause=lambda: gate.wait(120))
+    first, second = (post(client, files).json() for _ in range(2))
+    assert client.get(f"/api/jobs/{second['id']}").json()["place"] == 1
+    assert client.delete(f"/api/jobs/{second['id']}").json()["state"] == "cancelled"
+    client.delete(f"/api/jobs/{first['id']}")
+    gate.set()
+    found = ended(client, first)
+    assert found["state"] == "cancelled" and not found["files"] and service.systems.system.dressed <= 1
+    assert client.get(f"/api/jobs/{first['id']}/clip").status_code == 404
+
+
+def test_wrong_requests_are_answered_in_words(studio, files):
+    service, client = studio()
+    assert "known are auto, none" in post(client, files, remap="before").json()["detail"]
+    assert post(client, files, armm="post").status_code == 422
+    files["garment"].write_bytes(b"PK\x03\x04" + b"\0" * 99)
+    answer = post(client, files)
+    assert answer.status_code == 422 and answer.json()["detail"].startswith("The file for the garment is not a picture")
+    assert client.get("/api/jobs/nobody").status_code == 404
+    for path in ("clip/../../x", "..%2f..%2fsettings", "pictures/..%2f..%2fsecret.png", "pictures/person.png"):
+        assert client.get(f"/api/jobs/{EXAMPLE}/{path}").status_code in (404, 422)
+    assert not list(service.uploaded.iterdir()) and not list(service.jobs.folder.iterdir())
+
+
+def test_the_example_is_there_from_the_start(studio):
+    _, client = studio()
+    job = client.get(f"/api/jobs/{EXAMPLE}").json()
+    assert job["state"] == "done" and client.get(job["files"]["clip"]).headers["content-type"] == "video/mp4"
+    assert client.get(f"/api/jobs/{EXAMPLE}/pictures/read_person.png").content[:4] == b"\x89PNG"
+
+
+def test_the_password_the_host_and_the_origin_are_asked_for(studio):
+    _, client = studio(password="open sesame")
+    code = lambda text: {"authorization": "Basic " + base64.b64encode(text.encode()).decode()}  # noqa: E731
+    assert client.get("/api/options").status_code == 401
+    assert client.get("/api/options", headers=code("me:open sesame")).status_code == 200
+    assert client.get("/api/options", headers=code("me:open")).status_code == 401
+    _, client = studio(max_megabytes=1)
+    assert client.get("/api/options", headers={"host": "evil.example"}).status_code == 400
+    assert client.delete("/api/jobs/x", headers={"origin": "http://evil.example"}).status_code == 403
+    assert client.delete("/api/jobs/x", headers={"origin": "http://localhost"}).status_code == 404
+    assert client.post("/api/try_on", files={"person": b"x" * 4_000_000}).status_code == 413
+
+
+def test_the_docs_name_every_route(studio):
+    _, client = studio()
+    page = client.get("/api/docs").text
+    for path in client.get("/openapi.json").json()["paths"]:
+        assert path in page
+    assert "auto | none | post | pre | joint" in page and "https://" not in page

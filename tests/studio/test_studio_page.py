@@ -1,0 +1,58 @@
+"""The studio's page in a real browser: read, correct, dress, watch the clip play, come back."""
+
+import time
+
+import browsers
+import pytest
+from painted_system import PaintedSystems
+
+playwright = browsers.require("gradio", "fastapi", "multipart")
+
+
+@pytest.fixture(scope="module")
+def faults():
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, faults):
+    from vton_jax.studio import server
+    from vton_jax.studio.options import StudioOptions
+    from vton_jax.studio.service import Service
+
+    options = StudioOptions(folder=str(tmp_path_factory.mktemp("studio")), warm=False, max_frames=4)
+    app = server.make_app(Service(options, PaintedSystems(lambda: time.sleep(0.1))))
+    with browsers.served(app) as at, browsers.browser(playwright) as browser:
+        opened = browsers.watched(browser.new_page(viewport={"width": 390, "height": 844}), faults)
+        opened.goto(at)
+        yield opened
+
+
+def test_a_walk_through_the_page(page, faults):
+    # The example is there, rendered, before anything is asked for.
+    page.wait_for_function("document.querySelector('video[src*=\"try_on\"]')?.readyState >= 2")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # a phone's width
+    # Look first: what was read is shown; the mask is corrected with a brush, and read again.
+    page.get_by_role("button", name="Look first").first.click()
+    page.get_by_text("Done.").first.wait_for()
+    canvas = page.locator(".studio-canvas canvas").first
+    canvas.scroll_into_view_if_needed()
+    place = canvas.bounding_box()
+    page.mouse.move(place["x"] + 20, place["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 90, place["y"] + 30, steps=4)
+    page.mouse.up()
+    assert page.evaluate("studioMask('lab126').length") > 1000
+    # Dress, and watch the clip play.
+    page.get_by_role("button", name="Dress").first.click()
+    video = "document.querySelector('video[src*=\"try_on\"]')"
+    page.wait_for_function(f"{video}?.readyState >= 2 && {video}.duration < 1")  # the example has 48 frames, this has 4
+    assert page.evaluate(f"{video}.duration") == pytest.approx(4 / 15, abs=0.1)
+    assert page.evaluate(f"{video}.videoHeight") == 64
+    page.get_by_text("Done.").first.wait_for()
+    shown = page.evaluate(f"{video}.currentSrc")
+    # A refresh does not lose it.
+    page.reload()
+    page.wait_for_function(f"{video}?.readyState >= 2")
+    assert page.evaluate(f"{video}.currentSrc").split("/file=")[-1] == shown.split("/file=")[-1]
+    assert not faults

@@ -1,0 +1,20 @@
+"""What people may begin with: packaged pictures of drawn people and of garments, and a pose clip."""
+
+import itertools
+from pathlib import Path
+
+from vton_jax.systems.job import SAMPLES
+
+PERSON, GARMENT, POSE = SAMPLES / "person.png", SAMPLES / "garment.png", SAMPLES / "pose.mp4"
+FLATS = SAMPLES.parent / "catalogue" / "assets" / "garments"
+_OF_EACH = {"t-shirt": 2, "longsleeve": 2, "shirt": 2, "dress": 2, "skirt": 2, "pants": 1}
+
+
+def people() -> list[Path]:
+    return [PERSON, SAMPLES / "dressed.png"]
+
+
+def garments() -> list[Path]:
+    """The sample's, and some of each kind that the catalogue's people wear."""
+    kinds = (itertools.islice(sorted(FLATS.glob(f"{kind}_*.jpg")), count) for kind, count in _OF_EACH.items())
+    return [GARMENT, *itertools.chain.from_iterable(kinds)]

@@ -1,0 +1,93 @@
+"""The page: a tab for each system that works. It needs the extra `studio`."""
+
+import asyncio
+from pathlib import Path
+
+import gradio as gr
+
+from vton_jax import systems
+from vton_jax.core.errors import UserError
+from vton_jax.studio import gallery, widgets
+from vton_jax.studio.jobs import ENDED
+from vton_jax.studio.panels import TryOnPanel
+from vton_jax.studio.service import Service
+
+_TITLES = {"lab126": "Try on", "clothflow": "ClothFlow"}
+_ABOUT = """# Try-on studio
+One photo, one garment and some poses become a clip of that person wearing that garment. What is uploaded stays on this
+machine and is removed after {minutes} minutes.
+[The same over HTTP](/api/docs)."""
+
+
+def build(service: Service) -> gr.Blocks:
+    """The page of a service."""
+    keep = 60 * service.options.keep_minutes
+    with gr.Blocks(title="Try-on studio", delete_cache=(min(600, keep), keep), analytics_enabled=False) as page:
+        gr.Markdown(_ABOUT.format(minutes=service.options.keep_minutes))
+        with gr.Tabs():
+            for name in systems.SYSTEMS:
+                with gr.Tab(_TITLES.get(name, name)):
+                    TryOnPanel(service, name, name).when_loaded(page)
+            with gr.Tab("Fill in"):
+                _InpaintPanel(service)
+    return page.queue(default_concurrency_limit=None, max_size=200)
+
+
+class _InpaintPanel:
+    """FiNet: a garment is taken away and filled in again in several ways."""
+
+    def __init__(self, service: Service):
+        self.service = service
+        self.job = gr.State("")
+        gr.Markdown(
+            "A garment is taken away and filled in again in several ways that go with the rest (FiNet). Its weights "
+            "have had minutes of training so far: fillings lie where they should, but cloth is blurred."
+        )
+        with gr.Row():
+            with gr.Column(scale=2, min_width=300):
+                self.person = widgets.picture("Person", gallery.people()[1])
+                widgets.examples("Example people", gallery.people(), self.person)
+                self.region = gr.Radio(["top", "bottom", "hat", "shoes"], value="top", label="What is filled in")
+                self.count = gr.Slider(1, 8, value=4, step=1, label="How many fillings")
+                self.vary = gr.Radio(["both", "shape", "appearance"], value="both", label="What differs between them")
+                self.seed = gr.Number(0, precision=0, minimum=0, label="Seed")
+                self.garment = widgets.picture("Or a garment to put on")
+                with gr.Row():
+                    fill, stop = gr.Button("Fill in", variant="primary"), gr.Button("Cancel")
+            with gr.Column(scale=3, min_width=320):
+                self.progress = gr.HTML("", label="Progress")
+                self.filled = gr.HTML("", label="Fillings")
+        shared = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+        asked = [self.person, self.garment, self.region, self.count, self.vary, self.seed]
+        fill.click(self._fill, asked, [self.job, self.progress, self.filled], **shared)
+        stop.click(self._cancel, [self.job], None, queue=False, **shared)
+
+    async def _fill(self, *values):
+        person, garment, region, count, vary, seed = values
+        files = {"person": person and Path(person), "garment": garment and Path(garment)}
+        asked = {
+            "region": region,
+            "num_samples": int(count),
+            "vary": "all" if garment else vary,
+            "seed": int(seed or 0),
+        }
+        try:
+            if person is None:
+                raise UserError("Choose a picture of the person first.")
+            job = await asyncio.to_thread(self.service.fill_in, asked, files)
+        except UserError as error:
+            yield {self.progress: widgets.error(str(error))}
+            return
+        yield {self.job: job.id}
+        while job.state not in ENDED:
+            yield {self.progress: widgets.progress(job, self.service.jobs.place(job))}
+            await asyncio.sleep(0.5)
+        found = {}
+        if job.state == "done":
+            pictures = [(path, f"filling {number}") for number, path in enumerate(job.result["pictures"], start=1)]
+            found = {self.filled: widgets.figures(job, pictures)}
+        yield {self.progress: widgets.progress(job, 0)} | found
+
+    def _cancel(self, name: str) -> None:
+        if name:
+            self.service.jobs.cancel(self.service.jobs.get(name))

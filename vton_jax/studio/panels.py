@@ -1,0 +1,272 @@
+"""The try-on panel: inputs on the left; on the right what was read, the clip, and what the machine did."""
+
+import asyncio
+import html
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from vton_jax.core.errors import UserError
+from vton_jax.studio import gallery, try_on, widgets
+from vton_jax.studio.jobs import ENDED, Job
+from vton_jax.studio.service import EXAMPLE, Service
+
+_PAUSE = 0.3  # seconds between looks at a job
+_POSES = ("a clip", "a photo", "the person's own")
+_ARMS = {"post": "post: after the painter", "pre": "pre: before it", "joint": "joint: trained together", "none": "none"}
+
+
+class TryOnPanel:
+    """Builds itself within `gr.Blocks`. Args: system: a name in SYSTEMS; None: people choose among `systems`."""
+
+    def __init__(self, service: Service, name: str, system: str):
+        self.service, self.name, self.system = service, name, system
+        self.job = gr.BrowserState({}, storage_key=f"studio_{name}", secret="of this tab")
+        self._inputs()
+        self._outputs()
+        self._wire()
+
+    # ------------------------------------------------------------------------------------------------------ components
+
+    def _inputs(self) -> None:
+        with gr.Row():
+            with gr.Column(min_width=260):
+                self.person = widgets.picture("Person", gallery.PERSON)
+                widgets.examples("Example people", gallery.people(), self.person)
+            with gr.Column(min_width=260):
+                self.garment = widgets.picture("Garment, flat or worn", gallery.GARMENT)
+                self.own = gr.Checkbox(False, label="No garment: the person's own clothes")
+                widgets.examples("Example garments", gallery.garments(), self.garment)
+            with gr.Column(min_width=260):
+                sources = ["upload", "webcam"]
+                clip = gr.Video(str(gallery.POSE), label="Pose clip", sources=sources, elem_classes="studio-clip")
+                self.clip_pose = widgets.undecoded(clip)
+                self.photo_pose = widgets.picture("Pose photo", visible=False)
+                self.pose_is = gr.Radio(_POSES, value=_POSES[0], label="Pose")
+        with gr.Accordion("Settings", open=False), gr.Row():
+            arms = [(text, name) for name, text in _ARMS.items()]
+            self.arm = gr.Dropdown(
+                arms,
+                value="post",
+                label="Arm: when the garment is moved",
+                visible=self.system == "lab126",
+                min_width=200,
+            )
+            filters, sizes = try_on.choices("temporal_filter"), try_on.SIZES.items()
+            self.filter = gr.Dropdown(list(filters), value="motion", label="Smoothing over time", min_width=160)
+            self.size = gr.Dropdown(
+                [(text, value or "256x192") for text, value in sizes], value="256x192", label="Size, height x width",
+                min_width=160,
+            )  # fmt: skip
+            backgrounds = [("the photo's", "inpaint"), ("painted by the networks", "network")]
+            self.background = gr.Dropdown(backgrounds, value="inpaint", label="Background", min_width=200)
+        with gr.Row():
+            self.look = gr.Button("Look first", min_width=120)
+            self.dress = gr.Button("Dress", variant="primary", min_width=120)
+            self.stop = gr.Button("Cancel", min_width=120)
+
+    def _outputs(self) -> None:
+        self.progress = gr.HTML("", label="Progress")
+        with gr.Tabs() as self.tabs:
+            with gr.Tab("Result", id="result", render_children=True):
+                with gr.Row():
+                    large = {"interactive": False, "height": 460, "min_width": 300}
+                    self.clip = gr.Video(label="The clip", autoplay=True, loop=True, **large)
+                    self.slider = gr.ImageSlider(label="Before and after: drag the line", **large)
+                self.save = gr.DownloadButton("Save the clip with its settings", interactive=False)
+            with gr.Tab("What was read", id="read", render_children=True):
+                self.read = gr.HTML("", label="What was read")
+                self._corrections()
+            with gr.Tab("What the machine did", id="machine", render_children=True):
+                self.frame = gr.Radio([], label="Frame of the clip")
+                self.machine = gr.HTML("", label="Step by step")
+                of_lab126 = self.system == "lab126"
+                self.watch = gr.Button("Film the backward procedure on this frame", visible=of_lab126)
+                self.film = gr.Video(
+                    label="The backward procedure: aim, what is found, error", interactive=False, loop=True,
+                    visible=of_lab126,
+                )  # fmt: skip
+
+    def _corrections(self) -> None:
+        gr.Markdown("**Is something wrong?** Say what it is, or paint and erase the garment's mask; then read again.")
+        with gr.Row():
+            types = list(try_on.choices("garment_type"))
+            self.kind = gr.Dropdown(types, value="auto", label="Type of the garment", min_width=160)
+            ways = [("as it looks", "auto"), ("flat", "flat"), ("worn by a person", "person")]
+            self.shown_as = gr.Dropdown(ways, value="auto", label="It is shown", min_width=160)
+        self.editor = gr.HTML("", label="The garment's mask")
+        self.mask = gr.Textbox(visible=False)
+        self.again = gr.Button("Read again with these corrections")
+
+    @property
+    def _shown(self) -> list:
+        return [
+            self.job, self.progress, self.read, self.editor, self.clip, self.slider, self.save, self.frame,
+            self.machine, self.film, self.tabs,
+        ]  # fmt: skip
+
+    def _wire(self) -> None:
+        asked = [
+            self.job, self.person, self.garment, self.own, self.pose_is, self.clip_pose, self.photo_pose, self.arm,
+            self.filter, self.size, self.background, self.kind, self.shown_as,
+        ]  # fmt: skip
+        shared = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+        self.look.click(self._look, asked, self._shown, **shared)
+        painted = f"(...values) => [...values.slice(0, -1), studioMask('{self.name}')]"
+        self.again.click(self._look_again, [*asked, self.mask], self._shown, js=painted, **shared)
+        self.dress.click(self._dress, asked, self._shown, **shared)
+        self.stop.click(self._cancel, [self.job], [self.progress], queue=False, **shared)
+        self.watch.click(self._watch, [self.job, self.frame], self._shown, **shared)
+        self.frame.input(self._machine, [self.job, self.frame], [self.machine], **shared)
+        self.pose_is.change(
+            lambda chosen: [gr.update(visible=chosen == _POSES[0]), gr.update(visible=chosen == _POSES[1])],
+            [self.pose_is], [self.clip_pose, self.photo_pose], **shared,
+        )  # fmt: skip
+        self.own.change(lambda own: gr.update(visible=not own), [self.own], [self.garment], **shared)
+
+    def when_loaded(self, page: gr.Blocks) -> None:
+        """What a tab shows when the page is opened, or opened again."""
+        page.load(
+            self._resume, [self.job], self._shown, show_progress="hidden", api_visibility="private",
+            concurrency_limit=None,
+        )  # fmt: skip
+
+    # -------------------------------------------------------------------------------------------------------- handlers
+
+    def _files(self, *values) -> dict[str, Path | None]:
+        person, garment, own, pose_is, clip_pose, photo_pose = values
+        pose = {_POSES[0]: clip_pose, _POSES[1]: photo_pose}.get(pose_is, person)
+        found = {"person": person, "garment": "none" if own else garment, "pose": pose}
+        missing = [name for name, path in found.items() if path is None]
+        if missing:
+            raise UserError(f"Choose a picture for the {' and the '.join(missing)} first.")
+        return {name: Path(path) for name, path in found.items()}
+
+    def _asked(self, *values) -> dict[str, str]:
+        arm, smoothed, size, background, kind, shown_as = values
+        return {
+            "system": self.system, "remap": arm or "auto", "temporal_filter": smoothed, "output_size": size,
+            "background": background, "garment_type": kind, "garment_is": shown_as,
+        }  # fmt: skip
+
+    async def _look(self, held, *values) -> AsyncIterator[dict]:
+        async for shown in self._begin(held, values, "read", "read"):
+            yield shown
+
+    async def _look_again(self, held, *values) -> AsyncIterator[dict]:
+        async for shown in self._begin(held, values[:-1], "read", "read", painted=values[-1]):
+            yield shown
+
+    async def _dress(self, held, *values) -> AsyncIterator[dict]:
+        async for shown in self._begin(held, values, "dress", "result"):
+            yield shown
+
+    async def _begin(self, held, values, what: str, tab: str, painted: str = "") -> AsyncIterator[dict]:
+        """Puts a job in and follows it."""
+        try:
+            files, asked = self._files(*values[:6]), self._asked(*values[6:])
+            inputs = {name: str(path) for name, path in files.items()}
+            if what == "read":
+                with widgets.mask_file(painted, self.service.uploaded) as mask:
+                    job = await asyncio.to_thread(self.service.read, asked, files, mask)
+            else:
+                seen = self._job(held) if held.get("inputs") == inputs else None
+                job = await asyncio.to_thread(self.service.dress, asked, files, seen)
+        except UserError as error:
+            yield {self.progress: widgets.error(str(error))}
+            return
+        yield {self.job: {"job": job.id, "inputs": inputs}, self.tabs: gr.update(selected=tab)}
+        async for shown in self._follow(job):
+            yield shown
+
+    async def _follow(self, job: Job) -> AsyncIterator[dict]:
+        """What changes on the page while a job waits and runs, and its result."""
+        said, read = "", False
+        while True:
+            ended = job.state in ENDED  # asked first: what is shown after is the last
+            words = widgets.progress(job, self.service.jobs.place(job))
+            shown = {self.progress: words} if words != said else {}
+            said = words
+            if not read and "reading" in job.result:
+                read = True
+                shown |= self._read_shown(job)
+            if ended:
+                yield shown | (self._result_shown(job) if job.state == "done" else {})
+                return
+            if shown:
+                yield shown
+            await asyncio.sleep(_PAUSE)
+
+    def _job(self, held: dict[str, Any]) -> Job | None:
+        try:
+            return self.service.jobs.get(held.get("job", ""))
+        except UserError:
+            return None
+
+    async def _resume(self, held) -> AsyncIterator[dict]:
+        job = self._job(held)
+        if job is None and self.system == "lab126":
+            job = self._job({"job": EXAMPLE})
+            if job is not None:
+                yield {self.job: {"job": EXAMPLE}, self.progress: ""} | self._read_shown(job) | self._result_shown(job)
+                return
+        if job is None:
+            yield {self.progress: ""}
+            return
+        async for shown in self._follow(job):
+            yield shown
+
+    async def _cancel(self, held):
+        job = self._job(held)
+        if job is None or job.state in ENDED:
+            return gr.update()
+        self.service.jobs.cancel(job)
+        return widgets.progress(job, 0)
+
+    async def _watch(self, held, frame) -> AsyncIterator[dict]:
+        job = self._job(held)
+        try:
+            if job is None:
+                raise UserError("Dress somebody first.")
+            film = self.service.watch_search(job, int(frame or 0))
+        except UserError as error:
+            yield {self.progress: widgets.error(str(error))}
+            return
+        async for shown in self._follow(film):
+            yield shown
+
+    def _machine(self, held, frame):
+        job = self._job(held)
+        for one in job.result.get("machine", ()) if job is not None else ():
+            if one["frame"] == int(frame):
+                return widgets.figures(job, one["pictures"])
+        return ""
+
+    # ------------------------------------------------------------------------------------------------- what is shown
+
+    def _read_shown(self, job: Job) -> dict:
+        reading, titles = (
+            job.result["reading"],
+            {"person": "the person", "garment": "the garment", "pose": "the first pose"},
+        )
+        pictures = [(reading[name], title) for name, title in titles.items() if name in reading]
+        lines = "".join(f"<li>{html.escape(note)}</li>" for note in job.notes)
+        read = f"<ul>{lines}</ul>{widgets.figures(job, pictures)}"
+        return {self.read: read, self.editor: widgets.brush(self.name, job)}
+
+    def _result_shown(self, job: Job) -> dict:
+        result, shown = job.result, {}
+        if "clip" in result:
+            frames = result["machine"]
+            middle = frames[len(frames) // 2]
+            shown |= {
+                self.clip: result["clip"], self.slider: (result["before"], result["after"]),
+                self.save: gr.update(value=result["save"], interactive=True) if "save" in result else gr.update(),
+                self.frame: gr.update(choices=[one["frame"] for one in frames], value=middle["frame"]),
+                self.machine: widgets.figures(job, middle["pictures"]), self.film: None,
+            }  # fmt: skip
+        if "film" in result:
+            shown[self.film] = result["film"]
+        return shown

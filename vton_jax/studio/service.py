@@ -1,0 +1,101 @@
+"""What pages and API ask for: files that are checked and decoded, then a job in the queue."""
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vton_jax.core.errors import UserError, WrongOption
+from vton_jax.studio import example, try_on, uploads
+from vton_jax.studio.jobs import Job, Jobs
+from vton_jax.studio.options import StudioOptions
+from vton_jax.systems.finet.options import InpaintOptions
+from vton_jax.systems.options import JobOptions
+
+EXAMPLE = "example"  # the id of the job that is there from the start
+
+
+class Service:
+    """The studio without its pages. Args: options: see `StudioOptions`. systems: stands in for networks in tests."""
+
+    def __init__(self, options: StudioOptions, systems: try_on.Systems | None = None):
+        self.options, self.systems = options, systems or try_on.Systems()
+        self._temporary = None
+        if options.folder is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="vton_studio_")
+        self.folder = Path(options.folder or self._temporary.name).resolve()
+        self.uploaded = self.folder / "uploads"
+        try:
+            self.uploaded.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WrongOption("folder", options.folder, f"cannot be written to: {error.strerror}.") from None
+        self.jobs = Jobs(self.folder / "jobs", 60.0 * options.keep_minutes, options.max_waiting)
+        if (found := example.packaged()) is not None:
+            self.jobs.add_done(EXAMPLE, *found)
+        if options.warm:
+            self.jobs.when_idle(lambda job: try_on.warm(job, self.systems, options.weights))
+
+    def close(self) -> None:
+        self.jobs.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def read(self, asked: Mapping[str, str], files: Mapping[str, Path | None], mask: Path | None = None) -> Job:
+        """A job that reads. Args: files: uploads by `person`, `garment`, `pose`; what is missing is the example's.
+
+        mask: an upload whose alpha channel corrects the garment's mask. Raises: UserError.
+        """
+        with self.jobs.prepared() as job:
+            options = self._options(job, asked, files)
+            if mask is not None:
+                mask = uploads.take(mask, "mask", job.folder, self.options)
+            return self.jobs.put(job, lambda job: try_on.read(job, options, self.systems, mask))
+
+    def dress(self, asked: Mapping[str, str], files: Mapping[str, Path | None], seen: Job | None = None) -> Job:
+        """A job that dresses. Args: seen: a job that has read these files, perhaps corrected. Raises: UserError."""
+        if seen is not None and seen.kept is not None:
+            options = self._changed(seen.kept.options, asked)
+            if options is not None:
+                return self.jobs.put(self.jobs.new(), lambda job: try_on.dress(job, options, self.systems, seen))
+        with self.jobs.prepared() as job:
+            options = self._options(job, asked, files)
+            return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems))
+
+    def watch_search(self, seen: Job, frame: int) -> Job:
+        """A job that films the backward procedure on one frame. Raises: UserError."""
+        if seen.kept is None:
+            raise UserError("What was read is gone; dress once more first.")
+        kept = seen.kept
+        return self.jobs.put(self.jobs.new(), lambda job: try_on.watch_search(job, kept, self.systems, frame))
+
+    def fill_in(self, asked: Mapping[str, Any], files: Mapping[str, Path | None]) -> Job:
+        """A job that fills in a region. Args: asked: fields of `InpaintOptions`. Raises: UserError."""
+        with self.jobs.prepared() as job:
+            options = InpaintOptions(**self._decoded(job, files), **asked, weights=self.options.weights)
+            return self.jobs.put(job, lambda job: try_on.fill_in(job, options, self.systems))
+
+    def _options(self, job: Job, asked: Mapping[str, str], files: Mapping[str, Path | None]) -> JobOptions:
+        """What a job is asked for, its files decoded into its folder."""
+        decoded = self._decoded(job, files)
+        return try_on.options_of(asked, decoded, self.options.max_frames, self.options.weights)
+
+    def _decoded(self, job: Job, files: Mapping[str, Path | None]) -> dict[str, str]:
+        """Decoded files by name; "none" stays (of a garment)."""
+        found = {}
+        for name, path in files.items():
+            if path == Path("none") and name == "garment":
+                found[name] = "none"
+            elif path is not None:
+                limit = self.options.max_frames
+                found[name] = str(uploads.take(path, name, job.folder, self.options, limit))
+        return found
+
+    def _changed(self, options: JobOptions, asked: Mapping[str, str]) -> JobOptions | None:
+        """The options of a reading with what else is asked of dressing; None where that needs another reading."""
+        wanted = try_on.options_of(asked, {}, options.num_frames, options.weights)
+        later = ("remap", "temporal_filter")  # what reading does not depend on
+        same = [name for name in try_on.CHOSEN if name not in later]
+        if any(getattr(wanted, name) != getattr(options, name) for name in same):
+            return None
+        return dataclasses.replace(options, **{name: getattr(wanted, name) for name in later})
