@@ -12,7 +12,7 @@ from vton_jax.compositing import full_size, kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Garment, Layout, User
 from vton_jax.media import photo_files, video_files
-from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.reader import Reader
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL, LARGE = (32, 24), (128, 96)

@@ -11,7 +11,7 @@ from vton_jax.compositing import normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Garment, Layout, User
 from vton_jax.systems.lab126.painter import Painter
-from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.reader import Reader
 
 SIZE = (256, 192)
 SHIRT, TROUSERS = segmentation.ID["upper-clothes"], segmentation.ID["pants"]

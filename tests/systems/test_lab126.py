@@ -25,11 +25,11 @@ from vton_jax.core.errors import (
 from vton_jax.core.types import Layout
 from vton_jax.media import photo_files, video_files
 from vton_jax.reading.picture_reader import PictureReader, layout_of
-from vton_jax.systems.lab126 import reader as reader_lib
+from vton_jax.systems import reader as reader_lib
 from vton_jax.systems.lab126.painter import Painter
-from vton_jax.systems.lab126.reader import Reader, _upright
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.protocol import PeopleReader, TryOnSystem
+from vton_jax.systems.reader import Reader, _upright
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "vton_jax" / "samples"

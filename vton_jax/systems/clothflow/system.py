@@ -17,11 +17,12 @@ from vton_jax.core.types import Garment, Pose, Result, Target, User
 from vton_jax.layout import garment_types
 from vton_jax.systems.clothflow.painter import Painter
 from vton_jax.systems.garments import own_garment
-from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.painting import BATCH
+from vton_jax.systems.reader import Reader
+from vton_jax.systems.reading import ReadsPictures
 
 
-class ClothFlow:
+class ClothFlow(ReadsPictures):
     """A `TryOnSystem`: a reader, and the painter of one variant.
 
     Args: variant: a name in `variants.VARIANTS`. folder: where ClothFlow's weights lie, by default the released ones;
@@ -31,29 +32,10 @@ class ClothFlow:
 
     def __init__(self, variant: str = "full", folder: str | Path | None = None):
         self.painter = Painter(variant, folder)
-        self.reader = Reader()
-        self.size = self.reader.size
+        super().__init__(Reader())
         if self.painter.size != self.size:
             theirs, ours = ("x".join(map(str, size)) for size in (self.painter.size, self.size))
             raise UserError(f"ClothFlow's weights are of {theirs}, and pictures are read at {ours}.")
-
-    def read_user(self, frame: np.ndarray, shown: np.ndarray | None = None) -> User:
-        """See `TryOnSystem`."""
-        return self.reader.read_user(frame, shown)
-
-    def read_garment(
-        self,
-        frame: np.ndarray,
-        garment_type: str | None = None,
-        flat: bool | None = None,
-        mask: np.ndarray | None = None,
-    ) -> Garment:
-        """See `TryOnSystem`."""
-        return self.reader.read_garment(frame, garment_type, flat, mask)
-
-    def read_poses(self, frames: np.ndarray) -> Pose:
-        """See `TryOnSystem`."""
-        return self.reader.read_poses(frames)
 
     def dress(self, user: User, garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
         """See `TryOnSystem`. Raises: SeveralGarments, for it puts on one."""

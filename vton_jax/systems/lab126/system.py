@@ -16,11 +16,12 @@ from vton_jax.core.types import Garment, Pose, Result, User
 from vton_jax.layout import garment_types, solvers
 from vton_jax.systems.garments import own_garment
 from vton_jax.systems.lab126.painter import Painter
-from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.lab126.target_layouts import CHUNK, TargetLayouts
+from vton_jax.systems.reader import Reader
+from vton_jax.systems.reading import ReadsPictures
 
 
-class Lab126:
+class Lab126(ReadsPictures):
     """A `TryOnSystem`: a reader, the target layouts and the painter of one arm.
 
     Args: arm: a name in `arms.ARMS`. folder: where the weights lie, by default the released ones. solver: of the
@@ -29,28 +30,9 @@ class Lab126:
     """
 
     def __init__(self, arm: str = "joint", folder: str | Path | None = None, solver: solvers.Name = "gauss_newton"):
-        self.reader = Reader(folder)
-        self.size = self.reader.size
+        super().__init__(Reader(folder))
         self.layouts = TargetLayouts(self.reader, folder, solver)
         self.painter = Painter(arm, self.size, folder)
-
-    def read_user(self, frame: np.ndarray, shown: np.ndarray | None = None) -> User:
-        """See `TryOnSystem`."""
-        return self.reader.read_user(frame, shown)
-
-    def read_garment(
-        self,
-        frame: np.ndarray,
-        garment_type: str | None = None,
-        flat: bool | None = None,
-        mask: np.ndarray | None = None,
-    ) -> Garment:
-        """See `TryOnSystem`."""
-        return self.reader.read_garment(frame, garment_type, flat, mask)
-
-    def read_poses(self, frames: np.ndarray) -> Pose:
-        """See `TryOnSystem`."""
-        return self.reader.read_poses(frames)
 
     def dress(self, user: User, garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
         """See `TryOnSystem`. Raises: SeveralGarments, for the talk's system puts on one."""

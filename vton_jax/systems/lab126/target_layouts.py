@@ -20,7 +20,7 @@ from vton_jax.models import latent_prior_cnn, weights
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.multi_path_cnn import POSE_SIGMA, MultiPathCNN
 from vton_jax.models.weights import load_network
-from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.reader import Reader
 
 PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
 LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
