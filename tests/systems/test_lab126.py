@@ -16,10 +16,10 @@ from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.errors import (
     EmptyPicture,
     GarmentForPerson,
+    GarmentsExclude,
     NoGarmentFound,
     NoPersonFound,
     NoTorso,
-    SeveralGarments,
     UserError,
 )
 from vton_jax.core.types import Layout
@@ -206,7 +206,7 @@ def test_the_clip_dresses_the_user(system, user, garment):
     worn, donor, poses = system.read_user(user), system.read_garment(garment), system.read_poses(np.stack(frames))
     worn = worn.replace(backdrop=kept_parts.backdrop(worn.image, worn.layout.segmentation))
     results = list(system.dress(worn, [donor], poses))
-    with pytest.raises(SeveralGarments):
+    with pytest.raises(GarmentsExclude, match="2 garments of type 'upper'"):
         next(system.dress(worn, [donor, donor], poses))
     assert len(results) == 2
     for result in results:

@@ -91,8 +91,11 @@ def fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
 def stillness(user: Layout, pose: Layout) -> np.ndarray:
     """For each of the 18 labels, how much the part stands where it stood in the photo: [18] in [0, 1].
 
-    A part stands still as far as its farthest joint does; one without a joint that both show has moved.
+    A part stands still as far as its farthest joint does; one without a joint that both show has moved. In the photo's
+    own pose all of it does.
     """
+    if all(np.array_equal(getattr(user, name), getattr(pose, name)) for name in ("keypoints", "visible")):
+        return np.ones(segmentation.NUM_LABELS, np.float32)
     both = np.asarray(user.visible) & np.asarray(pose.visible)
     height = keypoints.person_height(np.asarray(user.keypoints), np.asarray(user.visible))
     moved = np.linalg.norm(np.asarray(user.keypoints) - np.asarray(pose.keypoints), axis=-1) / height
@@ -201,28 +204,27 @@ def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = 
     """
     photo, final = user.image, np.asarray(dressed.labels)
     image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
-    in_place, moved, donated = (
-        np.asarray(a) for a in (dressed.photo_weight, dressed.moved_weight, dressed.garment_weight)
-    )
+    in_place, moved, new = np.asarray(dressed.photo_weight), np.asarray(dressed.moved_weight), np.ones_like(keep)
     if user.backdrop is not None:
         picture, hole = user.backdrop
         person = _softened((final > 0).astype(np.float32))
         image = picture + (image - picture) * person[..., None]
         # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
         known = 1 - cv2.dilate(hole, _square(CHOSEN.halo, len(hole)))
-        in_place, moved, donated = person * in_place + (1 - person) * known, person * moved, person * donated
+        in_place, moved, new = person * in_place + (1 - person) * known, person * moved, person
     if head is not None:
         weight = head_weight(final, head)
         image = image + (head.picture - image) * weight[..., None]
         # A little beyond the head too: enlarged, its outline moves with it.
         near = cv2.dilate((weight > 0).astype(np.uint8), _square(CHOSEN.around_head, len(final))) > 0
         flow = np.where((near & (moved <= weight))[..., None], head.flow, flow)
-        in_place, moved, donated = (1 - weight) * in_place, weight + (1 - weight) * moved, (1 - weight) * donated
+        in_place, moved, new = (1 - weight) * in_place, weight + (1 - weight) * moved, (1 - weight) * new
         keep = keep * (1 - weight)  # of a head that hardly moved, one of the two pictures: both together have four eyes
     return dressed.replace(
         image=image + (photo - image) * keep[..., None],
         photo_weight=keep + (1 - keep) * in_place,
-        garment_weight=(1 - keep) * donated,
+        garment_weight=(1 - keep) * new * np.asarray(dressed.garment_weight),
+        besides=tuple((flow, (1 - keep) * new * np.asarray(weight)) for flow, weight in dressed.besides),
         photo_flow=flow,
         moved_weight=(1 - keep) * moved,
     )

@@ -48,6 +48,6 @@ class ClothFlow(ReadsPictures):
             # The backdrop is no part of what the networks see.
             users, worn = spread((user.replace(backdrop=None), garment), len(goal.segmentation))
             labels = self.painter.target_labels(users, worn, goal)
-            painted = self.painter.paint(user, garment, goal.replace(segmentation=labels))
+            painted = self.painter.paint(user, [garment], goal.replace(segmentation=labels))
             for final, dressed in zip(labels, painted, strict=True):
                 yield Result(dressed=dressed, target=Target(coarse=final, final=final, errors=np.zeros(0), steps={}))
