@@ -5,11 +5,14 @@ The networks paint a whole picture anew, and on real photos they leave the old p
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import cv2
 import jax
 import numpy as np
 
+from vton_jax.compositing import head_flow
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout.body import PROPORTIONS, body_of
@@ -19,6 +22,7 @@ _NOTHING = 1e-20  # a weight that is none
 _HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
 _HAIR_LABELS = tuple(segmentation.ID[name] for name in ("hat", "hair", "sunglasses"))
 _HEAD_LABELS = (*_HAIR_LABELS, segmentation.ID["face"])
+_FACE_LABELS = segmentation.FACE
 _TRUNK = ("left-shoulder", "right-shoulder", "left-hip", "right-hip")
 # The joints that a part moves with; what is not named moves with the trunk.
 _JOINTS = {name: _HEAD for name in ("hat", "hair", "sunglasses", "face")}
@@ -39,8 +43,12 @@ class Thresholds:
 
     still: float = 0.015  # of the person's height: joints that move less stand still
     moved: float = 0.035  # of the person's height: joints that move more do not stand still at all
-    same_turn: float = 30.0  # degrees between two people's turns: up to here the user's head is carried along
+    same_turn: float = 30.0  # degrees between two people's turns: up to here the head's outline is the photo's
     other_turn: float = 60.0  # degrees: from here on it is not
+    # Degrees: up to here a face is the photo's own, turned; from there on it is painted. By eye on the catalogue's
+    # validation split.
+    own_face: float = 75.0
+    painted_face: float = 90.0
     least_trust: float = 0.5  # of a carried head: from here on its outline counts
     soft: float = 1.2 / 256  # sigma of every edge
     inner: float = 1 / 256  # an edge begins so far within what is kept
@@ -127,30 +135,39 @@ _body = jax.jit(body_of, static_argnames="size")
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """The user's photo moved and scaled so that its head lies on the target's."""
+    """The user's photo moved, scaled and turned so that its head lies on the target's."""
 
     picture: np.ndarray  # float [H, W, 3]
     flow: np.ndarray  # float [H, W, 2], from there back to the photo
     labels: np.ndarray  # uint8 [H, W], the photo's, with one head
     inside: np.ndarray  # bool [H, W], what the photo shows
     chin: float  # the target's, in pixels from the top
-    trust: float  # 1 where the heads look the same way to `same_turn` degrees, falling to 0 at `other_turn`
+    trust: float  # of its outline: 1 where the heads look the same way to `same_turn` degrees, 0 at `other_turn`
+    sure: np.ndarray | float = 1.0  # float [H, W], of each pixel, where the labels agree
 
 
 def carried_head(user: User, pose: Layout) -> Head | None:
-    """The user's head at the target's place; None where neither the two heads nor the two trunks look the same way."""
+    """The user's head at the target's place, turned as the target's is; None where it is not to be had.
+
+    It is not where neither the two heads nor the two trunks look nearly the same way, nor where one shows a face and
+    the other, from behind, does not.
+    """
     size = user.image.shape[:2]
     own, there = (jax.device_get(_body(one, size)) for one in (user.layout, pose))
-    # Of two measures, the smaller: heads are small, and turn with the trunk more often than their joints are read well.
-    cosine = max(np.dot(own.head_turn, there.head_turn), np.dot(own.turn, there.turn))
-    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    angle, face = np.degrees(abs(head_flow.yaw_between(own, there))), head_flow.shows_face(own)
     trust = np.clip((CHOSEN.other_turn - angle) / (CHOSEN.other_turn - CHOSEN.same_turn), 0, 1)
-    if trust == 0:
+    turned = np.clip((CHOSEN.painted_face - angle) / (CHOSEN.painted_face - CHOSEN.own_face), 0, 1) * face
+    if face != head_flow.shows_face(there) or max(trust, turned) == 0:
         return None
     x, y = np.meshgrid(np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32))
     ratio = own.height / there.height
-    place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
-    picture = cv2.remap(user.image.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    place = np.stack([own.head[i] + (grid - there.head[i]) * ratio for i, grid in enumerate((x, y))], -1)
+    place, sure = place.astype(np.float32), np.full(size, trust, np.float32)
+    read = functools.partial(cv2.remap, user.image.astype(np.float32), map2=None, interpolation=cv2.INTER_CUBIC)
+    picture = read(place, borderMode=cv2.BORDER_REPLICATE)
+    if turned > 0:
+        picture, place, sure = _on_the_ball(read, (own, there), (picture, place, sure), turned)
+    place = np.moveaxis(place, -1, 0)
     shown = np.asarray(user.shown, np.uint8)
     half = PROPORTIONS.head_half_height
     near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
@@ -161,7 +178,25 @@ def carried_head(user: User, pose: Layout) -> Head | None:
         inside=cv2.remap(shown, *place, cv2.INTER_NEAREST) > 0,
         chin=float(there.head[1] + half * there.height),
         trust=float(trust),
+        sure=sure,
     )
+
+
+def _on_the_ball(read: Callable, bodies: tuple, around: tuple, trust: float) -> tuple[np.ndarray, ...]:
+    """(picture, place, how sure) of a head whose ellipsoid is turned; `around` is the same of what is not on it.
+
+    What the photo's side hides is read on the other half of the head.
+    """
+    picture, place, sure = around
+    own, other = (head_flow.turned(*bodies, sure.shape, mirrored=mirrored) for mirrored in (False, True))
+    first = own.seen / np.maximum(own.seen + (1 - own.seen) * other.seen, 1e-3)
+    ball = _softened(own.inside.astype(np.float32)) * own.inside
+    both = [read(one.place, borderMode=cv2.BORDER_REPLICATE) for one in (own, other)]
+    face = both[1] + (both[0] - both[1]) * first[..., None]
+    at = np.where((first > 0.5)[..., None], own.place, other.place)
+    picture = picture + (face - picture) * ball[..., None]
+    place = np.where(own.inside[..., None], at, place)
+    return picture, place, np.where(own.inside, trust * np.maximum(own.seen, other.seen), sure)
 
 
 def _one_head(labels: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -190,10 +225,12 @@ def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
 
 
 def head_weight(final: np.ndarray, head: Head) -> np.ndarray:
-    """How much of each pixel [H, W] is the carried head: where it and the final map show one."""
-    both = segmentation.region(head.labels, _HEAD_LABELS) & segmentation.region(final, _HEAD_LABELS) & head.inside
+    """How much of each pixel [H, W] is the carried head: where it and the final map show face, or both hair."""
+    kinds = [[segmentation.region(labels, kind) for kind in (_HAIR_LABELS[:2], _FACE_LABELS)]
+             for labels in (head.labels, final)]  # fmt: skip
+    both = np.logical_or(*(here & there for here, there in zip(*kinds, strict=True))) & head.inside
     weight = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
-    return np.float32(head.trust) * np.minimum(weight, _softened(weight))
+    return np.float32(head.sure) * np.minimum(weight, _softened(weight))
 
 
 def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None) -> Dressed:
