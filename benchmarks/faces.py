@@ -49,15 +49,16 @@ def results(drawn: dict, count: int) -> np.ndarray:
     users, outputs = (reader.pictures.layouts(drawn[f"{name}_image"]) for name in ("input", "output"))
     donors = Layout(*(drawn[f"donor_{part}"] for part in ("segmentation", "keypoints", "visible")))
     garments = Garment(to_float(drawn["dress_image"]), donors, drawn["garment_type"], drawn["flat"])
+    images, worn = to_float(drawn["input_image"]), []
     for index in range(count):
-        photo, layout, pose = to_float(drawn["input_image"][index]), at(users, index), at(outputs, index)
-        backdrop = kept_parts.backdrop(photo, np.asarray(layout.segmentation))
-        user = User(photo, layout, None, np.ones(photo.shape[:2], bool), backdrop)
-        head = kept_parts.carried_head(user, pose)
-        final = kept_parts.with_head(drawn["output_segmentation"][index], head)
-        goal = Layout(final[None], pose.keypoints[None], pose.visible[None])
-        painted = at(painter.dress(user, at(garments, index), goal), 0)
-        out.append(kept_parts.restore(painted, user, pose, head, int(drawn["garment_type"][index])).image)
+        backdrop = kept_parts.backdrop(images[index], np.asarray(users.segmentation[index]))
+        worn.append(User(images[index], at(users, index), None, np.ones(images.shape[1:3], bool), backdrop))
+    heads = [kept_parts.carried_head(user, at(outputs, index)) for index, user in enumerate(worn)]
+    finals = [kept_parts.with_head(*pair) for pair in zip(drawn["output_segmentation"], heads, strict=True)]
+    painted = painter.dress(User(images, users, None, None), garments, outputs.replace(segmentation=np.stack(finals)))
+    for index, (user, head) in enumerate(zip(worn, heads, strict=True)):
+        kind = int(drawn["garment_type"][index])
+        out.append(kept_parts.restore(at(painted, index), user, at(outputs, index), head, kind).image)
     return np.stack(out)
 
 

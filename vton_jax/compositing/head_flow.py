@@ -20,8 +20,6 @@ class Thresholds:
     """By eye on the catalogue's validation split; lengths in body heights."""
 
     depth: float = 1.2  # of a head over its width
-    # Degrees between two heads: below the first none of it is believed, beyond the second all: so far yaws are misread.
-    believed: tuple[float, float] = (10.0, 25.0)
     edge: tuple[float, float] = (0.1, 0.35)  # cosine towards the camera: from where on a place is seen, and seen well
     held: float = 0.03  # sigma about a joint within which the flow leads to the photo's own
     everywhere: float = 0.15  # weight of the joints' mean shift far from all of them
@@ -76,8 +74,7 @@ def _by_geometry(points: np.ndarray, own: Body, there: Body, mirrored: bool) -> 
     unit = (points - np.asarray(there.head)) / (np.float32([p.head_half_width, p.head_half_height]) * there.height)
     x, down = unit[..., 0], unit[..., 1]
     yaw = np.arctan2(there.head_turn[1], there.head_turn[0])
-    turn, (low, high) = yaw_between(own, there), np.radians(CHOSEN.believed)
-    user_yaw = yaw + turn * np.clip((abs(turn) - low) / (high - low), 0, 1)
+    user_yaw = yaw + yaw_between(own, there)
     c, s, flat = np.cos(yaw), np.sin(yaw), 1 / depth**2
     a, b = s * s + c * c * flat, x * c * s * (flat - 1)
     rest = x * x * (c * c + s * s * flat) - np.maximum(1 - down * down, 0)

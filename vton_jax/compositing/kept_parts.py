@@ -6,13 +6,13 @@ The networks paint a whole picture anew, and on real photos they leave the old p
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import jax
 import numpy as np
 
-from vton_jax.compositing import head_flow
+from vton_jax.compositing import hand_flow, head_flow
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout.body import PROPORTIONS, body_of
@@ -53,7 +53,7 @@ class Thresholds:
     soft: float = 1.2 / 256  # sigma of every edge
     inner: float = 1 / 256  # an edge begins so far within what is kept
     halo: float = 2 / 256  # around the person in the photo: not trusted to be background
-    around_head: float = 4 / 256  # beyond a carried head: moves with it too
+    around_head: float = 4 / 256  # beyond a carried head or hand: moves with it too
 
 
 CHOSEN = Thresholds()
@@ -233,11 +233,40 @@ def head_weight(final: np.ndarray, head: Head) -> np.ndarray:
     return np.float32(head.sure) * np.minimum(weight, _softened(weight))
 
 
-def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None) -> Dressed:
-    """One frame: the result over the background, the user's head over it, and what is kept of the photo over all.
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """A part of the photo that lies elsewhere in the result."""
+
+    picture: np.ndarray  # float [H, W, 3]
+    flow: np.ndarray  # float [H, W, 2], from there back to the photo
+    weight: np.ndarray  # float [H, W]
+
+
+def carried_hands(user: User, pose: Layout, final: np.ndarray) -> list[Carried]:
+    """The user's hands where the final map [H, W] shows the target's; none where people are turned otherwise."""
+    size = user.image.shape[:2]
+    own, there = (jax.device_get(_body(one, size)) for one in (user.layout, pose))
+    angle = np.degrees(abs(head_flow.yaw_between(own, there)))
+    trust = np.clip((CHOSEN.other_turn - angle) / (CHOSEN.other_turn - CHOSEN.same_turn), 0, 1)
+    found, grid = [], np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32)
+    for hand in hand_flow.hands(own, there, size) if trust > 0 else ():
+        labels = np.where(np.asarray(user.shown), np.asarray(user.layout.segmentation), 0).astype(np.uint8)
+        both = (cv2.remap(labels, hand.place, None, cv2.INTER_NEAREST) == hand.label) & (final == hand.label)
+        weight = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
+        weight = np.float32(trust) * hand.near * np.minimum(weight, _softened(weight))
+        picture = cv2.remap(user.image.astype(np.float32), hand.place, None, cv2.INTER_LINEAR)
+        found.append(Carried(picture, hand.place - grid, weight))
+    return found
+
+
+def compose(
+    dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None, hands: Sequence[Carried] = ()
+) -> Dressed:
+    """One frame: the result over the background, the user's head and hands over it, and what is kept of the photo over
+    all.
 
     Args: dressed: one frame, without a leading axis. user: with the photo and its backdrop. keep: float [H, W], how
-    much stays as it is in the photo, see `kept`. head: see `carried_head`.
+    much stays as it is in the photo, see `kept`. head: see `carried_head`. hands: see `carried_hands`.
     """
     photo, final = user.image, np.asarray(dressed.labels)
     image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
@@ -249,12 +278,13 @@ def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = 
         # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
         known = 1 - cv2.dilate(hole, _square(CHOSEN.halo, len(hole)))
         in_place, moved, new = person * in_place + (1 - person) * known, person * moved, person
-    if head is not None:
-        weight = head_weight(final, head)
-        image = image + (head.picture - image) * weight[..., None]
-        # A little beyond the head too: enlarged, its outline moves with it.
+    parts = list(hands) if head is None else [Carried(head.picture, head.flow, head_weight(final, head)), *hands]
+    for part in parts:
+        weight = part.weight
+        image = image + (part.picture - image) * weight[..., None]
+        # A little beyond the part too: enlarged, its outline moves with it.
         near = cv2.dilate((weight > 0).astype(np.uint8), _square(CHOSEN.around_head, len(final))) > 0
-        flow = np.where((near & (moved <= weight))[..., None], head.flow, flow)
+        flow = np.where((near & (moved <= weight))[..., None], part.flow, flow)
         in_place, moved, new = (1 - weight) * in_place, weight + (1 - weight) * moved, (1 - weight) * new
         keep = keep * (1 - weight)  # of a head that hardly moved, one of the two pictures: both together have four eyes
     return dressed.replace(
@@ -268,6 +298,12 @@ def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = 
 
 
 def restore(dressed: Dressed, user: User, pose: Layout, head: Head | None, garment_type: int) -> Dressed:
-    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, and the head."""
+    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, head and hands."""
     labels, final = np.asarray(user.layout.segmentation), np.asarray(dressed.labels)
-    return compose(dressed, user, kept(labels, final, stillness(user.layout, pose), garment_type), head)
+    return compose(
+        dressed,
+        user,
+        kept(labels, final, stillness(user.layout, pose), garment_type),
+        head,
+        carried_hands(user, pose, final),
+    )
