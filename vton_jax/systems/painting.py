@@ -28,7 +28,7 @@ def _keep(image: jax.Array, shown: jax.Array, labels: jax.Array, garment_type: j
     return blending.blend_after(image, re_map | {"mask": mask}, region), mask[..., 0] * region
 
 
-def _stacked(users: Sequence[User]) -> User:
+def stacked_users(users: Sequence[User]) -> User:
     """Users [T], of whom networks see pictures and labels alone."""
     labels = np.stack([np.asarray(user.layout.segmentation) for user in users])
     return User(np.stack([user.image for user in users]), Layout(labels, None, None), None, None)
@@ -82,7 +82,7 @@ class Painting:
         heads = [kept_parts.carried_head(user, pose) for user, pose in zip(users, poses, strict=True)]
         finals = [kept_parts.with_head(pose.segmentation, head) for pose, head in zip(poses, heads, strict=True)]
         targets = targets.replace(segmentation=np.stack(finals))
-        seen = user if isinstance(user, User) else _stacked(users)
+        seen = user if isinstance(user, User) else stacked_users(users)
         if len(garments) > 1:
             dressed = self.dress_together(seen, tuple(garments), targets)
         else:
