@@ -60,13 +60,9 @@ def test_every_garment_regains_its_own_print():
     """Two garments beside each other, each along its own flow: what one shows comes from no other picture."""
     one, two, photo = pair(letters()), pair(1 - letters()), pair(np.zeros((*LARGE, 3), np.float32))
     left = np.broadcast_to(np.arange(SMALL[1]) < SMALL[1] // 2, SMALL).astype(np.float32)
-    result = dressed(0, 0, (0, 0)).replace(
-        garment_weight=left,
-        besides=((np.broadcast_to(np.float32((0, -2)), (*SMALL, 2)), 1 - left),),
-        labels=np.where(left > 0, ID["upper-clothes"], ID["pants"]).astype(np.uint8),
-    )
-    moved = np.asarray(full_size.geometry.warp(two[0], result.besides[0][0]))
-    image = np.where(left[..., None] > 0, one[0], moved)
+    up, labels = np.broadcast_to(np.float32((0, -2)), (*SMALL, 2)), np.uint8(ID["pants"] - 2 * left)
+    result = dressed(0, 0, (0, 0)).replace(garment_weight=left, besides=((up, 1 - left),), labels=labels)
+    image = np.where(left[..., None] > 0, one[0], np.asarray(full_size.geometry.warp(two[0], up)))
     out, middle = np.asarray(full_size.enlarge(image, result, photo, [one, two])), LARGE[1] // 2
     np.testing.assert_allclose(out[12:, 8 : middle - 20], one[1][12:, 8 : middle - 20], atol=0.02)
     np.testing.assert_allclose(out[12:, middle + 20 : -8], two[1][4:-8, middle + 20 : -8], atol=0.02)

@@ -102,6 +102,11 @@ def _probabilities(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
     return jax.nn.softmax(_logits(network, params, z))
 
 
+def same_pose(user: Layout, poses: Layout) -> bool:
+    """Whether a pose (leading axis 1) is the photo's own: the very same joints."""
+    return all(np.array_equal(getattr(user, name), getattr(poses, name)[0]) for name in ("keypoints", "visible"))
+
+
 class TargetLayouts:
     """Finds the layout that a picture is painted into.
 
@@ -223,6 +228,9 @@ class TargetLayouts:
                 z, _, error = self.backward(coarse[index][None], pose, z_user[None], begin, number)
                 # What was read sharply stays; the decoder says what was never photographed.
                 final = completion.reconcile(coarse[index], np.asarray(self.probabilities(z))[0])
+                shown = jax.tree.map(lambda a, i=index: a[i], who) if moving else who
+                if same_pose(shown, pose.layout):
+                    final = completion.in_own_pose(final, np.asarray(shown.segmentation))
                 before = now
                 here = {name: maps[index] for name, maps in steps.items()}
                 yield Target(coarse=coarse[index], final=final, errors=error[:, 0], steps=here)
