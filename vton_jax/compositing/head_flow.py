@@ -6,6 +6,7 @@ the angle of its (cosine, sine). A head is an ellipsoid about its centre, of the
 
 import dataclasses
 
+import cv2
 import numpy as np
 
 from vton_jax.core.keypoints import ID as JOINTS
@@ -36,6 +37,11 @@ class Turned:
     place: np.ndarray  # float32 [H, W, 2]
     seen: np.ndarray  # float32 [H, W], how well the photo shows it
     inside: np.ndarray  # bool [H, W], the ellipsoid
+
+    def where(self, head: np.ndarray) -> "Turned":
+        """The same, seen only where the photo's own head, float [H, W], is: beside a profile lies the background."""
+        there = cv2.remap(head, self.place, None, cv2.INTER_LINEAR)
+        return dataclasses.replace(self, seen=self.seen * (there > 0.5))
 
 
 def yaw_between(own: Body, there: Body) -> float:

@@ -163,18 +163,20 @@ def carried_head(user: User, pose: Layout) -> Head | None:
     ratio = own.height / there.height
     place = np.stack([own.head[i] + (grid - there.head[i]) * ratio for i, grid in enumerate((x, y))], -1)
     place, sure = place.astype(np.float32), np.full(size, trust, np.float32)
+    half, shown = PROPORTIONS.head_half_height, np.asarray(user.shown, np.uint8)
+    near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
+    labels = _one_head(np.asarray(user.layout.segmentation), near)
     read = functools.partial(cv2.remap, user.image.astype(np.float32), map2=None, interpolation=cv2.INTER_CUBIC)
     picture = read(place, borderMode=cv2.BORDER_REPLICATE)
     if turned > 0:
-        picture, place, sure = _on_the_ball(read, (own, there), (picture, place, sure), turned)
+        heads = shown * segmentation.region(labels, _HEAD_LABELS).astype(np.float32)
+        both = [head_flow.turned(own, there, size, mirrored=mirrored).where(heads) for mirrored in (False, True)]
+        picture, place, sure = _on_the_ball(read, both, (picture, place, sure), turned)
     place = np.moveaxis(place, -1, 0)
-    shown = np.asarray(user.shown, np.uint8)
-    half = PROPORTIONS.head_half_height
-    near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
     return Head(
         picture=np.clip(picture, 0, 1),
         flow=np.stack([place[0] - x, place[1] - y], -1),
-        labels=cv2.remap(_one_head(np.asarray(user.layout.segmentation), near), *place, cv2.INTER_NEAREST),
+        labels=cv2.remap(labels, *place, cv2.INTER_NEAREST),
         inside=cv2.remap(shown, *place, cv2.INTER_NEAREST) > 0,
         chin=float(there.head[1] + half * there.height),
         trust=float(trust),
@@ -182,21 +184,23 @@ def carried_head(user: User, pose: Layout) -> Head | None:
     )
 
 
-def _on_the_ball(read: Callable, bodies: tuple, around: tuple, trust: float) -> tuple[np.ndarray, ...]:
+def _on_the_ball(read: Callable, both: Sequence, around: tuple, trust: float) -> tuple[np.ndarray, ...]:
     """(picture, place, how sure) of a head whose ellipsoid is turned; `around` is the same of what is not on it.
 
-    What the photo's side hides is read on the other half of the head.
+    What the photo's side hides is read on the other half of the head. Args: both: `head_flow.Turned` of the half itself
+    and of the other one.
     """
     picture, place, sure = around
-    own, other = (head_flow.turned(*bodies, sure.shape, mirrored=mirrored) for mirrored in (False, True))
+    own, other = both
+    ball = own.inside & (np.maximum(own.seen, other.seen) > 0)
     first = own.seen / np.maximum(own.seen + (1 - own.seen) * other.seen, 1e-3)
-    ball = _softened(own.inside.astype(np.float32)) * own.inside
+    soft = _softened(ball.astype(np.float32)) * ball
     both = [read(one.place, borderMode=cv2.BORDER_REPLICATE) for one in (own, other)]
     face = both[1] + (both[0] - both[1]) * first[..., None]
     at = np.where((first > 0.5)[..., None], own.place, other.place)
-    picture = picture + (face - picture) * ball[..., None]
-    place = np.where(own.inside[..., None], at, place)
-    return picture, place, np.where(own.inside, trust * np.maximum(own.seen, other.seen), sure)
+    picture = picture + (face - picture) * soft[..., None]
+    place = np.where(ball[..., None], at, place)
+    return picture, place, np.where(ball, trust * np.maximum(own.seen, other.seen), sure)
 
 
 def _one_head(labels: np.ndarray, near: np.ndarray) -> np.ndarray:
