@@ -37,11 +37,15 @@ class Turned:
     place: np.ndarray  # float32 [H, W, 2]
     seen: np.ndarray  # float32 [H, W], how well the photo shows it
     inside: np.ndarray  # bool [H, W], the ellipsoid
+    sure: np.ndarray | None = None  # float32 [H, W], `seen`, and away from the outline of the photo's head
 
     def where(self, head: np.ndarray) -> "Turned":
-        """The same, seen only where the photo's own head, float [H, W], is: beside a profile lies the background."""
+        """The same, seen only where the photo's own head is: beside a profile lies the background.
+
+        Args: head: float [H, W, 2], where the head is, and where surely.
+        """
         there = cv2.remap(head, self.place, None, cv2.INTER_LINEAR)
-        return dataclasses.replace(self, seen=self.seen * (there > 0.5))
+        return dataclasses.replace(self, seen=self.seen * (there[..., 0] > 0.5), sure=self.seen * there[..., 1])
 
 
 def yaw_between(own: Body, there: Body) -> float:

@@ -170,6 +170,8 @@ def carried_head(user: User, pose: Layout) -> Head | None:
     picture = read(place, borderMode=cv2.BORDER_REPLICATE)
     if turned > 0:
         heads = shown * segmentation.region(labels, _HEAD_LABELS).astype(np.float32)
+        inner = cv2.erode(heads, _square(CHOSEN.inner, size[0]))  # at its outline a little of the background is seen
+        heads = np.stack([heads, np.minimum(inner, _softened(inner))], -1)
         both = [head_flow.turned(own, there, size, mirrored=mirrored).where(heads) for mirrored in (False, True)]
         picture, place, sure = _on_the_ball(read, both, (picture, place, sure), turned)
     place = np.moveaxis(place, -1, 0)
@@ -200,7 +202,7 @@ def _on_the_ball(read: Callable, both: Sequence, around: tuple, trust: float) ->
     at = np.where((first > 0.5)[..., None], own.place, other.place)
     picture = picture + (face - picture) * soft[..., None]
     place = np.where(ball[..., None], at, place)
-    return picture, place, np.where(ball, trust * np.maximum(own.seen, other.seen), sure)
+    return picture, place, np.where(ball, trust * (other.sure + (own.sure - other.sure) * first), sure)
 
 
 def _one_head(labels: np.ndarray, near: np.ndarray) -> np.ndarray:
