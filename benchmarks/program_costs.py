@@ -100,8 +100,8 @@ def frame_costs(arm: str = "post") -> dict[str, float]:
     """
     from vton_jax.core.types import Garment, Layout, Pose
     from vton_jax.reading import picture_reader
+    from vton_jax.systems import reader as reading
     from vton_jax.systems.lab126 import painter as painting
-    from vton_jax.systems.lab126 import reader as reading
     from vton_jax.systems.lab126 import target_layouts
     from vton_jax.systems.lab126.system import Lab126
 

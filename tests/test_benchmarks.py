@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks import calibration, leaving_people, program_costs, reading_flats, results_page
+from benchmarks import calibration, faces, leaving_people, program_costs, reading_flats, results_page
+from vton_jax.core import keypoints, segmentation
 from vton_jax.models import layers
 
 
@@ -168,3 +169,20 @@ def test_a_bleached_garment_is_light_on_light():
     assert light[mask].min() >= 224 and light[mask].mean() < 250 and abs(light[~mask].mean() - 246) < 0.5
     assert np.corrcoef(light[mask].mean(-1), picture[mask].mean(-1))[0, 1] > 0.95  # its shades stay
     assert reading_flats.is_light(light, mask) and not reading_flats.is_light(picture, mask)
+
+
+def test_where_faces_and_hands_are_looked_at():
+    labels, points = np.zeros((40, 30), np.uint8), np.zeros((18, 2), np.float32)
+    labels[4:16, 8:22] = segmentation.ID["face"]
+    labels[20:36, 4:8], labels[20:36, 24:28] = segmentation.ID["left-arm"], segmentation.ID["right-arm"]
+    visible = np.zeros(18, bool)
+    for name, place in {"nose": (15, 10), "left-eye": (17, 8), "left-wrist": (6, 30), "right-wrist": (26, 30)}.items():
+        points[keypoints.ID[name]], visible[keypoints.ID[name]] = place, name != "right-wrist"
+    case = {"output_segmentation": labels, "output_keypoints": points, "output_visible": visible, "height": 40.0}
+    face = faces.around(case, faces._FACE_JOINTS, segmentation.FACE[:1], 0.1, each=False)
+    rows, columns = np.mgrid[:40, :30]
+    np.testing.assert_array_equal(face, np.hypot(columns - 16, rows - 9) < 4)  # about the mean of what is seen
+    hand = faces.around(case, faces._WRISTS, segmentation.ARMS, 0.07, each=True)
+    assert hand[30, 6] and hand[29, 5] and not hand[20, 6] and not hand[30, 26] and not hand[30, 9]
+    visible[:] = False
+    assert not faces.around(case, faces._WRISTS, segmentation.ARMS, 0.07, each=True).any()

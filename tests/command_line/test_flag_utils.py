@@ -44,6 +44,7 @@ class Task:
     remap: Literal["none", "joint"] = "none"
     adversarial: bool = False
     init_from: str | None = None
+    pictures: str | tuple[str, ...] | None = None
     size: tuple[int, int] = (256, 192)
 
 
@@ -65,6 +66,12 @@ def test_fields_become_flags_and_come_back():
     assert (task.weight, task.adversarial, task.remap, task.init_from) == (0.5, True, "joint", "a.safetensors")
     assert task.network.latent_size == 64 and task.network.decoder.widths == (8, 4, 2)
     assert task.network.activation is nn.relu and "network.activation" not in FLAGS
+
+
+def test_a_flag_that_may_be_given_again():
+    assert parsed("--pictures=a,b.png", "--pictures=none").pictures == ("a,b.png", "none")
+    FLAGS.unparse_flags()
+    assert parsed("--pictures=a.png").pictures == ("a.png",)
 
 
 def test_shared_settings_reach_every_module_unless_said_otherwise():

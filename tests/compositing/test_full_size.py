@@ -12,7 +12,7 @@ from vton_jax.compositing import full_size, kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Garment, Layout, User
 from vton_jax.media import photo_files, video_files
-from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.reader import Reader
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL, LARGE = (32, 24), (128, 96)
@@ -39,9 +39,9 @@ def pair(picture):
 
 def test_what_is_copied_from_the_photo_comes_back_pixel_by_pixel():
     photo = pair(letters())
-    out = full_size.enlarge(photo[0], dressed(1, 0), photo, pair(np.ones((*LARGE, 3), np.float32)))
+    out = full_size.enlarge(photo[0], dressed(1, 0), photo, [pair(np.ones((*LARGE, 3), np.float32))])
     np.testing.assert_allclose(out, photo[1], atol=1e-5)
-    blurred = full_size.enlarge(photo[0], dressed(0, 0), photo, pair(np.ones((*LARGE, 3), np.float32)))
+    blurred = full_size.enlarge(photo[0], dressed(0, 0), photo, [pair(np.ones((*LARGE, 3), np.float32))])
     assert np.abs(np.asarray(blurred) - photo[1]).mean() > 0.1  # enlarging alone loses it
 
 
@@ -49,11 +49,23 @@ def test_the_print_survives_at_the_place_where_the_flow_puts_it():
     """A flow of 3 small pixels to the right is one of 12 large ones: the garment's own pixels lie there."""
     garment, photo = pair(letters()), pair(np.zeros((*LARGE, 3), np.float32))
     shrunk = np.asarray(full_size.geometry.warp(garment[0], np.broadcast_to(np.float32((3, -2)), (*SMALL, 2))))
-    out = np.asarray(full_size.enlarge(shrunk, dressed(0, 1, (3, -2)), photo, garment))
+    out = np.asarray(full_size.enlarge(shrunk, dressed(0, 1, (3, -2)), photo, [garment]))
     np.testing.assert_allclose(out[12:-4, 4:-16], garment[1][4:-12, 16:-4], atol=1e-4)
     # So do those of the photo, where what the user keeps has moved.
-    out = np.asarray(full_size.enlarge(shrunk, dressed(flow=(3, -2), moved_weight=1), garment, photo))
+    out = np.asarray(full_size.enlarge(shrunk, dressed(flow=(3, -2), moved_weight=1), garment, [photo]))
     np.testing.assert_allclose(out[12:-4, 4:-16], garment[1][4:-12, 16:-4], atol=1e-4)
+
+
+def test_every_garment_regains_its_own_print():
+    """Two garments beside each other, each along its own flow: what one shows comes from no other picture."""
+    one, two, photo = pair(letters()), pair(1 - letters()), pair(np.zeros((*LARGE, 3), np.float32))
+    left = np.broadcast_to(np.arange(SMALL[1]) < SMALL[1] // 2, SMALL).astype(np.float32)
+    up, labels = np.broadcast_to(np.float32((0, -2)), (*SMALL, 2)), np.uint8(ID["pants"] - 2 * left)
+    result = dressed(0, 0, (0, 0)).replace(garment_weight=left, besides=((up, 1 - left),), labels=labels)
+    image = np.where(left[..., None] > 0, one[0], np.asarray(full_size.geometry.warp(two[0], up)))
+    out, middle = np.asarray(full_size.enlarge(image, result, photo, [one, two])), LARGE[1] // 2
+    np.testing.assert_allclose(out[12:, 8 : middle - 20], one[1][12:, 8 : middle - 20], atol=0.02)
+    np.testing.assert_allclose(out[12:, middle + 20 : -8], two[1][4:-8, middle + 20 : -8], atol=0.02)
 
 
 @pytest.mark.parametrize("factor", [1.5, 4, 8])
@@ -68,7 +80,7 @@ def test_outlines_are_sharp_and_nothing_bleeds_over_them(factor):
     found = {}
     for name in ("dress", "hair"):
         labels = np.where(fraction > 0.5, ID[name], 0).astype(np.uint8)
-        found[name] = full_size.enlarge(soft, dressed(size=small).replace(labels=labels), empty, empty)
+        found[name] = full_size.enlarge(soft, dressed(size=small).replace(labels=labels), empty, [empty])
     found["blurred"] = framing.resize(soft, large)
     error = {name: np.abs(out - truth[..., None] * red).mean() for name, out in found.items()}
     assert error["dress"] < 0.5 * error["blurred"]
@@ -108,11 +120,11 @@ def test_canvases_have_the_networks_shape():
 def views(place, size=LARGE):
     """A photo of noise at its place; how it is shown where all is copied from it; and the frame that networks see."""
     photo = np.round(letters() * 255).astype(np.uint8)
-    seen = full_size.Views(normalisation.Framing(person=place), photo, photo, SMALL, size)
+    seen = full_size.Views(normalisation.Framing(person=place), photo, [photo], SMALL, size)
     result = types.SimpleNamespace(dressed=dressed(1, 0))
     labels = np.zeros(SMALL, np.uint8)
     donor = Garment(np.ones((*SMALL, 3), np.float32), Layout(labels, None, None), np.int32(0), np.bool_(True))
-    return seen, lambda frame: next(seen.show(frame[None], [result], donor)), seen.person.astype(np.float32) / 255
+    return seen, lambda frame: next(seen.show(frame[None], [result], [donor])), seen.person.astype(np.float32) / 255
 
 
 def test_a_photo_that_nobody_moved_is_shown_as_it_is():
@@ -350,7 +362,7 @@ def test_a_head_and_a_moved_garment_keep_to_their_own_flows():
     bad = []
     for head in (None, head_at(labels, chin=14)):
         out = kept_parts.compose(result, user_of(photo, person()), np.zeros(size, np.float32), head)
-        shown = full_size.enlarge(out.image, out, pictures, pictures)
+        shown = full_size.enlarge(out.image, out, pictures, [pictures])
         inner = cv2.resize(region.astype(np.uint8), large[::-1], interpolation=cv2.INTER_NEAREST) > 0
         bad.append((np.abs(shown - [0.1, 0.2, 0.8]).max(-1)[inner] > 0.25).sum())
     assert bad[1] <= bad[0] + 5

@@ -11,7 +11,7 @@ from vton_jax.compositing import normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Garment, Layout, User
 from vton_jax.systems.lab126.painter import Painter
-from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.reader import Reader
 
 SIZE = (256, 192)
 SHIRT, TROUSERS = segmentation.ID["upper-clothes"], segmentation.ID["pants"]
@@ -126,10 +126,10 @@ def test_a_photo_that_ends_early_gets_room_for_what_is_missing():
 def test_where_nobody_looks_everything_stays():
     system = reader()
     system.looks_flat = lambda frame: True
-    stage = normalisation.find_framing(
-        system, standing(100, 180, 20, 50), standing(10, 90, 20, 50), None, [standing(*4 * [0])]
-    )
-    assert stage.flat and stage.garment == normalisation.Normalisation() == stage.poses and stage.person.scale > 1.5
+    garments = [(standing(10, 90, 20, 50), None), (standing(10, 90, 20, 50), False)]
+    stage = normalisation.find_framing(system, standing(100, 180, 20, 50), garments, [standing(*4 * [0])])
+    assert stage.garments[0] == normalisation.Shown(flat=True) and stage.poses == normalisation.Normalisation()
+    assert stage.person.scale > 1.5 and stage.garments[1].place.scale > 1.5 and stage.garments[1].flat is False
 
 
 @pytest.fixture(scope="module")

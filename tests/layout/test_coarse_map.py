@@ -9,10 +9,11 @@ from capsule_people import SIZE, person
 from vton_jax.core import geometry, label_tables, segmentation
 from vton_jax.core.segmentation import ID, UNKNOWN
 from vton_jax.core.types import Layout
-from vton_jax.layout import body_map, body_parts, coarse_map, completion, garment_types
+from vton_jax.layout import body_map, body_parts, coarse_map, completion, garment_types, tucking
 from vton_jax.layout.body import body_of
 
 compose = jax.jit(coarse_map.coarse_target_segmentation)
+trunk_places = jax.jit(lambda layout: body_map.trunk_coordinates(geometry.grid(SIZE), body_of(layout, SIZE)))
 # Compiled whole: each operation by itself takes longer to compile than to run.
 body = jax.jit(lambda layout: body_of(layout, SIZE))
 limbs = jax.jit(lambda layout: body_map.limb_place(geometry.grid(SIZE), body_of(layout, SIZE)))
@@ -105,6 +106,56 @@ def test_garment_types_replace_what_they_should():
         fraction_of(lower, segmentation.UPPER, limb_mask(pose, "left-forearm", 1.2, 1.9)) > 0.9
     )  # the user's sleeve stays
     assert fraction_of(lower, segmentation.LEGS, limb_mask(pose, "left-shin", 1.3, 1.9)) > 0.9  # the skirt's hem
+
+
+def trunk(layout: Layout, low: float, high: float):
+    """Pixels of the trunk's middle between two fractions of the way from neck to hips."""
+    fraction, across = trunk_places(layout)
+    return np.asarray((fraction > low) & (fraction < high) & (np.abs(across) < 0.6))
+
+
+def test_a_top_goes_into_trousers_or_over_them():
+    """The top ends at the hips; in a second picture it was tucked in, and in a third it is cropped."""
+    user, pose = person(2.0, 2.0), person(2.0, 1.0, "skirt")
+    ends = {"long": 1.0, "tucked": tucking.PROPORTIONS.waist, "cropped": 0.5}
+    waist, hips = trunk(pose, 0.8, 0.95), trunk(pose, 1.02, 1.09)
+    expected = {
+        ("long", "auto"): "top", ("long", "in"): "trousers", ("long", "over"): "top",
+        ("tucked", "auto"): "trousers", ("tucked", "in"): "trousers", ("tucked", "over"): "top",
+        ("cropped", "auto"): "trousers", ("cropped", "in"): "trousers", ("cropped", "over"): "trousers",
+    }  # fmt: skip
+    for (length, tuck), what in expected.items():
+        donor = person(0.5, 2.0)
+        fraction, across = trunk_places(donor)
+        cloth = segmentation.region(donor.segmentation, segmentation.GARMENTS) & (np.abs(across) < 1) & (fraction > 0)
+        halves = np.where(fraction < ends[length], ID["upper-clothes"], ID["pants"])
+        donor = donor.replace(segmentation=np.where(cloth, halves, donor.segmentation).astype(np.uint8))
+        coarse = compose(user, donor, pose, jnp.int32(0), (None, jnp.int32(tucking.TUCKS.index(tuck))))[0]
+        labels = segmentation.UPPER if what == "top" else segmentation.LOWER
+        assert fraction_of(coarse, labels, waist) > 0.9, (length, tuck)
+        assert fraction_of(coarse, segmentation.UPPER, trunk(pose, 0.1, 0.45)) > 0.9
+        if (length, tuck) == ("tucked", "over"):  # it hangs, over the hips
+            assert fraction_of(coarse, segmentation.UPPER, hips) > 0.9
+
+
+def test_two_garments_of_two_donors_are_worn_together():
+    user, top, skirt, pose = person(2.0, 2.0), person(0.55, 2.0), person(2.0, 0.6, "skirt"), person(2.0, 1.2)
+    coarse = compose(user, top, pose, jnp.int32(0), (skirt, jnp.int32(0)))[0]
+    worn = set(np.unique(coarse)) & set(segmentation.GARMENTS)
+    assert worn == {ID["upper-clothes"], ID["skirt"]}  # nothing of the user's own
+    assert fraction_of(coarse, segmentation.ARMS, limb_mask(pose, "left-forearm", 1.2, 1.9)) > 0.9  # the top's sleeve
+    assert fraction_of(coarse, segmentation.LEGS, limb_mask(pose, "left-shin", 1.3, 1.9)) > 0.9  # the skirt's hem
+
+
+def test_a_belt_around_a_top_leaves_no_stripe():
+    user, donor, pose = person(2.0, 2.0), person(0.5, 2.0), person(2.0, 1.0, "skirt")
+    fraction = np.asarray(trunk_places(donor)[0])
+    stripe = (fraction > 0.7) & (fraction < 0.8)
+    belted = np.where(stripe & (donor.segmentation == ID["upper-clothes"]), ID["belt"], donor.segmentation)
+    coarse = compose(
+        user, donor.replace(segmentation=belted.astype(np.uint8)), pose, jnp.int32(0), (None, jnp.int32(0))
+    )[0]
+    assert fraction_of(coarse, segmentation.UPPER, trunk(pose, 0.6, 0.88)) > 0.95
 
 
 def test_seen_from_behind_no_face_is_pasted():

@@ -29,3 +29,12 @@ def test_reconciling_does_not_depend_on_the_size():
     large = lambda maps: np.repeat(np.repeat(maps, 2, 0), 2, 1)  # noqa: E731
     found = completion.reconcile(large(coarse), large(probabilities))
     assert (found == large(completion.reconcile(coarse, probabilities))).mean() > 0.99
+
+
+def test_in_the_photos_own_pose_only_clothes_change():
+    ID = segmentation.ID
+    own = np.array([[0, ID["bag"], ID["left-shoe"], ID["left-arm"], ID["left-arm"], ID["pants"], ID["pants"], 0]])
+    final = np.array([[ID["left-leg"], 0, 0, ID["left-arm"], ID["dress"], ID["left-leg"], 0, ID["skirt"]]])
+    expected = [0, ID["bag"], ID["left-shoe"], ID["left-arm"], ID["dress"], ID["left-leg"], 0, ID["skirt"]]
+    found = completion.in_own_pose(final.astype(np.uint8), own.astype(np.uint8))
+    assert found[0].tolist() == expected and found.dtype == np.uint8

@@ -24,9 +24,10 @@ def test_half_an_outfit_leaves_the_other_half_of_a_dress():
     labels[10:50, 10:30] = ID["dress"]
     points[[JOINTS["left-hip"], JOINTS["right-hip"]]] = [[24, 28], [16, 30]]
     user = Layout(labels, points, np.ones(18, bool))
-    for kind in ("upper", "lower"):
+    points[JOINTS["neck"]] = [20, 9]  # the waist is at 9 + .77 * (29 - 9)
+    for kind, cut in (("upper", 25), ("lower", 29)):
         halves = garment_types.split_dress(user, segmentation.GARMENT_TYPES.index(kind)).segmentation
-        assert (halves[10:29, 10:30] == ID["upper-clothes"]).all() and (halves[29:50, 10:30] == ID["skirt"]).all()
+        assert (halves[10:cut, 10:30] == ID["upper-clothes"]).all() and (halves[cut:50, 10:30] == ID["skirt"]).all()
         assert (halves[labels == 0] == 0).all()
         assert int(garment_types.resolve_garment_type(halves, halves, kind)) == segmentation.GARMENT_TYPES.index(kind)
     for kind in ("dress", "outfit"):

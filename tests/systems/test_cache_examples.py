@@ -6,8 +6,8 @@ import pytest
 from vton_jax.core import segmentation
 from vton_jax.inputs import cached_examples
 from vton_jax.systems.lab126 import cache_examples
-from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
+from vton_jax.systems.reader import Reader
 
 COUNT = 3
 

@@ -214,6 +214,21 @@ def test_it_dresses_a_user_in_every_pose(made, user):
         next(one.dress(user, [garment()] * 2, poses()))
 
 
+def test_somebody_who_moves_is_dressed_as_every_frame_shows_them(made, user):
+    """Two photos, each with a pose of its own: each result is what its photo alone gives."""
+    one, other = made(), user.replace(image=picture(7), layout=person(1))
+    results = list(one.dress(iter([user, other]), [garment()], poses(2)))
+    for index, who in enumerate((user, other)):
+        pose = jax.tree.map(lambda a, i=index: a[i : i + 1], poses(2))
+        (alone,) = one.dress(who, [garment()], pose)
+        np.testing.assert_allclose(results[index].image, alone.image, atol=1e-4)
+        np.testing.assert_allclose(results[index].dressed.moved_weight, alone.dressed.moved_weight, atol=1e-4)
+    for result, who in zip(results, (user, other), strict=True):
+        own = result.dressed.photo_weight > 0.99
+        assert own.sum() > 500  # the backdrop at least
+        np.testing.assert_allclose(result.image[own], who.image[own], atol=0.02)
+
+
 def test_without_a_garment_people_keep_their_clothes(made, user):
     """Pose-guided generation: all that is worn is the clothing, either half moved by itself."""
     one, worn = made(), garments_lib.own_garment(user)

@@ -10,10 +10,12 @@ from vton_jax import TryOnJob
 from vton_jax.command_line import mends
 from vton_jax.compositing import normalisation
 from vton_jax.core import segmentation
-from vton_jax.core.errors import Cancelled, NoGarmentFound, UserError, WrongOption
+from vton_jax.core.errors import Cancelled, GarmentsExclude, NoGarmentFound, NoPersonFound, UserError, WrongOption
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, Result, Target, User
 from vton_jax.media import photo_files, video_files
 from vton_jax.reading.descriptions import Description, Worn
+from vton_jax.systems import garments as garments_lib
+from vton_jax.systems import pictures
 from vton_jax.systems.options import JobOptions
 
 SIZE = (32, 24)
@@ -93,7 +95,8 @@ def test_a_reading_can_be_looked_at_and_replaced(files, tmp_path):
     job = TryOnJob(**files, garment_type="lower", system=ToySystem())
     reading = job.read()
     assert segmentation.GARMENT_TYPES[int(reading.garments[0].garment_type)] == "lower"
-    assert reading.user.shown.all() and len(reading.pose_frames) == 5 and reading.framing == normalisation.Framing()
+    assert reading.user.shown.all() and len(reading.pose_frames) == 5
+    assert reading.framing.person == reading.framing.garment(0).place == normalisation.Normalisation()
     assert any("exchanging 'lower'; 5 frames" in note for note in reading.notes)
     red = reading.garments[0].replace(image=np.broadcast_to(np.float32([1, 0, 0]), (*SIZE, 3)))
     results = job.write(tmp_path / "clip.mp4", dataclasses.replace(reading, garments=(red,)))
@@ -114,6 +117,150 @@ def test_no_garment_means_the_persons_own_clothes(files, tmp_path):
     naked = reading.user.replace(layout=layout_of(np.full((*SIZE, 3), 255)))
     with pytest.raises(NoGarmentFound, match="in the photo"):
         _ = dataclasses.replace(reading, user=naked).shown_garment
+
+
+def test_several_garments_are_worn_each_of_its_own_type(files, tmp_path):
+    """What lies flat says its type; what somebody wears is the half that is left, and the first upper one of two."""
+
+    class Looking(ToySystem):
+        def looks_flat(self, frame):
+            return frame[..., 0].mean() > 100  # red lies flat
+
+        def read_garment(self, frame, garment_type=None, flat=None):
+            kind = garment_type or ("lower" if frame[..., 1].mean() > 100 else "upper")
+            return super().read_garment(frame, kind, flat)
+
+    def picture(name, colour):
+        photo_files.write_image(tmp_path / name, np.full((*SIZE, 3), colour, np.uint8))
+        return str(tmp_path / name)
+
+    trousers, shirt = picture("trousers.png", [250, 200, 0]), picture("top.png", [250, 0, 0])
+    somebody, other = picture("somebody.png", [0, 0, 250]), picture("other.png", [0, 0, 200])
+    for given, kinds in (
+        ((trousers, shirt), ["lower", "upper"]),  # as they are given
+        ((shirt, somebody), ["upper", "lower"]),
+        ((somebody, trousers), ["upper", "lower"]),
+        ((somebody, other), ["upper", "lower"]),
+    ):
+        system = Looking()
+        job = TryOnJob(**(files | {"garment": given}), system=system)
+        reading = job.read()
+        assert [segmentation.GARMENT_TYPES[int(one.garment_type)] for one in reading.garments] == kinds
+        assert [bool(one.flat) for one in reading.garments] == [name in (trousers, shirt) for name in given]
+        assert len(reading.views.garments) == 2 and sum("exchanging" in note for note in reading.notes) == 2
+    for given, options, why in (
+        ((shirt, shirt), {}, "2 garments of type 'upper' are not worn at once; give one of a type"),
+        ((shirt, "none"), {}, "garment=none is the person's own clothes"),
+        ((shirt, trousers), {"garment_type": "upper"}, "garment_type=upper is the type of a single garment"),
+        ((shirt, trousers, somebody), {}, "garments|type"),
+        (shirt, {"tuck": "in"}, "tuck=in is not known to the system"),
+    ):
+        with pytest.raises(UserError, match=why):
+            TryOnJob(**(files | {"garment": given} | options), system=Looking()).read()
+
+
+def test_a_dress_is_worn_alone():
+    empty = Layout(np.zeros(SIZE, np.uint8), None, None)
+    of = lambda kind: Garment(None, empty, np.int32(segmentation.GARMENT_TYPES.index(kind)), None)  # noqa: E731
+    for kind in ("dress", "outfit"):
+        with pytest.raises(GarmentsExclude, match=f"of type '{kind}' is worn alone"):
+            garments_lib.worn_together([of("upper"), of(kind)])
+    lower, upper = of("lower"), of("upper")
+    assert garments_lib.worn_together([lower, upper]) == (upper, lower) and garments_lib.worn_together([]) == ()
+
+
+def test_how_it_is_tucked_goes_with_the_garment(files):
+    class Tucking(ToySystem):
+        tucks = True
+
+    for tuck, index in (("auto", None), ("in", 1), ("over", 2)):
+        assert TryOnJob(**files, tuck=tuck, system=Tucking()).read().garments[0].tuck == index
+
+
+class MovingSystem(ToySystem):
+    """Paints what is dark in every frame's own photo."""
+
+    moving = True
+
+    def read_poses(self, frames):
+        layouts, latents = self.read_layouts(frames)
+        return Pose(layouts, latents, usable=(layouts.segmentation > 0).any((1, 2)))
+
+    def dress(self, user, garments, poses):
+        self.users = list(user)
+        for result, one in zip(super().dress(None, garments, poses), self.users, strict=True):
+            worn = np.asarray(one.layout.segmentation) > 0
+            image = np.where(worn[..., None], result.image, one.image)
+            kept, target = (~worn).astype(np.float32), dataclasses.replace(result.target, steps={"start": worn})
+            yield Result(result.dressed.replace(image=image, photo_weight=kept), target)
+
+
+LARGE = (96, 80)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Somebody who walks before a wall of two colours, out of the picture in the fourth frame."""
+    frames = np.full((6, *LARGE, 3), [230, 200, 180], np.uint8)
+    frames[:, :, 40:] = [180, 210, 240]
+    for index, frame in enumerate(frames):
+        frame[20:80, 10 + 6 * index : 26 + 6 * index] = [20, 30, 40] if index != 3 else frame[0, 0]
+    video_files.write_video(tmp_path / "dance.mp4", frames, 12)
+    return tmp_path / "dance.mp4", frames
+
+
+def test_a_clip_of_the_person_is_dressed_frame_by_frame(files, clip, tmp_path, monkeypatch):
+    path, frames = clip
+    in_memory = []
+    decode = video_files.open_frames
+    monkeypatch.setattr(video_files, "open_frames", lambda *given: (in_memory.append(given[2:]), decode(*given))[1])
+    given = files | {"person": str(path), "pose": None}
+    system = MovingSystem()
+    job = TryOnJob(**given, system=system, temporal_filter="none")
+    reading = job.read()
+    assert len(reading.clip.frames) == 6 and any("1 of the 6 frames, which stay" in note for note in reading.notes)
+    results = job.write(tmp_path / "out.mp4", reading)
+    # At its own size the clip is only ever decoded frame by frame: what is read at once is smaller.
+    assert {limits for limits in in_memory if limits} == {(pictures.READ_SIDE,)}
+    shown, rate = video_files.read_frames(tmp_path / "out.mp4")
+    assert rate == 12 and shown.shape == frames.shape and len(results) == 6
+    assert all(one.backdrop for one in system.users) and not results[0].target.steps
+    frames, _ = video_files.read_frames(path)  # as they are coded
+    for index, (was, now) in enumerate(zip(frames, shown.astype(float), strict=True)):
+        person = now[30:70, 14 + 6 * index : 22 + 6 * index].reshape(-1, 3).mean(0)
+        colour = [0, 90, 200] if index != 3 else was[50, 10 + 6 * index]
+        assert np.abs(person - colour).max() < 14, index
+        away = np.ones(LARGE, bool)
+        away[14:86, max(0, 4 + 6 * index) : 32 + 6 * index] = False
+        assert np.abs(now - was)[away].mean() < 3  # the wall is each frame's own
+    job = TryOnJob(**given, system=MovingSystem(), num_frames=2, output_size="48x40")
+    job.write(tmp_path / "small.mp4")
+    assert video_files.read_frames(tmp_path / "small.mp4")[0].shape == (2, 48, 40, 3)
+
+
+def test_a_clip_of_the_person_that_cannot_be(files, clip):
+    path, _ = clip
+    given = files | {"person": str(path), "pose": None}
+    for options, system, why in (
+        ({"pose": files["pose"]}, MovingSystem(), "goes with a photo of the person: dance.mp4 is a clip"),
+        ({"garment": "none"}, MovingSystem(), "garment=none would leave the clip dance.mp4 as it is"),
+        ({}, ToySystem(), "dance.mp4 is a clip, and the system lab126 dresses photos"),
+    ):
+        with pytest.raises(WrongOption, match=why):
+            TryOnJob(**(given | options), system=system).read()
+    nobody = path.with_name("wall.mp4")
+    video_files.write_video(nobody, [np.full((*LARGE, 3), 200, np.uint8)] * 3, 10)
+
+    class Blind(MovingSystem):
+        def read_poses(self, frames):
+            raise NoPersonFound("the pose clip")
+
+    with pytest.raises(NoPersonFound, match="No person was found in the person's clip"):
+        TryOnJob(**(given | {"person": str(nobody)}), system=Blind()).read()
+    broken = path.with_name("broken.mp4")
+    broken.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(UserError, match=r"broken.mp4 is not a clip|broken.mp4 is damaged"):
+        TryOnJob(**(given | {"person": str(broken)}), system=MovingSystem()).read()
 
 
 def test_a_pictures_own_alpha_is_its_mask(files, tmp_path):

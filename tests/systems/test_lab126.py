@@ -16,20 +16,20 @@ from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.errors import (
     EmptyPicture,
     GarmentForPerson,
+    GarmentsExclude,
     NoGarmentFound,
     NoPersonFound,
     NoTorso,
-    SeveralGarments,
     UserError,
 )
 from vton_jax.core.types import Layout
 from vton_jax.media import photo_files, video_files
 from vton_jax.reading.picture_reader import PictureReader, layout_of
-from vton_jax.systems.lab126 import reader as reader_lib
+from vton_jax.systems import reader as reader_lib
 from vton_jax.systems.lab126.painter import Painter
-from vton_jax.systems.lab126.reader import Reader, _upright
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.protocol import PeopleReader, TryOnSystem
+from vton_jax.systems.reader import Reader, _upright
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "vton_jax" / "samples"
@@ -206,7 +206,7 @@ def test_the_clip_dresses_the_user(system, user, garment):
     worn, donor, poses = system.read_user(user), system.read_garment(garment), system.read_poses(np.stack(frames))
     worn = worn.replace(backdrop=kept_parts.backdrop(worn.image, worn.layout.segmentation))
     results = list(system.dress(worn, [donor], poses))
-    with pytest.raises(SeveralGarments):
+    with pytest.raises(GarmentsExclude, match="2 garments of type 'upper'"):
         next(system.dress(worn, [donor, donor], poses))
     assert len(results) == 2
     for result in results:

@@ -12,7 +12,7 @@ from vton_jax.core.errors import NoPersonFound, PersonLost
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, Result, Target, User
 from vton_jax.media import photo_files, video_files
 from vton_jax.systems import pose_clips
-from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.reader import Reader
 
 SIZE = (64, 48)
 SHIRT = segmentation.ID["upper-clothes"]

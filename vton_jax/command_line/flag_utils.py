@@ -118,6 +118,11 @@ def _fields(settings) -> list[tuple[str, object, object]]:
     ]
 
 
+def _is_repeated(annotation) -> bool:
+    """Whether a field holds a text or several, whose flag may be given more than once."""
+    return {str, tuple[str, ...]} <= set(typing.get_args(annotation))
+
+
 def _parser(annotation, value, bounds: dict) -> flags.ArgumentParser | None:
     """How to read a field from text; None for what a flag cannot hold (functions, array types).
 
@@ -127,7 +132,7 @@ def _parser(annotation, value, bounds: dict) -> flags.ArgumentParser | None:
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType) and type(None) in arguments:
         others = [argument for argument in arguments if argument is not type(None)]
-        if others == [str]:  # not given is None; "none" is a word like others
+        if others == [str] or _is_repeated(annotation):  # not given is None; "none" is a word like others
             return TextParser()
         inner = _parser(others[0], value, bounds) if len(others) == 1 else None
         return OptionalParser(inner) if inner else None
@@ -169,6 +174,8 @@ def define_settings(settings, prefix: str = "") -> None:
         text = about[name].get("help") or f"setting of {type(settings).__name__}"
         if isinstance(parser, flags.BooleanParser):
             flags.DEFINE_boolean(prefix + name, value, text)
+        elif _is_repeated(annotation):
+            flags.DEFINE_multi(parser, _Serializer(), prefix + name, value, text)
         elif isinstance(parser, flags.EnumParser):
             flags.DEFINE_enum(prefix + name, value, parser.enum_values, text)  # whose help lists the values
         else:
@@ -191,7 +198,7 @@ def build_settings(settings, shared: dict | None = None, prefix: str = ""):
         elif name in shared and (not prefix or flag is None or not flag.present):
             changes[name] = shared[name]
         elif flag is not None:
-            changes[name] = flag.value
+            changes[name] = tuple(flag.value) if isinstance(flag, flags.MultiFlag) and flag.value else flag.value
     changes = {name: value for name, value in changes.items() if value is not getattr(settings, name, None)}
     if not changes:
         return settings

@@ -7,7 +7,8 @@ or from the donor's picture along the flow, regains the detail that shrinking to
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import jax
@@ -131,21 +132,29 @@ class _Box:
             yield channels, self._warp(kept_parts.fill(here, known).reshape(here.shape))
 
 
-@jax.jit
-def _copies(result, photo, dress):
-    """What is copied, [h, w, 12]: photo, photo along its flow, dress along its flow, and the three weights of these."""
-    moved = geometry.warp(photo, result.photo_flow), geometry.warp(dress, result.flow)
-    weights = jnp.stack([result.photo_weight, result.moved_weight, result.garment_weight], -1)
-    return jnp.concatenate([photo, *moved, weights], -1)
+def _moved(result: Dressed, photo: jax.Array, dresses: tuple) -> list[tuple]:
+    """(picture, its flow, its weight) of what is copied along a flow: the photo, and every garment."""
+    worn = ((result.flow, result.garment_weight), *result.besides)
+    dresses = [(dress, *of) for dress, of in zip(dresses, worn, strict=True)]
+    return [(photo, result.photo_flow, result.moved_weight), *dresses]
 
 
 @jax.jit
-def _with_details(maps, result, photo, dress):
+def _copies(result, photo, dresses):
+    """What is copied, [h, w, 4 * n]: n pictures, the photo and the rest along their flows, and the weights of these."""
+    moved = _moved(result, photo, dresses)
+    weights = jnp.stack([result.photo_weight, *(weight for _, _, weight in moved)], -1)
+    return jnp.concatenate([photo, *(geometry.warp(picture, flow) for picture, flow, _ in moved), weights], -1)
+
+
+@jax.jit
+def _with_details(maps, result, photo, dresses):
     large = lambda flow: geometry.resize_flow(flow, photo.shape[:2])  # noqa: E731
     out = maps[..., :3]
-    fine = photo, geometry.warp(photo, large(result.photo_flow)), geometry.warp(dress, large(result.flow))
+    fine = [photo, *(geometry.warp(picture, large(flow)) for picture, flow, _ in _moved(result, photo, dresses))]
     for index, picture in enumerate(fine):
-        out += maps[..., 12 + index, None] * (picture - maps[..., 3 * index + 3 : 3 * index + 6])
+        weight = maps[..., 3 + 3 * len(fine) + index, None]
+        out += weight * (picture - maps[..., 3 * index + 3 : 3 * index + 6])
     return out.clip(0, 1)
 
 
@@ -153,53 +162,71 @@ def enlarge(
     image: np.ndarray,
     result: Dressed,
     photo: tuple[np.ndarray, np.ndarray],
-    dress: tuple[np.ndarray, np.ndarray],
+    dresses: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> np.ndarray:
     """One frame at the canvas's size.
 
-    Args: image: [h, w, 3], the result, perhaps filtered over time. result: where its pixels come from. photo, dress:
-    each a pair, at the networks' size and at the canvas's.
+    Args: image: [h, w, 3], the result, perhaps filtered over time. result: where its pixels come from. photo, dresses:
+    each a pair, at the networks' size and at the canvas's; dresses as the result has them.
     """
-    maps = np.concatenate([image, _copies(result, photo[0], dress[0])], -1)
+    small, large = (tuple(dress[index] for dress in dresses) for index in range(2))
+    maps = np.concatenate([image, _copies(result, photo[0], small)], -1)
     maps = grow(maps, np.asarray(result.labels), photo[1].shape[:2])
-    return np.asarray(_with_details(maps, result, photo[1], dress[1]))
+    return np.asarray(_with_details(maps, result, photo[1], large))
 
 
 class Views:
-    """A photo and a garment's picture, uint8, normalised at the networks' size and at the canvas's.
+    """A photo and garments' pictures, uint8, normalised at the networks' size and at the canvas's.
 
     Args: network: the networks' size. size: of the fitted photo, as which results are shown; a multiple of `network`.
-    Attributes: `person` and `garment`, uint8 [H, W, 3] of the networks' size.
+    Attributes: `person` and `garments`, uint8 [H, W, 3] of the networks' size.
     """
 
     def __init__(
         self,
         where: normalisation.Framing,
         photo: np.ndarray,
-        garment: np.ndarray,
+        garments: Sequence[np.ndarray],
         network: tuple[int, int],
         size: tuple[int, int],
     ):
         self.normalisation, self.photo, self.size = where.person, photo, size
         # What is shrunk to be read is put back enlarged: then it is worth a canvas of its own.
         canvas = canvas_for(network, size, size, min(where.person.scale, 1.0))
-        self._canvases = where.person.bring(photo, canvas), where.garment.bring(garment, canvas)
+        self._canvas = where.person.bring(photo, canvas)
+        self._dresses = [where.garment(index).place.bring(one, canvas) for index, one in enumerate(garments)]
         # The networks see the shrunk canvas itself, so that both show the same to a fraction of a pixel.
-        self.person, self.garment = (framing.resize(one, network) for one in self._canvases)
+        self.person, *self.garments = (framing.resize(one, network) for one in (self._canvas, *self._dresses))
 
-    def show(self, frames: np.ndarray, results: Iterable[Result], garment: Garment) -> Iterator[np.ndarray]:
+    def _photo(self, photo: np.ndarray, place: normalisation.Normalisation) -> tuple[np.ndarray, ...]:
+        """A photo at the networks' size, on the canvas, and fitted."""
+        canvas = place.bring(photo, self._canvas.shape[:2])
+        fitted = framing.fit(photo, canvas.shape[:2])[0]
+        return tuple(map(to_float, (framing.resize(canvas, self.person.shape[:2]), canvas, fitted)))
+
+    def show(
+        self,
+        frames: np.ndarray,
+        results: Iterable[Result],
+        garments: Sequence[Garment],
+        photos: Iterable[tuple[np.ndarray, normalisation.Normalisation]] | None = None,
+    ) -> Iterator[np.ndarray]:
         """Frames [T, h, w, 3] of the networks' size -> the same at `size`, put back into the photo: float [H, W, 3].
 
-        Args: frames: pictures of the results, perhaps filtered over time. garment: read from `self.garment`.
+        Args: frames: pictures of the results, perhaps filtered over time. garments: read from `self.garments`, in
+        their order. photos: of somebody who moves the photo of every frame, as large as the one that is known, and how
+        it is normalised.
         """
-        canvas = self._canvases[0].shape[:2]
-        photos = to_float(self.person), to_float(self._canvases[0])
-        dress = dress_picture(garment, self._canvases[1])
-        dresses = framing.resize(dress, self.garment.shape[:2]), dress
-        fitted = to_float(framing.fit(self.photo, canvas)[0])
-        for frame, result in zip(frames, results, strict=True):
+        canvas = self._canvas.shape[:2]
+        if photos is None:
+            own = itertools.repeat((self._photo(self.photo, self.normalisation), self.normalisation))
+        else:
+            own = ((self._photo(photo, place), place) for photo, place in photos)
+        large = [dress_picture(garment, dress) for garment, dress in zip(garments, self._dresses, strict=True)]
+        dresses = [(framing.resize(dress, self.person.shape[:2]), dress) for dress in large]
+        for frame, result, ((small, whole, fitted), place) in zip(frames, results, own, strict=photos is not None):
             if canvas != self.person.shape[:2]:
-                frame = enlarge(frame, result.dressed, photos, dresses)
-            if self.normalisation != normalisation.Normalisation():
-                frame = framing.resize(self.normalisation.put_back(frame, fitted), self.size)
+                frame = enlarge(frame, result.dressed, (small, whole), dresses)
+            if place != normalisation.Normalisation():
+                frame = framing.resize(place.put_back(frame, fitted), self.size)
             yield frame

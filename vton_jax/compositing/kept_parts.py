@@ -5,11 +5,14 @@ The networks paint a whole picture anew, and on real photos they leave the old p
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable, Sequence
 
 import cv2
 import jax
 import numpy as np
 
+from vton_jax.compositing import hand_flow, head_flow
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout.body import PROPORTIONS, body_of
@@ -19,6 +22,7 @@ _NOTHING = 1e-20  # a weight that is none
 _HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
 _HAIR_LABELS = tuple(segmentation.ID[name] for name in ("hat", "hair", "sunglasses"))
 _HEAD_LABELS = (*_HAIR_LABELS, segmentation.ID["face"])
+_FACE_LABELS = segmentation.FACE
 _TRUNK = ("left-shoulder", "right-shoulder", "left-hip", "right-hip")
 # The joints that a part moves with; what is not named moves with the trunk.
 _JOINTS = {name: _HEAD for name in ("hat", "hair", "sunglasses", "face")}
@@ -39,13 +43,17 @@ class Thresholds:
 
     still: float = 0.015  # of the person's height: joints that move less stand still
     moved: float = 0.035  # of the person's height: joints that move more do not stand still at all
-    same_turn: float = 30.0  # degrees between two people's turns: up to here the user's head is carried along
+    same_turn: float = 30.0  # degrees between two people's turns: up to here the head's outline is the photo's
     other_turn: float = 60.0  # degrees: from here on it is not
+    # Degrees: up to here a face is the photo's own, turned; from there on it is painted. By eye on the catalogue's
+    # validation split.
+    own_face: float = 75.0
+    painted_face: float = 90.0
     least_trust: float = 0.5  # of a carried head: from here on its outline counts
     soft: float = 1.2 / 256  # sigma of every edge
     inner: float = 1 / 256  # an edge begins so far within what is kept
     halo: float = 2 / 256  # around the person in the photo: not trusted to be background
-    around_head: float = 4 / 256  # beyond a carried head: moves with it too
+    around_head: float = 4 / 256  # beyond a carried head or hand: moves with it too
 
 
 CHOSEN = Thresholds()
@@ -91,8 +99,11 @@ def fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
 def stillness(user: Layout, pose: Layout) -> np.ndarray:
     """For each of the 18 labels, how much the part stands where it stood in the photo: [18] in [0, 1].
 
-    A part stands still as far as its farthest joint does; one without a joint that both show has moved.
+    A part stands still as far as its farthest joint does; one without a joint that both show has moved. In the photo's
+    own pose all of it does.
     """
+    if all(np.array_equal(getattr(user, name), getattr(pose, name)) for name in ("keypoints", "visible")):
+        return np.ones(segmentation.NUM_LABELS, np.float32)
     both = np.asarray(user.visible) & np.asarray(pose.visible)
     height = keypoints.person_height(np.asarray(user.keypoints), np.asarray(user.visible))
     moved = np.linalg.norm(np.asarray(user.keypoints) - np.asarray(pose.keypoints), axis=-1) / height
@@ -124,41 +135,74 @@ _body = jax.jit(body_of, static_argnames="size")
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """The user's photo moved and scaled so that its head lies on the target's."""
+    """The user's photo moved, scaled and turned so that its head lies on the target's."""
 
     picture: np.ndarray  # float [H, W, 3]
     flow: np.ndarray  # float [H, W, 2], from there back to the photo
     labels: np.ndarray  # uint8 [H, W], the photo's, with one head
     inside: np.ndarray  # bool [H, W], what the photo shows
     chin: float  # the target's, in pixels from the top
-    trust: float  # 1 where the heads look the same way to `same_turn` degrees, falling to 0 at `other_turn`
+    trust: float  # of its outline: 1 where the heads look the same way to `same_turn` degrees, 0 at `other_turn`
+    sure: np.ndarray | float = 1.0  # float [H, W], of each pixel, where the labels agree
 
 
 def carried_head(user: User, pose: Layout) -> Head | None:
-    """The user's head at the target's place; None where neither the two heads nor the two trunks look the same way."""
+    """The user's head at the target's place, turned as the target's is; None where it is not to be had.
+
+    It is not where neither the two heads nor the two trunks look nearly the same way, nor where one shows a face and
+    the other, from behind, does not.
+    """
     size = user.image.shape[:2]
     own, there = (jax.device_get(_body(one, size)) for one in (user.layout, pose))
-    # Of two measures, the smaller: heads are small, and turn with the trunk more often than their joints are read well.
-    cosine = max(np.dot(own.head_turn, there.head_turn), np.dot(own.turn, there.turn))
-    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    angle, face = np.degrees(abs(head_flow.yaw_between(own, there))), head_flow.shows_face(own)
     trust = np.clip((CHOSEN.other_turn - angle) / (CHOSEN.other_turn - CHOSEN.same_turn), 0, 1)
-    if trust == 0:
+    turned = np.clip((CHOSEN.painted_face - angle) / (CHOSEN.painted_face - CHOSEN.own_face), 0, 1) * face
+    if face != head_flow.shows_face(there) or max(trust, turned) == 0:
         return None
     x, y = np.meshgrid(np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32))
     ratio = own.height / there.height
-    place = [np.float32(own.head[i] + (grid - there.head[i]) * ratio) for i, grid in enumerate((x, y))]
-    picture = cv2.remap(user.image.astype(np.float32), *place, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    shown = np.asarray(user.shown, np.uint8)
-    half = PROPORTIONS.head_half_height
+    place = np.stack([own.head[i] + (grid - there.head[i]) * ratio for i, grid in enumerate((x, y))], -1)
+    place, sure = place.astype(np.float32), np.full(size, trust, np.float32)
+    half, shown = PROPORTIONS.head_half_height, np.asarray(user.shown, np.uint8)
     near = (x - own.head[0]) ** 2 + (y - own.head[1]) ** 2 < (half * own.height) ** 2
+    labels = _one_head(np.asarray(user.layout.segmentation), near)
+    read = functools.partial(cv2.remap, user.image.astype(np.float32), map2=None, interpolation=cv2.INTER_CUBIC)
+    picture = read(place, borderMode=cv2.BORDER_REPLICATE)
+    if turned > 0:
+        heads = shown * segmentation.region(labels, _HEAD_LABELS).astype(np.float32)
+        inner = cv2.erode(heads, _square(CHOSEN.inner, size[0]))  # at its outline a little of the background is seen
+        heads = np.stack([heads, np.minimum(inner, _softened(inner))], -1)
+        both = [head_flow.turned(own, there, size, mirrored=mirrored).where(heads) for mirrored in (False, True)]
+        picture, place, sure = _on_the_ball(read, both, (picture, place, sure), turned)
+    place = np.moveaxis(place, -1, 0)
     return Head(
         picture=np.clip(picture, 0, 1),
         flow=np.stack([place[0] - x, place[1] - y], -1),
-        labels=cv2.remap(_one_head(np.asarray(user.layout.segmentation), near), *place, cv2.INTER_NEAREST),
+        labels=cv2.remap(labels, *place, cv2.INTER_NEAREST),
         inside=cv2.remap(shown, *place, cv2.INTER_NEAREST) > 0,
         chin=float(there.head[1] + half * there.height),
         trust=float(trust),
+        sure=sure,
     )
+
+
+def _on_the_ball(read: Callable, both: Sequence, around: tuple, trust: float) -> tuple[np.ndarray, ...]:
+    """(picture, place, how sure) of a head whose ellipsoid is turned; `around` is the same of what is not on it.
+
+    What the photo's side hides is read on the other half of the head. Args: both: `head_flow.Turned` of the half itself
+    and of the other one.
+    """
+    picture, place, sure = around
+    own, other = both
+    ball = own.inside & (np.maximum(own.seen, other.seen) > 0)
+    first = own.seen / np.maximum(own.seen + (1 - own.seen) * other.seen, 1e-3)
+    soft = _softened(ball.astype(np.float32)) * ball
+    both = [read(one.place, borderMode=cv2.BORDER_REPLICATE) for one in (own, other)]
+    face = both[1] + (both[0] - both[1]) * first[..., None]
+    at = np.where((first > 0.5)[..., None], own.place, other.place)
+    picture = picture + (face - picture) * soft[..., None]
+    place = np.where(ball[..., None], at, place)
+    return picture, place, np.where(ball, trust * (other.sure + (own.sure - other.sure) * first), sure)
 
 
 def _one_head(labels: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -187,48 +231,85 @@ def with_head(final: np.ndarray, head: Head | None) -> np.ndarray:
 
 
 def head_weight(final: np.ndarray, head: Head) -> np.ndarray:
-    """How much of each pixel [H, W] is the carried head: where it and the final map show one."""
-    both = segmentation.region(head.labels, _HEAD_LABELS) & segmentation.region(final, _HEAD_LABELS) & head.inside
+    """How much of each pixel [H, W] is the carried head: where it and the final map show face, or both hair."""
+    kinds = [[segmentation.region(labels, kind) for kind in (_HAIR_LABELS[:2], _FACE_LABELS)]
+             for labels in (head.labels, final)]  # fmt: skip
+    both = np.logical_or(*(here & there for here, there in zip(*kinds, strict=True))) & head.inside
     weight = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
-    return np.float32(head.trust) * np.minimum(weight, _softened(weight))
+    return np.float32(head.sure) * np.minimum(weight, _softened(weight))
 
 
-def compose(dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None) -> Dressed:
-    """One frame: the result over the background, the user's head over it, and what is kept of the photo over all.
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """A part of the photo that lies elsewhere in the result."""
+
+    picture: np.ndarray  # float [H, W, 3]
+    flow: np.ndarray  # float [H, W, 2], from there back to the photo
+    weight: np.ndarray  # float [H, W]
+
+
+def carried_hands(user: User, pose: Layout, final: np.ndarray) -> list[Carried]:
+    """The user's hands where the final map [H, W] shows the target's; none where people are turned otherwise."""
+    size = user.image.shape[:2]
+    own, there = (jax.device_get(_body(one, size)) for one in (user.layout, pose))
+    angle = np.degrees(abs(head_flow.yaw_between(own, there)))
+    trust = np.clip((CHOSEN.other_turn - angle) / (CHOSEN.other_turn - CHOSEN.same_turn), 0, 1)
+    found, grid = [], np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32)
+    for hand in hand_flow.hands(own, there, size) if trust > 0 else ():
+        labels = np.where(np.asarray(user.shown), np.asarray(user.layout.segmentation), 0).astype(np.uint8)
+        both = (cv2.remap(labels, hand.place, None, cv2.INTER_NEAREST) == hand.label) & (final == hand.label)
+        weight = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
+        weight = np.float32(trust) * hand.near * np.minimum(weight, _softened(weight))
+        picture = cv2.remap(user.image.astype(np.float32), hand.place, None, cv2.INTER_LINEAR)
+        found.append(Carried(picture, hand.place - grid, weight))
+    return found
+
+
+def compose(
+    dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None, hands: Sequence[Carried] = ()
+) -> Dressed:
+    """One frame: the result over the background, the user's head and hands over it, and what is kept of the photo over
+    all.
 
     Args: dressed: one frame, without a leading axis. user: with the photo and its backdrop. keep: float [H, W], how
-    much stays as it is in the photo, see `kept`. head: see `carried_head`.
+    much stays as it is in the photo, see `kept`. head: see `carried_head`. hands: see `carried_hands`.
     """
     photo, final = user.image, np.asarray(dressed.labels)
     image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
-    in_place, moved, donated = (
-        np.asarray(a) for a in (dressed.photo_weight, dressed.moved_weight, dressed.garment_weight)
-    )
+    in_place, moved, new = np.asarray(dressed.photo_weight), np.asarray(dressed.moved_weight), np.ones_like(keep)
     if user.backdrop is not None:
         picture, hole = user.backdrop
         person = _softened((final > 0).astype(np.float32))
         image = picture + (image - picture) * person[..., None]
         # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
         known = 1 - cv2.dilate(hole, _square(CHOSEN.halo, len(hole)))
-        in_place, moved, donated = person * in_place + (1 - person) * known, person * moved, person * donated
-    if head is not None:
-        weight = head_weight(final, head)
-        image = image + (head.picture - image) * weight[..., None]
-        # A little beyond the head too: enlarged, its outline moves with it.
+        in_place, moved, new = person * in_place + (1 - person) * known, person * moved, person
+    parts = list(hands) if head is None else [Carried(head.picture, head.flow, head_weight(final, head)), *hands]
+    for part in parts:
+        weight = part.weight
+        image = image + (part.picture - image) * weight[..., None]
+        # A little beyond the part too: enlarged, its outline moves with it.
         near = cv2.dilate((weight > 0).astype(np.uint8), _square(CHOSEN.around_head, len(final))) > 0
-        flow = np.where((near & (moved <= weight))[..., None], head.flow, flow)
-        in_place, moved, donated = (1 - weight) * in_place, weight + (1 - weight) * moved, (1 - weight) * donated
+        flow = np.where((near & (moved <= weight))[..., None], part.flow, flow)
+        in_place, moved, new = (1 - weight) * in_place, weight + (1 - weight) * moved, (1 - weight) * new
         keep = keep * (1 - weight)  # of a head that hardly moved, one of the two pictures: both together have four eyes
     return dressed.replace(
         image=image + (photo - image) * keep[..., None],
         photo_weight=keep + (1 - keep) * in_place,
-        garment_weight=(1 - keep) * donated,
+        garment_weight=(1 - keep) * new * np.asarray(dressed.garment_weight),
+        besides=tuple((flow, (1 - keep) * new * np.asarray(weight)) for flow, weight in dressed.besides),
         photo_flow=flow,
         moved_weight=(1 - keep) * moved,
     )
 
 
 def restore(dressed: Dressed, user: User, pose: Layout, head: Head | None, garment_type: int) -> Dressed:
-    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, and the head."""
+    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, head and hands."""
     labels, final = np.asarray(user.layout.segmentation), np.asarray(dressed.labels)
-    return compose(dressed, user, kept(labels, final, stillness(user.layout, pose), garment_type), head)
+    return compose(
+        dressed,
+        user,
+        kept(labels, final, stillness(user.layout, pose), garment_type),
+        head,
+        carried_hands(user, pose, final),
+    )

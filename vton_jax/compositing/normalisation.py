@@ -9,6 +9,7 @@ is put back where it was.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -130,25 +131,43 @@ def normalisation_of(reader, frames: list[np.ndarray]) -> tuple[Normalisation, S
 
 
 @dataclasses.dataclass(frozen=True)
+class Shown:
+    """How a garment's picture is normalised."""
+
+    place: Normalisation = Normalisation()
+    flat: bool | None = None  # whether it is laid flat, and stays where it is; None: nobody has looked
+
+
+@dataclasses.dataclass(frozen=True)
 class Framing:
-    """Where photo, garment and poses stand; by default as `framing.fit` has them."""
+    """Where photo, garments and poses stand; by default as `framing.fit` has them."""
 
     person: Normalisation = Normalisation()
-    garment: Normalisation = Normalisation()
+    garments: tuple[Shown, ...] = ()
     poses: Normalisation = Normalisation()
     cut: bool = False  # whether the photo ends above the person's feet
     others: int = 0  # people in the photo besides the one who is dressed
-    flat: bool | None = None  # whether the garment is laid flat, and stays where it is; None: nobody has looked
+
+    def garment(self, index: int) -> Shown:
+        """How the picture of garment `index` is normalised."""
+        return self.garments[index] if index < len(self.garments) else Shown()
 
 
 def find_framing(
-    reader, photo: np.ndarray, garment: np.ndarray, flat: bool | None, frames: list[np.ndarray]
+    reader,
+    photo: np.ndarray,
+    garments: Sequence[tuple[np.ndarray, bool | None]],
+    frames: list[np.ndarray],
 ) -> Framing:
-    """How everybody is normalised: in the photo, in the garment's picture where it is worn, and in the pose frames."""
-    if flat is None:
-        flat = reader.looks_flat(garment)
+    """How everybody is normalised: in the photo, in garments' pictures where they are worn, and in the pose frames.
+
+    Args: garments: each a picture, and whether it shows the garment laid flat; None: look.
+    """
     person, stand = normalisation_of(reader, [photo])
     cut, others = (stand.cut, stand.others) if stand else (False, 0)
-    worn = Normalisation() if flat else normalisation_of(reader, [garment])[0]
+    shown = []
+    for picture, flat in garments:
+        flat = reader.looks_flat(picture) if flat is None else flat
+        shown.append(Shown(Normalisation() if flat else normalisation_of(reader, [picture])[0], flat))
     poses = normalisation_of(reader, frames)[0]
-    return Framing(person, worn, poses, cut=cut, others=others, flat=flat)
+    return Framing(person, tuple(shown), poses, cut=cut, others=others)

@@ -4,6 +4,8 @@ The library raises facts. What a flag can do about one stands with the flags: an
 error to the sentence that is said after it.
 """
 
+from collections.abc import Sequence
+
 
 class UserError(ValueError):
     """A wrong input, option, file or run, said in one sentence together with its mend."""
@@ -73,6 +75,24 @@ class SeveralGarments(UserError):
 
     def __init__(self, system: str):
         super().__init__(f"The system {system} puts on one garment at a time; give one.")
+
+
+class GarmentsExclude(UserError):
+    """Garments that nobody wears together, by their types."""
+
+    def __init__(self, kinds: Sequence[str]):
+        several = [kind for kind in dict.fromkeys(kinds) if kinds.count(kind) > 1]
+        if several:
+            text = (
+                f"{kinds.count(several[0])} garments of type '{several[0]}' are not worn at once; give one of a type."
+            )
+        else:
+            whole = next(kind for kind in kinds if kind in ("dress", "outfit"))
+            text = (
+                f"A garment of type '{whole}' is worn alone; give it without the others, or an upper and a lower one."
+            )
+        super().__init__(text)
+        self.kinds = tuple(kinds)
 
 
 class Cancelled(Exception):

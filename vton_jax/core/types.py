@@ -47,6 +47,7 @@ class Garment:
     layout: Layout  # the whole picture's layout
     garment_type: Any  # int32 [], index in segmentation.GARMENT_TYPES
     flat: Any  # bool []
+    tuck: Any = None  # int32 [], how it meets what is worn above or below, index in tucking.TUCKS; None: as they fall
 
 
 @flax.struct.dataclass
@@ -60,6 +61,7 @@ class Dressed:
     garment_weight: Any  # float [T, H, W], how much of it is the donor's picture, warped by `flow`
     photo_flow: Any  # float [T, H, W, 2], where in the photo that comes from which moved with the user
     moved_weight: Any  # float [T, H, W], how much of each pixel is the photo, warped by `photo_flow`
+    besides: Any = ()  # (flow, weight), as `flow` and `garment_weight`, of every garment but the first
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,9 +28,9 @@ from vton_jax.evaluate.scores import (
 )
 from vton_jax.layout import coarse_map, completion
 from vton_jax.media import visualize
-from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
+from vton_jax.systems.reader import Reader
 
 _BATCH = 10  # of the backward procedure
 _FLOWS = {"post": "remap", "joint": "remap.joint"}  # arms whose flow is scored, and the name of its scores

@@ -23,9 +23,9 @@ from vton_jax.layout import body_map, completion
 from vton_jax.layout.body import PROPORTIONS, body_of
 from vton_jax.media import progress, visualize
 from vton_jax.reading import skin
-from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
+from vton_jax.systems.reader import Reader
 
 PARTS = ("right-leg", "left-leg", "trunk", "right-arm", "left-arm")  # in the order in which they are pasted
 _TOGETHER = 10  # cases of one batch

@@ -53,7 +53,7 @@ class Compared:
             return images, [result.target for result in next(iter(made.values()))]
         targets = list(self.first.layouts.targets(user, garment, poses))
         goal = poses.layout.replace(segmentation=np.stack([target.final for target in targets]))
-        paint = lambda system: np.stack([one.image for one in system.painter.paint(seen, garment, goal)])  # noqa: E731
+        paint = lambda system: np.stack([one.image for one in system.painter.paint(seen, [garment], goal)])  # noqa: E731
         return {name: paint(system) for name, system in self.systems.items()}, targets
 
 

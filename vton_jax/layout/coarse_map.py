@@ -12,6 +12,7 @@ and how high the shoes reach from the user; the garment with its sleeves, hem an
 import collections
 import dataclasses
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +28,7 @@ from vton_jax.layout.body_parts import Figure, figure_of, shoe_top
 from vton_jax.layout.garment_layers import garment_layers
 from vton_jax.layout.garment_types import resolve_garment_type
 from vton_jax.layout.head_layer import head_layer
+from vton_jax.layout.tucking import tuck_in_or_out
 
 STEPS = (
     "start", "remove_hair", "add_hair", "remove_face", "add_face", "remove_dress", "add_pose_lines", "add_dress",
@@ -109,6 +111,17 @@ def add_face(canvas: jax.Array, head: jax.Array, target: Figure) -> jax.Array:
     return jnp.where(on_neck & (canvas == UNKNOWN), jnp.uint8(ID["face"]), canvas)
 
 
+@flax.struct.dataclass
+class Worn:
+    """Who wears what in the target."""
+
+    user: Figure
+    donor: Figure
+    beside: Figure  # who lends what is worn besides the donor's garment: the user, or another donor
+    garment_type: jax.Array  # int32 [], of the donor's garment
+    tuck: jax.Array  # int32 [], index in `tucking.TUCKS`
+
+
 # Steps 7 and 8: limbs that the pose person's clothes hid, and the garments.
 
 
@@ -123,17 +136,18 @@ def add_pose_lines(canvas: jax.Array, target: Figure) -> jax.Array:
     return canvas
 
 
-def add_dress(canvas: jax.Array, user: Figure, donor: Figure, target: Figure, garment_type: jax.Array) -> jax.Array:
+def add_dress(canvas: jax.Array, worn: Worn, target: Figure) -> jax.Array:
     """Step 8: the garments the user keeps and the donor's, part by part; upper garments over lower ones.
 
     Hair, face and feet are not covered, arms only by sleeves. Where the source's own picture shows skin in the opening
     of a neckline, unknown pixels become skin. Bare shins end where the user's shoes begin.
     """
-    pick = lambda table: jnp.asarray(table)[garment_type]  # noqa: E731
+    user, pick = worn.user, lambda table: jnp.asarray(table)[worn.garment_type]
     # Both at once, as the figures below: half the program to compile.
-    both, wanted = stacked(donor, user), jnp.stack([pick(_TAKEN), pick(_KEPT)])
+    both, wanted = stacked(worn.donor, worn.beside), jnp.stack([pick(_TAKEN), pick(_KEPT)])
     layers = jax.vmap(garment_layers, (0, 0, None, None))(both, wanted, target, canvas)
     layer = {name: jnp.where(taken > 0, taken, kept) for name, (taken, kept) in layers.items()}
+    layer = tuck_in_or_out(layer, target, worn.tuck)
     order = [layer[name] for name in ("upper", "lower", "under_lower", "under_upper")]
     garment = jnp.select([one > 0 for one in order], order, 0)
 
@@ -153,7 +167,7 @@ def add_dress(canvas: jax.Array, user: Figure, donor: Figure, target: Figure, ga
 
 
 def coarse_target_segmentation(
-    user: Layout, donor: Layout, pose: Layout, garment_type
+    user: Layout, donor: Layout, pose: Layout, garment_type, besides: tuple = (None, None)
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The coarse map of the user in the donor's garment in the pose of the pose image.
 
@@ -161,11 +175,16 @@ def coarse_target_segmentation(
       user, donor, pose: layouts of one size; the donor may be a flat garment with the keypoints of its invisible
         wearer (garment_fit.py).
       garment_type: a name or an index in `segmentation.GARMENT_TYPES`, see `resolve_garment_type`; indices `vmap`.
+      besides: the layout of the garment that is worn above or below the donor's, by default the user's own; and how
+        they meet, an index in `tucking.TUCKS`, by default `auto`.
 
     Returns: the coarse map, uint8 [H, W] with `UNKNOWN`, and all eight maps by the names in `STEPS`.
     """
     garment_type = resolve_garment_type(user.segmentation, donor.segmentation, garment_type)
-    user, donor, target = unstacked(jax.vmap(figure_of)(stacked(user, donor, pose)), 3)
+    beside, tuck = besides
+    layouts = (user, donor, pose) if beside is None else (user, donor, pose, beside)
+    user, donor, target, *others = unstacked(jax.vmap(figure_of)(stacked(*layouts)), len(layouts))
+    worn = Worn(user, donor, others[0] if others else user, garment_type, jnp.asarray(0 if tuck is None else tuck))
     head = head_layer(user, target)
     # An ordinary dict would leave jit sorted by its keys.
     steps = collections.OrderedDict(start=start(pose))
@@ -175,5 +194,5 @@ def coarse_target_segmentation(
     steps["add_face"] = add_face(steps["remove_face"], head, target)
     steps["remove_dress"] = remove_dress(steps["add_face"], target)
     steps["add_pose_lines"] = add_pose_lines(steps["remove_dress"], target)
-    steps["add_dress"] = add_dress(steps["add_pose_lines"], user, donor, target, garment_type)
+    steps["add_dress"] = add_dress(steps["add_pose_lines"], worn, target)
     return steps["add_dress"], steps

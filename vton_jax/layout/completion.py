@@ -61,3 +61,12 @@ def reconcile(coarse: np.ndarray, probabilities: np.ndarray, thresholds: Thresho
     around = np.log(near / total[..., None] + thresholds.doubt)
     score = around + thresholds.trust * np.log(probabilities + thresholds.least_probability) + np.log(in_holes)
     return np.where(known, coarse, score.argmax(-1)).astype(np.uint8)
+
+
+def in_own_pose(final: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The final map [H, W] of somebody in the pose of their own photo, whose labels `own` [H, W] are. NumPy.
+
+    Where neither shows a garment nothing changes: limbs, shoes, bags and the background are the photo's.
+    """
+    worn = segmentation.region(final, GARMENTS) | segmentation.region(own, GARMENTS)
+    return np.where(worn, final, own).astype(np.uint8)

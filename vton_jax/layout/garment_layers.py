@@ -32,6 +32,7 @@ class Thresholds:
     below_hair: float = 0.03  # beneath hair from here on,
     upper_ends: float = 1.0  # down to here;
     lower: tuple[float, float] = (0.68, 1.15)  # and a lower garment from here to here
+    belted: float = 0.4  # within this a top is looked for below a belt
     neckline: tuple[float, float] = (0.0, 0.4)  # skin that is a neckline's from the front is cloth from behind
     skirt_begins: float = 1.0  # below it an arm may hang before a skirt
     # How wide the trunk's garment may get, so that a side view stretched to a front view leaves the shoulders free.
@@ -65,7 +66,11 @@ def source_code(source: Figure, wanted: jax.Array, from_behind: jax.Array) -> tu
 
     upper, lower = commonest((*UPPER, *DRESS)), commonest((ID["skirt"], ID["pants"]))
     in_trunk = jnp.abs(source.across) < t.half_width
-    covers_upper = in_bit_set(label, bit_set((*LOWER, *ARMS))) & (fraction > t.upper_begins)
+    # A belt around a top that goes on below it, and stays with its owner, leaves the top whole.
+    ends = jnp.where((label == upper) & (jnp.abs(source.across) < t.belted), fraction, -jnp.inf).max()
+    belted = (label == ID["belt"]) & ~mine & (fraction < ends) & (upper > 0)
+    carried = jnp.where(belted, upper, carried)
+    covers_upper = in_bit_set(label, bit_set((*LOWER, *ARMS, ID["bag"]))) & (fraction > t.upper_begins)
     covers_upper |= in_bit_set(label, bit_set(HAIR)) & (fraction > t.below_hair)
     beneath = jnp.where(covers_upper & in_trunk & (fraction < t.upper_ends), upper, 0)
     covers_lower = in_bit_set(label, bit_set((*UPPER, *ARMS)))

@@ -17,9 +17,10 @@ from vton_jax.core.types import Layout
 
 @dataclasses.dataclass(frozen=True)
 class Proportions:
-    """Chosen by eye on capsule mannequins."""
+    """Where dresses are cut; the first by eye on capsule mannequins."""
 
-    waist: float = 0.45  # of a dress's height, from its top: where it is cut if the hips are not seen
+    middle: float = 0.45  # of a dress's height, from its top: if the hips are not seen
+    waist: float = 0.77  # of the way from neck to hips, as `tucking.PROPORTIONS`
 
 
 PROPORTIONS = Proportions()
@@ -53,18 +54,29 @@ def resolve_garment_type(user_map: jax.Array, donor_map: jax.Array, garment_type
     return jnp.where(whole, _TYPE_INDEX["outfit"], garment_type_index(garment_type))
 
 
-def split_dress(user: Layout, garment_type: int) -> Layout:
-    """The user's layout [H, W] for a garment that covers one half: a dress becomes a top and a skirt, cut at the hips.
+def split_dresses(users: Layout, garment_type: int) -> Layout:
+    """`split_dress` of layouts [T, H, W]."""
+    each = (jax.tree.map(lambda a, i=i: a[i], users) for i in range(len(users.segmentation)))
+    return users.replace(segmentation=np.stack([split_dress(one, garment_type).segmentation for one in each]))
 
-    Else the half of the dress that stays would be gone, since a coarse map takes nobody's half a dress. NumPy.
+
+def split_dress(user: Layout, garment_type: int) -> Layout:
+    """The user's layout [H, W] for a garment that covers one half: a dress becomes a top and a skirt.
+
+    Else the half of the dress that stays would be gone, since a coarse map takes nobody's half a dress. What stays
+    reaches beneath what comes: the skirt from the waist on, where a short top ends, a top down to the hips. NumPy.
     """
     labels = np.asarray(user.segmentation)
     dress = segmentation.region(labels, DRESS)
     if segmentation.GARMENT_TYPES[int(garment_type)] in ("dress", "outfit") or not dress.any():
         return user
     rows = np.flatnonzero(dress.any(1))
-    hips = [JOINTS[name] for name in ("left-hip", "right-hip")]
-    seen = [np.asarray(user.keypoints)[joint, 1] for joint in hips if np.asarray(user.visible)[joint]]
-    cut = np.mean(seen) if seen else rows[0] + PROPORTIONS.waist * (rows[-1] - rows[0])
+    at = {
+        name: np.asarray(user.keypoints)[joint, 1] for name, joint in JOINTS.items() if np.asarray(user.visible)[joint]
+    }
+    hips = [at[name] for name in ("left-hip", "right-hip") if name in at]
+    cut = np.mean(hips) if hips else rows[0] + PROPORTIONS.middle * (rows[-1] - rows[0])
+    if hips and "neck" in at and segmentation.GARMENT_TYPES[int(garment_type)] == "upper":
+        cut = at["neck"] + PROPORTIONS.waist * (cut - at["neck"])
     halves = np.where(np.arange(len(labels))[:, None] < cut, ID["upper-clothes"], ID["skirt"])
     return user.replace(segmentation=np.where(dress, halves, labels).astype(np.uint8))

@@ -51,6 +51,11 @@ def is_video(path: str | os.PathLike) -> bool:
         return False
 
 
+def is_clip(path: str | os.PathLike) -> bool:
+    """Whether `path` is a clip by its content or by its name: a broken one gets the sentence for clips."""
+    return (mimetypes.guess_type(Path(path).name)[0] or "").startswith("video/") or is_video(path)
+
+
 def video_info(path: str | os.PathLike) -> VideoInfo:
     """Reads a clip's header and its first frame. Raises `MediaError`."""
     path = existing_file(path)
@@ -120,10 +125,10 @@ def read_frames(
     a constant rate moves as it did. Raises `MediaError`.
     """
     path = existing_file(path)
-    named_a_clip = (mimetypes.guess_type(path.name)[0] or "").startswith("video/")
-    if named_a_clip or is_video(path):  # a broken clip gets the sentence for clips
+    if is_clip(path):
         if select == "first":
-            return _read_resampled(path, max_frames, max_side)
+            frames, rate = open_frames(path, max_frames, max_side)
+            return np.stack(list(frames)), rate
         return read_video(path, max_frames, max_side, select)
     try:
         image = open_image(path)
@@ -193,15 +198,20 @@ def resampled(stamped: Iterable[tuple[float | None, np.ndarray]], rate: Fraction
         shown += 1
 
 
-def _read_resampled(path: Path, max_frames: int | None, max_side: int) -> tuple[np.ndarray, Fraction]:
-    """`read_video` of the first frames, resampled by their time stamps."""
+def open_frames(
+    path: str | os.PathLike, max_frames: int | None = None, max_side: int | None = None
+) -> tuple[Iterator[np.ndarray], Fraction]:
+    """The first frames of a clip, one in memory at a time, resampled by their time stamps as `read_frames` has them;
+    and their rate. Raises `MediaError`, of a clip that breaks off when the frames run out.
+    """
+    path = existing_file(path)
     with _open_video(path) as (container, stream):
         rate, times = _frame_rate(stream), []
         with contextlib.suppress(OSError, ValueError, _import_av().FFmpegError):  # decoding will say what is wrong
             times += (float(p.pts * p.time_base) for p in container.demux(stream) if p.size and p.pts is not None)
         rate = steady_rate(times, rate)
     stamped = ((time, frame) for _, time, frame in _decode(path, max_side, True, None))
-    return np.stack(list(itertools.islice(resampled(stamped, rate), max_frames))), rate
+    return itertools.islice(resampled(stamped, rate), max_frames), rate
 
 
 def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], frame_rate: Fraction | float) -> None:

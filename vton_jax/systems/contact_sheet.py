@@ -5,6 +5,7 @@ import numpy as np
 from vton_jax.core import framing
 from vton_jax.core.types import Result
 from vton_jax.media import visualize
+from vton_jax.systems import person_clips
 
 _ROWS = 6  # frames at most
 
@@ -15,9 +16,11 @@ def contact_sheet(reading, results: list[Result], frames: np.ndarray) -> np.ndar
     Args: reading: a `job.Reading`. frames: float [T, h, w, 3], the results, perhaps filtered over time.
     """
     chosen = np.unique(np.linspace(0, len(results) - 1, min(_ROWS, len(results))).round().astype(int))
-    views, garment = reading.views, reading.shown_garment
-    rows = [[views.person, visualize.to_uint8(garment.image), None, None, None]]
-    shown = views.show(frames[chosen], [results[index] for index in chosen], garment)
+    views, garments = reading.views, reading.shown_garments
+    given = [visualize.to_uint8(garment.image) for garment in garments]
+    rows = [[views.person, *given, *[None] * (4 - len(given))]]
+    own = None if reading.clip is None else person_clips.only(reading.clip.pictures(), chosen)
+    shown = views.show(frames[chosen], [results[index] for index in chosen], garments, own)
     for index, picture in zip(chosen, shown, strict=True):
         result = results[index]
         rows.append(

@@ -1,12 +1,34 @@
 """Garments that no picture of their own shows."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vton_jax.core import segmentation
-from vton_jax.core.errors import NoGarmentFound
+from vton_jax.core.errors import GarmentsExclude, NoGarmentFound
 from vton_jax.core.types import Garment, User
 
 LEAST_GARMENT = 0.005  # of a picture: less is no garment
+
+
+def kind_of(garment: Garment) -> str:
+    """A garment's type, by its name."""
+    return segmentation.GARMENT_TYPES[int(np.max(garment.garment_type))]
+
+
+def worn_together(garments: Sequence[Garment]) -> tuple[Garment, ...]:
+    """Garments that are worn at once, the upper one first. Raises: GarmentsExclude."""
+    kinds = [kind_of(garment) for garment in garments]
+    if len(garments) > 1 and sorted(kinds) != ["lower", "upper"]:
+        raise GarmentsExclude(kinds)
+    return tuple(sorted(garments, key=lambda garment: int(garment.garment_type)))
+
+
+def type_of_all(garments: Sequence[Garment]) -> int:
+    """The index in `segmentation.GARMENT_TYPES` of what garments that are worn at once exchange in all."""
+    if len(garments) > 1:
+        return segmentation.GARMENT_TYPES.index("outfit")
+    return int(np.max(garments[0].garment_type))
 
 
 def own_garment(user: User) -> Garment:

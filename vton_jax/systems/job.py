@@ -18,34 +18,25 @@ import numpy as np
 
 from vton_jax import systems
 from vton_jax.compositing import full_size, kept_parts, normalisation, temporal_filters
-from vton_jax.core import files, framing, segmentation
+from vton_jax.core import files, framing
 from vton_jax.core.errors import Cancelled, WrongOption
 from vton_jax.core.types import Garment, Pose, Result, User
+from vton_jax.layout.tucking import TUCKS
 from vton_jax.media import photo_files, video_files, visualize
 from vton_jax.reading import outlines
 from vton_jax.reading.descriptions import Description
-from vton_jax.systems import pose_clips
+from vton_jax.systems import person_clips, pose_clips
+from vton_jax.systems import pictures as picture_files
 from vton_jax.systems.contact_sheet import contact_sheet
-from vton_jax.systems.garments import own_garment
+from vton_jax.systems.garments import kind_of, own_garment, worn_together
 from vton_jax.systems.options import JobOptions
+from vton_jax.systems.person_clips import PersonClip
+from vton_jax.systems.pictures import Pictures
 from vton_jax.systems.protocol import TryOnSystem
 
-SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 STILL_RATE = 15  # frames a second of a clip whose pose is a photo
 
 Progress = Callable[[str, int, int], None]  # stage, how many are done, of how many
-
-
-@dataclasses.dataclass(frozen=True)
-class Pictures:
-    """What the files hold, as they are."""
-
-    photo: np.ndarray  # uint8 [H, W, 3]
-    garment: np.ndarray | None  # uint8 [H, W, 3]; None: the person's own clothes
-    poses: list[np.ndarray]  # uint8 [H, W, 3] each
-    rate: float | None = None  # frames a second; None: the pose is a photo
-    photo_mask: np.ndarray | None = None  # bool [H, W], what the photo's own alpha channel shows
-    garment_mask: np.ndarray | None = None  # the same of the garment's picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +61,17 @@ class Reading:
     starts: tuple[int, ...] = (0,)  # the frames that begin a shot of the pose clip
     notes: tuple[str, ...] = ()  # what a user should know
     said: tuple[Said, ...] = ()  # nothing of a system whose reader describes nothing
+    clip: PersonClip | None = None  # of a person who moves: `user` is only the first of them
 
     @functools.cached_property
     def shown_garment(self) -> Garment:
-        """The garment, or the person's own clothes as one."""
-        return self.garments[0] if self.garments else own_garment(self.user)
+        """The first garment, or the person's own clothes as one."""
+        return self.shown_garments[0]
+
+    @functools.cached_property
+    def shown_garments(self) -> tuple[Garment, ...]:
+        """The garments, or the person's own clothes as one."""
+        return self.garments or (own_garment(self.user),)
 
 
 class TryOnJob:
@@ -113,28 +110,39 @@ class TryOnJob:
     # ---------------------------------------------------------------------------------------------------------- reading
 
     def pictures(self) -> Pictures:
-        """Reads the files. Raises: MediaError for one that is missing, broken or none."""
-        options = self.options
-        photo, photo_mask = photo_files.read_cut_out(options.person or SAMPLES / "person.png")
-        own_clothes = (options.garment or "").lower() == "none"
-        garment, garment_mask = None, None
-        if not own_clothes:
-            garment, garment_mask = photo_files.read_cut_out(options.garment or SAMPLES / "garment.png")
-        masks = {"photo_mask": photo_mask, "garment_mask": garment_mask}
-        if options.person and not options.pose:
-            return Pictures(photo, garment, [photo], **masks)
-        limit = getattr(options, "num_frames", None)
-        frames, rate = video_files.read_frames(Path(options.pose or SAMPLES / "pose.mp4"), limit)
-        return Pictures(photo, garment, frames, rate, **masks)
+        """Reads the files. Raises: MediaError for one that is missing, broken or none, WrongOption."""
+        return picture_files.read(self.options)
 
     def read(self, pictures: Pictures | None = None) -> Reading:
         """Reads user, garment and poses. Raises: MediaError and what the system's reader raises, PersonLost."""
         pictures = pictures or self.pictures()
+        if pictures.clip and not getattr(self.system, "moving", False):
+            why = f"is a clip, and the system {self.options.system} dresses photos; give one frame of it."
+            raise WrongOption("person", pictures.clip, why)
         self._step("reading", 0, 3)
-        said = [*self._said("person", pictures.photo, pictures.photo_mask)]  # first: what it looks at is kept a while
-        clip = pose_clips.one_person(self.system.reader, list(pictures.poses), pictures.rate)
+        # First: what it looks at is kept a while.
+        said = [*self._said("person", self._name, pictures.photo, pictures.photo_mask)]
+        clip = pose_clips.one_person(self.system.reader, pictures.poses, pictures.rate)
         where = self._framing(pictures, clip.shots[0])
         views = self._views(pictures, where)
+        user = None if pictures.clip else self._read_user(pictures, views, where)
+        self._step("reading", 1, 3)
+        garments, of_garments = self._read_garments(pictures, views, where)
+        self._step("reading", 2, 3)
+        places = [where.poses, *(self._shot_framing(shot) for shot in clip.shots[1:])]
+        own = None
+        if pictures.clip:
+            own = seen = person_clips.read(self.system, pictures.clip, pictures.poses, clip, places)
+            user = person_clips.first_of(own, self.options.background == "inpaint")
+        else:
+            seen = pose_clips.read(self.system, clip, places)
+        self._step("reading", 3, 3)
+        reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts, clip=own)
+        notes = *self._notes(reading, pictures), *seen.notes
+        return dataclasses.replace(reading, notes=notes, said=(*said, *of_garments))
+
+    def _read_user(self, pictures: Pictures, views: full_size.Views, where: normalisation.Framing) -> User:
+        """The person in the photo."""
         user = self.system.read_user(views.person, where.person.shown(self.system.size))
         if pictures.photo_mask is not None:
             own = where.person.bring_mask(pictures.photo_mask, self.system.size)
@@ -143,50 +151,76 @@ class TryOnJob:
         if self.options.background == "inpaint":
             backdrop = kept_parts.backdrop(user.image, np.asarray(user.layout.segmentation))
             user = user.replace(backdrop=backdrop)
-        self._step("reading", 1, 3)
-        garments: tuple[Garment, ...] = ()
-        if pictures.garment is not None:
-            kind = None if self.options.garment_type == "auto" else self.options.garment_type
-            own = {}  # a system need not know of masks that no picture has
-            if pictures.garment_mask is not None:
-                own["mask"] = where.garment.bring_mask(pictures.garment_mask, self.system.size)
-            garments = (self.system.read_garment(views.garment, kind, where.flat, **own),)
-            said += self._said("garment", views.garment, own.get("mask"))
-        self._step("reading", 2, 3)
-        seen = pose_clips.read(self.system, clip, where.poses, self._shot_framing)
-        self._step("reading", 3, 3)
-        reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts)
-        return dataclasses.replace(reading, notes=(*self._notes(reading), *seen.notes), said=tuple(said))
+        return user
 
-    def _said(self, part: Literal["person", "garment"], picture: np.ndarray, mask: np.ndarray | None) -> Iterator[Said]:
+    def _read_garments(
+        self, pictures: Pictures, views: full_size.Views, where: normalisation.Framing
+    ) -> tuple[tuple[Garment, ...], list[Said]]:
+        """The garments, and what their pictures were taken for.
+
+        Of several garments each has a type of its own: what somebody wears is the half that the others leave.
+        """
+        kind = None if self.options.garment_type == "auto" else self.options.garment_type
+        several, taken = len(pictures.garments) > 1, set()
+        if several and kind:
+            why = "is the type of a single garment: of several each has its own, what is worn the half that is left."
+            raise WrongOption("garment_type", kind, why)
+        found, said = {}, []
+        flat = [where.garment(index).flat for index in range(len(pictures.garments))]
+        if several:
+            look = self.system.reader.looks_flat
+            flat = [look(frame) if known is None else known for known, frame in zip(flat, views.garments, strict=True)]
+        # What lies flat says what it is; of what is worn, the order of the pictures.
+        for index in sorted(range(len(flat)), key=lambda i: several and not flat[i]):
+            given, frame, own = pictures.garments[index], views.garments[index], {}
+            if given.mask is not None:  # a system need not know of masks that no picture has
+                own["mask"] = where.garment(index).place.bring_mask(given.mask, self.system.size)
+            left = next((half for half in ("upper", "lower") if half not in taken), None)
+            wanted = left if several and not flat[index] else kind
+            found[index] = self.system.read_garment(frame, wanted, flat[index], **own)
+            taken.add(kind_of(found[index]))
+            said += self._said("garment", given.file, frame, own.get("mask"))
+        garments = [found[index] for index in range(len(found))]
+        if self.options.tuck != "auto":
+            if not getattr(self.system, "tucks", False):
+                raise WrongOption(
+                    "tuck", self.options.tuck, "is not known to the system, which lays clothes its own way."
+                )
+            garments = [garment.replace(tuck=np.int32(TUCKS.index(self.options.tuck))) for garment in garments]
+        worn_together(garments)  # raises
+        return tuple(garments), said
+
+    def _said(
+        self, part: Literal["person", "garment"], file: str, picture: np.ndarray, mask: np.ndarray | None
+    ) -> Iterator[Said]:
         describe = getattr(self.system.reader, "describe", None)
         if describe is not None:
-            yield Said(self._name(part), part, describe(picture, mask))
+            yield Said(file, part, describe(picture, mask))
 
-    def _name(self, part: Literal["person", "garment"]) -> str:
-        """The name of a picture's file."""
-        return Path(getattr(self.options, part) or f"{part}.png").name
+    @property
+    def _name(self) -> str:
+        """The name of the person's file."""
+        return Path(self.options.person or "person.png").name
 
-    def _notes(self, reading: Reading) -> Iterator[str]:
+    def _notes(self, reading: Reading, pictures: Pictures) -> Iterator[str]:
         if reading.framing.cut:
-            yield f"{self._name('person')} does not show the whole person: what is missing is made up below it"
+            yield f"{self._name} does not show the whole person: what is missing is made up below it"
         if reading.framing.others:
-            yield f"{self._name('person')} shows {reading.framing.others + 1} people: the largest is dressed"
+            yield f"{self._name} shows {reading.framing.others + 1} people: the largest is dressed"
         of_arms = f", arm '{self.options.remap}'" if self.options.system == "lab126" else f", {self.options.system}"
         frames = f"{len(reading.pose_frames)} frames{of_arms}"
-        if reading.garments:
-            garment, name = reading.garments[0], self._name("garment")
-            kind = segmentation.GARMENT_TYPES[int(garment.garment_type)]
-            yield f"{name}: {'laid flat' if garment.flat else 'worn'}, exchanging '{kind}'; {frames}"
-        else:
+        for given, garment in zip(pictures.garments, reading.garments, strict=True):
+            yield f"{given.file}: {'laid flat' if garment.flat else 'worn'}, exchanging '{kind_of(garment)}'; {frames}"
+        if not reading.garments:
             yield f"the person's own clothes; {frames}"
 
     def _framing(self, pictures: Pictures, shot: list[np.ndarray]) -> normalisation.Framing:
         flat = {"auto": None, "flat": True, "person": False}[self.options.garment_is]
         if self.options.framing == "photo":
-            garment, flat = (pictures.photo, False) if pictures.garment is None else (pictures.garment, flat)
-            return normalisation.find_framing(self.system.reader, pictures.photo, garment, flat, shot)
-        return normalisation.Framing(flat=flat)
+            garments = [(given.picture, flat) for given in pictures.garments] or [(pictures.photo, False)]
+            found = normalisation.find_framing(self.system.reader, pictures.photo, garments, shot)
+            return dataclasses.replace(found, person=found.poses) if pictures.clip else found
+        return normalisation.Framing(garments=(normalisation.Shown(flat=flat),) * max(1, len(pictures.garments)))
 
     def _shot_framing(self, shot: list[np.ndarray]) -> normalisation.Normalisation:
         """Where a later shot of the pose clip stands."""
@@ -197,10 +231,10 @@ class TryOnJob:
     def _views(self, pictures: Pictures, where: normalisation.Framing) -> full_size.Views:
         size = self.system.size
         canvas = size
-        if getattr(self.options, "output_size", None) is not None:
+        if pictures.clip or getattr(self.options, "output_size", None) is not None:
             canvas = full_size.canvas_for(size, self.output_size, pictures.photo.shape[:2])
-        garment = pictures.photo if pictures.garment is None else pictures.garment
-        return full_size.Views(where, pictures.photo, garment, size, canvas)
+        garments = [given.picture for given in pictures.garments] or [pictures.photo]
+        return full_size.Views(where, pictures.photo, garments, size, canvas)
 
     # ------------------------------------------------------------------------------------------------------ the results
 
@@ -208,17 +242,22 @@ class TryOnJob:
         """A result for every pose, as they are made. Raises: Cancelled after `cancel`."""
         total = len(reading.pose_frames)
         self._step("try-on", 0, total)
-        for done, result in enumerate(self.system.dress(reading.user, reading.garments, reading.poses), start=1):
+        user, clip = reading.user, reading.clip
+        if clip is not None:
+            user = clip.users(self.options.background == "inpaint")
+        results = self.system.dress(user, reading.garments, reading.poses)
+        for done, result in enumerate(results if clip is None else person_clips.slim(results, clip), start=1):
             yield result
             self._step("try-on", done, total)
 
     def clip(self, reading: Reading, frames: np.ndarray, results: list[Result]) -> Iterator[np.ndarray]:
         """Filtered frames float [T, h, w, 3] at the size that was asked for: float [H, W, 3] each."""
-        wanted = self.output_size
-        for frame in reading.views.show(frames, results, reading.shown_garment):
+        wanted, clip = self.output_size, reading.clip
+        own = None if clip is None else clip.pictures()
+        for frame in reading.views.show(frames, results, reading.shown_garments, own):
             if wanted:
                 frame = framing.fit(frame, wanted)[0]
-            elif self.options.output_size is not None:
+            elif clip is not None or self.options.output_size is not None:
                 frame = framing.fit(reading.views.photo, reading.views.size)[1].restore(frame)
             yield frame
 

@@ -43,15 +43,27 @@ class SystemOptions(SolverOptions, ReaderOptions):
 class PictureOptions:
     """Whose pictures, and how they are read."""
 
-    person: str | None = option(None, "Photo of the person to dress, from head to foot. Default: the packaged sample.")
-    garment: str | None = option(
-        None, "Picture of the garment, laid flat or worn; none: the person's own clothes. Default: the packaged sample."
+    person: str | None = option(
+        None,
+        "Photo of the person to dress, from head to foot, or a clip of them: then every frame is dressed in its own "
+        "pose. Default: the packaged sample.",
+    )
+    garment: str | tuple[str, ...] | None = option(
+        None,
+        "Picture of the garment, laid flat or worn; none: the person's own clothes. Given twice, an upper and a lower "
+        "garment are worn together; of pictures of people, the first lends the half that no other brings. Default: "
+        "the packaged sample.",
     )
     pose: str | None = option(None, "Photo or clip of the poses. Default: the sample's clip, or the person's own pose.")
     garment_type: Literal["auto", "upper", "lower", "dress", "outfit"] = option(
         "auto",
         "What is exchanged: dress is a one-piece dress, outfit all that is worn; auto: a flat garment's own kind, a "
         "worn one's whole outfit.",
+    )
+    tuck: Literal["auto", "in", "over"] = option(
+        "auto",
+        "Whether an upper garment goes into trousers or skirt (in) or hangs over them (over; one that was photographed "
+        "tucked in is made as long as that); auto: as far down as its picture shows it. Of lab126.",
     )
     garment_is: Literal["auto", "flat", "person"] = option("auto", "How the garment is shown; auto: look.")
     framing: Literal["auto", "photo", "pose"] = option(
@@ -66,12 +78,17 @@ class PictureOptions:
 class JobOptions(PictureOptions, SystemOptions):
     """Everything that a try-on clip depends on."""
 
-    num_frames: int = option(48, "Frames at most.", lower_bound=1)
+    num_frames: int | None = option(
+        None, "Frames at most. Default: 48 of a pose clip, all of a clip of the person.", lower_bound=1
+    )
     background: Literal["inpaint", "network"] = option(
         "inpaint", "Behind the person: the photo's background, filled in, or what the networks leave."
     )
     temporal_filter: Literal["motion", "gaussian", "none"] = option("motion", "How the clip is smoothed over time.")
-    output_size: str | None = option(None, "HEIGHTxWIDTH of the clip, or photo: as the photo. Default: the networks'.")
+    output_size: str | None = option(
+        None,
+        "HEIGHTxWIDTH of the clip, or photo: as the photo. Default: the networks', of a clip of the person its own.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ Conventions: frames are uint8 [H, W, 3] of any size until they are normalised; s
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import cv2
 import jax
@@ -92,22 +92,32 @@ def _without(frame: np.ndarray, owner: np.ndarray, followed: int) -> np.ndarray:
     return visualize.to_uint8(kept_parts.fill(framing.to_float(frame), np.float32(others == 0)))
 
 
-def read(
-    system: TryOnSystem, clip: PoseClip, first: normalisation.Normalisation, others: Callable[[list], object]
-) -> ReadClip:
-    """Reads the poses of a clip, and bridges the frames without one.
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What every frame shows."""
 
-    Args: first: how the first shot is normalised. others: how a later shot's frames are.
-    Raises: EmptyPicture, NoPersonFound, PersonLost.
-    """
-    size, shots = system.size, clip.shots
-    places = [first, *(others(shot) for shot in shots[1:])]
-    frames = np.stack([place.bring(f, size) for place, shot in zip(places, shots, strict=True) for f in shot])
+    poses: Pose  # [T]
+    frames: np.ndarray  # uint8 [T, H, W, 3], normalised
+    usable: np.ndarray  # bool [T], whether somebody is seen
+
+
+def look(system: TryOnSystem, clip: PoseClip, places: Sequence[normalisation.Normalisation]) -> Seen:
+    """Reads the poses of a clip. Args: places: how each shot is normalised. Raises: EmptyPicture, NoPersonFound."""
+    shots = zip(places, clip.shots, strict=True)
+    frames = np.stack([place.bring(frame, system.size) for place, shot in shots for frame in shot])
     poses = system.read_poses(frames)
-    usable = np.ones(len(frames), bool) if poses.usable is None else np.asarray(poses.usable)
-    for place, begin, shot in zip(places, clip.starts, shots, strict=True):
+    usable = np.ones(len(frames), bool) if poses.usable is None else np.array(poses.usable)
+    return Seen(poses, frames, usable)
+
+
+def read(system: TryOnSystem, clip: PoseClip, places: Sequence[normalisation.Normalisation]) -> ReadClip:
+    """`look`, and the frames without a pose are bridged. Raises: EmptyPicture, NoPersonFound, PersonLost."""
+    seen = look(system, clip, places)
+    poses, frames, usable = seen.poses, seen.frames, seen.usable
+    for place, begin, shot in zip(places, clip.starts, clip.shots, strict=True):
         here = slice(begin, begin + len(shot))
-        usable[here] &= ~_leaving(np.asarray(poses.layout.segmentation)[here], place.shown(size), usable[here])
+        labels = np.asarray(poses.layout.segmentation)[here]
+        usable[here] &= ~_leaving(labels, place.shown(system.size), usable[here])
     held = clip_following.hold_over(usable, clip.starts, clip.rate)
     shot_of = np.searchsorted(np.asarray(clip.starts), held.frames, side="right")
     starts = (0, *(int(i) for i in 1 + np.flatnonzero(np.diff(shot_of))))

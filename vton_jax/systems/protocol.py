@@ -35,7 +35,8 @@ class PeopleReader(Protocol):
 class TryOnSystem(Protocol):
     """Photo + garments + poses -> results. Pictures are uint8 [H, W, 3] of `size`, (height, width); RGB alone enters.
 
-    Errors are facts of `core.errors` (`NoPersonFound`, `NoGarmentFound`, `EmptyPicture`, `SeveralGarments`).
+    Errors are facts of `core.errors` (`NoPersonFound`, `NoGarmentFound`, `EmptyPicture`, `SeveralGarments`,
+    `GarmentsExclude`). A system whose attribute `tucks` is true looks at `Garment.tuck`.
     """
 
     size: tuple[int, int]
@@ -59,5 +60,9 @@ class TryOnSystem(Protocol):
     def read_poses(self, frames: np.ndarray) -> Pose:
         """The poses of frames [T, H, W, 3]; `usable` says which of them show somebody."""
 
-    def dress(self, user: User, garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
-        """A result for every pose [T]: the user in the garments, worn together; without one, in their own clothes."""
+    def dress(self, user: User | Iterator[User], garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
+        """A result for every pose [T]: the user in the garments, worn together; without one, in their own clothes.
+
+        A system whose attribute `moving` is true takes as `user` also an iterator: of every pose the user as the photo
+        shows them whose pose it is.
+        """

@@ -104,9 +104,10 @@ class Painter(Painting):
         return {name: np.where(lower, made[1][name], made[0][name]) for name in made[0]}
 
     def dress(self, user: User, garment: Garment, targets: Layout) -> Dressed:
-        """Stages 2 and 3: one user in one garment in target layouts [T]."""
-        clothing = self.clothing(garment, targets)
-        user_pictures, garments = spread(((user.image, user.layout.segmentation), garment), len(targets.segmentation))
+        """Stages 2 and 3: one user, or users [T], in one garment in target layouts [T]."""
+        clothing, count = self.clothing(garment, targets), len(targets.segmentation)
+        user_pictures, garments = (user.image, user.layout.segmentation), spread(garment, count)
+        user_pictures = spread(user_pictures, count) if np.ndim(user.image) == 3 else user_pictures
         given = user_pictures, garments, (targets, clothing)
         static, params = self._networks["render"]
         return in_batches(lambda part: _dress(static, params, *part), given, BATCH, full=True)

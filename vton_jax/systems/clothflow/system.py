@@ -5,6 +5,7 @@ and pose frames -> target segmentation (stage 1) -> the clothing along its flow 
 pose-guided person generation the garment is all that the user wears. What the photo keeps is laid over, as in lab126.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from vton_jax.core.types import Garment, Pose, Result, Target, User
 from vton_jax.layout import garment_types
 from vton_jax.systems.clothflow.painter import Painter
 from vton_jax.systems.garments import own_garment
-from vton_jax.systems.lab126.reader import Reader
-from vton_jax.systems.painting import BATCH
+from vton_jax.systems.painting import BATCH, stacked_users
+from vton_jax.systems.reader import Reader
+from vton_jax.systems.reading import ReadsPictures
 
 
-class ClothFlow:
+class ClothFlow(ReadsPictures):
     """A `TryOnSystem`: a reader, and the painter of one variant.
 
     Args: variant: a name in `variants.VARIANTS`. folder: where ClothFlow's weights lie, by default the released ones;
@@ -31,41 +33,27 @@ class ClothFlow:
 
     def __init__(self, variant: str = "full", folder: str | Path | None = None):
         self.painter = Painter(variant, folder)
-        self.reader = Reader()
-        self.size = self.reader.size
+        super().__init__(Reader())
         if self.painter.size != self.size:
             theirs, ours = ("x".join(map(str, size)) for size in (self.painter.size, self.size))
             raise UserError(f"ClothFlow's weights are of {theirs}, and pictures are read at {ours}.")
 
-    def read_user(self, frame: np.ndarray, shown: np.ndarray | None = None) -> User:
-        """See `TryOnSystem`."""
-        return self.reader.read_user(frame, shown)
+    moving = True
 
-    def read_garment(
-        self,
-        frame: np.ndarray,
-        garment_type: str | None = None,
-        flat: bool | None = None,
-        mask: np.ndarray | None = None,
-    ) -> Garment:
-        """See `TryOnSystem`."""
-        return self.reader.read_garment(frame, garment_type, flat, mask)
-
-    def read_poses(self, frames: np.ndarray) -> Pose:
-        """See `TryOnSystem`."""
-        return self.reader.read_poses(frames)
-
-    def dress(self, user: User, garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
+    def dress(self, user: User | Iterator[User], garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
         """See `TryOnSystem`. Raises: SeveralGarments, for it puts on one."""
         if len(garments) > 1:
             raise SeveralGarments("clothflow")
         garment = garments[0] if garments else own_garment(user)
-        user = user.replace(layout=garment_types.split_dress(user.layout, garment.garment_type))
+        split = lambda one: one.replace(layout=garment_types.split_dress(one.layout, garment.garment_type))  # noqa: E731
+        user, users = (split(user), None) if isinstance(user, User) else (None, map(split, user))
         for first in range(0, len(poses.layout.segmentation), BATCH):
             goal = jax.tree.map(lambda a, f=first: a[f : f + BATCH], poses.layout)
+            count = len(goal.segmentation)
+            here = list(itertools.islice(users, count)) if users else user
             # The backdrop is no part of what the networks see.
-            users, worn = spread((user.replace(backdrop=None), garment), len(goal.segmentation))
-            labels = self.painter.target_labels(users, worn, goal)
-            painted = self.painter.paint(user, garment, goal.replace(segmentation=labels))
+            seen = stacked_users(here) if users else spread(user.replace(backdrop=None), count)
+            labels = self.painter.target_labels(seen, spread(garment, count), goal)
+            painted = self.painter.paint(here, [garment], goal.replace(segmentation=labels))
             for final, dressed in zip(labels, painted, strict=True):
                 yield Result(dressed=dressed, target=Target(coarse=final, final=final, errors=np.zeros(0), steps={}))

@@ -13,8 +13,8 @@ from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Garment, Pose
 from vton_jax.inputs import cached_examples
-from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
+from vton_jax.systems.reader import Reader
 from vton_jax.warping import blending
 
 

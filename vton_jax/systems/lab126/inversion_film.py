@@ -15,10 +15,12 @@ from vton_jax.core.errors import WrongOption
 from vton_jax.core.types import Pose
 from vton_jax.layout import coarse_map, garment_types
 from vton_jax.media import photo_files, video_files, visualize
+from vton_jax.systems.garments import worn_together
 from vton_jax.systems.job import Reading, TryOnJob
 from vton_jax.systems.lab126 import presented_image
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.options import InvertOptions, JobOptions
+from vton_jax.systems.pictures import garment_files
 
 _SLOW, _SLOW_FRAMES = 8, 4  # the first iterations move the most: so many are shown so many times as long
 _RATE = 12  # frames a second
@@ -33,6 +35,10 @@ def invert(options: InvertOptions, output: Path, watch: Callable[[int, float], N
         raise WrongOption(
             "pose", options.pose, "is for --present=layout: an image is presented in the photo's own pose."
         )
+    if options.present == "image" and len(garment_files(options.garment)) > 1:
+        raise WrongOption("garment", options.garment[1], "is one too many: --present=image lays a single one on.")
+    if options.person and video_files.is_clip(options.person):
+        raise WrongOption("person", options.person, "is a clip; give a photo, such as one frame of it.")
     shared = {field.name for field in dataclasses.fields(JobOptions)}
     given = {name: value for name, value in vars(options).items() if name in shared}
     last = sys.maxsize if options.frame is None else options.frame + 1
@@ -56,9 +62,11 @@ def invert(options: InvertOptions, output: Path, watch: Callable[[int, float], N
 
 def write(system: Lab126, reading: Reading, output: Path, num_iterations: int, watch: Callable) -> list[float]:
     """Inverts the first pose of a reading; writes coarse.png, final.png, steps.png, iterations.mp4 and error.csv."""
-    garment, pose = reading.shown_garment, jax.tree.map(lambda a: a[:1], reading.poses)
+    garment, *others = worn_together(reading.shown_garments)
+    pose = jax.tree.map(lambda a: a[:1], reading.poses)
     user = garment_types.split_dress(reading.user.layout, garment.garment_type)
-    coarse, steps = system.layouts.coarse(user, garment, pose.layout)
+    beside = others[0].layout if others else None
+    coarse, steps = system.layouts.coarse(user, garment, pose.layout, beside=beside)
     layouts, errors = [], []
     for layout, error in system.layouts.iterations(coarse, pose, reading.user.latent[None], num_iterations):
         layouts.append(layout)

@@ -19,7 +19,7 @@ from vton_jax.models import weights
 from vton_jax.models.re_map_cnn import ReMapCNN
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
 from vton_jax.models.weights import load_network
-from vton_jax.systems.lab126 import arms
+from vton_jax.systems.lab126 import arms, together
 from vton_jax.systems.painting import BATCH, Painting
 from vton_jax.warping import blending
 
@@ -77,14 +77,26 @@ class Painter(Painting):
     def dress(self, user: User, garment: Garment, targets: Layout) -> Dressed:
         """Paints target layouts [T].
 
-        Args: user and garment may also carry a leading axis T, both or none.
+        Args: user and garment may also carry a leading axis T.
         """
-        who = (user.image, user.layout.segmentation), garment
-        if np.ndim(user.image) == 3:
-            who = spread(who, len(targets.segmentation))
-        user_pictures, garment = who
+        count = len(targets.segmentation)
+        user_pictures = user.image, user.layout.segmentation
+        user_pictures = spread(user_pictures, count) if np.ndim(user.image) == 3 else user_pictures
+        garment = spread(garment, count) if np.ndim(garment.image) == 3 else garment
         re_map = self.re_mapped(garment, targets) if self.arm.placed else None
         given = user_pictures, (garment, targets), re_map
         return in_batches(
             lambda part: _dress((self.name, self.triple_guided), self._triple, *part), given, BATCH, full=True
         )
+
+    def dress_together(self, user: User, garments: tuple[Garment, ...], targets: Layout) -> Dressed:
+        """See `Painting`: a pass of the flow for each garment, and one that paints them all."""
+        count = len(targets.segmentation)
+        pictures, garments = (user.image, user.layout.segmentation), spread(garments, count)
+        pictures = spread(pictures, count) if np.ndim(user.image) == 3 else pictures
+        place = self.re_mapped if self.warps else lambda garment, target: in_batches(
+            lambda part: together.by_geometry(*part), (garment, target), BATCH, full=True
+        )  # fmt: skip
+        given = pictures, (garments, targets), tuple(place(garment, targets) for garment in garments)
+        static = self.name, self.triple_guided
+        return in_batches(lambda part: together.dress(static, self._triple, *part), given, BATCH, full=True)

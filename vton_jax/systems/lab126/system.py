@@ -11,16 +11,16 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from vton_jax.core.errors import SeveralGarments
 from vton_jax.core.types import Garment, Pose, Result, User
 from vton_jax.layout import garment_types, solvers
-from vton_jax.systems.garments import own_garment
+from vton_jax.systems.garments import own_garment, worn_together
 from vton_jax.systems.lab126.painter import Painter
-from vton_jax.systems.lab126.reader import Reader
 from vton_jax.systems.lab126.target_layouts import CHUNK, TargetLayouts
+from vton_jax.systems.reader import Reader
+from vton_jax.systems.reading import ReadsPictures
 
 
-class Lab126:
+class Lab126(ReadsPictures):
     """A `TryOnSystem`: a reader, the target layouts and the painter of one arm.
 
     Args: arm: a name in `arms.ARMS`. folder: where the weights lie, by default the released ones. solver: of the
@@ -28,40 +28,29 @@ class Lab126:
     or weights that are missing.
     """
 
+    tucks = moving = True
+
     def __init__(self, arm: str = "joint", folder: str | Path | None = None, solver: solvers.Name = "gauss_newton"):
-        self.reader = Reader(folder)
-        self.size = self.reader.size
+        super().__init__(Reader(folder))
         self.layouts = TargetLayouts(self.reader, folder, solver)
         self.painter = Painter(arm, self.size, folder)
 
-    def read_user(self, frame: np.ndarray, shown: np.ndarray | None = None) -> User:
-        """See `TryOnSystem`."""
-        return self.reader.read_user(frame, shown)
-
-    def read_garment(
-        self,
-        frame: np.ndarray,
-        garment_type: str | None = None,
-        flat: bool | None = None,
-        mask: np.ndarray | None = None,
-    ) -> Garment:
-        """See `TryOnSystem`."""
-        return self.reader.read_garment(frame, garment_type, flat, mask)
-
-    def read_poses(self, frames: np.ndarray) -> Pose:
-        """See `TryOnSystem`."""
-        return self.reader.read_poses(frames)
-
-    def dress(self, user: User, garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
-        """See `TryOnSystem`. Raises: SeveralGarments, for the talk's system puts on one."""
-        if len(garments) > 1:
-            raise SeveralGarments("lab126")
-        garment = garments[0] if garments else own_garment(user)
-        user = user.replace(layout=garment_types.split_dress(user.layout, garment.garment_type))
-        targets = self.layouts.targets(user, garment, poses)
+    def dress(self, user: User | Iterator[User], garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
+        """See `TryOnSystem`. Raises: GarmentsExclude."""
+        garments = tuple(garments) or (own_garment(user),)
+        garment, *beside = worn_together(garments)
+        kind = garment.garment_type
+        if isinstance(user, User):
+            who = user.replace(layout=garment_types.split_dress(user.layout, kind))
+        else:
+            who = User(None, garment_types.split_dresses(poses.layout, kind), poses.latent, None)
+            users = (one.replace(layout=garment_types.split_dress(one.layout, kind)) for one in user)
+        targets = self.layouts.targets(who, garment, poses, *beside)
+        worn = [one.replace(tuck=None) for one in garments]  # layouts know it
         for first in range(0, len(poses.latent), CHUNK):
             part = list(itertools.islice(targets, CHUNK))
             seen = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], poses.layout)
             goal = seen.replace(segmentation=np.stack([target.final for target in part]))
-            for target, dressed in zip(part, self.painter.paint(user, garment, goal), strict=True):
+            here = who if isinstance(user, User) else list(itertools.islice(users, len(part)))
+            for target, dressed in zip(part, self.painter.paint(here, worn, goal), strict=True):
                 yield Result(dressed=dressed, target=target)

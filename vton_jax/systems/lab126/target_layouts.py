@@ -20,7 +20,7 @@ from vton_jax.models import latent_prior_cnn, weights
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.multi_path_cnn import POSE_SIGMA, MultiPathCNN
 from vton_jax.models.weights import load_network
-from vton_jax.systems.lab126.reader import Reader
+from vton_jax.systems.reader import Reader
 
 PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
 LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
@@ -102,6 +102,11 @@ def _probabilities(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
     return jax.nn.softmax(_logits(network, params, z))
 
 
+def same_pose(user: Layout, poses: Layout) -> bool:
+    """Whether a pose (leading axis 1) is the photo's own: the very same joints."""
+    return all(np.array_equal(getattr(user, name), getattr(poses, name)[0]) for name in ("keypoints", "visible"))
+
+
 class TargetLayouts:
     """Finds the layout that a picture is painted into.
 
@@ -115,14 +120,24 @@ class TargetLayouts:
         self._reader, self.size, self._solver = reader, reader.size, solver
         self._prior_file = weights.path_of("latent_prior_cnn", folder)
 
-    def coarse(self, user: Layout, garment: Garment, poses: Layout, batch: int = CHUNK):
-        """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps."""
-        user, garment = spread((user, garment), len(poses.segmentation))
-        return self.coarse_pairs(user, garment, poses, batch)
+    def coarse(
+        self, user: Layout, garment: Garment, poses: Layout, batch: int = CHUNK, *, beside: Layout | None = None
+    ):
+        """The eight steps for pose layouts [T]: coarse maps uint8 [T, H, W] and all steps.
 
-    def coarse_pairs(self, users: Layout, garments: Garment, poses: Layout, batch: int = CHUNK):
+        Args: user: may have a leading axis T. beside: of the garment that is worn above or below `garment`, by default
+        the user's own.
+        """
+        count = len(poses.segmentation)
+        garment, beside = spread((garment, beside), count)
+        user = user if np.ndim(user.segmentation) == 3 else spread(user, count)
+        return self.coarse_pairs(user, garment, poses, batch, besides=beside)
+
+    def coarse_pairs(
+        self, users: Layout, garments: Garment, poses: Layout, batch: int = CHUNK, *, besides: Layout | None = None
+    ):
         """The same for many users, each with a garment and a pose of their own: all have a leading axis B."""
-        pairs = (users, garments.layout, poses, garments.garment_type)
+        pairs = (users, garments.layout, poses, garments.garment_type, (besides, garments.tuck))
         return in_batches(lambda part: _compose(*part), pairs, batch, full=True)
 
     @functools.cached_property
@@ -192,23 +207,30 @@ class TargetLayouts:
         for current, _ in inversion.iterate(steps, state, target, max_iterations, solver.thresholds):
             yield np.asarray(self._layout_of(current.best_z))[0], float(current.best_error[0])
 
-    def targets(self, user: User, garment: Garment, poses: Pose) -> Iterator[Target]:
+    def targets(self, user: User, garment: Garment, poses: Pose, beside: Garment | None = None) -> Iterator[Target]:
         """The target layout of every pose [T].
 
-        Frame by frame z starts from the frame before, moved by what the pose image's latent moved.
+        Frame by frame z starts from the frame before, moved by what the pose image's latent moved. Args: beside: worn
+        above or below `garment`, in place of the user's own. user: of a clip, with a leading axis T.
         """
-        z, before, z_user = None, None, user.latent[None]
+        z, before, moving = None, None, np.ndim(user.latent) == 2
+        beside = None if beside is None else beside.layout
         for first in range(0, len(poses.latent), CHUNK):
             part = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], poses)
-            coarse, steps = self.coarse(user.layout, garment, part.layout)
+            who = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], user.layout) if moving else user.layout
+            coarse, steps = self.coarse(who, garment, part.layout, beside=beside)
             for index in range(len(coarse)):
                 pose = jax.tree.map(lambda a, i=index: a[i : i + 1], part)
                 now = pose.latent
                 begin = None if z is None else z + now - before
                 number = None if z is None else self.steps[1].next_iterations
-                z, _, error = self.backward(coarse[index][None], pose, z_user, begin, number)
+                z_user = user.latent[first + index] if moving else user.latent
+                z, _, error = self.backward(coarse[index][None], pose, z_user[None], begin, number)
                 # What was read sharply stays; the decoder says what was never photographed.
                 final = completion.reconcile(coarse[index], np.asarray(self.probabilities(z))[0])
+                shown = jax.tree.map(lambda a, i=index: a[i], who) if moving else who
+                if same_pose(shown, pose.layout):
+                    final = completion.in_own_pose(final, np.asarray(shown.segmentation))
                 before = now
                 here = {name: maps[index] for name, maps in steps.items()}
                 yield Target(coarse=coarse[index], final=final, errors=error[:, 0], steps=here)

@@ -1,0 +1,91 @@
+"""How faces and hands come into a result: python benchmarks/faces.py [--count=48]
+
+Cases of the catalogue's validation split: the photo and the true result are read as photos are, and painted by the arm
+`none` into the true layout; then what the photo keeps is laid over, as in every try-on (`compositing.kept_parts`).
+Prints the mean absolute error and SSIM of the face around eyes and nose, by how far the person turns from the one
+picture to the other, and the error around the wrists. Faces count where photo and truth show one.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from vton_jax.catalogue import cases
+from vton_jax.compositing import kept_parts
+from vton_jax.core import keypoints, segmentation
+from vton_jax.core.framing import to_float
+from vton_jax.core.types import Garment, Layout, User
+from vton_jax.evaluate import metrics
+from vton_jax.evaluate.scores import at
+from vton_jax.systems.lab126.painter import Painter
+from vton_jax.systems.reader import Reader
+
+TURNS = ((0, 30), (30, 60), (60, 75), (75, 180))  # degrees
+FACE, HAND = 0.1, 0.07  # of the person's height: how far around eyes and nose, and around wrists
+_FACE_JOINTS = [keypoints.ID[name] for name in ("nose", "left-eye", "right-eye")]
+_WRISTS = [keypoints.ID[name] for name in ("left-wrist", "right-wrist")]
+
+
+def around(case: dict, joints: list[int], labels: tuple[int, ...], reach: float, *, each: bool) -> np.ndarray:
+    """The true pixels [H, W] of `labels` near the visible ones of some joints: near each, or near their mean."""
+    points = case["output_keypoints"][joints][case["output_visible"][joints]]
+    there = segmentation.region(case["output_segmentation"], labels)
+    if not len(points):
+        return np.zeros_like(there)
+    rows, columns = np.mgrid[: there.shape[0], : there.shape[1]]
+    points = points if each else points.mean(0, keepdims=True)
+    near = [np.hypot(columns - x, rows - y) < reach * float(case["height"]) for x, y in points]
+    return there & np.any(near, 0)
+
+
+def results(drawn: dict, count: int) -> np.ndarray:
+    """The results float [B, H, W, 3] of cases."""
+    reader, out = Reader(), []
+    painter = Painter("none", reader.size)
+    users, outputs = (reader.pictures.layouts(drawn[f"{name}_image"]) for name in ("input", "output"))
+    donors = Layout(*(drawn[f"donor_{part}"] for part in ("segmentation", "keypoints", "visible")))
+    garments = Garment(to_float(drawn["dress_image"]), donors, drawn["garment_type"], drawn["flat"])
+    images, worn = to_float(drawn["input_image"]), []
+    for index in range(count):
+        backdrop = kept_parts.backdrop(images[index], np.asarray(users.segmentation[index]))
+        worn.append(User(images[index], at(users, index), None, np.ones(images.shape[1:3], bool), backdrop))
+    heads = [kept_parts.carried_head(user, at(outputs, index)) for index, user in enumerate(worn)]
+    finals = [kept_parts.with_head(*pair) for pair in zip(drawn["output_segmentation"], heads, strict=True)]
+    painted = painter.dress(User(images, users, None, None), garments, outputs.replace(segmentation=np.stack(finals)))
+    for index, (user, head) in enumerate(zip(worn, heads, strict=True)):
+        kind = int(drawn["garment_type"][index])
+        out.append(kept_parts.restore(at(painted, index), user, at(outputs, index), head, kind).image)
+    return np.stack(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=48, help="cases")
+    count = parser.parse_args().count
+    drawn = cases.draw_cases(count, split="validation")
+    images, truth = results(drawn, count), to_float(drawn["output_image"])
+    error = np.abs(images - truth).mean(-1)
+    faces, hands = [], []
+    for index in range(count):
+        case = at(drawn, index)
+        face = around(case, _FACE_JOINTS, segmentation.FACE[:1], FACE, each=False)
+        hand = around(case, _WRISTS, segmentation.ARMS, HAND, each=True)
+        hands += [error[index][hand].mean()] if hand.any() else []
+        if face.any() and case["input_visible"][_FACE_JOINTS].any():
+            similar = float(metrics.ssim(images[index], truth[index], face))
+            faces.append((np.degrees(case["turn"]), error[index][face].mean(), similar))
+    faces = np.array(faces)
+    for first, last in (*TURNS, (0, 75)):
+        here = faces[(faces[:, 0] >= first) & (faces[:, 0] < last)]
+        if len(here):
+            print(f"face, turned {first} to {last} degrees: {len(here)} cases, error {here[:, 1].mean():.4f}, "
+                  f"SSIM {np.nanmean(here[:, 2]):.3f}")  # fmt: skip
+    print(f"hands: {len(hands)} cases, error {np.mean(hands):.4f}")
+
+
+if __name__ == "__main__":
+    main()

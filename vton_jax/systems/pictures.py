@@ -1,0 +1,81 @@
+"""What the files of a try-on hold, as they are.
+
+Conventions: pictures are uint8 [H, W, 3] of any size, masks bool [H, W], what a picture's own alpha channel shows.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vton_jax.core.errors import WrongOption
+from vton_jax.media import photo_files, video_files
+from vton_jax.systems.options import PictureOptions
+
+POSE_FRAMES = 48  # of a pose clip, unless more are asked for
+READ_SIDE = 768  # of the frames of a person's clip when they are read: the networks see less
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+
+
+@dataclasses.dataclass(frozen=True)
+class GarmentPicture:
+    """A garment's picture."""
+
+    file: str  # its name
+    picture: np.ndarray
+    mask: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """Of whom, in what, and in which poses."""
+
+    photo: np.ndarray
+    garments: tuple[GarmentPicture, ...]  # none: the person's own clothes
+    poses: list[np.ndarray]
+    rate: float | None = None  # frames a second; None: the pose is a photo
+    photo_mask: np.ndarray | None = None
+    # A clip of the person: every frame is a photo, and `poses` are its frames, no larger than reading needs them.
+    clip: Path | None = None
+
+    @property
+    def garment(self) -> np.ndarray | None:
+        """The first garment's picture."""
+        return self.garments[0].picture if self.garments else None
+
+
+def garment_files(garment: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The files that the option `garment` names; none for the person's own clothes. Raises: WrongOption."""
+    names = (garment,) if isinstance(garment, str) else tuple(garment or ())
+    if not names or names == ("",):
+        return (str(SAMPLES / "garment.png"),)
+    own = [name.lower() == "none" for name in names]
+    if any(own) and len(names) > 1:
+        raise WrongOption("garment", "none", "is the person's own clothes, and goes with no other garment.")
+    return () if any(own) else names
+
+
+def read(options: PictureOptions) -> Pictures:
+    """Reads the files that options name. Raises: MediaError for one that is missing, broken or none, WrongOption."""
+    garments = [GarmentPicture(Path(name).name, *photo_files.read_cut_out(name))
+                for name in garment_files(options.garment)]  # fmt: skip
+    limit = getattr(options, "num_frames", None)
+    if options.person and video_files.is_clip(options.person):
+        return _of_clip(options, tuple(garments), limit)
+    photo, mask = photo_files.read_cut_out(options.person or SAMPLES / "person.png")
+    if options.person and not options.pose:
+        return Pictures(photo, tuple(garments), [photo], photo_mask=mask)
+    frames, rate = video_files.read_frames(Path(options.pose or SAMPLES / "pose.mp4"), limit or POSE_FRAMES)
+    return Pictures(photo, tuple(garments), list(frames), rate, mask)
+
+
+def _of_clip(options: PictureOptions, garments: tuple[GarmentPicture, ...], limit: int | None) -> Pictures:
+    path = Path(options.person)
+    if options.pose:
+        raise WrongOption("pose", options.pose, f"goes with a photo of the person: {path.name} is a clip with its own.")
+    if not garments:
+        raise WrongOption("garment", "none", f"would leave the clip {path.name} as it is; name a garment.")
+    photo = next(video_files.open_frames(path, 1)[0])
+    frames, rate = video_files.open_frames(path, limit, READ_SIDE)
+    return Pictures(photo, garments, list(frames), rate, clip=path)
