@@ -94,9 +94,7 @@ class Painter(Painting):
         count = len(targets.segmentation)
         pictures, garments = (user.image, user.layout.segmentation), spread(garments, count)
         pictures = spread(pictures, count) if np.ndim(user.image) == 3 else pictures
-        place = self.re_mapped if self.warps else lambda garment, target: in_batches(
-            lambda part: together.by_geometry(*part), (garment, target), BATCH, full=True
-        )  # fmt: skip
-        given = pictures, (garments, targets), tuple(place(garment, targets) for garment in garments)
+        # The arm `none` has no flow of its own, but has to put two garments into one picture.
+        given = pictures, (garments, targets), tuple(self.re_mapped(garment, targets) for garment in garments)
         static = self.name, self.triple_guided
         return in_batches(lambda part: together.dress(static, self._triple, *part), given, BATCH, full=True)

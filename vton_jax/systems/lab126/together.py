@@ -12,21 +12,11 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from vton_jax.core import geometry, segmentation
+from vton_jax.core import segmentation
 from vton_jax.core.types import Dressed, Garment, Layout
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
 from vton_jax.systems.lab126 import arms
-from vton_jax.warping import blending, geometric_flow
-
-
-@jax.jit
-def by_geometry(garment: Garment, target: Layout) -> dict:
-    """As `Painter.re_mapped`, without a network: for the arm that has no flow."""
-    flow, shown = geometric_flow.first_flow(target, garment)
-    size = target.segmentation.shape[1:]
-    s_dress = segmentation.one_hot(blending.dress_labels(garment))
-    shown = geometry.resize(shown[..., None].astype(jnp.float32), size)
-    return blending.follow(flow, shown, garment.image, s_dress)
+from vton_jax.warping import blending
 
 
 def as_one(garments: tuple[Garment, ...], flows: tuple[dict, ...], target: Layout) -> Garment:
