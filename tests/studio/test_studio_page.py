@@ -43,6 +43,10 @@ def test_a_walk_through_the_page(page, faults):
     page.mouse.move(place["x"] + 90, place["y"] + 30, steps=4)
     page.mouse.up()
     assert page.evaluate("studioMask('lab126').length") > 1000
+    read = page.locator(".studio-figures img").first
+    before = read.get_attribute("src")
+    page.get_by_role("button", name="Read again").first.click()
+    page.wait_for_function(f"document.querySelector('.studio-figures img').getAttribute('src') != '{before}'")
     # Dress, and watch the clip play.
     page.get_by_role("button", name="Dress").first.click()
     video = "document.querySelector('video[src*=\"try_on\"]')"
