@@ -16,6 +16,7 @@ COMMANDS = {
     "render": "photo + garment + poses -> clip and contact sheet",
     "read": "says what pictures show: person or garment, type, sleeves, facing; vton read PICTURE...",
     "inpaint": "fills in a garment of a photo in several ways, compatible with the rest",
+    "drive": "brings a picture to life: a face or a body moves as a clip or a camera shows",
     "invert": "the backward procedure on one frame, watched",
     "train": "trains a network; resumes exactly",
     "cache_examples": "prepares what networks learn from that learn from others' readings",
