@@ -18,8 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import program_costs
-
+from benchmarks import program_costs
 from vton_jax.command_line import compilation_cache
 from vton_jax.media import live, video_files
 from vton_jax.models.first_order import FirstOrder, compose

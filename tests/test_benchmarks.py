@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks import calibration, leaving_people, program_costs, reading_flats, results_page
+from benchmarks import calibration, drive, leaving_people, program_costs, reading_flats, results_page
 from vton_jax.models import layers
 
 
@@ -168,3 +168,11 @@ def test_a_bleached_garment_is_light_on_light():
     assert light[mask].min() >= 224 and light[mask].mean() < 250 and abs(light[~mask].mean() - 246) < 0.5
     assert np.corrcoef(light[mask].mean(-1), picture[mask].mean(-1))[0, 1] > 0.95  # its shades stay
     assert reading_flats.is_light(light, mask) and not reading_flats.is_light(picture, mask)
+
+
+def test_a_driven_frame_costs_little_and_all_but_the_warp_the_same_at_every_size():
+    small, large = drive.costs(side=128), drive.costs(side=256)
+    assert large["frame"] == pytest.approx(sum(large[n] for n in ("detector", "dense_motion", "generator", "warp")))
+    assert 0.05 < large["frame"] < 2.5
+    for name in ("dense_motion", "generator"):
+        assert small[name] == large[name] > 0
