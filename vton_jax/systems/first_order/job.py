@@ -18,6 +18,7 @@ from vton_jax.systems.first_order.system import FirstOrderDriver
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "person.png"
 _MOST_SOURCES = 9  # keys 1 to 9
+_SEEN_SIDE = 640  # longer side of driving frames that are not shown: more of them fit into memory
 _NO_RATE = 25.0  # frames a second of what has none
 
 
@@ -67,7 +68,8 @@ def _driving(options: DriveOptions, driver: FirstOrderDriver, source: Source) ->
         if options.side_by_side:
             raise UserError("A saved motion has no frames to show beside the result; leave --side_by_side.")
         return None, motions, rate
-    frames, rate = video_files.read_frames(options.driving, None, options.max_side)
+    side = options.max_side if options.side_by_side else min(options.max_side, _SEEN_SIDE)
+    frames, rate = video_files.read_frames(options.driving, None, side)
     return frames, driver.motions(list(frames), source.region), float(rate or _NO_RATE)
 
 
