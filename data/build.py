@@ -8,6 +8,7 @@ is a flag: `python data/build.py NAME --help` lists them. Commands:
   stances --source=DIR --data_dir=DIR --pose_model=FILE   how its people stand, which the package ships
   garments --source=DIR --data_dir=DIR cloth for the catalogue, of flat photos DIR/TYPE/*.jpg
   pictures --kind=KIND --source=DIR --data_dir=DIR   files from which ReaderCNN learns, see data/pictures.py
+  clips --source=DIR --data_dir=DIR    clips of people from which FirstOrder learns, see data/driving_clips.py
   grounds --source=DIR --data_dir=DIR  photos of Clothing Co-Parsing without their people, for `catalogue`
 
 `catalogue` draws its examples and has no source: python data/build.py catalogue --data_dir=DIR --examples=30000
@@ -157,8 +158,19 @@ def make_pictures() -> None:
     pictures.build(FLAGS.source, FLAGS.data_dir, settings)
 
 
+def make_clips() -> None:
+    """clips: clips of faces or bodies from which FirstOrder learns, see data/driving_clips.py."""
+    from data import driving_clips
+
+    if not FLAGS.source or not FLAGS.data_dir:
+        raise UserError("Give --source=DIR, the folder of the clips, and --data_dir=DIR, where they go.")
+    count = driving_clips.build(FLAGS.source, FLAGS.data_dir, flag_utils.build_settings(driving_clips.Settings))
+    print(f"{FLAGS.data_dir}: {count} clips")
+
+
 # What can stand first beside a dataset's name.
 COMMANDS = {
+    "clips": make_clips,
     "doctor": examine_folder,
     "check": check_leakage,
     "garments": make_garments,
@@ -192,4 +204,8 @@ if __name__ == "__main__":
         from data import pictures
 
         flag_utils.define_settings(pictures.Settings)
+    if _NAME == "clips":
+        from data import driving_clips
+
+        flag_utils.define_settings(driving_clips.Settings)
     flag_utils.run(main, argv=[sys.argv[0], *arguments])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks import calibration, faces, leaving_people, program_costs, reading_flats, results_page
+from benchmarks import calibration, drive, faces, leaving_people, program_costs, reading_flats, results_page
 from vton_jax.core import keypoints, segmentation
 from vton_jax.models import layers
 
@@ -186,3 +186,11 @@ def test_where_faces_and_hands_are_looked_at():
     assert hand[30, 6] and hand[29, 5] and not hand[20, 6] and not hand[30, 26] and not hand[30, 9]
     visible[:] = False
     assert not faces.around(case, faces._WRISTS, segmentation.ARMS, 0.07, each=True).any()
+
+
+def test_a_driven_frame_costs_little_and_all_but_the_warp_the_same_at_every_size():
+    small, large = drive.costs(side=128), drive.costs(side=256)
+    assert large["frame"] == pytest.approx(sum(large[n] for n in ("detector", "dense_motion", "generator", "warp")))
+    assert 0.05 < large["frame"] < 2.5
+    for name in ("dense_motion", "generator"):
+        assert small[name] == large[name] > 0

@@ -90,3 +90,21 @@ def person_height(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
     top = np.where(visible, y, np.inf).min(-1)
     bottom = np.where(visible, y, -np.inf).max(-1)
     return np.maximum(np.where(np.isfinite(bottom - top), bottom - top, 1.0) / 0.88, 1.0)
+
+
+_HEAD_SIDE, _HEAD_DOWN = 1.55, 0.12  # of a head's frame, and how far below the eyes its middle lies; of eyes to neck
+_LEAST_FACE = 0.9  # of the ears' distance: how near to the neck the eyes come when somebody nods
+
+
+def head_box(joints: np.ndarray) -> np.ndarray:
+    """A square around a head with its shoulders' beginning, from joints [18, 2]: (left, top, right, bottom) in pixels.
+
+    As large as eyes are far from the neck, which hardly changes when a head turns. All head joints should be known,
+    within the picture or not; the neck's is the middle of the shoulders.
+    """
+    joints = np.asarray(joints, float)
+    eyes = (joints[ID["left-eye"]] + joints[ID["right-eye"]]) / 2
+    ears = np.linalg.norm(joints[ID["left-ear"]] - joints[ID["right-ear"]])
+    reach = max(float(np.linalg.norm(eyes - joints[ID["neck"]])), _LEAST_FACE * float(ears), 1.0)
+    middle, half = eyes + [0, _HEAD_DOWN * reach], _HEAD_SIDE * reach / 2
+    return np.array([middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half])

@@ -20,6 +20,7 @@ SUITES = {
     "realism": "vton_jax.evaluate.realism_suite:RealismSuite",
     "clothflow": "vton_jax.evaluate.clothflow_suite:ClothFlowSuite",
     "strangers": "vton_jax.evaluate.strangers_suite:StrangersSuite",
+    "drive": "vton_jax.evaluate.drive_suite:DriveSuite",
 }
 _BOUNDS = ("lower_bound", "upper_bound")
 

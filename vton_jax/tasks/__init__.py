@@ -7,6 +7,7 @@ field of a task is a flag; `size`, `dtype` and `export` are those of the trainin
 
 from vton_jax.tasks.clothflow import ClothFlowFlowTask, ClothFlowLayoutTask, ClothFlowRenderTask
 from vton_jax.tasks.finet import FinetAppearanceTask, FinetShapeTask
+from vton_jax.tasks.first_order import FirstOrderTask
 from vton_jax.tasks.latent_prior import LatentPriorTask
 from vton_jax.tasks.multi_path import MultiPathTask
 from vton_jax.tasks.protocol import Task
@@ -25,4 +26,5 @@ TASKS: dict[str, type[Task]] = {
     "clothflow_render": ClothFlowRenderTask,
     "finet_shape": FinetShapeTask,
     "finet_appearance": FinetAppearanceTask,
+    "first_order": FirstOrderTask,
 }
