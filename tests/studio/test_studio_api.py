@@ -120,7 +120,7 @@ def test_a_mask_goes_to_the_picture_and_back(studio, files):
     mask = np.zeros(SIZE, bool)
     mask[20:40, 10:30] = True
     large = shown.where_it_lies(job.kept.reading, mask, np.zeros((160, 100, 3), np.uint8))
-    back = job.kept.reading.framing.garment.bring_mask(large, SIZE)
+    back = job.kept.reading.framing.garment(0).place.bring_mask(large, SIZE)
     assert (back != mask).mean() < 0.02 and large.shape == (160, 100)
 
 

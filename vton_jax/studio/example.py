@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vton_jax.systems.job import SAMPLES
+from vton_jax.systems.pictures import SAMPLES
 
 FOLDER = SAMPLES / "rendered"
 

@@ -3,7 +3,7 @@
 import itertools
 from pathlib import Path
 
-from vton_jax.systems.job import SAMPLES
+from vton_jax.systems.pictures import SAMPLES
 
 PERSON, GARMENT, POSE = SAMPLES / "person.png", SAMPLES / "garment.png", SAMPLES / "pose.mp4"
 FLATS = SAMPLES.parent / "catalogue" / "assets" / "garments"

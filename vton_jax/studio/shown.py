@@ -74,7 +74,7 @@ def _for_the_brush(found: Reading, mask: np.ndarray, picture: np.ndarray, folder
 
 def where_it_lies(found: Reading, mask: np.ndarray, picture: np.ndarray) -> np.ndarray:
     """A garment's mask in the networks' frame, bool [h, w], as one of its own picture [H, W, 3], bool [H, W]."""
-    fitted = found.framing.garment.back(mask.astype(np.float32), cv2.INTER_LINEAR)
+    fitted = found.framing.garment(0).place.back(mask.astype(np.float32), cv2.INTER_LINEAR)
     return framing.fit(picture, mask.shape)[1].restore(fitted) > 0.5
 
 
