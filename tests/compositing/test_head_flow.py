@@ -57,11 +57,13 @@ def test_a_turned_head_shows_the_same_places(photo_yaw, yaw, mirrored):
 
 
 def test_a_head_that_does_not_turn_is_moved_and_scaled():
+    """Nothing of it, neither ear nor cheek, is read on the other half."""
     own, there = body(30, (40.0, 50.0), 200.0), body(30, (48.0, 60.0), 400.0)
     found = head_flow.turned(own, there, SIZE)
     rows, columns = np.nonzero(found.inside)
     expected = own.head + (np.stack([columns, rows], -1) - there.head) / 2
     np.testing.assert_allclose(found.place[rows, columns], expected, atol=0.01)
+    np.testing.assert_allclose(found.seen[rows, columns], 1, atol=1e-3)
 
 
 def test_nose_and_eyes_lead_to_nose_and_eyes():

@@ -35,17 +35,18 @@ class Turned:
     """Where in the photo a turned head's pixels lie."""
 
     place: np.ndarray  # float32 [H, W, 2]
-    seen: np.ndarray  # float32 [H, W], how well the photo shows it
+    seen: np.ndarray  # float32 [H, W], how well the photo's camera sees that side of the ellipsoid
     inside: np.ndarray  # bool [H, W], the ellipsoid
-    sure: np.ndarray | None = None  # float32 [H, W], `seen`, and away from the outline of the photo's head
+    shown: np.ndarray | None = None  # float32 [H, W], `seen`, and the photo's own head is there
+    sure: np.ndarray | None = None  # float32 [H, W], `shown`, and away from the outline of the photo's head
 
     def where(self, head: np.ndarray) -> "Turned":
-        """The same, seen only where the photo's own head is: beside a profile lies the background.
+        """The same, shown only where the photo's own head is: beside a profile lies the background.
 
         Args: head: float [H, W, 2], where the head is, and where surely.
         """
         there = cv2.remap(head, self.place, None, cv2.INTER_LINEAR)
-        return dataclasses.replace(self, seen=self.seen * (there[..., 0] > 0.5), sure=self.seen * there[..., 1])
+        return dataclasses.replace(self, shown=self.seen * (there[..., 0] > 0.5), sure=self.seen * there[..., 1])
 
 
 def yaw_between(own: Body, there: Body) -> float:
@@ -69,14 +70,17 @@ def shows_face(body: Body) -> bool:
 def turned(own: Body, there: Body, size: tuple[int, int], *, mirrored: bool = False) -> Turned:
     """The photo's head as the target's looks. Args: mirrored: read each half on the other one, as heads are alike."""
     points = np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32)
-    place, towards, inside = _by_geometry(points, own, there, mirrored)
+    place, towards, wanted, inside = _by_geometry(points, own, there, mirrored)
     low, high = CHOSEN.edge
     place = place + _by_joints(points, own, there, mirrored)
-    return Turned(place.astype(np.float32), np.clip((towards - low) / (high - low), 0, 1).astype(np.float32), inside)
+    # What the target sees from the side need not be seen better: of a head that does not turn, all is the photo's own.
+    seen = np.clip(1 - (np.minimum(wanted, high) - towards) / (high - low), 0, 1)
+    return Turned(place.astype(np.float32), seen.astype(np.float32), inside)
 
 
 def _by_geometry(points: np.ndarray, own: Body, there: Body, mirrored: bool) -> tuple[np.ndarray, ...]:
-    """(places [..., 2] in the photo, cosine towards its camera, whether on the head) of target points [..., 2].
+    """(places [..., 2] in the photo, cosine towards its camera, towards the target's, whether on the head) of target
+    points [..., 2].
 
     A pixel at x across shows the nearer of the two places of the head's outline, seen from above, that lie there.
     """
@@ -91,12 +95,18 @@ def _by_geometry(points: np.ndarray, own: Body, there: Body, mirrored: bool) -> 
     root = np.sqrt(np.maximum(b * b - a * rest, 0))
     near = (root - b) / a
     left, front = x * c - near * s, x * s + near * c
+    wanted = front * flat * c - left * s
     left = -left if mirrored else left
     user_c, user_s = np.cos(user_yaw), np.sin(user_yaw)
     across, towards = left * user_c + front * user_s, front * flat * user_c - left * user_s
     length = np.sqrt(left**2 + (front * flat) ** 2 + 1e-6)
     scale = np.float32([p.head_half_width, p.head_half_height]) * own.height
-    return np.asarray(own.head) + np.stack([across, down], -1) * scale, towards / length, b * b > a * rest
+    return (
+        np.asarray(own.head) + np.stack([across, down], -1) * scale,
+        towards / length,
+        wanted / length,
+        b * b > a * rest,
+    )
 
 
 def _by_joints(points: np.ndarray, own: Body, there: Body, mirrored: bool) -> np.ndarray:

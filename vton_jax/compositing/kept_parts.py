@@ -189,13 +189,13 @@ def carried_head(user: User, pose: Layout) -> Head | None:
 def _on_the_ball(read: Callable, both: Sequence, around: tuple, trust: float) -> tuple[np.ndarray, ...]:
     """(picture, place, how sure) of a head whose ellipsoid is turned; `around` is the same of what is not on it.
 
-    What the photo's side hides is read on the other half of the head. Args: both: `head_flow.Turned` of the half itself
-    and of the other one.
+    What the photo's side hides is read on the other half of the head; where it hides nothing and shows no head, the
+    target has none either. Args: both: `head_flow.Turned` of the half itself and of the other one.
     """
     picture, place, sure = around
     own, other = both
-    ball = own.inside & (np.maximum(own.seen, other.seen) > 0)
     first = own.seen / np.maximum(own.seen + (1 - own.seen) * other.seen, 1e-3)
+    ball = own.inside & (other.shown + (own.shown - other.shown) * first > 0)
     soft = _softened(ball.astype(np.float32)) * ball
     both = [read(one.place, borderMode=cv2.BORDER_REPLICATE) for one in (own, other)]
     face = both[1] + (both[0] - both[1]) * first[..., None]

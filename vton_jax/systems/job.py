@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
+import jax
 import numpy as np
 
 from vton_jax import systems
@@ -136,6 +137,10 @@ class TryOnJob:
             user = person_clips.first_of(own, self.options.background == "inpaint")
         else:
             seen = pose_clips.read(self.system, clip, places)
+            if pictures.rate is None and pictures.poses[0] is pictures.photo and where.person == where.poses:
+                # Their own pose is as it was read: what is read twice differs by a hair, and would move them.
+                own_pose = jax.tree.map(lambda a: np.asarray(a)[None], (user.layout, user.latent))
+                seen = dataclasses.replace(seen, poses=Pose(*own_pose, usable=seen.poses.usable))
         self._step("reading", 3, 3)
         reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts, clip=own)
         notes = *self._notes(reading, pictures), *seen.notes
