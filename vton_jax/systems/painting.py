@@ -22,10 +22,21 @@ BATCH = 4  # frames that are painted in one program
 
 
 @jax.jit
-def _keep(image: jax.Array, shown: jax.Array, labels: jax.Array, garment_type: jax.Array, re_map: dict):
-    mask = re_map["mask"] * geometry.warp(shown[..., None], re_map["flow"])
-    region = blending.target_mask(labels.astype(jnp.int32), garment_type)
-    return blending.blend_after(image, re_map | {"mask": mask}, region), mask[..., 0] * region
+def _keep(image: jax.Array, shown: jax.Array, labels: jax.Array, own: Garment, flows: tuple[dict, jax.Array]):
+    """`image` with the user's own garment over it, how much of each pixel it is, and the flow that brought it.
+
+    What the network answers for the garment on its own wearer, where nothing moves, it answers wrongly: it is taken
+    off where a flow leads to. Args: flows: `re_mapped` of the targets, and the 'flow' of the wearer's own layout.
+    """
+    re_map, mistaken = flows
+    flow = re_map["flow"] - geometry.warp(mistaken, re_map["flow"])
+    worn = blending.dress_labels(own) > 0
+    seen = jnp.concatenate([own.image, (shown * worn)[..., None]], -1)
+    seen = geometry.warp(seen, flow)
+    mask = re_map["mask"] * seen[..., 3:]
+    region = blending.target_mask(labels.astype(jnp.int32), own.garment_type)
+    brought = {"flow": flow, "warped": seen[..., :3], "mask": mask}
+    return blending.blend_after(image, brought, region), mask[..., 0] * region, flow
 
 
 def stacked_users(users: Sequence[User]) -> User:
@@ -45,6 +56,7 @@ class Painting:
     """
 
     warps = True
+    _still: tuple[User, int, np.ndarray] | None = None  # of whom last, exchanging what, see `_flow_of_nothing`
 
     def keep_other_garment(
         self, dressed: Dressed, user: User | Sequence[User], garment: Garment, targets: Layout
@@ -64,11 +76,27 @@ class Painting:
         if isinstance(user, User):
             own, shown = spread((jax.tree.map(lambda a: a[0], own), shown[0]), len(targets.segmentation))
         shown = np.stack(shown)
-        re_map = self.re_mapped(own, targets)
-        given = dressed.image, shown, targets.segmentation, own.garment_type, re_map
-        image, weight = in_batches(lambda part: _keep(*part), given, BATCH, full=True)
+        flows = self.re_mapped(own, targets), self._flow_of_nothing(user, own)
+        given = dressed.image, shown, targets.segmentation, own, flows
+        image, weight, flow = in_batches(lambda part: _keep(*part), given, BATCH, full=True)
         rest = {name: getattr(dressed, name) * (1 - weight) for name in ("photo_weight", "garment_weight")}
-        return dressed.replace(image=image, photo_flow=re_map["flow"], moved_weight=weight, **rest)
+        return dressed.replace(image=image, photo_flow=flow, moved_weight=weight, **rest)
+
+    def _flow_of_nothing(self, user: User | Sequence[User], own: Garment) -> np.ndarray:
+        """The flow [T, H, W, 2] of garments [T] on their own wearers, in the photo's own layout; the truth is zero.
+
+        Of one user it is found once, however many frames follow.
+        """
+        if not isinstance(user, User):
+            return self.re_mapped(own, jax.tree.map(lambda *a: np.stack(a), *(one.layout for one in user)))["flow"]
+        kind = int(own.garment_type[0])
+        if self._still is None or self._still[0] is not user or self._still[1] != kind:
+            alone = (
+                jax.tree.map(lambda a: np.asarray(a)[:1], own),
+                jax.tree.map(lambda a: np.asarray(a)[None], user.layout),
+            )
+            self._still = user, kind, self.re_mapped(*alone)["flow"][0]
+        return spread(self._still[2], len(own.garment_type))
 
     def paint(self, user: User | Sequence[User], garments: Sequence[Garment], targets: Layout) -> Iterator[Dressed]:
         """`dress`, and what is kept of the user's photo. Yields frames without the leading axis, with the labels of the
