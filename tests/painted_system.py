@@ -1,6 +1,7 @@
 """A try-on system of a few lines, which stands in for networks where a test is about what happens around them."""
 
 import numpy as np
+from reads_shades import ReadsShades
 
 from vton_jax.core import segmentation
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, Result, Target, User
@@ -16,26 +17,13 @@ def layout_of(frame):
     return Layout(labels, POINTS, np.ones(18, bool))
 
 
-class PaintedSystem:
+class PaintedSystem(ReadsShades):
     """Paints everybody in the garment's mean colour. Args: pause: called before each frame."""
 
-    size = SIZE
+    size, layout_of = SIZE, staticmethod(layout_of)
 
     def __init__(self, pause=lambda: None):
         self.reader, self.pause, self.dressed = self, pause, 0
-
-    def read_layouts(self, frames):
-        layouts = [layout_of(frame) for frame in frames]
-        parts = ([getattr(one, name) for one in layouts] for name in ("segmentation", "keypoints", "visible"))
-        return Layout(*map(np.stack, parts)), np.zeros((len(frames), 2))
-
-    read_people = read_layouts
-
-    def stand_of(self, picture):
-        return None
-
-    def looks_flat(self, frame):
-        return True
 
     def read_user(self, frame, shown=None):
         return User(frame.astype(np.float32) / 255, layout_of(frame), np.zeros(2), shown)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from PIL import Image
+from reads_shades import ReadsShades
 
 from vton_jax import TryOnJob
 from vton_jax.command_line import mends
@@ -26,26 +27,13 @@ def layout_of(frame):
     return Layout(labels, np.full((18, 2), 10.0, np.float32), np.ones(18, bool))
 
 
-class ToySystem:
+class ToySystem(ReadsShades):
     """Paints everybody in the garment's mean colour."""
 
-    size = SIZE
+    size, layout_of = SIZE, staticmethod(layout_of)
 
     def __init__(self):
         self.reader, self.dressed = self, []
-
-    def read_layouts(self, frames):
-        layouts = [layout_of(frame) for frame in frames]
-        parts = ([getattr(one, name) for one in layouts] for name in ("segmentation", "keypoints", "visible"))
-        return Layout(*map(np.stack, parts)), np.zeros((len(frames), 2))
-
-    read_people = read_layouts
-
-    def stand_of(self, picture):
-        return None
-
-    def looks_flat(self, frame):
-        return True
 
     def read_user(self, frame, shown=None):
         return User(frame.astype(np.float32) / 255, layout_of(frame), np.zeros(2), shown)
