@@ -1,10 +1,12 @@
 """The evaluation's own parts, on cases whose scores are known."""
 
 import numpy as np
+import pytest
 
 from vton_jax.core import keypoints, segmentation
+from vton_jax.core.errors import UserError
 from vton_jax.core.types import Garment, Layout
-from vton_jax.evaluate import report, scores
+from vton_jax.evaluate import catalogue_steps, report, scores
 from vton_jax.evaluate.catalogue_suite import CatalogueSuite
 
 
@@ -55,6 +57,21 @@ def test_the_truth_itself_scores_best():
     spoiled[:, 20:40, 10:30] = 0.5
     worse = scores.picture_scores("x", spoiled, cases)
     assert worse["x.ssim"] < 0.95 and worse["x.psnr_garment"] < worse["x.psnr"]
+
+
+def test_a_case_whose_garment_is_not_found_is_left_out():
+    class Reader:
+        def read_garment(self, frame, kind, flat):
+            if not frame.any():
+                raise UserError("No garment of this type was found.")
+            return donor()
+
+    frames = np.stack([np.full((8, 6, 3), shade, np.uint8) for shade in (9, 0, 7)])
+    cases = {"donor_image": frames, "garment_type": np.zeros(3, int), "flat": np.zeros(3, bool)}
+    garments, chosen = catalogue_steps.read_garments(Reader(), cases)
+    assert chosen.tolist() == [0, 2] and len(garments.image) == 2
+    with pytest.raises(UserError, match="in any case"):
+        catalogue_steps.read_garments(Reader(), cases | {"donor_image": 0 * frames})
 
 
 def test_flow_errors_are_given_at_128x96_and_where_visible():

@@ -23,8 +23,7 @@ with contextlib.suppress(ImportError):
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "vton_jax" / "flagfiles"
 # No recipes: included, or given on top.
-SHARED = ("gpu_base", "cpu_128x96", "smoke_base", "triple_guided_cnn_second", "triple_guided_cnn_third",
-          "clothflow_base")  # fmt: skip
+SHARED = ("gpu_base", "cpu_128x96", "smoke_base", "triple_guided_cnn_fifth", "clothflow_base")
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.flags") if path.stem not in SHARED)
 
 
@@ -64,29 +63,22 @@ def test_recipes_parse_and_say_what_they_are(script, name):
             assert last or (flags.FLAGS.max_seconds and 0 < steps < flags.FLAGS.num_steps)  # whichever ends first
 
 
-@pytest.mark.parametrize("name", ["multi_path_cnn", "re_map_cnn_start", "triple_guided_cnn_joint_second"])
+@pytest.mark.parametrize("name", ["multi_path_cnn", "re_map_cnn_start", "triple_guided_cnn_joint"])
 def test_the_cpu_variant_goes_on_top(script, name):
     with parsed(script, f"--flagfile={FOLDER / name}.flags", f"--flagfile={FOLDER / 'cpu_128x96.flags'}") as task:
         assert task.size == (128, 96) and flags.FLAGS.dtype == "float32" and flags.FLAGS.batch_size == 16
 
 
 def test_the_arms_differ_in_the_arm_alone(script):
-    """Table 1 compares equals: one start, one width, the same batches, as many steps; each then goes on from itself.
-
-    `none` has one phase more than the others yet.
-    """
-    for phase in ("_second", ""):
-        found = {}
-        for arm in ("none", "pre", "joint"):
-            recipe = f"{arm}_third" if (arm, phase) == ("none", "") else f"{arm}{phase}"
-            with parsed(script, f"--flagfile={FOLDER / 'triple_guided_cnn_'}{recipe}.flags") as task:
-                own = ("arm", "export", "flagfile") + (("init_from",) if phase == "" else ())
-                ours = {n: flags.FLAGS[n].value for n in flag_utils.our_flags() if n not in own}
-                found[arm] = (ours, task.triple_guided_cnn)
-                assert task.arm == arm
-                if phase == "":
-                    assert task.init_from == f"runs/triple_guided_cnn_{arm}_second.safetensors"
-        assert found["none"] == found["pre"] == found["joint"]
+    """Table 1 compares what began alike: one start, one width, the same batches, as much time."""
+    found = {}
+    for arm, recipe in (("none", "none_fifth"), ("pre", "pre"), ("joint", "joint")):
+        with parsed(script, f"--flagfile={FOLDER / 'triple_guided_cnn_'}{recipe}.flags") as task:
+            own = ("arm", "export", "flagfile")
+            ours = {n: flags.FLAGS[n].value for n in flag_utils.our_flags() if n not in own}
+            found[arm] = (ours, task.triple_guided_cnn)
+            assert task.arm == arm and task.init_from == "runs/triple_guided_cnn_none.safetensors"
+    assert found["none"] == found["pre"] == found["joint"]
 
 
 def test_every_weight_has_a_recipe_and_a_card():

@@ -183,6 +183,22 @@ def test_steps_in_one_call_equal_single_steps():
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+def test_examples_on_the_device_are_no_constants_of_the_program(train, monkeypatch, recwarn):
+    def large_source(batch_size, seed):
+        arrays = np.zeros(10_000, np.float32)
+        draw = lambda arrays, key: tiny_batch_at(key, batch_size, (8, 6)) | {"index": arrays[:batch_size]}  # noqa: E731
+        return input_pipeline.DeviceBatches(draw, arrays, seed, 0)
+
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # a CPU takes single steps always
+    before = jax.config.jax_captured_constants_warn_bytes
+    jax.config.update("jax_captured_constants_warn_bytes", 20_000)
+    try:
+        train("--num_steps=4", "--steps_per_call=2", source=large_source, name="large")
+    finally:
+        jax.config.update("jax_captured_constants_warn_bytes", before)
+    assert not [str(warning.message) for warning in recwarn if "constants" in str(warning.message)]
+
+
 def test_steps_per_call_resumes_and_logs_every_step(train, monkeypatch, capsys):
     def live_source(batch_size, seed):
         return input_pipeline.DeviceBatches(

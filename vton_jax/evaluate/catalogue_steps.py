@@ -10,6 +10,7 @@ import numpy as np
 
 from vton_jax.compositing import kept_parts, temporal_filters
 from vton_jax.core import segmentation
+from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, User
 from vton_jax.evaluate import metrics
@@ -75,11 +76,21 @@ def read_poses(reader: Reader, images: np.ndarray) -> Pose:
     return Pose(*reader.read_layouts(images))
 
 
-def read_garments(reader: Reader, cases: dict) -> Garment:
-    """The garments [B]; what they are and how they lie is known."""
+def read_garments(reader: Reader, cases: dict) -> tuple[Garment, np.ndarray]:
+    """The garments [K] of the cases in whose picture one is found, and which these are [K]; what they are and how they
+    lie is known. Raises: UserError where none is found at all.
+    """
     kinds = [segmentation.GARMENT_TYPES[int(kind)] for kind in cases["garment_type"]]
-    each = zip(cases["donor_image"], kinds, cases["flat"], strict=True)
-    return stack([reader.read_garment(frame, kind, bool(flat)) for frame, kind, flat in each])
+    garments, chosen = [], []
+    for index, (frame, kind, flat) in enumerate(zip(cases["donor_image"], kinds, cases["flat"], strict=True)):
+        try:
+            garments.append(reader.read_garment(frame, kind, bool(flat)))
+            chosen.append(index)
+        except UserError:
+            continue
+    if not garments:
+        raise UserError("No garment was found in any case.")
+    return stack(garments), np.array(chosen)
 
 
 def forward_scores(name: str, layouts: dict[str, Layout], cases: dict) -> dict[str, float]:

@@ -28,6 +28,8 @@ class CatalogueSuite(protocol.Suite):
         super().__init__(options)
 
     def run(self):
+        import jax
+
         from vton_jax.catalogue import cases as catalogue_cases
         from vton_jax.evaluate import catalogue_steps, dressing, failure_suite
 
@@ -49,7 +51,10 @@ class CatalogueSuite(protocol.Suite):
         yield from catalogue_steps.forward_scores("reader", layouts, cases).items()
 
         report.say("garments")
-        garments = catalogue_steps.read_garments(system.reader, cases)
+        garments, chosen = catalogue_steps.read_garments(system.reader, cases)
+        yield "garment.found", len(chosen) / options.num_cases
+        cases = {name: array[chosen] for name, array in cases.items()}
+        users, poses, outputs = (jax.tree.map(lambda a: a[chosen], of) for of in (users, poses, outputs))
         yield from catalogue_steps.garment_scores(system.reader, garments, cases).items()
 
         report.say("coarse maps and the backward procedure")

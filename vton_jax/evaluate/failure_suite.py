@@ -6,6 +6,7 @@ mean: docs/evaluation.md.
 """
 
 import cv2
+import jax
 import numpy as np
 
 from vton_jax.compositing import temporal_filters
@@ -225,7 +226,9 @@ class FailureSuite(protocol.Suite):
         cases = failures.draw_failures(count, system.size, self.options.seed)
         users = catalogue_steps.read_users(system.reader, cases["input_image"])
         poses = catalogue_steps.read_poses(system.reader, cases["pose_image"])
-        garments = catalogue_steps.read_garments(system.reader, cases)
+        garments, found = catalogue_steps.read_garments(system.reader, cases)
+        cases = {name: array[found] for name, array in cases.items()}
+        users, poses = (jax.tree.map(lambda a: a[found], of) for of in (users, poses))
         coarse, _ = system.layouts.coarse_pairs(users.layout, garments, poses.layout)
         final = finals(system.layouts, coarse, poses, users.latent)
         goal = poses.layout.replace(segmentation=final)

@@ -179,7 +179,7 @@ class TrainingLoop:
             self.state, metrics = self.programs.one_step(self.state, self.frozen, batch, self.seed_key, **scalars)
         else:
             steps = self.programs.many_steps(count)
-            source = jax.tree_util.Partial(self.batches.batch_at), np.int32(self.batches.position)
+            source = self.batches.batch_at, np.int32(self.batches.position)
             self.state, metrics = steps(self.state, self.frozen, *source, self.seed_key, **scalars)
             self.batches.set_state({"position": self.batches.position + count})
         self.step += count
