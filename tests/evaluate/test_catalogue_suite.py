@@ -70,6 +70,8 @@ def test_a_case_whose_garment_is_not_found_is_left_out():
     cases = {"donor_image": frames, "garment_type": np.zeros(3, int), "flat": np.zeros(3, bool)}
     garments, chosen = catalogue_steps.read_garments(Reader(), cases)
     assert chosen.tolist() == [0, 2] and len(garments.image) == 2
+    (rest,) = catalogue_steps.only(chosen, cases)
+    assert rest["donor_image"][:, 0, 0, 0].tolist() == [9, 7] and len(rest["flat"]) == 2
     with pytest.raises(UserError, match="in any case"):
         catalogue_steps.read_garments(Reader(), cases | {"donor_image": 0 * frames})
 

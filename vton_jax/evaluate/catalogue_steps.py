@@ -6,6 +6,7 @@ lab126; scores are {name: number} as in results.json. RGB alone enters the netwo
 
 import dataclasses
 
+import jax
 import numpy as np
 
 from vton_jax.compositing import kept_parts, temporal_filters
@@ -91,6 +92,11 @@ def read_garments(reader: Reader, cases: dict) -> tuple[Garment, np.ndarray]:
     if not garments:
         raise UserError("No garment was found in any case.")
     return stack(garments), np.array(chosen)
+
+
+def only(chosen: np.ndarray, *trees):
+    """Of each tree of arrays [B, ...] the rows `chosen`."""
+    return tuple(jax.tree.map(lambda a: a[chosen], tree) for tree in trees)
 
 
 def forward_scores(name: str, layouts: dict[str, Layout], cases: dict) -> dict[str, float]:

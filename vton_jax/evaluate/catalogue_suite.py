@@ -28,8 +28,6 @@ class CatalogueSuite(protocol.Suite):
         super().__init__(options)
 
     def run(self):
-        import jax
-
         from vton_jax.catalogue import cases as catalogue_cases
         from vton_jax.evaluate import catalogue_steps, dressing, failure_suite
 
@@ -53,8 +51,7 @@ class CatalogueSuite(protocol.Suite):
         report.say("garments")
         garments, chosen = catalogue_steps.read_garments(system.reader, cases)
         yield "garment.found", len(chosen) / options.num_cases
-        cases = {name: array[chosen] for name, array in cases.items()}
-        users, poses, outputs = (jax.tree.map(lambda a: a[chosen], of) for of in (users, poses, outputs))
+        cases, users, poses, outputs = catalogue_steps.only(chosen, cases, users, poses, outputs)
         yield from catalogue_steps.garment_scores(system.reader, garments, cases).items()
 
         report.say("coarse maps and the backward procedure")

@@ -6,7 +6,6 @@ mean: docs/evaluation.md.
 """
 
 import cv2
-import jax
 import numpy as np
 
 from vton_jax.compositing import temporal_filters
@@ -226,15 +225,16 @@ class FailureSuite(protocol.Suite):
         cases = failures.draw_failures(count, system.size, self.options.seed)
         users = catalogue_steps.read_users(system.reader, cases["input_image"])
         poses = catalogue_steps.read_poses(system.reader, cases["pose_image"])
-        garments, found = catalogue_steps.read_garments(system.reader, cases)
-        cases = {name: array[found] for name, array in cases.items()}
-        users, poses = (jax.tree.map(lambda a: a[found], of) for of in (users, poses))
+        garments, chosen = catalogue_steps.read_garments(system.reader, cases)
+        cases, users, poses = catalogue_steps.only(chosen, cases, users, poses)
         coarse, _ = system.layouts.coarse_pairs(users.layout, garments, poses.layout)
         final = finals(system.layouts, coarse, poses, users.latent)
         goal = poses.layout.replace(segmentation=final)
         images = {arm: one.painter.dress(users, garments, goal).image for arm, one in self.systems.items()}
         for suite in failures.SUITES:
             chosen = np.flatnonzero(cases["suite"] == suite)
+            if not len(chosen):  # in none of its cases a garment was found
+                continue
             own = {name: values[chosen] for name, values in cases.items()}
             found = suite_scores(suite, final[chosen], {arm: shown[chosen] for arm, shown in images.items()}, own)
             filled = layout_scores(suite, completion.fill_unknown(coarse[chosen]), own)
