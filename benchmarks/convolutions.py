@@ -1,6 +1,6 @@
 """GFLOP a second of processor time of single convolutions and their gradients: python benchmarks/convolutions.py jax
 
-`jax` takes XLA as it comes, `tuned` with the options of `vton_jax/training/compiler.py`, `torch` is PyTorch (extra
+`jax` takes XLA as it comes, `tuned` with the options of `vton_jax/core/programs.py`, `torch` is PyTorch (extra
 `bench`). On one core: taskset -c 0. A line a convolution: images, height, width, channels in, channels out, side of the
 kernel.
 
@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vton_jax.core import programs as kept
 from vton_jax.models import layers
-from vton_jax.training import compiler
 
 SHAPES = [(48, 32, 24, 96, 96, 3), (48, 32, 24, 64, 64, 3), (48, 16, 12, 96, 96, 3), (48, 8, 6, 128, 128, 3),
           (48, 32, 24, 48, 48, 3), (48, 32, 24, 96, 192, 1)]  # fmt: skip
@@ -87,7 +87,7 @@ def compare_doubled(generator, turns: int = 7) -> None:
                 ("forward", lambda x, k, g, f=convolve: f(x, k)),
                 ("and gradients", lambda x, k, g, f=convolve: (lambda y, pull: (y, pull(g)))(*jax.vjp(f, x, k))),
             ):
-                programs[what, name] = jax.jit(program, compiler_options=compiler.training_options())
+                programs[what, name] = jax.jit(program, compiler_options=kept.compiler_options())
                 jax.block_until_ready(programs[what, name](*arrays))
                 seconds[what, name] = []
         for _ in range(turns):
@@ -118,7 +118,7 @@ def main() -> None:
             for sides in ((images, height, width, channels), (side, side, channels, features),
                           (images, height, width, features))
         ]  # fmt: skip
-        options = compiler.training_options() if sys.argv[1] == "tuned" else {}
+        options = kept.compiler_options() if sys.argv[1] == "tuned" else {}
         calls = in_torch(*arrays) if sys.argv[1] == "torch" else in_jax(*arrays, options)
         flops = 2 * images * height * width * channels * features * side * side
         speeds = [f"{name} {flops / best(call) / 1e9:.0f}" for name, call in zip(

@@ -19,7 +19,7 @@ if sys.argv[1] == "kept":
 import jax, jax.numpy as jnp
 from vton_jax.models import multi_path_cnn as multi_path
 from vton_jax.tasks.modules import total
-from vton_jax.training.compiler import training_options
+from vton_jax.core.programs import compiler_options
 batch, steps, network = 8, 4, multi_path.MultiPathCNN()
 key = jax.random.PRNGKey(0)
 image = jax.random.uniform(key, (batch, 256, 192, 3))
@@ -27,7 +27,7 @@ labels = jax.random.randint(key, (batch, 256, 192), 0, 18)
 joints = 190 * jax.random.uniform(key, (batch, 18, 2)), jnp.ones((batch, 18), bool)
 params = jax.jit(network.init)(key, image)
 loss = lambda p: total(multi_path.loss(network.apply(p, image), image, labels, *joints), multi_path.LOSS_WEIGHTS)
-step = jax.jit(jax.grad(loss), compiler_options=training_options())
+step = jax.jit(jax.grad(loss), compiler_options=compiler_options())
 jax.block_until_ready(step(params))
 before = resource.getrusage(resource.RUSAGE_SELF)
 for _ in range(steps):

@@ -38,8 +38,9 @@ import numpy as np
 
 from benchmarks import program_costs
 from vton_jax import tasks
+from vton_jax.core import programs
 from vton_jax.inputs import drawn_batches, input_pipeline
-from vton_jax.training import compiler, train_state
+from vton_jax.training import train_state
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {
@@ -68,7 +69,7 @@ class JaxTrainer:
         optimizer = train_state.make_optimizer(LEARNING_RATE, 10_000, 300, gradient_clip=1.0)
         self.state = train_state.replicate(train_state.create(self.params, optimizer, EMA_DECAY), self.mesh)
         step = train_state.make_train_step(self.task, optimizer, EMA_DECAY)
-        options = compiler.training_options() if tuned else {}
+        options = programs.compiler_options() if tuned else {}
         jitted = jax.jit(step, donate_argnums=0, compiler_options=options)
         started = time.perf_counter()
         self.rate = {"learning_rate_scale": np.float32(1)}
@@ -213,7 +214,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=8, help="turns of each contestant")
     parser.add_argument("--steps", type=int, default=2, help="steps a turn")
     parser.add_argument("--compile", action="store_true", help="let the twin run under torch.compile")
-    parser.add_argument("--untuned", action="store_true", help="without the options of vton_jax/training/compiler.py")
+    parser.add_argument("--untuned", action="store_true", help="without the options of vton_jax/core/programs.py")
     parser.add_argument("--without_data", action="store_true", help="spare the measurement from files")
     parser.add_argument("--profile", help="folder for a JAX trace")
     return parser.parse_args()

@@ -3,13 +3,12 @@
 Programs are kept apart by jaxlib's version and by the processor: what was compiled for another one may not run here.
 """
 
-import hashlib
 import os
-import platform
 import sys
 from importlib import metadata
 from pathlib import Path
 
+from vton_jax.core import machine
 from vton_jax.core.errors import UserError
 
 HELP = (
@@ -24,7 +23,7 @@ def folder_of(given: str | None) -> Path | None:
     given = given or os.environ.get("VTON_JAX_CACHE") or "~/.cache/vton_jax"
     if given.lower() == "none":
         return None
-    return Path(given).expanduser() / f"jaxlib-{metadata.version('jaxlib')}-{_processor()}"
+    return Path(given).expanduser() / f"jaxlib-{metadata.version('jaxlib')}-{machine.processor()}"
 
 
 def use(given: str | None = None) -> Path | None:
@@ -55,14 +54,3 @@ def use(given: str | None = None) -> Path | None:
         else:
             os.environ[name.upper()] = str(value)
     return folder
-
-
-def _processor() -> str:
-    """Eight hexadecimal digits that stand for the processor and its instructions."""
-    words = platform.machine() + platform.processor()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-        words += "".join(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part")))
-    except OSError:
-        pass  # no Linux: the machine's own words must do
-    return hashlib.sha256(words.encode()).hexdigest()[:8]

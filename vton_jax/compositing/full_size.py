@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.compositing import kept_parts, normalisation
-from vton_jax.core import framing, geometry, segmentation
+from vton_jax.core import framing, geometry, programs, segmentation
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Garment, Result
 
@@ -139,7 +139,7 @@ def _moved(result: Dressed, photo: jax.Array, dresses: tuple) -> list[tuple]:
     return [(photo, result.photo_flow, result.moved_weight), *dresses]
 
 
-@jax.jit
+@programs.compiled()
 def _copies(result, photo, dresses):
     """What is copied, [h, w, 4 * n]: n pictures, the photo and the rest along their flows, and the weights of these."""
     moved = _moved(result, photo, dresses)
@@ -147,7 +147,7 @@ def _copies(result, photo, dresses):
     return jnp.concatenate([photo, *(geometry.warp(picture, flow) for picture, flow, _ in moved), weights], -1)
 
 
-@jax.jit
+@programs.compiled()
 def _with_details(maps, result, photo, dresses):
     large = lambda flow: geometry.resize_flow(flow, photo.shape[:2])  # noqa: E731
     out = maps[..., :3]

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from vton_jax.compositing import hand_flow, head_flow
-from vton_jax.core import framing, keypoints, segmentation
+from vton_jax.core import framing, keypoints, programs, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout.body import PROPORTIONS, body_of
 
@@ -130,7 +130,7 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     return np.minimum(keep, _softened(keep))
 
 
-_body = jax.jit(body_of, static_argnames="size")
+_body = programs.Program(body_of, static=1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,13 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vton_jax.core import geometry
+from vton_jax.core import geometry, programs
 from vton_jax.core.batching import in_batches
 from vton_jax.core.framing import to_float
 from vton_jax.evaluate import metrics
 from vton_jax.media import visualize
 from vton_jax.models import critic_cnn
-from vton_jax.training import compiler
 
 LEARNING_RATE = 3e-3
 _SHOWN = 5  # pictures at either end of the sheet
@@ -50,7 +49,7 @@ def _programs(network: critic_cnn.CriticCNN, steps: int):
         return (optax.apply_updates(params, updates), optimizer_state), value
 
     discriminate = lambda params, images: network.apply(params, to_float(images))  # noqa: E731
-    compiled = jax.jit(step, donate_argnums=0, compiler_options=compiler.training_options())
+    compiled = jax.jit(step, donate_argnums=0, compiler_options=programs.compiler_options())
     return jax.jit(init), compiled, jax.jit(discriminate)
 
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vton_jax.core import programs
 from vton_jax.layout import solvers
 from vton_jax.layout.solvers import Thresholds
 
@@ -62,8 +63,12 @@ def step(
     ), error
 
 
-def make_steps(loss_fn: Callable, optimizer: optax.GradientTransformation, count: int = 1) -> Callable:
+def make_steps(
+    loss_fn: Callable, optimizer: optax.GradientTransformation, count: int = 1, *, made_of: str | None = None
+) -> Callable:
     """`(state, target) -> (state, errors [count, B])`, compiled: several iterations in one program where that pays.
+
+    Args: made_of: what tells the loss and the optimizer from all others; later processes find the program by it.
 
     This is the one place that decides it. On accelerators the iterations are scanned; on CPUs they are unrolled, since
     XLA runs convolutions inside loops 7-10 times slower there.
@@ -78,7 +83,9 @@ def make_steps(loss_fn: Callable, optimizer: optax.GradientTransformation, count
             errors.append(error)
         return state, jnp.stack(errors)
 
-    return jax.jit(many)
+    if made_of is None:
+        return jax.jit(many, compiler_options=programs.compiler_options())
+    return programs.Program(many, also=made_of)
 
 
 def iterate(

@@ -8,14 +8,13 @@ edges and may reach beyond it. Places (x, y) are in pixels of the picture as giv
 """
 
 import dataclasses
-import functools
 
 import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import framing, keypoints
+from vton_jax.core import framing, keypoints, programs
 from vton_jax.core.batching import in_batches
 from vton_jax.core.segmentation import DRESS, LOWER, UPPER
 from vton_jax.core.types import Layout
@@ -35,7 +34,7 @@ _ANOTHER = 0.25  # of the largest person's pixels: who has so many is another pe
 _SURE = 0.5  # probability from which a pixel shows something
 
 
-@functools.partial(jax.jit, static_argnums=(0, 3))
+@programs.compiled(static=(0, 3))
 def _look(network: ReaderCNN, params, images: jax.Array, mirrored: bool) -> reader_cnn.Read:
     """What pictures of one size show; `mirrored`: together with their mirror images."""
     size = images.shape[1:3]

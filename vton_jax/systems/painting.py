@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.compositing import kept_parts
-from vton_jax.core import geometry
+from vton_jax.core import geometry, programs
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Dressed, Garment, Layout, User
 from vton_jax.systems.garments import other_garment, type_of_all
@@ -21,7 +21,7 @@ from vton_jax.warping import blending
 BATCH = 4  # frames that are painted in one program
 
 
-@jax.jit
+@programs.compiled()
 def _keep(image: jax.Array, shown: jax.Array, labels: jax.Array, own: Garment, flows: tuple[dict, jax.Array]):
     """`image` with the user's own garment over it, how much of each pixel it is, and the flow that brought it.
 

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from vton_jax.compositing.normalisation import Stand
-from vton_jax.core import framing, keypoints, segmentation
+from vton_jax.core import framing, keypoints, programs, segmentation
 from vton_jax.core.batching import in_batches
 from vton_jax.core.errors import (
     EmptyPicture,
@@ -55,19 +55,19 @@ PROPORTIONS = Proportions()
 # The programs: networks are static, so that all readers of a process share what is traced and compiled.
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _forward(network: MultiPathCNN, params, images: jax.Array) -> tuple[Layout, jax.Array]:
     z = network.apply(params, to_float(images), method="encode")
     out = network.apply(params, z, ("segmentation", "pose"), method="decode")
     return multi_path_cnn.read(out, network.size)[0], z
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _encode(network: MultiPathCNN, params, images: jax.Array) -> jax.Array:
     return network.apply(params, to_float(images), method="encode")
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _smoothed(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
     return network.apply(params, z, ("image",), method="decode")["image"]
 

@@ -1,1 +1,1 @@
-"""The training loop and its parts: options, state, checkpoints, metrics, sharding, processes, guards, compiler."""
+"""The training loop and its parts: options, state, checkpoints, metrics, sharding, processes, guards."""

@@ -7,7 +7,8 @@ import jax
 import optax
 from jax.sharding import Mesh
 
-from vton_jax.training import compiler, sharding, train_state
+from vton_jax.core.programs import compiler_options
+from vton_jax.training import sharding, train_state
 from vton_jax.training.options import TrainingOptions
 
 
@@ -39,7 +40,7 @@ class Programs:
             jax.jit,
             donate_argnums=0,
             out_shardings=(shardings, sharding.replicated(mesh)),
-            compiler_options=compiler.training_options(),
+            compiler_options=compiler_options(),
         )
         self.one_step = self.jitted(self.step)
         self.evaluate = jax.jit(train_state.make_evaluation(task), out_shardings=sharding.replicated(mesh))

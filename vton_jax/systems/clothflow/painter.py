@@ -4,14 +4,13 @@ Conventions: frames are float [T, H, W, 3] in [0, 1] of the networks' size; layo
 uint8 [T, H, W]. Programs have static shapes and take `BATCH` frames at a time.
 """
 
-import functools
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import segmentation
+from vton_jax.core import programs, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Dressed, Garment, Layout, User
@@ -30,18 +29,18 @@ _MODULES = {"layout": ClothFlowLayout, "flow": ClothFlowFlow, "render": ClothFlo
 # The programs: networks are static, so that all painters of a process share what is traced and compiled.
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _target_labels(network: ClothFlowLayout, params, user: tuple, garment: Garment, target: Layout) -> jax.Array:
     rest = stages.rest_of(*user, garment.garment_type)
     return stages.target_labels(network, params, garment, rest, target)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _moved(kind_and_network: tuple, params, garment: Garment, target: Layout) -> dict:
     return stages.moved(garment, stages.clothing_flow(*kind_and_network, params, garment, target))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _dress(network: ClothFlowRender, params, user: tuple, garment: Garment, target_and_clothing: tuple) -> Dressed:
     target, clothing = target_and_clothing
     labels = target.segmentation.astype(jnp.int32)

@@ -4,7 +4,6 @@ Conventions: see `protocol.py`; cases as in `cases.py`.
 """
 
 import dataclasses
-import functools
 from pathlib import Path
 
 import jax
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.compositing import filled_regions
+from vton_jax.core import programs
 from vton_jax.core.errors import GarmentForPerson, NoPersonFound, UserError
 from vton_jax.core.framing import to_float
 from vton_jax.core.keypoints import ID as JOINTS
@@ -45,14 +45,14 @@ class Given:
     appearance: np.ndarray  # z [N]
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _distributions(stage: Stage, params, case: Case) -> tuple[Gaussian, Gaussian]:
     """(posterior of what is worn, prior by what else is worn) of one case."""
     one = jax.tree.map(lambda a: a[None], case)
     return tuple(of(stage, params, one) for of in (cases.posterior, cases.prior))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _fill(stages: tuple[Stage, ...], params: tuple, case: Case, latents: tuple) -> tuple[jax.Array, jax.Array]:
     """(pictures [N, h, w, 3], classes [N, h, w]) of one case with latents [N, .] for each stage."""
     found = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(latents[0]), *jnp.shape(a))), case)
@@ -66,7 +66,7 @@ def _fill(stages: tuple[Stage, ...], params: tuple, case: Case, latents: tuple) 
     return found.image, found.classes
 
 
-_case_of = jax.jit(cases.case_of)
+_case_of = programs.Program(cases.case_of)
 
 
 class Finet:

@@ -3,13 +3,13 @@
 Conventions: see `protocol.py`; motions as in `motion.py`, of one frame without a leading axis.
 """
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import jax
 import numpy as np
 
+from vton_jax.core import programs
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
 from vton_jax.models import weights
@@ -22,24 +22,24 @@ from vton_jax.systems.first_order.protocol import Source
 MOTIONS = motion.MODES
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _encode(network: FirstOrder, params, picture: jax.Array):
     return network.apply(params, to_float(picture)[None], method="encode")
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _detect(network: FirstOrder, params, picture: jax.Array) -> dict:
     found = network.apply(params, to_float(picture)[None], method="detect")
     return jax.tree.map(lambda a: a[0], found)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _move(network: FirstOrder, params, encoded, driving: dict) -> dict:
     found = network.apply(params, encoded, jax.tree.map(lambda a: a[None], driving), method="move")
     return {name: found[name][0] for name in ("offsets", "painted", "kept", "occlusion")}
 
 
-@jax.jit
+@programs.compiled()
 def _relative(encoded, driving: dict, reference: dict, scale: jax.Array) -> dict:
     own = jax.tree.map(lambda a: a[0], encoded["motion"])
     return motion.relative(own, driving, reference, scale)

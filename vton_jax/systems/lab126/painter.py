@@ -7,11 +7,10 @@ Conventions: frames are float [T, H, W, 3] in [0, 1] of the networks' size; layo
 import functools
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import segmentation
+from vton_jax.core import programs, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Dressed, Garment, Layout, User
@@ -26,14 +25,14 @@ from vton_jax.warping import blending
 # The programs: networks are static, so that all painters of a process share what is traced and compiled.
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _re_mapped(network: ReMapCNN, params, garment: Garment, target: Layout) -> dict:
     out = arms.re_map(functools.partial(network.apply, params), garment, target)
     out = blending.trusted(out, segmentation.one_hot(blending.dress_labels(garment)))
     return {name: out[name] for name in ("flow", "warped", "mask")}
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _dress(arm_and_network: tuple[str, TripleGuidedCNN], params, user, garment_and_target, re_map) -> Dressed:
     (name, network), (garment, target) = arm_and_network, garment_and_target
     inputs = arms.inputs_of(*user, garment, target.segmentation)

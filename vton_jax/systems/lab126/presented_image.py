@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vton_jax.core import programs
 from vton_jax.core.types import Garment, Layout
 from vton_jax.layout import completion, garment_types, inversion, solvers
 from vton_jax.systems.job import Reading
@@ -23,7 +24,7 @@ from vton_jax.warping import blending
 _IMAGE_WEIGHT = 50.0  # beside the latents' prior: an image says more of z than a layout does
 
 
-@jax.jit
+@programs.compiled()
 def _laid_on(image: jax.Array, garment: Garment, target: Layout, re_map: dict) -> jax.Array:
     """`image` with the garment where ReMapCNN puts it; everything with a leading axis."""
     wanted = blending.target_mask(target.segmentation.astype(jnp.int32), garment.garment_type)

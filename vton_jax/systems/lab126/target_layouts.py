@@ -5,6 +5,7 @@ are uint8 [.., H, W] in ATR's labels, coarse ones with `UNKNOWN`.
 """
 
 import functools
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core import geometry, keypoints, programs, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
 from vton_jax.layout import coarse_map, completion, inversion, solvers
@@ -32,7 +33,7 @@ _SAMPLES = 4  # latents of the Gauss-Newton matrix, where the weights do not bri
 # arguments, but for the iterations: a gradient turns each kernel around, constant ones once instead of every time, and
 # so takes a quarter less.
 
-_compose = jax.jit(jax.vmap(coarse_map.coarse_target_segmentation))
+_compose = programs.Program(jax.vmap(coarse_map.coarse_target_segmentation))
 
 
 _STEPS: dict[tuple, tuple[Callable, solvers.Solver]] = {}  # of the weights that were read last
@@ -53,7 +54,8 @@ def _steps_of(reader: Reader, solver: str, statistics: dict) -> tuple[Callable, 
             matrix = mean_matrix(decode, reader.colour, reader.multi_path.latent_size)
         made = solvers.make(solver, reader.covariance, matrix, PRIOR_WEIGHT)
         loss = inversion.layout_loss(decode, reader.whiten, PRIOR_WEIGHT, POSE_WEIGHT)
-        _STEPS[key] = inversion.make_steps(loss, made.optimizer), made
+        numbers = PRIOR_WEIGHT, POSE_WEIGHT, None if matrix is None else hashlib.sha256(np.asarray(matrix)).hexdigest()
+        _STEPS[key] = inversion.make_steps(loss, made.optimizer, made_of=repr((key, *numbers))), made
     return _STEPS[key]
 
 
@@ -68,7 +70,7 @@ def mean_matrix(decode: Callable, colour: Callable, latent_size: int) -> np.ndar
     return np.asarray(solvers.gauss_newton_matrix(decode, colour(white), POSE_WEIGHT))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _target(networks, prior_params, whiten, coarse, people: tuple[Pose, jax.Array]) -> dict:
     """What the backward procedure aims at. `people`: the poses [B], and the user's latents."""
     (multi_path, prior), (pose, z_user) = networks, people
@@ -92,12 +94,12 @@ def _logits(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
     return geometry.resize(network.apply(params, z, ("segmentation",), method="decode")["segmentation"], network.size)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _layout_of(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
     return _logits(network, params, z).argmax(-1).astype(jnp.uint8)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def _probabilities(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
     return jax.nn.softmax(_logits(network, params, z))
 

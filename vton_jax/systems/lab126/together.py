@@ -7,12 +7,9 @@ Conventions: as in `warping.blending`; garments are tuples of `types.Garment` [B
 `Painter.re_mapped` gives for each.
 """
 
-import functools
-
-import jax
 import jax.numpy as jnp
 
-from vton_jax.core import segmentation
+from vton_jax.core import programs, segmentation
 from vton_jax.core.types import Dressed, Garment, Layout
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
 from vton_jax.systems.lab126 import arms
@@ -36,7 +33,7 @@ def as_one(garments: tuple[Garment, ...], flows: tuple[dict, ...], target: Layou
     return Garment(image, target.replace(segmentation=jnp.where(worn, labels, 0)), kind, jnp.zeros(kind.shape, bool))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@programs.compiled(static=0)
 def dress(
     arm_and_network: tuple[str, TripleGuidedCNN], params, user: tuple, garments_and_target: tuple, flows: tuple
 ) -> Dressed:

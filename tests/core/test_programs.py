@@ -1,0 +1,122 @@
+"""Programs are traced and compiled once, however many processes need them, and are loaded only where that is safe."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vton_jax.core import programs
+
+ROOT = Path(__file__).resolve().parents[2]
+# A program that calls LAPACK, one that takes a static argument and gives a tree of a class of ours.
+PROCESS = """
+import sys
+import jax, jax.numpy as jnp, numpy as np
+jax.config.update("jax_compilation_cache_dir", sys.argv[1])
+from vton_jax.core import programs
+from vton_jax.core.types import Layout
+traced = []
+
+@programs.compiled()
+def solved(matrix, right):
+    traced.append("solved")
+    return jnp.linalg.solve(matrix, right)
+
+@programs.compiled(static=0)
+def scaled(factor, layout):
+    traced.append("scaled")
+    return {"layout": layout.replace(keypoints=layout.keypoints * factor)}
+
+compiled = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda name, *_, **__: compiled.append(name) if name.endswith("backend_compile_duration") else None
+)
+matrix = np.float32([[2, 1], [1, 3]])
+answer = solved(matrix, np.float32([3, 5]))
+layout = Layout(np.zeros((4, 4), np.uint8), np.ones((18, 2), np.float32), None)
+twice, thrice = (scaled(factor, layout)["layout"] for factor in (2, 3))
+assert isinstance(twice, Layout) and twice.visible is None
+print(len(traced), len(compiled), *np.asarray(matrix @ answer), float(twice.keypoints[0, 0]), float(thrice.keypoints[0, 0]))
+"""
+
+
+def _run(folder: Path, **environment) -> list[float]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    command = [sys.executable, "-c", PROCESS, str(folder)]
+    environment = kept | {"JAX_PLATFORMS": "cpu"} | environment
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return [float(word) for word in done.stdout.split()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of programs that one process has made."""
+    folder = tmp_path_factory.mktemp("cache")
+    assert _run(folder) == [3, pytest.approx(4, abs=2), 3, 5, 2, 3]  # with `compiler_options` trying one
+    return folder
+
+
+def test_a_second_process_traces_and_compiles_nothing(folder):
+    assert _run(folder) == [0, 0, 3, 5, 2, 3]
+
+
+def test_another_compiler_flag_is_another_program(folder):
+    assert _run(folder, XLA_FLAGS="--xla_backend_optimization_level=1")[0] == 3
+
+
+def test_several_devices_share_nothing(folder):
+    assert _run(folder, XLA_FLAGS="--xla_force_host_platform_device_count=2")[0] == 3
+
+
+def test_what_others_may_write_or_nobody_can_read_is_made_anew(folder, tmp_path):
+    for name, harm in (
+        ("torn", lambda path: path.write_bytes(path.read_bytes()[:-9])),
+        ("open", lambda path: path.chmod(0o666)),
+        ("gone", lambda path: path.unlink()),
+    ):
+        copy = tmp_path / name
+        shutil.copytree(folder, copy)
+        for path in (copy / "programs").glob("*.program"):
+            harm(path)
+        assert _run(copy) == [3, pytest.approx(4, abs=2), 3, 5, 2, 3], name
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (folder / "programs").iterdir())
+
+
+def test_changed_sources_find_what_xla_is_given_unchanged(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_folder", lambda: tmp_path)
+    traced = []
+
+    def added(x):
+        traced.append(1)
+        return x + 1
+
+    for sources in ("before", "after", "after"):
+        monkeypatch.setattr(programs, "_made_with", lambda sources=sources: sources)
+        assert programs.Program(added)(np.float32(1)) == 2
+    assert len(traced) == 2 and len(list(tmp_path.glob("*.program"))) == 1
+
+
+def test_within_another_program_it_is_part_of_that(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_folder", lambda: tmp_path)
+    program = programs.Program(lambda x: jnp.sin(x).sum())
+    x = np.float32([0.3, 0.5])
+    np.testing.assert_allclose(jax.grad(program)(x), np.cos(x), rtol=1e-6)
+    np.testing.assert_allclose(jax.vmap(program)(x[:, None]), np.sin(x), rtol=1e-6)
+    assert not list(tmp_path.glob("*"))
+    assert program(x) == pytest.approx(np.sin(x).sum(), rel=1e-6) and list(tmp_path.glob("*.word"))
+
+
+def test_what_was_not_used_for_long_makes_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_MOST_BYTES", 250)
+    for age, name in enumerate(("new", "middle", "old")):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    programs._make_room(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["middle", "new"]

@@ -1,0 +1,229 @@
+"""Compiled programs that later processes find ready: `jax.jit` without its tracing, lowering and compiling.
+
+    @programs.compiled(static=0)
+    def encode(network, params, images): ...
+
+A hit in JAX's cache of compiled programs still pays tracing and lowering, most of the time of a start. Where that cache
+has a folder (`jax_compilation_cache_dir`), these executables lie in `programs` in it, by what XLA was given. A word
+beside them says which one belongs to this package's sources, the versions of what it is made with, the processor, and
+the shapes of the arguments: who finds it traces nothing. They are read only from files that nobody but their owner may
+write: loading one is running it.
+
+Only processes with a single CPU device keep programs; elsewhere, and inside other programs, this is `jax.jit`.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.experimental import serialize_executable
+
+from vton_jax.core import files, machine
+from vton_jax.core.errors import UserError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_MOST_BYTES = 1_000_000_000  # of programs that are kept
+_LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
+# YNNPACK, which jaxlib 0.10 gives convolutions to, is slower than XLA's own code at this project's shapes: 72 against
+# 62 ms a pass of TripleGuidedCNN, 37 against 32 for the gradient of a layout (benchmarks/convolutions.py networks), and
+# 2 to 5 times as slow for the gradient of a kernel (24 against 129 GFLOP/s on one core, 96 channels, 48 images).
+_CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
+
+@functools.cache
+def compiler_options() -> dict[str, str]:
+    """`compiler_options` for `jax.jit` on the default backend; empty where XLA knows them not.
+
+    Measured by benchmarks/train_step.py and benchmarks/convolutions.py; docs/benchmarks.md has the numbers.
+    """
+    if jax.default_backend() != "cpu":
+        return {}
+    try:
+        jax.jit(lambda: 0, compiler_options=_CPU).lower().compile()
+    except jax.errors.JaxRuntimeError:  # another jaxlib, other options
+        return {}
+    return _CPU
+
+
+def compiled(*, static: int | Sequence[int] = (), also: str = "") -> Callable[[Callable], "Program"]:
+    """A decorator: the function becomes a `Program`. Args: as there."""
+    return lambda function: Program(function, static=static, also=also)
+
+
+class Program:
+    """A function, compiled for the arguments it is called with.
+
+    Args: function: pure, of positional arguments. static: the numbers of those that are no arrays: what the program
+    depends on besides the sources, with a `repr` that says all of it. also: what else it depends on, such as the
+    weights that it closes over.
+    """
+
+    def __init__(self, function: Callable, *, static: int | Sequence[int] = (), also: str = ""):
+        functools.update_wrapper(self, function)
+        self._static = (static,) if isinstance(static, int) else tuple(static)
+        self._function, self._also, self._ready = function, also, {}
+
+    @functools.cached_property
+    def _jitted(self):
+        return jax.jit(self._function, static_argnums=self._static, compiler_options=compiler_options())
+
+    @functools.cached_property
+    def _kept(self):
+        # A name of its own: JAX's cache has nothing by it. What JAX has loaded cannot be serialised again.
+        function = functools.wraps(self._function)(lambda *arguments: self._function(*arguments))
+        function.__name__ = function.__qualname__ = f"kept_{self.__name__.strip('_<>')}"
+        return jax.jit(function, static_argnums=self._static, compiler_options=compiler_options())
+
+    def __call__(self, *arguments):
+        folder = _folder()
+        static = tuple(arguments[number] for number in self._static)
+        dynamic = tuple(one for number, one in enumerate(arguments) if number not in self._static)
+        leaves, tree = jax.tree.flatten(dynamic)
+        if folder is None or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return self._jitted(*arguments)
+        signature = static, tree, tuple(map(_kind, leaves))
+        if signature not in self._ready:
+            self._ready[signature] = self._prepare(folder, signature, arguments, dynamic)
+        return self._ready[signature](*dynamic)
+
+    def _prepare(self, folder: Path, signature: tuple, arguments: tuple, dynamic: tuple) -> Callable:
+        """Loads the program for `arguments`, or compiles it and keeps it."""
+        words = repr((self.__module__, self.__qualname__, self._also, _made_with(), *signature))
+        short = self.__name__.strip("_<>")
+        word = folder / f"{short}-{_digest(re.sub(r' at 0x[0-9a-f]+', '', words))}.word"
+        if (found := _load(word, dynamic)) is not None:
+            return found
+        lowered = self._kept.lower(*arguments)
+        # What XLA is given outlives the sources: most changes of these do not change it.
+        given = _digest(repr(_settings()) + lowered.as_text())
+        out = jax.tree.unflatten(lowered.out_tree, range(lowered.out_tree.num_leaves))
+        word_says = pickle.dumps((f"{short}-{given}.program", out))
+        there = (folder / f"{short}-{given}.program").exists() and _keep(word, word_says)
+        if there and (found := _load(word, dynamic)) is not None:
+            return found
+        with _jax_keeps_nothing():
+            made = lowered.compile()
+        try:
+            payload, _, _ = serialize_executable.serialize(made)
+        except (ValueError, NotImplementedError, jax.errors.JaxRuntimeError):
+            return made  # the next process compiles it again
+        if _keep(folder / f"{short}-{given}.program", payload):
+            _keep(word, word_says)
+        return made
+
+
+def _folder() -> Path | None:
+    """Where programs are kept; None where they are not."""
+    given = jax.config.jax_compilation_cache_dir
+    if not given or jax.default_backend() != "cpu" or jax.local_device_count() > 1:
+        return None
+    return _made(given)
+
+
+@functools.cache
+def _made(given: str) -> Path | None:
+    folder = Path(given) / "programs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_room(folder)
+    except OSError:
+        return None
+    return folder
+
+
+def _make_room(folder: Path) -> None:
+    """Removes what was not used for the longest time, where programs take too much."""
+    about = [(path, path.stat()) for path in folder.iterdir()]
+    total = sum(one.st_size for _, one in about)
+    for path, one in sorted(about, key=lambda pair: pair[1].st_mtime):
+        if total <= _MOST_BYTES:
+            return
+        path.unlink(missing_ok=True)
+        total -= one.st_size
+
+
+@functools.cache
+def _made_with() -> str:
+    """Stands for the package's sources and what programs are made with."""
+    digest = hashlib.sha256(repr([sys.version, *((name, metadata.version(name)) for name in _LIBRARIES)]).encode())
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return f"{digest.hexdigest()} {_settings()}"
+
+
+def _settings() -> tuple:
+    """What programs depend on besides what XLA is given."""
+    names = ("jax_enable_x64", "jax_default_matmul_precision", "jax_numpy_dtype_promotion", "jax_debug_nans")
+    set_so = (getattr(jax.config, name) for name in names)
+    return *set_so, os.environ.get("XLA_FLAGS", ""), os.cpu_count(), machine.processor(), metadata.version("jaxlib")
+
+
+def _digest(words: str) -> str:
+    return hashlib.sha256(words.encode()).hexdigest()[:24]
+
+
+def _kind(leaf) -> tuple:
+    """What a program depends on of an argument."""
+    if isinstance(leaf, jax.Array | np.ndarray | np.generic):
+        return np.shape(leaf), str(jax.dtypes.canonicalize_dtype(leaf.dtype)), bool(getattr(leaf, "weak_type", False))
+    return (type(leaf).__name__,)  # a number
+
+
+def _load(word: Path, dynamic: tuple) -> Callable | None:
+    """The program that a word names, for arguments; None where there is none that can be trusted and used."""
+    try:
+        name, out = pickle.loads(_trusted(word))
+        payload = _trusted(word.parent / name)
+        if b"lapack_" in payload:
+            _ready_lapack()
+        in_tree, out_tree = jax.tree.structure((dynamic, {})), jax.tree.structure(out)
+        return serialize_executable.deserialize_and_load(payload, in_tree, out_tree)
+    except Exception:  # none there, torn, or of another make: it is made anew
+        return None
+
+
+def _trusted(path: Path) -> bytes:
+    """A file's bytes. Raises: OSError where others may have written it."""
+    about = path.stat()
+    if hasattr(os, "getuid") and (about.st_uid != os.getuid() or about.st_mode & 0o022):
+        raise PermissionError(path)
+    os.utime(path)
+    return path.read_bytes()
+
+
+@functools.cache
+def _ready_lapack() -> None:
+    """Lowering a program that calls LAPACK finds its functions; one that is only loaded would jump to nowhere."""
+    jax.jit(jax.lax.linalg.cholesky).lower(np.eye(2, dtype=np.float32))
+
+
+@contextlib.contextmanager
+def _jax_keeps_nothing() -> Iterator[None]:
+    """JAX's own cache stays out: a program is kept once."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    jax.config.update(name, float("inf"))
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
+
+
+def _keep(path: Path, data: bytes) -> bool:
+    """Writes a file that is its owner's alone; whether that worked."""
+    opener = lambda name, how: os.open(name, how, 0o600)  # noqa: E731
+    try:
+        with files.replacing(path) as temporary, open(temporary, "xb", opener=opener) as file:
+            file.write(data)
+    except (UserError, OSError):
+        return False
+    return True
