@@ -84,11 +84,12 @@ class Program:
         return jax.jit(function, static_argnums=self._static, compiler_options=compiler_options())
 
     def __call__(self, *arguments):
-        folder = _folder()
         static = tuple(arguments[number] for number in self._static)
         dynamic = tuple(one for number, one in enumerate(arguments) if number not in self._static)
         leaves, tree = jax.tree.flatten(dynamic)
-        if folder is None or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return jax.jit(self._function, static_argnums=self._static)(*arguments)
+        if (folder := _folder()) is None:
             return self._jitted(*arguments)
         signature = static, tree, tuple(map(_kind, leaves))
         if signature not in self._ready:
