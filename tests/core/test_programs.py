@@ -42,7 +42,8 @@ answer = solved(matrix, np.float32([3, 5]))
 layout = Layout(np.zeros((4, 4), np.uint8), np.ones((18, 2), np.float32), None)
 twice, thrice = (scaled(factor, layout)["layout"] for factor in (2, 3))
 assert isinstance(twice, Layout) and twice.visible is None
-print(len(traced), len(compiled), *np.asarray(matrix @ answer), *(float(one.keypoints[0, 0]) for one in (twice, thrice)))
+print(len(traced), len(compiled), *np.asarray(matrix @ answer))
+print(*(float(one.keypoints[0, 0]) for one in (twice, thrice)))
 """
 
 
