@@ -110,7 +110,7 @@ def frame_costs(arm: str = "post") -> dict[str, float]:
     frame, picture = np.zeros((1, *size, 3), np.uint8), np.zeros((1, *size, 3), np.float32)
     layout = Layout(np.zeros((1, *size), np.uint8), np.zeros((1, 18, 2), np.float32), np.ones((1, 18), bool))
     garment = Garment(picture, layout, np.zeros(1, np.int32), np.zeros(1, bool))
-    z = jax.eval_shape(lambda: reading._encode(reader.multi_path, reader.multi_path_params, frame))
+    z = jax.eval_shape(lambda a: reading._encode(reader.multi_path, reader.multi_path_params, a), frame)
     pose = Pose(layout.replace(segmentation=None), z)
     prior, prior_params, _ = layouts._prior
     steps, solver = layouts.steps

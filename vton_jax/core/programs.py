@@ -87,7 +87,7 @@ class Program:
         static = tuple(arguments[number] for number in self._static)
         dynamic = tuple(one for number, one in enumerate(arguments) if number not in self._static)
         leaves, tree = jax.tree.flatten(dynamic)
-        if not jax.core.trace_state_clean():  # part of another program
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):  # part of another program
             return jax.jit(self._function, static_argnums=self._static)(*arguments)
         if (folder := _folder()) is None:
             return self._jitted(*arguments)
