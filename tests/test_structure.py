@@ -168,7 +168,14 @@ def test_no_circles():
 
 
 @pytest.mark.parametrize(
-    "name", ["render.py", "invert.py", "vton_jax/systems/job.py", "vton_jax/systems/lab126/system.py"]
+    "name",
+    [
+        "render.py",
+        "invert.py",
+        "vton_jax/systems/job.py",
+        "vton_jax/systems/batches.py",
+        "vton_jax/systems/lab126/system.py",
+    ],
 )
 def test_the_try_on_path_never_reaches_the_catalogue(name):
     reached = _reachable(ROOT / name)

@@ -7,7 +7,6 @@ in its field `multi_path_cnn` becomes `--multi_path_cnn.latent_size`; a plain fi
 """
 
 import dataclasses
-import difflib
 import inspect
 import os
 import sys
@@ -21,6 +20,7 @@ from absl import app, flags
 
 from vton_jax.command_line import compilation_cache, mends
 from vton_jax.core.errors import UserError
+from vton_jax.core.options import did_you_mean
 
 FLAGS = flags.FLAGS
 _NONE = ("none", "None", "")
@@ -255,12 +255,6 @@ def last_value(arguments: Sequence[str], name: str) -> str | None:
 def asks_for_help(arguments: Sequence[str]) -> bool:
     """Whether a command line wants its flags explained."""
     return bool({"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(arguments))
-
-
-def did_you_mean(name: str, known: Sequence[str], prefix: str = "") -> str:
-    """'; did you mean PREFIXNAME?' of the known name that is most alike, or nothing."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {prefix}{close[0]}?" if close else ""
 
 
 def choose(name: str | None, known: Sequence[str], flag: str) -> str:

@@ -4,7 +4,7 @@ Conventions: pictures are uint8 [H, W, 3] of any size, masks bool [H, W], what a
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,17 +56,25 @@ def garment_files(garment: str | Sequence[str] | None) -> tuple[str, ...]:
     return () if any(own) else names
 
 
-def read(options: PictureOptions) -> Pictures:
-    """Reads the files that options name. Raises: MediaError for one that is missing, broken or none, WrongOption."""
-    garments = [GarmentPicture(Path(name).name, *photo_files.read_cut_out(name))
+def _call(function: Callable, *arguments):
+    return function(*arguments)
+
+
+def read(options: PictureOptions, call: Callable = _call) -> Pictures:
+    """Reads the files that options name.
+
+    Args: call: calls a function that reads a file with its arguments, the file first; whoever keeps files answers with
+    what is kept. Raises: MediaError for a file that is missing, broken or none, WrongOption.
+    """
+    garments = [GarmentPicture(Path(name).name, *call(photo_files.read_cut_out, name))
                 for name in garment_files(options.garment)]  # fmt: skip
     limit = getattr(options, "num_frames", None)
     if options.person and video_files.is_clip(options.person):
         return _of_clip(options, tuple(garments), limit)
-    photo, mask = photo_files.read_cut_out(options.person or SAMPLES / "person.png")
+    photo, mask = call(photo_files.read_cut_out, options.person or SAMPLES / "person.png")
     if options.person and not options.pose:
         return Pictures(photo, tuple(garments), [photo], photo_mask=mask)
-    frames, rate = video_files.read_frames(Path(options.pose or SAMPLES / "pose.mp4"), limit or POSE_FRAMES)
+    frames, rate = call(video_files.read_frames, Path(options.pose or SAMPLES / "pose.mp4"), limit or POSE_FRAMES)
     return Pictures(photo, tuple(garments), list(frames), rate, mask)
 
 
