@@ -115,6 +115,15 @@ def test_keys_reach_the_loop_and_q_ends_it(tmp_path):
     assert pressed == ["x", "f", "3"]
 
 
+def test_a_note_stands_on_screen_and_in_no_recording(tmp_path):
+    video_files.write_video(tmp_path / "a.mp4", clip(2, (240, 320)), 20)
+    display, recorded = Keys(), []
+    loop = live.Loop(lambda frame: 0 * frame, display, record=lambda frame, seconds: recorded.append(frame))
+    loop.note = lambda: "nobody is seen"
+    loop.run(live.ClipCamera(tmp_path / "a.mp4"))
+    assert display.shown[0].any() and not any(frame.any() for frame in recorded)
+
+
 def test_a_clip_plays_at_its_own_rate(tmp_path):
     video_files.write_video(tmp_path / "a.mp4", clip(5), 20)
     camera, begun = live.ClipCamera(tmp_path / "a.mp4"), None

@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from vton_jax.core import batching
 from vton_jax.core.types import Garment, Pose, Result, Target, User
 from vton_jax.layout import completion, garment_types, solvers
 from vton_jax.systems.garments import own_garment, worn_together
@@ -63,7 +64,8 @@ class Lab126(ReadsPictures):
         z, before = None, None
         for user, pose in frames:
             user = user.replace(layout=garment_types.split_dress(user.layout, garment.garment_type))
-            coarse, steps = self.layouts.coarse(user.layout, garment, pose.layout, 1, beside=other)
+            with batching.awaited():
+                coarse, steps = self.layouts.coarse(user.layout, garment, pose.layout, beside=other)
             start = None if z is None else z + pose.latent - before
             most = None if z is None else self.layouts.steps[1].next_iterations
             z, _, error = self.layouts.backward(coarse, pose, user.latent[None], start, most)
@@ -73,5 +75,6 @@ class Lab126(ReadsPictures):
                 final = completion.in_own_pose(final, np.asarray(user.layout.segmentation))
             here = {name: maps[0] for name, maps in steps.items()}
             goal = pose.layout.replace(segmentation=final[None])
-            dressed = next(iter(self.painter.paint([user], worn, goal)))
+            with batching.awaited():
+                dressed = next(iter(self.painter.paint([user], worn, goal)))
             yield Result(dressed=dressed, target=Target(coarse[0], final, error[:, 0], here))

@@ -18,14 +18,15 @@ from vton_jax.systems.protocol import PeopleReader
 
 @dataclasses.dataclass(frozen=True)
 class Following:
-    """By reasoning, on no clip."""
+    """By reasoning, on no clip. Lengths are in heights of the person, but for `away`."""
 
     again: float = 2.0  # seconds after which somebody who stands still is looked for again
     soon: float = 0.5  # seconds after which somebody who has moved away is
     away: float = 0.1  # of the networks' frame: who is read so far from where they should be has moved away
-    small: float = 0.04  # of the person's height: changes up to here are how people breathe and turn
-    large: float = 0.5  # of the person's height: from here on it is somebody else, or they have jumped
+    small: float = 0.05  # changes up to here are how people breathe and turn
+    large: float = 0.5  # from here on it is somebody else, or they have jumped
     pace: float = 0.4  # seconds in which most of a change is made up for
+    there: float = 0.005  # what is left of a change is made up for at once, so that people stand still again
 
 
 CHOSEN = Following()
@@ -71,9 +72,9 @@ class Follower:
         if self._goal is None:
             return None
         passed, self._time = now - self._time, now
-        apart = np.abs(self._goal - self._stand).max() / (self._goal[1] - self._goal[0])
-        near = np.exp(-passed / CHOSEN.pace) if apart < CHOSEN.large else 0.0
-        self._stand = self._goal + near * (self._stand - self._goal)
+        apart, height = np.abs(self._goal - self._stand).max(), self._goal[1] - self._goal[0]
+        gliding = CHOSEN.there * height < apart < CHOSEN.large * height
+        self._stand = self._goal + (np.exp(-passed / CHOSEN.pace) if gliding else 0.0) * (self._stand - self._goal)
         return self._place()
 
     def _look(self, frame: np.ndarray, now: float) -> None:

@@ -22,6 +22,9 @@ from vton_jax.systems.mirror.following import Follower
 from vton_jax.systems.pictures import GarmentPicture
 from vton_jax.systems.protocol import TryOnSystem
 
+# Seconds between frames that are mixed: on a clip of somebody who turns, frames 1.4 s apart left eyes beside the eyes.
+_CLOSE = 0.3
+
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
@@ -150,7 +153,7 @@ class Mirror:
             self._results = dressed_live(self._system, (choice.garment,), self._fed("worn"))
         self._now.worn = user, pose
         self._now.result = next(self._results)
-        self._now.image, self._now.photo = self._smoothed(np.asarray(self._now.result.image)), (window, place)
+        self._now.image, self._now.photo = self._smoothed(np.asarray(self._now.result.image), place), (window, place)
         canvas = next(choice.frames)
         out = frame.copy()
         out[:, where.left : where.right] = visualize.to_uint8(framing.fit(window, canvas.shape[:2])[1].restore(canvas))
@@ -170,11 +173,12 @@ class Mirror:
         there = pose.usable is None or bool(np.all(pose.usable))
         return pose.replace(usable=None) if there else None
 
-    def _smoothed(self, image: np.ndarray) -> np.ndarray:
+    def _smoothed(self, image: np.ndarray, place: normalisation.Normalisation) -> np.ndarray:
+        """The result of the present frame, mixed with the one before where that is of the same place."""
         if not self._smooth:
             return image
-        shown = image
-        if self._before is not None:
-            shown = np.clip(temporal_filters.step(*self._before, image), 0, 1)
-        self._before = image, shown
+        shown, now = image, self._clock()
+        if self._before is not None and now - self._before[0] < _CLOSE and self._before[1] == place:
+            shown = np.clip(temporal_filters.step(*self._before[2:], image), 0, 1)
+        self._before = now, place, image, shown
         return shown

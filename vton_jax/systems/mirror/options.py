@@ -23,7 +23,9 @@ class MirrorOptions(SystemOptions):
     garment_is: Literal["auto", "flat", "person"] = option("auto", "How the garments are shown; auto: look.")
     remap: Literal["none", "post", "pre", "joint"] = option("post", "The arm, see render.py.")
     flip: bool = option(False, "Begin mirrored, left for right, as a mirror on the wall shows; the key m changes it.")
-    smooth: bool = option(True, "Mix each frame with those before it, moved along, so that it flickers less.")
+    smooth: bool = option(
+        True, "Mix each frame with the one before it, moved along, where that is not long ago: it flickers less."
+    )
     display: Literal["window", "none"] = option("window", "Where the mirror is shown.")
     virtual_camera: bool = option(False, "Also send it to a virtual camera (extra live).")
     seconds: float = option(0.0, "End after so many seconds (0: never).", lower_bound=0)
