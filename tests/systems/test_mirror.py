@@ -143,14 +143,23 @@ def test_who_walks_is_followed_without_a_jump():
     assert abs(shifts[-1] - middle) < 2
 
 
-def test_somebody_else_is_shown_where_they_stand_at_once():
-    follower = Follower(Moving(), (64, 128))
+def test_somebody_else_is_followed_only_when_the_first_is_lost_and_then_at_once():
+    follower, fresh = Follower(Moving(), (64, 128)), Follower(Moving(), (64, 128))
     assert follower.place(people(size=(64, 128)), 0.0) is None
     before = follower.place(people((10, 10, 20, 50), size=(64, 128)), 0.1)
-    frame = people((100, 10, 110, 50), size=(64, 128))
-    after = follower.place(frame, 0.1 + CHOSEN.again)
-    assert before.left == 0 and after.left == 128 - follower.window[1]
-    assert after == Follower(Moving(), (64, 128)).place(frame, 0.0)
+    both = people((10, 10, 20, 50), (96, 4, 112, 62), size=(64, 128))
+    other = fresh.place(both, 0.0)
+    assert before.left == 0 and other.left == 128 - follower.window[1]  # the larger one
+    assert follower.place(both, 0.1 + CHOSEN.again) == before
+    follower.lost()
+    assert follower.place(both, 0.2 + CHOSEN.again) == other
+
+
+def test_who_comes_near_at_once_is_shown_as_they_are():
+    follower = Follower(Moving(), (64, 128))
+    follower.place(people((50, 40, 56, 54), size=(64, 128)), 0.0)
+    near = people((50, 4, 64, 62), size=(64, 128))
+    assert follower.place(near, CHOSEN.again) == Follower(Moving(), (64, 128)).place(near, 0.0)
 
 
 def test_who_is_overlooked_once_is_not_lost():
@@ -220,10 +229,10 @@ def test_m_mirrors_left_and_right():
 
 
 def test_of_two_people_the_one_who_is_followed_is_dressed():
-    frame = people((8, 2, 20, 30), (26, 6, 33, 28))
+    frame = people((8, 2, 18, 30), (20, 6, 26, 28))  # both in the window
     shown = mirror(RED).process(frame)
-    assert np.abs(shown[12:24, 11:17].astype(int) - RED).max() < 8
-    assert np.abs(shown[12:24, 28:31].astype(int) - (20, 30, 40)).max() < 40
+    assert np.abs(shown[12:24, 10:16].astype(int) - RED).max() < 8
+    assert np.abs(shown[12:24, 22:24].astype(int) - (20, 30, 40)).max() < 40
 
 
 def test_smooth_mixes_with_the_frame_before():

@@ -24,7 +24,7 @@ class Following:
     soon: float = 0.5  # seconds after which somebody who has moved away is
     away: float = 0.1  # of the networks' frame: who is read so far from where they should be has moved away
     small: float = 0.05  # changes up to here are how people breathe and turn
-    large: float = 0.5  # from here on it is somebody else, or they have jumped
+    large: float = 0.5  # from here on it is somebody else, or they have come near at once
     pace: float = 0.4  # seconds in which most of a change is made up for
     there: float = 0.005  # what is left of a change is made up for at once, so that people stand still again
 
@@ -78,27 +78,34 @@ class Follower:
         return self._place()
 
     def _look(self, frame: np.ndarray, now: float) -> None:
-        factor = min(1.0, _LOOKED_AT / max(self._size))
-        found = self._reader.stand_of(framing.resize(frame, tuple(round(factor * side) for side in self._size)))
+        """Searches the frame, for somebody who is known already their window alone: nobody else is taken for them."""
+        left, place = (0, self._whole) if self._goal is None else (self._left(), self._part)
+        part = frame[:, left : left + place.source_size[1]]
+        factor = min(1.0, _LOOKED_AT / max(part.shape[:2]))
+        found = self._reader.stand_of(framing.resize(part, tuple(round(factor * side) for side in part.shape[:2])))
         self._looked, self._moved_away = now, False
         if found is None:  # once overlooked is not lost: whoever reads the frame will say so
             return
         height, width = self._reader.size
         edges = np.array([[found.middle * width, found.top * height], [found.middle * width, found.bottom * height]])
-        (middle, top), (_, bottom) = self._whole.restore_points(edges - 0.5) + 0.5
+        (middle, top), (_, bottom) = place.restore_points(edges - 0.5) + 0.5 + [left, 0]
         stand = np.array([top, bottom, middle])
         if self._goal is None:
             self._stand = self._goal = stand
         elif np.abs(stand - self._goal).max() > CHOSEN.small * (stand[1] - stand[0]):
             self._goal = stand
 
+    def _left(self) -> int:
+        """Where the window of the person begins."""
+        width = self.window[1]
+        return int(np.clip(round(self._stand[2] - width / 2), 0, self._size[1] - width))
+
     def _place(self) -> Place:
         top, bottom, middle = self._stand
-        width = self.window[1]
-        left = int(np.clip(round(middle - width / 2), 0, self._size[1] - width))
+        left = self._left()
         edges = np.array([[middle - left, top], [middle - left, bottom]])
         (x, top), (_, bottom) = (self._part.points(edges - 0.5) + 0.5) / np.array(self._reader.size[::-1])
-        return Place(left, left + width, normalisation.place_of(float(top), float(bottom), float(x)))
+        return Place(left, left + self.window[1], normalisation.place_of(float(top), float(bottom), float(x)))
 
     def read(self, labels: np.ndarray) -> None:
         """Tells what was read in the normalised frame, uint8 [h, w]: who is not in its middle is looked for soon."""
