@@ -42,7 +42,11 @@ class DeviceCamera:
     """A camera of the machine by its number. Raises: UserError where it cannot be opened."""
 
     def __init__(self, number: int = 0):
-        self._capture = cv2.VideoCapture(number)
+        said = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # ours says it in a sentence
+        try:
+            self._capture = cv2.VideoCapture(number)
+        finally:
+            cv2.utils.logging.setLogLevel(said)
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         if not self._capture.isOpened():
             raise UserError(f"Camera {number} cannot be opened; plug one in, or name another one, or a clip to play as "
