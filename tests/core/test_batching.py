@@ -24,6 +24,20 @@ def test_frames_come_back_in_order_from_parts_of_one_shape(count, full):
     assert shapes == {(1 if count == 1 and not full else 4, 2)}
 
 
+def test_who_waits_for_a_single_frame_gets_it_alone():
+    shapes = []
+
+    def look(part):
+        shapes.append(len(part))
+        return part
+
+    with batching.awaited():
+        for count in (1, 5):
+            np.testing.assert_array_equal(batching.in_batches(look, np.arange(count), 4, full=True), np.arange(count))
+    batching.in_batches(look, np.arange(1), 4, full=True)
+    assert shapes == [1, 4, 4, 4]
+
+
 def test_the_last_part_repeats_the_last_frame():
     assert [part.tolist() for part in batching.parts(5, 3)] == [[0, 1, 2], [3, 4, 4]]
 

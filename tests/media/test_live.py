@@ -115,6 +115,15 @@ def test_keys_reach_the_loop_and_q_ends_it(tmp_path):
     assert pressed == ["x", "f", "3"]
 
 
+def test_a_note_stands_on_screen_and_in_no_recording(tmp_path):
+    video_files.write_video(tmp_path / "a.mp4", clip(2, (240, 320)), 20)
+    display, recorded = Keys(), []
+    loop = live.Loop(lambda frame: 0 * frame, display, record=lambda frame, seconds: recorded.append(frame))
+    loop.note = lambda: "nobody is seen"
+    loop.run(live.ClipCamera(tmp_path / "a.mp4"))
+    assert display.shown[0].any() and not any(frame.any() for frame in recorded)
+
+
 def test_a_clip_plays_at_its_own_rate(tmp_path):
     video_files.write_video(tmp_path / "a.mp4", clip(5), 20)
     camera, begun = live.ClipCamera(tmp_path / "a.mp4"), None
@@ -124,12 +133,13 @@ def test_a_clip_plays_at_its_own_rate(tmp_path):
     assert 0.19 < time.monotonic() - begun < 5
 
 
-def test_words_for_cameras(tmp_path):
+def test_words_for_cameras(tmp_path, capfd):
     assert live.is_camera("camera") and live.is_camera("camera:1") and not live.is_camera("camera.mp4")
     with pytest.raises(UserError, match="camera:N"):
         live.open_camera("camera:front")
     with pytest.raises(UserError, match="cannot be opened"):
         live.open_camera("camera:97")
+    assert capfd.readouterr() == ("", "")  # not a word of OpenCV's beside our sentence
 
 
 def test_a_recording_keeps_its_times_and_says_what_it_is(tmp_path):
@@ -148,21 +158,24 @@ KILLED = """
 import sys, time
 import numpy as np
 from vton_jax.media import recording
-record = recording.Recording(sys.argv[1], 10)
+record = recording.Recording(sys.argv[1])
+frame = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 for index in range(40):
-    record.add(np.full((48, 64, 3), index, np.uint8), index / 10)
+    frame[:8, :8] = index
+    record.add(frame, index / float(sys.argv[2]))
 print("written", flush=True)
 time.sleep(60)
 """
 
 
-def test_a_recording_survives_being_killed(tmp_path):
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "a.mp4")]
+@pytest.mark.parametrize("rate", [10, 0.8])
+def test_a_recording_survives_being_killed(tmp_path, rate):
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "a.mp4"), str(rate)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().strip() == "written"
         os.kill(process.pid, signal.SIGKILL)
     frames, _ = video_files.read_video(tmp_path / "a.mp4", strict=False)
-    assert len(frames) >= 25  # of 40: whole fragments of a second
+    assert len(frames) >= 40 - 1 - rate  # whole fragments of a second, however slowly frames come
 
 
 def sounding(path, frames):

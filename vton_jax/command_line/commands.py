@@ -19,6 +19,7 @@ COMMANDS = {
     "studio": "opens the studio: a page and an API to try on clothes",
     "study": "a user study of results: create, serve, report",
     "drive": "brings a picture to life: a face or a body moves as a clip or a camera shows",
+    "mirror": "whoever stands before a camera, live, in a garment",
     "invert": "the backward procedure on one frame, watched",
     "train": "trains a network; resumes exactly",
     "cache_examples": "prepares what networks learn from that learn from others' readings",

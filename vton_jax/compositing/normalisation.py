@@ -125,9 +125,13 @@ def normalisation_of(reader, frames: list[np.ndarray]) -> tuple[Normalisation, S
         return Normalisation(), None
     names = [field.name for field in dataclasses.fields(Stand)]
     top, bottom, middle, cut, others = (float(np.median([getattr(stand, name) for stand in stands])) for name in names)
+    return place_of(top, bottom, middle), Stand(top, bottom, middle, cut > 0.5, round(others))
+
+
+def place_of(top: float, bottom: float, middle: float) -> Normalisation:
+    """How somebody is normalised who stands there, see `Stand`."""
     scale = min((CHOSEN.bottom - CHOSEN.top) / (bottom - top), CHOSEN.largest)
-    place = Normalisation(scale, (0.5 - middle * scale, CHOSEN.top - top * scale))
-    return place, Stand(top, bottom, middle, cut > 0.5, round(others))
+    return Normalisation(scale, (0.5 - middle * scale, CHOSEN.top - top * scale))
 
 
 @dataclasses.dataclass(frozen=True)

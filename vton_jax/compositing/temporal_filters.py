@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 FILTERS = ("none", "gaussian", "motion")
+_KEEP, _TOLERANCE, _LEEWAY = 0.9, 0.35, 0.04  # of `motion`
 
 
 def _weights(radius: int) -> np.ndarray:
@@ -42,7 +43,9 @@ def moved(source: np.ndarray, flow: np.ndarray) -> np.ndarray:
     return cv2.remap(source.astype(np.float32), *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def motion(frames: np.ndarray, keep: float = 0.9, tolerance: float = 0.35, leeway: float = 0.04) -> np.ndarray:
+def motion(
+    frames: np.ndarray, keep: float = _KEEP, tolerance: float = _TOLERANCE, leeway: float = _LEEWAY
+) -> np.ndarray:
     """A recursive average that follows the motion, run forwards and backwards, so that it lags neither way.
 
     Each frame is mixed with the filtered one before it, moved onto it, whose weight is `keep` where the unfiltered two
@@ -56,14 +59,30 @@ def motion(frames: np.ndarray, keep: float = 0.9, tolerance: float = 0.35, leewa
 
 
 def _recursive(frames: np.ndarray, keep: float, tolerance: float, leeway: float) -> np.ndarray:
-    out, window = [frames[0]], np.ones((3, 3), np.uint8)
+    out = [frames[0]]
     for before, frame in itertools.pairwise(frames):
-        flow = optical_flow(before, frame)
-        difference = np.abs(moved(before, flow) - frame).mean(-1, keepdims=True)
-        weight = keep * np.exp(-np.square(difference / tolerance))
-        seen = np.clip(moved(out[-1], flow), cv2.erode(frame, window) - leeway, cv2.dilate(frame, window) + leeway)
-        out.append((1 - weight) * frame + weight * seen)
+        out.append(step(before, out[-1], frame, keep=keep, tolerance=tolerance, leeway=leeway))
     return np.stack(out)
+
+
+def step(
+    before: np.ndarray,
+    filtered: np.ndarray,
+    frame: np.ndarray,
+    *,
+    keep: float = _KEEP,
+    tolerance: float = _TOLERANCE,
+    leeway: float = _LEEWAY,
+) -> np.ndarray:
+    """One step of `motion` forwards, for frames that are shown as they come: [H, W, 3], not clipped.
+
+    Args: before, filtered: the frame before, as it came and as this step gave it back.
+    """
+    flow, window = optical_flow(before, frame), np.ones((3, 3), np.uint8)
+    difference = np.abs(moved(before, flow) - frame).mean(-1, keepdims=True)
+    weight = keep * np.exp(-np.square(difference / tolerance))
+    seen = np.clip(moved(filtered, flow), cv2.erode(frame, window) - leeway, cv2.dilate(frame, window) + leeway)
+    return (1 - weight) * frame + weight * seen
 
 
 def apply(name: str, frames: np.ndarray) -> np.ndarray:

@@ -3,11 +3,25 @@
 A part that lacks frames repeats the last one; what becomes of the repetitions is thrown away.
 """
 
+import contextlib
+import contextvars
 from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+_AWAITED = contextvars.ContextVar("awaited", default=False)
+
+
+@contextlib.contextmanager
+def awaited() -> Iterator[None]:
+    """Within it a single frame is never filled up to a full part: somebody waits for it, and has programs for one."""
+    token = _AWAITED.set(True)
+    try:
+        yield
+    finally:
+        _AWAITED.reset(token)
 
 
 def parts(count: int, batch: int) -> Iterator[np.ndarray]:
@@ -19,9 +33,9 @@ def parts(count: int, batch: int) -> Iterator[np.ndarray]:
 def in_batches(function: Callable, frames, batch: int, *, full: bool = False):
     """What `function` makes of a tree of `frames` [T, ...], called with parts [batch, ...] of it: a tree of [T, ...].
 
-    A single frame makes a part of its own, unless it should be `full`: one shape for every T, or two.
+    A single frame makes a part of its own, unless it should be `full`: one shape for every T, or two; see `awaited`.
     """
-    count = len(jax.tree.leaves(frames)[0])
+    count, full = len(jax.tree.leaves(frames)[0]), full and not _AWAITED.get()
     done = [
         jax.device_get(function(jax.tree.map(lambda a, i=index: a[i], frames)))
         for index in parts(count, 1 if count == 1 and not full else batch)

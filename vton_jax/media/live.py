@@ -42,11 +42,15 @@ class DeviceCamera:
     """A camera of the machine by its number. Raises: UserError where it cannot be opened."""
 
     def __init__(self, number: int = 0):
-        self._capture = cv2.VideoCapture(number)
+        said = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # ours says it in a sentence
+        try:
+            self._capture = cv2.VideoCapture(number)
+        finally:
+            cv2.utils.logging.setLogLevel(said)
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         if not self._capture.isOpened():
-            raise UserError(f"Camera {number} cannot be opened; plug one in, name another one (camera:1), or give a "
-                            "clip with --live.")  # fmt: skip
+            raise UserError(f"Camera {number} cannot be opened; plug one in, or name another one, or a clip to play as "
+                            "one.")  # fmt: skip
 
     def read(self):
         there, frame = self._capture.read()
@@ -80,11 +84,11 @@ class ClipCamera:
         pass
 
 
-def open_camera(driving: str) -> Camera:
-    """`camera`, `camera:N`, or a clip's path. Raises: UserError."""
+def open_camera(driving: str, max_side: int = 1280) -> Camera:
+    """`camera`, `camera:N`, or a clip's path. Args: max_side: of a clip's frames. Raises: UserError."""
     name, _, number = driving.partition(":")
     if name != _CAMERA:
-        return ClipCamera(driving)
+        return ClipCamera(driving, max_side)
     if number and not number.isdigit():
         raise UserError(f"A camera is called camera or camera:N with its number, not {driving}.")
     return DeviceCamera(int(number or 0))
@@ -272,7 +276,8 @@ class Loop:
     """Takes the newest frame, makes something of it, shows and records it, until the camera or the user ends it.
 
     process: a frame -> the result. on_key: what a key does, besides `q`, which ends. record: gets (result, seconds
-    since the first). also_show: further displays without keys, such as a virtual camera.
+    since the first). also_show: further displays without keys, such as a virtual camera. note: what else stands on
+    screen.
     """
 
     process: Callable[[np.ndarray], np.ndarray]
@@ -281,6 +286,7 @@ class Loop:
     record: Callable[[np.ndarray, float], None] | None = None
     also_show: tuple = ()
     caption: bool = True
+    note: Callable[[], str] = lambda: ""
     clock: Callable[[], float] = time.monotonic
 
     def run(self, camera: Camera, most_seconds: float = float("inf")) -> Timing:
@@ -288,9 +294,9 @@ class Loop:
         timing = Timing()
         with Newest(camera, self.clock) as newest:
             for captured, result, begun in self._results(newest, most_seconds):
-                text = f"{timing.milliseconds:.0f} ms, {timing.frames_per_second:.1f} frames/s"
-                shown = captioned(result, text) if self.caption and timing.shown > 1 else result
-                self.display.show(shown)
+                figures = f"{timing.milliseconds:.0f} ms, {timing.frames_per_second:.1f} frames/s"
+                text = "; ".join(filter(None, [figures if timing.shown > 1 else "", self.note()]))
+                self.display.show(captioned(result, text) if self.caption and text else result)
                 for other in self.also_show:
                     other.show(result)
                 timing.add(captured, self.clock())

@@ -27,7 +27,7 @@ class Recording:
     """
 
     def __init__(self, path: str | os.PathLike, rate: float = 25.0):
-        self._path, self._rate, self._last = Path(path), rate, -1
+        self._path, self._rate, self._last, self._fragment = Path(path), rate, -1, None
         if self._path.suffix.lower() != ".mp4":
             raise MediaError(f"{path} cannot be written, since clips are MP4 files; choose a name that ends in .mp4")
         self._av = video_files._import_av()
@@ -62,12 +62,15 @@ class Recording:
             picture = picture.reformat(format="yuv420p", dst_colorspace="itu709")
             self._last = max(self._last + 1, round(seconds * _TICKS))
             picture.pts, picture.time_base = self._last, Fraction(1, _TICKS)
+            if self._fragment is None or self._last - self._fragment >= _TICKS:  # frames may come slowly
+                picture.pict_type, self._fragment = self._av.video.frame.PictureType.I, self._last
             self._container.mux(self._stream.encode(picture))
 
     def _open(self, size: tuple[int, int]):
         rate = Fraction(self._rate).limit_denominator(1001)
         # No look-ahead and no reordered frames: a picture is in the file soon after it was shown.
-        options = {"crf": "18", "preset": "veryfast", "tune": "zerolatency", "g": str(max(1, round(self._rate)))}
+        options = {"crf": "18", "preset": "veryfast", "tune": "zerolatency", "forced-idr": "1",
+                   "g": str(max(1, round(self._rate)))}  # fmt: skip
         stream = self._container.add_stream("libx264", rate=rate, options=options)
         stream.height, stream.width = size
         stream.pix_fmt, stream.time_base = "yuv420p", Fraction(1, _TICKS)

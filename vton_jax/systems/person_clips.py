@@ -37,11 +37,8 @@ class PersonClip:
 
     def user(self, index: int, inpaint: bool) -> User:
         """The person in one frame. Args: inpaint: whether the backdrop is filled in behind them."""
-        image = to_float(self.frames[index])
         pose = jax.tree.map(lambda a: a[index], self.poses)
-        backdrop = kept_parts.backdrop(image, np.asarray(pose.layout.segmentation)) if inpaint else None
-        shown = self.places[index].shown(image.shape[:2])
-        return User(image, pose.layout, pose.latent, shown, backdrop)
+        return user_of(self.frames[index], pose, self.places[index], inpaint)
 
     def users(self, inpaint: bool) -> Iterator[User]:
         """The person in every frame, made as they are asked for."""
@@ -57,6 +54,13 @@ class PersonClip:
         image = to_float(self.frames[index])
         none, flow = np.zeros(image.shape[:2], np.float32), np.zeros((*image.shape[:2], 2), np.float32)
         return Result(Dressed(image, np.zeros_like(target.final), flow, none + 1, none, flow, none), target)
+
+
+def user_of(frame: np.ndarray, pose: Pose, place: normalisation.Normalisation, inpaint: bool) -> User:
+    """The person in a frame uint8 [h, w, 3], normalised as `place` says, in the pose that was read in it."""
+    image = to_float(frame)
+    backdrop = kept_parts.backdrop(image, np.asarray(pose.layout.segmentation)) if inpaint else None
+    return User(image, pose.layout, pose.latent, place.shown(image.shape[:2]), backdrop)
 
 
 def read(system: TryOnSystem, file: Path, frames: list[np.ndarray], clip: pose_clips.PoseClip, places) -> PersonClip:

@@ -64,7 +64,8 @@ def one_person(reader: PeopleReader, frames: list[np.ndarray], rate: float | Non
             continue
         looks = _look(reader, shot)
         followed = clip_following.follow([boxes for boxes, _ in looks], (0,), float(rate or 1))
-        shown += [_without(f, owner, one) for f, (_, owner), one in zip(shot, looks, followed, strict=True)]
+        seen = zip(shot, looks, followed, strict=True)
+        shown += [without_others(frame, owner, one) for frame, (_, owner), one in seen]
         several = True
     note = "the pose clip shows several people: the one who is largest at the beginning is followed"
     return dataclasses.replace(clip, frames=shown, notes=(note,) if several else ())
@@ -77,7 +78,7 @@ def _look(reader: PeopleReader, frames: list[np.ndarray]) -> list[tuple[np.ndarr
     return [clip_following.people(a * clip_following.has_content(b)) for a, b in zip(labels, fitted, strict=True)]
 
 
-def _without(frame: np.ndarray, owner: np.ndarray, followed: int) -> np.ndarray:
+def without_others(frame: np.ndarray, owner: np.ndarray, followed: int) -> np.ndarray:
     """A frame [H, W, 3] in which the others' pixels are filled in from around them.
 
     Args: owner: whose each fitted pixel is. followed: that person's number, -1 where nobody is.

@@ -58,11 +58,16 @@ class TryOnSystem(Protocol):
         """
 
     def read_poses(self, frames: np.ndarray) -> Pose:
-        """The poses of frames [T, H, W, 3]; `usable` says which of them show somebody."""
+        """The poses of frames [T, H, W, 3]; `usable` says which of them show somebody.
+
+        A system whose attribute `moving` is true also takes `thorough=False`: a single frame is one of a clip, and read
+        as fast as one.
+        """
 
     def dress(self, user: User | Iterator[User], garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
         """A result for every pose [T]: the user in the garments, worn together; without one, in their own clothes.
 
         A system whose attribute `moving` is true takes as `user` also an iterator: of every pose the user as the photo
-        shows them whose pose it is.
+        shows them whose pose it is. It may have `dress_live(garments, frames: Iterator[tuple[User, Pose]])`, which
+        gives a result for every user and pose [1] as soon as it has taken them.
         """

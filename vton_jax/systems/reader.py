@@ -124,10 +124,13 @@ class Reader:
             lambda part: _forward(self.multi_path, self.multi_path_params, part), np.asarray(frames), batch
         )
 
-    def read_layouts(self, frames: np.ndarray) -> tuple[Layout, np.ndarray]:
-        """ReaderCNN's layouts of frames [T, H, W, 3], which are sharp and show what is visible, and latents [T, N]."""
+    def read_layouts(self, frames: np.ndarray, thorough: bool | None = None) -> tuple[Layout, np.ndarray]:
+        """ReaderCNN's layouts of frames [T, H, W, 3], which are sharp and show what is visible, and latents [T, N].
+
+        Args: thorough: see `read_poses`.
+        """
         frames = np.asarray(frames)
-        if len(frames) == 1:  # a photo: as thoroughly as it can be
+        if len(frames) == 1 and thorough is not False:
             layout = jax.tree.map(lambda a: a[None], layout_of(self.seen(frames[0], thorough=True)))
         else:
             layout = self.pictures.layouts(frames)
@@ -178,9 +181,13 @@ class Reader:
         require_person(layout, "the photo")
         return User(image=to_float(frame), layout=layout, latent=z[0], shown=shown)
 
-    def read_poses(self, frames: np.ndarray) -> Pose:
-        """All that leaves the pose frames [T, H, W, 3]. Raises: EmptyPicture, NoPersonFound where none is usable."""
-        layouts, z = self.read_layouts(frames)
+    def read_poses(self, frames: np.ndarray, thorough: bool | None = None) -> Pose:
+        """All that leaves the pose frames [T, H, W, 3].
+
+        Args: thorough: whether a single frame is a photo, read as thoroughly as it can be, as it is by default, or one
+        of a clip. Raises: EmptyPicture, NoPersonFound where none is usable.
+        """
+        layouts, z = self.read_layouts(frames, thorough)
         where = "the pose picture" if len(frames) == 1 else "the pose clip"
         filled = np.array([clip_following.has_content(frame) for frame in frames])
         if not filled.any():

@@ -30,6 +30,6 @@ class ReadsPictures:
         """See `TryOnSystem`."""
         return self.reader.read_garment(frame, garment_type, flat, mask)
 
-    def read_poses(self, frames: np.ndarray) -> Pose:
+    def read_poses(self, frames: np.ndarray, thorough: bool | None = None) -> Pose:
         """See `TryOnSystem`."""
-        return self.reader.read_poses(frames)
+        return self.reader.read_poses(frames, thorough)

@@ -10,7 +10,7 @@ import numpy as np
 
 from vton_jax.core import files, framing
 from vton_jax.core.errors import UserError
-from vton_jax.media import live, recording, video_files
+from vton_jax.media import live, live_run, recording, video_files
 from vton_jax.systems.first_order import motion
 from vton_jax.systems.first_order.options import DriveOptions
 from vton_jax.systems.first_order.protocol import Source
@@ -148,21 +148,12 @@ def run_live(options: DriveOptions, output: Path | None, say: Callable[[str], No
     camera = live.open_camera(options.driving)
     lively = LiveDriver(driver, sources, options.side_by_side)
     lively.keep = bool(options.save_motion)
-    display = live.open_display(options.display, "vton drive: q ends, x reference, f best reference, 1-9 source")
     warm = driver.render(sources[0], driver.own_motion(sources[0]))  # compiled before the first frame comes
-    also = (live.VirtualCamera(warm.shape[:2], _NO_RATE),) if options.virtual_camera else ()
     say(f"live: {options.driving}; q ends")
-    record = None if output is None else recording.Recording(output)
-    try:
-        add = None if record is None else record.add
-        loop = live.Loop(lively, display, lively.key, add, also)
-        timing = loop.run(camera, options.seconds or float("inf"))
-    finally:
-        display.close()
-        for other in also:
-            other.close()
-        if record is not None:
-            record.close()
+    title = "vton drive: q ends, x reference, f best reference, 1-9 source"
+    shown = live_run.Shown(title, options.display, options.virtual_camera, output)
+    loop = live.Loop(lively, on_key=lively.key)
+    timing = live_run.run(loop, camera, shown, warm.shape[:2], options.seconds)
     if options.save_motion and lively.motions:
         stacked = {name: np.stack([one[name] for one in lively.motions]) for name in lively.motions[0]}
         motion.save(options.save_motion, stacked, lively.source.region, timing.frames_per_second)
