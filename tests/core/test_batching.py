@@ -1,5 +1,8 @@
 """Equal parts: every frame comes back once and in order, whatever its number; pictures become floats."""
 
+import threading
+import time
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -56,3 +59,39 @@ def test_pictures_become_floats():
     for found in (framing.to_float(picture), framing.to_float(jnp.asarray(picture))):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, [[0, 0.2, 1]], rtol=1e-6)
+
+
+def test_what_is_made_ahead_comes_in_order_and_no_further_than_asked():
+    made = []
+
+    def items():
+        for number in range(9):
+            made.append(number)
+            yield number
+
+    found = batching.ahead(items(), 2)
+    for number in range(9):
+        assert next(found) == number
+        time.sleep(0.02)
+        assert len(made) <= number + 1 + 2 + 1  # two that wait, and one in the making
+    assert next(found, None) is None
+
+
+def test_what_fails_ahead_fails_where_it_is_taken():
+    def items():
+        yield 1
+        raise KeyError("torn")
+
+    found = batching.ahead(items(), 5)
+    assert next(found) == 1
+    with pytest.raises(KeyError, match="torn"):
+        next(found)
+
+
+def test_who_leaves_off_ends_the_thread():
+    before = threading.active_count()
+    found = batching.ahead(iter(range(1000)), 1)
+    next(found)
+    assert threading.active_count() == before + 1
+    found.close()
+    assert threading.active_count() == before

@@ -7,6 +7,7 @@ import numpy as np
 
 from vton_jax.core import segmentation
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, User
+from vton_jax.systems.lab126 import target_layouts
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
 
@@ -34,7 +35,7 @@ class Layouts(TargetLayouts):
         self.asked.append((number, start is None))
         for _ in range(number):
             z = (z + goal) / 2
-        return z, None, np.zeros((number, 1))
+        return z, np.zeros((number, 1))
 
     def probabilities(self, z):
         return np.asarray(jax.nn.softmax(z[0, :18] * np.ones((1, *SIZE, 1)), -1))
@@ -86,4 +87,4 @@ def test_frames_as_they_come_are_those_of_the_clip():
                 np.testing.assert_array_equal(getattr(result.target, name), getattr(expected.target, name))
             np.testing.assert_array_equal(result.target.steps["start"], expected.target.steps["start"])
             np.testing.assert_allclose(result.image, expected.image, atol=1e-5)
-        assert system.layouts.asked == asked == [(3, True)] + [(1, False)] * (COUNT - 1)
+        assert system.layouts.asked == asked == [(3, True)] + [(1, False)] * ((COUNT - 1) // target_layouts._SEARCHED)

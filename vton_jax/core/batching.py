@@ -5,12 +5,15 @@ A part that lacks frames repeats the last one; what becomes of the repetitions i
 
 import contextlib
 import contextvars
+import queue
+import threading
 from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+_LOOK = 0.1  # seconds after which a thread looks whether anybody still wants what it makes
 _AWAITED = contextvars.ContextVar("awaited", default=False)
 
 
@@ -41,6 +44,46 @@ def in_batches(function: Callable, frames, batch: int, *, full: bool = False):
         for index in parts(count, 1 if count == 1 and not full else batch)
     ]
     return jax.tree.map(lambda *a: np.concatenate(a)[:count], *done)
+
+
+def ahead(items: Iterator, most: int) -> Iterator:
+    """The items of an iterator, made in a thread of its own while the caller is at work with those before.
+
+    Args: most: that are made and not yet taken. What the iterator raises is raised here, in its place. When the caller
+    leaves off, so does the thread, after the item that it is at.
+    """
+    made, stopped = queue.Queue(most), threading.Event()
+    context = contextvars.copy_context()
+
+    def put(what) -> bool:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                made.put(what, timeout=_LOOK)
+                return True
+        return False
+
+    def make():
+        try:
+            for item in items:
+                if not put((item, None)):
+                    return
+            put((None, StopIteration()))
+        except BaseException as error:  # raised where the item is taken
+            put((None, error))
+
+    thread = threading.Thread(target=context.run, args=(make,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = made.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def spread(tree, count: int):

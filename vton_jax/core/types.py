@@ -70,7 +70,7 @@ class Target:
 
     coarse: Any  # uint8 [H, W] with UNKNOWN
     final: Any  # uint8 [H, W]
-    errors: Any  # Err after every iteration [iterations]
+    errors: Any  # Err after every iteration [iterations], of a clip of the frame that was searched last
     steps: dict[str, Any]  # the eight steps, uint8 [H, W] each
 
 

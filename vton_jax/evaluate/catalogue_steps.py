@@ -147,8 +147,8 @@ def find_targets(layouts: TargetLayouts, read: Readings) -> Maps:
     for first in range(0, len(coarse), _BATCH):
         part = slice(first, first + _BATCH)
         given = coarse[part], at(read.poses, part), read.users.latent[part]
-        _, final, error = layouts.backward(*given)
-        finals.append(final)
+        z, error = layouts.backward(*given)
+        finals.append(np.asarray(layouts.decoded(z)))
         expected.append(layouts.expected(*given))
         errors.append(error)
     return Maps(coarse, steps, np.concatenate(finals), np.concatenate(expected), errors)

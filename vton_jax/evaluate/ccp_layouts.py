@@ -199,8 +199,8 @@ def mend(layouts: TargetLayouts, coarse: np.ndarray, poses: Pose) -> dict[str, n
     found = {name: [] for name in ("final", "expected", "reconciled")}
     for index in progress.each([*batching.parts(len(coarse), _TOGETHER)], f"x {_TOGETHER} layouts"):
         given = coarse[index], at(poses, index), poses.latent[index]
-        z, final, _ = layouts.backward(*given)
-        found["final"].append(final)
+        z, _ = layouts.backward(*given)
+        found["final"].append(np.asarray(layouts.decoded(z)))
         found["expected"].append(layouts.expected(*given))
         probabilities = np.asarray(layouts.probabilities(z))
         each = [completion.reconcile(*one) for one in zip(coarse[index], probabilities, strict=True)]

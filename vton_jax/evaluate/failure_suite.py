@@ -202,7 +202,9 @@ def suite_scores(suite: str, final: np.ndarray, images: dict[str, np.ndarray], c
 
 def finals(layouts: TargetLayouts, coarse: np.ndarray, poses: Pose, z_user: np.ndarray) -> np.ndarray:
     """The final layouts: coarse maps of all cases, with their poses, and the latents z_user [B, N]."""
-    return in_batches(lambda part: layouts.backward(*part)[1], (coarse, poses, z_user), _BATCH, full=True)
+    return in_batches(
+        lambda part: layouts.decoded(layouts.backward(*part)[0]), (coarse, poses, z_user), _BATCH, full=True
+    )
 
 
 class FailureSuite(protocol.Suite):

@@ -7,6 +7,7 @@ other: the optimizer (`solvers`) works on each by itself, and the losses are sum
 The decoder never appears here: any loss of any latent can be inverted.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,6 +36,7 @@ class Inversion:
     best_error: jax.Array  # [B] Err at `best_z`
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def start(z: jax.Array, optimizer: optax.GradientTransformation) -> Inversion:
     """Begins at latents z [B, N]: the encoder's latents of the pose image, never zeros (dead gradients)."""
     far = jnp.full(z.shape[:1], jnp.inf, z.dtype)  # the type that steps return: another is another program
@@ -109,7 +111,7 @@ def iterate(
         if not np.isfinite(errors).all():
             raise FloatingPointError(f"the backward procedure diverged at iteration {done}")
         done += len(errors)
-        lowest = float(np.mean(state.best_loss))
+        lowest = float(np.mean(np.asarray(state.best_loss)))
         since = 0 if not np.isfinite(best) or lowest < best - thresholds.tolerance * abs(best) else since + len(errors)
         best = min(best, lowest)
         yield state, errors

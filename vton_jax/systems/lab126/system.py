@@ -12,11 +12,11 @@ import jax
 import numpy as np
 
 from vton_jax.core import batching
-from vton_jax.core.types import Garment, Pose, Result, Target, User
-from vton_jax.layout import completion, garment_types, solvers
+from vton_jax.core.types import Garment, Pose, Result, User
+from vton_jax.layout import garment_types, solvers
 from vton_jax.systems.garments import own_garment, worn_together
 from vton_jax.systems.lab126.painter import Painter
-from vton_jax.systems.lab126.target_layouts import CHUNK, TargetLayouts, same_pose
+from vton_jax.systems.lab126.target_layouts import CHUNK, Search, TargetLayouts
 from vton_jax.systems.reader import Reader
 from vton_jax.systems.reading import ReadsPictures
 
@@ -46,7 +46,8 @@ class Lab126(ReadsPictures):
         else:
             who = User(None, garment_types.split_dresses(poses.layout, kind), poses.latent, None)
             users = (one.replace(layout=garment_types.split_dress(one.layout, kind)) for one in user)
-        targets = self.layouts.targets(who, garment, poses, *beside)
+        # Layouts are found while the frames before are painted: each keeps a core busy that the other leaves.
+        targets = batching.ahead(self.layouts.targets(who, garment, poses, *beside), 2 * CHUNK)
         worn = [one.replace(tuck=None) for one in garments]  # layouts know it
         for first in range(0, len(poses.latent), CHUNK):
             part = list(itertools.islice(targets, CHUNK))
@@ -61,20 +62,14 @@ class Lab126(ReadsPictures):
         garment, *beside = worn_together(garments)
         other = beside[0].layout if beside else None
         worn = [one.replace(tuck=None) for one in garments]  # layouts know it
-        z, before = None, None
+        search = Search(self.layouts)
         for user, pose in frames:
             user = user.replace(layout=garment_types.split_dress(user.layout, garment.garment_type))
             with batching.awaited():
                 coarse, steps = self.layouts.coarse(user.layout, garment, pose.layout, beside=other)
-            start = None if z is None else z + pose.latent - before
-            most = None if z is None else self.layouts.steps[1].next_iterations
-            z, _, error = self.layouts.backward(coarse, pose, user.latent[None], start, most)
-            before = pose.latent
-            final = completion.reconcile(coarse[0], np.asarray(self.layouts.probabilities(z))[0])
-            if same_pose(user.layout, pose.layout):
-                final = completion.in_own_pose(final, np.asarray(user.layout.segmentation))
             here = {name: maps[0] for name, maps in steps.items()}
-            goal = pose.layout.replace(segmentation=final[None])
+            target = search.next((coarse[0], here), pose, user.layout, user.latent)
+            goal = pose.layout.replace(segmentation=target.final[None])
             with batching.awaited():
                 dressed = next(iter(self.painter.paint([user], worn, goal)))
-            yield Result(dressed=dressed, target=Target(coarse[0], final, error[:, 0], here))
+            yield Result(dressed=dressed, target=target)
