@@ -13,7 +13,7 @@ _ROWS = 6  # frames at most
 def contact_sheet(reading, results: list[Result], frames: np.ndarray) -> np.ndarray:
     """Inputs in the first row, then a row for each of six frames at most, as the clip shows them: uint8 [H, W, 3].
 
-    Args: reading: a `job.Reading`. frames: float [T, h, w, 3], the results, perhaps filtered over time.
+    Args: reading: a `job.Reading`. results: of its poses. frames: float [T, h, w, 3], the same, perhaps filtered.
     """
     chosen = np.unique(np.linspace(0, len(results) - 1, min(_ROWS, len(results))).round().astype(int))
     views, garments = reading.views, reading.shown_garments
@@ -31,6 +31,6 @@ def contact_sheet(reading, results: list[Result], frames: np.ndarray) -> np.ndar
                 visualize.to_uint8(framing.resize(picture, views.person.shape[:2])),
             ]
         )
-    titles = ["user and garment", *(f"frame {index}" for index in chosen)]
+    titles = ["user and garment", *(f"frame {index * reading.every}" for index in chosen)]
     columns = ["user / pose", "garment / coarse", "final", "flow", "result"]
     return visualize.contact_sheet(rows, row_titles=titles, column_titles=columns)

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from vton_jax import systems
-from vton_jax.compositing import full_size, kept_parts, normalisation, temporal_filters
+from vton_jax.compositing import full_size, in_between, kept_parts, normalisation, temporal_filters
 from vton_jax.core import files, framing
 from vton_jax.core.errors import Cancelled, WrongOption
 from vton_jax.core.types import Garment, Pose, Result, User
@@ -63,6 +63,14 @@ class Reading:
     notes: tuple[str, ...] = ()  # what a user should know
     said: tuple[Said, ...] = ()  # nothing of a system whose reader describes nothing
     clip: PersonClip | None = None  # of a person who moves: `user` is only the first of them
+    every: int = 1  # of the result's frames so many make one of `poses`; the others are moved there
+    count: int | None = None  # of the result's frames at most
+
+    @property
+    def num_frames(self) -> int:
+        """Of the result."""
+        total = len(self.pose_frames) * self.every
+        return total if self.count is None else min(total, self.count)
 
     @functools.cached_property
     def shown_garment(self) -> Garment:
@@ -123,7 +131,7 @@ class TryOnJob:
         self._step("reading", 0, 3)
         # First: what it looks at is kept a while.
         said = [*self._said("person", self._name, pictures.photo, pictures.photo_mask)]
-        clip = pose_clips.one_person(self.system.reader, pictures.poses, pictures.rate)
+        clip = pose_clips.one_person(self.system.reader, pictures.poses, pictures.poses_rate)
         where = self._framing(pictures, clip.shots[0])
         views = self._views(pictures, where)
         user = None if pictures.clip else self._read_user(pictures, views, where)
@@ -142,7 +150,8 @@ class TryOnJob:
                 own_pose = jax.tree.map(lambda a: np.asarray(a)[None], (user.layout, user.latent))
                 seen = dataclasses.replace(seen, poses=Pose(*own_pose, usable=seen.poses.usable))
         self._step("reading", 3, 3)
-        reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts, clip=own)
+        length = {"every": pictures.every, "count": pictures.count}
+        reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts, clip=own, **length)
         notes = *self._notes(reading, pictures), *seen.notes
         return dataclasses.replace(reading, notes=notes, said=(*said, *of_garments))
 
@@ -213,7 +222,7 @@ class TryOnJob:
         if reading.framing.others:
             yield f"{self._name} shows {reading.framing.others + 1} people: the largest is dressed"
         of_arms = f", arm '{self.options.remap}'" if self.options.system == "lab126" else f", {self.options.system}"
-        frames = f"{len(reading.pose_frames)} frames{of_arms}"
+        frames = f"{reading.num_frames} frames{of_arms}"
         for given, garment in zip(pictures.garments, reading.garments, strict=True):
             yield f"{given.file}: {'laid flat' if garment.flat else 'worn'}, exchanging '{kind_of(garment)}'; {frames}"
         if not reading.garments:
@@ -296,11 +305,12 @@ class TryOnJob:
         files.require_writable(output)
         reading = reading or self.read(pictures)
         when_read(reading)
-        results = list(self.results(reading))
+        painted = list(self.results(reading))
+        results = in_between.fill(painted, reading.starts, reading.every)[: reading.num_frames]
         images, name = np.stack([result.image for result in results]), self.options.temporal_filter
-        shots = np.split(images, reading.starts[1:])
+        shots = np.split(images, [reading.every * start for start in reading.starts[1:]])
         filtered = np.concatenate([temporal_filters.apply(name, shot) for shot in shots])
-        sheet = contact_sheet(reading, results, filtered)
+        sheet = contact_sheet(reading, painted, filtered[:: reading.every])
         frames = self._counted(self.clip(reading, filtered, results), len(results))
         video_files.write_video(output, (visualize.to_uint8(frame) for frame in frames), pictures.rate or STILL_RATE)
         photo_files.write_image(output.with_suffix(".png"), sheet)

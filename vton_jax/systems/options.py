@@ -81,6 +81,12 @@ class JobOptions(PictureOptions, SystemOptions):
     num_frames: int | None = option(
         None, "Frames at most. Default: 48 of a pose clip, all of a clip of the person.", lower_bound=1
     )
+    painted_rate: float = option(
+        10.0,
+        "Frames a second of a pose clip that are read and painted, at least; those between two of them move along the "
+        "flow from one to the other. 0: every frame is painted.",
+        lower_bound=0,
+    )
     background: Literal["inpaint", "network"] = option(
         "inpaint", "Behind the person: the photo's background, filled in, or what the networks leave."
     )

@@ -14,6 +14,8 @@ from vton_jax.media import photo_files, video_files
 from vton_jax.systems.options import PictureOptions
 
 POSE_FRAMES = 48  # of a pose clip, unless more are asked for
+POSE_SIDE = 1280  # of the frames of a pose clip
+_LEEWAY = 0.01  # a clip of 29.97 frames a second counts as one of 30
 READ_SIDE = 768  # of the frames of a person's clip when they are read: the networks see less
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
@@ -34,10 +36,17 @@ class Pictures:
     photo: np.ndarray
     garments: tuple[GarmentPicture, ...]  # none: the person's own clothes
     poses: list[np.ndarray]
-    rate: float | None = None  # frames a second; None: the pose is a photo
+    rate: float | None = None  # frames a second of the file; None: the pose is a photo
     photo_mask: np.ndarray | None = None
     # A clip of the person: every frame is a photo, and `poses` are its frames, no larger than reading needs them.
     clip: Path | None = None
+    every: int = 1  # of the pose clip's frames so many make one of `poses`
+    count: int | None = None  # of its frames; None: of `poses`
+
+    @property
+    def poses_rate(self) -> float | None:
+        """Of `poses`, a second; None: the pose is a photo."""
+        return None if self.rate is None else float(self.rate) / self.every
 
     @property
     def garment(self) -> np.ndarray | None:
@@ -74,8 +83,33 @@ def read(options: PictureOptions, call: Callable = _call) -> Pictures:
     photo, mask = call(photo_files.read_cut_out, options.person or SAMPLES / "person.png")
     if options.person and not options.pose:
         return Pictures(photo, tuple(garments), [photo], photo_mask=mask)
-    frames, rate = call(video_files.read_frames, Path(options.pose or SAMPLES / "pose.mp4"), limit or POSE_FRAMES)
-    return Pictures(photo, tuple(garments), list(frames), rate, mask)
+    painted_rate = getattr(options, "painted_rate", 0)
+    frames = call(_poses, Path(options.pose or SAMPLES / "pose.mp4"), limit or POSE_FRAMES, painted_rate)
+    return Pictures(photo, tuple(garments), frames.kept, frames.rate, mask, every=frames.every, count=frames.count)
+
+
+@dataclasses.dataclass(frozen=True)
+class PoseFrames:
+    """A pose clip's frames, or some of them."""
+
+    kept: list[np.ndarray]
+    rate: float | None  # frames a second of the file; None: a photo
+    every: int  # of its frames so many make one of `kept`
+    count: int  # of its frames
+
+
+def _poses(path: Path, limit: int, painted_rate: float) -> PoseFrames:
+    """The frames that are painted: as many a second as are wanted, at least, where the clip has so many."""
+    if not video_files.is_clip(path):
+        frames, rate = video_files.read_frames(path, limit)
+    else:
+        frames, rate = video_files.open_frames(path, limit, POSE_SIDE)
+    every = 1 if not rate or not painted_rate else max(1, int(float(rate) / painted_rate + _LEEWAY))
+    kept, count = [], 0
+    for count, frame in enumerate(frames, start=1):
+        if (count - 1) % every == 0:
+            kept.append(frame)
+    return PoseFrames(kept, rate, every, count)
 
 
 def _of_clip(options: PictureOptions, garments: tuple[GarmentPicture, ...], limit: int | None) -> Pictures:

@@ -42,7 +42,7 @@ def invert(options: InvertOptions, output: Path, watch: Callable[[int, float], N
     shared = {field.name for field in dataclasses.fields(JobOptions)}
     given = {name: value for name, value in vars(options).items() if name in shared}
     last = sys.maxsize if options.frame is None else options.frame + 1
-    job = TryOnJob(JobOptions(**given, remap="none", num_frames=last))
+    job = TryOnJob(JobOptions(**given, remap="none", num_frames=last, painted_rate=0))
     pictures = job.pictures()
     if options.present == "image":
         pictures = dataclasses.replace(pictures, poses=[pictures.photo], rate=None)
