@@ -95,3 +95,23 @@ def test_who_leaves_off_ends_the_thread():
     assert threading.active_count() == before + 1
     found.close()
     assert threading.active_count() == before
+
+
+def test_work_side_by_side_comes_in_order_and_uses_several_threads():
+    threads, most = set(), []
+
+    def slow(number):
+        threads.add(threading.get_ident())
+        time.sleep(0.02 if number % 2 else 0.001)
+        return number * number
+
+    def items():
+        for number in range(12):
+            most.append(number)
+            yield number
+
+    found = batching.side_by_side(slow, items(), 3)
+    assert next(found) == 0 and len(most) <= 4  # no more than asked are in the making
+    assert list(found) == [number * number for number in range(1, 12)] and len(threads) > 1
+    with pytest.raises(ZeroDivisionError):
+        list(batching.side_by_side(lambda number: 1 / number, range(3)))

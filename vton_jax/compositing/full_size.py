@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.compositing import kept_parts, normalisation
-from vton_jax.core import framing, geometry, programs, segmentation
+from vton_jax.core import batching, framing, geometry, programs, segmentation
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Garment, Result
 
@@ -224,9 +224,13 @@ class Views:
             own = ((self._photo(photo, place), place) for photo, place in photos)
         large = [dress_picture(garment, dress) for garment, dress in zip(garments, self._dresses, strict=True)]
         dresses = [(framing.resize(dress, self.person.shape[:2]), dress) for dress in large]
-        for frame, result, ((small, whole, fitted), place) in zip(frames, results, own, strict=photos is not None):
+
+        def shown(given) -> np.ndarray:
+            frame, result, ((small, whole, fitted), place) = given
             if canvas != self.person.shape[:2]:
                 frame = enlarge(frame, result.dressed, (small, whole), dresses)
             if place != normalisation.Normalisation():
                 frame = framing.resize(place.put_back(frame, fitted), self.size)
-            yield frame
+            return frame
+
+        yield from batching.side_by_side(shown, zip(frames, results, own, strict=photos is not None))

@@ -8,6 +8,7 @@ edges and may reach beyond it. Places (x, y) are in pixels of the picture as giv
 """
 
 import dataclasses
+import functools
 
 import cv2
 import jax
@@ -81,7 +82,7 @@ class Seen:
     def sleeve_class(self) -> str:
         return SLEEVES[int(self.sleeves.argmax())]
 
-    @property
+    @functools.cached_property
     def segmentation(self) -> np.ndarray:
         """Labels uint8 [H, W]: first whether a pixel shows something, then what."""
         found = 1 + self.labels[..., 1:].argmax(-1)
