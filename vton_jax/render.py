@@ -43,11 +43,9 @@ def main() -> None:
     started, output = time.monotonic(), Path(flags.FLAGS.output)
     with StageBars() as bars:
         job = TryOnJob(flag_utils.build_settings(JobOptions), progress=bars)
-        results = job.write(output, when_read=lambda reading: bars.say(*map(mends.said, reading.said), *reading.notes))
-    seconds = time.monotonic() - started
-    print(
-        f"wrote {output} ({len(results)} frames) and {output.with_suffix('.png')} in {seconds:.0f} s", file=sys.stderr
-    )
+        written = job.write(output, when_read=lambda reading: bars.say(*map(mends.said, reading.said), *reading.notes))
+    seconds, sheet = time.monotonic() - started, output.with_suffix(".png")
+    print(f"wrote {output} ({written.num_frames} frames) and {sheet} in {seconds:.0f} s", file=sys.stderr)
 
 
 def make_rows(table: Path) -> None:

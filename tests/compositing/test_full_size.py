@@ -124,7 +124,7 @@ def views(place, size=LARGE):
     result = types.SimpleNamespace(dressed=dressed(1, 0))
     labels = np.zeros(SMALL, np.uint8)
     donor = Garment(np.ones((*SMALL, 3), np.float32), Layout(labels, None, None), np.int32(0), np.bool_(True))
-    return seen, lambda frame: next(seen.show(frame[None], [result], [donor])), seen.person.astype(np.float32) / 255
+    return seen, lambda frame: next(seen.show([(frame, result)], [donor])), seen.person.astype(np.float32) / 255
 
 
 def test_a_photo_that_nobody_moved_is_shown_as_it_is():

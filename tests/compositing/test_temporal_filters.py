@@ -59,3 +59,25 @@ def test_following_the_motion_halves_flicker_that_moves_along():
 def test_an_unknown_filter_is_refused():
     with pytest.raises(ValueError, match="median"):
         temporal_filters.apply("median", moving_square(2))
+
+
+@pytest.mark.parametrize("name", temporal_filters.FILTERS)
+def test_a_stream_is_filtered_as_a_clip(name, monkeypatch):
+    frames = moving_square(24, step=1)
+    numbered = list(temporal_filters.stream(name, enumerate(frames), lambda item: item[1]))
+    assert [number for (number, _), _ in numbered] == list(range(24))
+    whole = temporal_filters.apply(name, frames)
+    np.testing.assert_array_equal(np.stack([image for _, image in numbered]), whole)
+    monkeypatch.setattr(temporal_filters, "WINDOW", 7)
+    monkeypatch.setattr(temporal_filters, "AHEAD", 5)
+    taken = []
+    stream = temporal_filters.stream(name, (taken.append(0) or frame for frame in frames), lambda frame: frame)
+    parts = [next(stream)[1]]
+    assert len(taken) <= 12  # no more is held than a window and what it looks at
+    parts += [image for _, image in stream]
+    assert len(parts) == 24
+    if name == "motion":
+        assert np.abs(np.stack(parts) - whole).mean() < 0.15 * np.abs(frames - whole).mean() + 1e-3
+    else:
+        np.testing.assert_allclose(np.stack(parts), whole, atol=1e-6)
+    assert not list(temporal_filters.stream(name, [], lambda frame: frame))

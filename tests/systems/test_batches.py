@@ -147,8 +147,8 @@ FOUR = """
 
 def test_rows_are_made_and_what_they_share_is_read_once(folder, monkeypatch):
     decoded = []
-    plainly = video_files.read_frames
-    monkeypatch.setattr(video_files, "read_frames", lambda *given: decoded.append(given) or plainly(*given))
+    plainly = video_files.open_frames
+    monkeypatch.setattr(video_files, "open_frames", lambda *given: decoded.append(given) or plainly(*given))
     path, system, made = table(folder, FOUR), CountingSystem(), []
     outcomes = run(path, system)
     assert [outcome.state for outcome in outcomes] == ["made"] * 4

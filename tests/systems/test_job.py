@@ -70,9 +70,9 @@ def files(tmp_path):
 def test_from_paths_to_a_clip(files, tmp_path):
     seen = []
     job = TryOnJob(**files, system=ToySystem(), progress=lambda *step: seen.append(step))
-    results = job.write(tmp_path / "out" / "clip.mp4")
+    written = job.write(tmp_path / "out" / "clip.mp4")
     frames, rate = video_files.read_frames(tmp_path / "out" / "clip.mp4")
-    assert len(results) == len(frames) == 5 and rate == 10
+    assert written.num_frames == len(frames) == 5 and rate == 10
     assert np.abs(frames[0].reshape(-1, 3).mean(0) - [0, 90, 200]).max() < 12
     assert photo_files.read_photo(tmp_path / "out" / "clip.png").size > 0
     assert [step for step in seen if step[0] == "try-on"] == [("try-on", done, 5) for done in range(6)]
@@ -87,8 +87,8 @@ def test_a_reading_can_be_looked_at_and_replaced(files, tmp_path):
     assert reading.framing.person == reading.framing.garment(0).place == normalisation.Normalisation()
     assert any("exchanging 'lower'; 5 frames" in note for note in reading.notes)
     red = reading.garments[0].replace(image=np.broadcast_to(np.float32([1, 0, 0]), (*SIZE, 3)))
-    results = job.write(tmp_path / "clip.mp4", dataclasses.replace(reading, garments=(red,)))
-    np.testing.assert_array_equal(results[0].image[0, 0], [1, 0, 0])
+    written = job.write(tmp_path / "clip.mp4", dataclasses.replace(reading, garments=(red,)))
+    np.testing.assert_array_equal(written.results[0].image[0, 0], [1, 0, 0])
 
 
 def test_no_garment_means_the_persons_own_clothes(files, tmp_path):
@@ -207,12 +207,12 @@ def test_a_clip_of_the_person_is_dressed_frame_by_frame(files, clip, tmp_path, m
     job = TryOnJob(**given, system=system, temporal_filter="none")
     reading = job.read()
     assert len(reading.clip.frames) == 6 and any("1 of the 6 frames, which stay" in note for note in reading.notes)
-    results = job.write(tmp_path / "out.mp4", reading)
+    written = job.write(tmp_path / "out.mp4", reading)
     # At its own size the clip is only ever decoded frame by frame: what is read at once is smaller.
     assert {limits for limits in in_memory if limits} == {(pictures.READ_SIDE,)}
     shown, rate = video_files.read_frames(tmp_path / "out.mp4")
-    assert rate == 12 and shown.shape == frames.shape and len(results) == 6
-    assert all(one.backdrop for one in system.users) and not results[0].target.steps
+    assert rate == 12 and shown.shape == frames.shape and written.num_frames == 6
+    assert all(one.backdrop for one in system.users) and not written.results[0].target.steps
     frames, _ = video_files.read_frames(path)  # as they are coded
     for index, (was, now) in enumerate(zip(frames, shown.astype(float), strict=True)):
         person = now[30:70, 14 + 6 * index : 22 + 6 * index].reshape(-1, 3).mean(0)
@@ -323,3 +323,18 @@ def test_auto_is_what_photos_want(files):
     for made in (TryOnJob(**(files | {"framing": "auto"})), TryOnJob()):
         assert (made.options.remap, made.options.framing) == ("post", "photo")
     assert TryOnJob(person="me.png", remap="pre").options.remap == "pre"
+
+
+@pytest.mark.parametrize(("rate", "painted_rate", "every"), [(10, 10, 1), (20, 10, 2), (29.97, 10, 3), (30, 0, 1)])
+def test_few_frames_a_second_are_painted_and_all_are_written(files, tmp_path, rate, painted_rate, every):
+    frame = photo_files.read_photo(files["person"])
+    video_files.write_video(tmp_path / "walk.mp4", [np.roll(frame, shift // 2, 1) for shift in range(8)], rate)
+    system = ToySystem()
+    job = TryOnJob(**files, system=system, painted_rate=painted_rate)
+    reading = job.read()
+    assert (reading.every, reading.num_frames, len(reading.pose_frames)) == (every, 8, -(-8 // every))
+    assert any("8 frames" in note for note in reading.notes)
+    written = job.write(tmp_path / "out.mp4", reading)
+    frames, out_rate = video_files.read_frames(tmp_path / "out.mp4")
+    assert written.num_frames == len(frames) == 8 and float(out_rate) == pytest.approx(rate, abs=0.01)
+    assert set(written.results) <= set(range(len(reading.pose_frames)))

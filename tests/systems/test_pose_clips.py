@@ -102,7 +102,7 @@ def test_frames_without_anybody_keep_the_pose(read, tmp_path):
     reading = job.read()
     assert np.allclose(columns(reading), [15, 15, 17, 17, 21, 23], atol=1)
     assert reading.notes[-1] == "nobody is found in 2 of the 6 pose frames: 2 keep the pose beside them"
-    assert len(job.write(tmp_path / "clip.mp4", reading)) == 6
+    assert job.write(tmp_path / "clip.mp4", reading).num_frames == 6
     assert len(video_files.read_video(tmp_path / "clip.mp4")[0]) == 6
 
 

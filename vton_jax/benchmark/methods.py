@@ -64,10 +64,10 @@ def _one(method: str, system, row: dict[str, str], given: Path) -> np.ndarray:
     )
     try:
         reading = job.read()
-        results = list(job.results(reading))
+        result = next(job.results(reading))
     except UserError:  # it cannot read the case: the user stays as they are
         return user
-    return visualize.to_uint8(next(job.clip(reading, np.stack([result.image for result in results]), results)))
+    return visualize.to_uint8(next(job.clip(reading, [(result.image, result)])))
 
 
 def paste(user: np.ndarray, cloth: np.ndarray, joints: np.ndarray, garment_type: str) -> np.ndarray:

@@ -7,6 +7,7 @@ or from the donor's picture along the flow, regains the detail that shrinking to
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -206,16 +207,17 @@ class Views:
 
     def show(
         self,
-        frames: np.ndarray,
-        results: Iterable[Result],
+        frames: Iterable[tuple[np.ndarray, Result]],
         garments: Sequence[Garment],
         photos: Iterable[tuple[np.ndarray, normalisation.Normalisation]] | None = None,
+        *,
+        threads: int = 1,
     ) -> Iterator[np.ndarray]:
-        """Frames [T, h, w, 3] of the networks' size -> the same at `size`, put back into the photo: float [H, W, 3].
+        """Frames [h, w, 3] of the networks' size -> the same at `size`, put back into the photo: float [H, W, 3].
 
-        Args: frames: pictures of the results, perhaps filtered over time. garments: read from `self.garments`, in
-        their order. photos: of somebody who moves the photo of every frame, as large as the one that is known, and how
-        it is normalised.
+        Args: frames: pictures of the results, perhaps filtered over time, and these. garments: read from
+        `self.garments`, in their order. photos: of somebody who moves the photo of every frame, as large as the one
+        that is known, and how it is normalised. threads: that are at work; each but one asks for a frame more.
         """
         canvas = self._canvas.shape[:2]
         if photos is None:
@@ -226,11 +228,12 @@ class Views:
         dresses = [(framing.resize(dress, self.person.shape[:2]), dress) for dress in large]
 
         def shown(given) -> np.ndarray:
-            frame, result, ((small, whole, fitted), place) = given
+            (frame, result), ((small, whole, fitted), place) = given
             if canvas != self.person.shape[:2]:
                 frame = enlarge(frame, result.dressed, (small, whole), dresses)
             if place != normalisation.Normalisation():
                 frame = framing.resize(place.put_back(frame, fitted), self.size)
             return frame
 
-        yield from batching.side_by_side(shown, zip(frames, results, own, strict=photos is not None))
+        each = map if threads == 1 else functools.partial(batching.side_by_side, threads=threads)
+        yield from each(shown, zip(frames, own, strict=photos is not None))

@@ -5,7 +5,7 @@ Networks need not paint every frame of a clip of 30 a second. Conventions: frame
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -89,22 +89,27 @@ def result(before: Result, after: Result, motion: Motion, fraction: float) -> Re
     return Result(dressed, dataclasses.replace(nearer.target, final=labels))
 
 
-def fill(results: Sequence[Result], starts: Sequence[int], every: int) -> list[Result]:
+def fill(results: Iterable[Result], starts: Sequence[int], every: int) -> Iterator[Result]:
     """Results with `every` - 1 more behind each: moved towards the next one, or standing still at the end of a shot.
 
     Args: starts: the numbers of the results that begin a shot, the first one 0.
     """
-    if every == 1:
-        return list(results)
-    filled, ends = [], {*(start - 1 for start in starts), len(results) - 1}
-    for index, one in enumerate(results):
-        filled.append(one)
-        if index in ends:
-            filled += [one] * (every - 1)
-            continue
-        way = motion(np.asarray(one.image), np.asarray(results[index + 1].image))
-        filled += [result(one, results[index + 1], way, step / every) for step in range(1, every)]
-    return filled
+    before = None
+    for number, one in enumerate(results):
+        if before is not None:
+            yield from _behind(before, None if number in starts else one, every)
+        yield one
+        before = one
+    if before is not None:
+        yield from _behind(before, None, every)
+
+
+def _behind(before: Result, after: Result | None, every: int) -> Iterator[Result]:
+    if after is None or every == 1:
+        yield from [before] * (every - 1)
+        return
+    way = motion(np.asarray(before.image), np.asarray(after.image))
+    yield from (result(before, after, way, step / every) for step in range(1, every))
 
 
 def _flow(between: Between, before: np.ndarray, after: np.ndarray) -> np.ndarray:

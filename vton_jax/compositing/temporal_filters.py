@@ -6,11 +6,14 @@ two frames then agree, and no further than the colours around, so that moving ed
 """
 
 import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 
 FILTERS = ("none", "gaussian", "motion")
+WINDOW, AHEAD = 96, 24  # frames that `stream` filters at a time, and that it looks at beyond them
 _KEEP, _TOLERANCE, _LEEWAY = 0.9, 0.35, 0.04  # of `motion`
 
 
@@ -92,6 +95,28 @@ def apply(name: str, frames: np.ndarray) -> np.ndarray:
     if name == "none" or len(frames) < 2:
         return frames
     return {"gaussian": gaussian, "motion": motion}[name](frames)
+
+
+def stream(name: str, items: Iterable, image_of: Callable[[Any], np.ndarray]) -> Iterator[tuple[Any, np.ndarray]]:
+    """The filter on a clip of any length: (item, its filtered image) for every item, whose frame `image_of` it is.
+
+    A clip of up to `WINDOW` and `AHEAD` frames is filtered as `apply` does it. In a longer one the frames of a window
+    know `AHEAD` frames to either side of it: what `motion` would bring from farther away weighs less than a tenth.
+    Raises: ValueError for another name.
+    """
+    if name == "none":
+        yield from ((item, image_of(item)) for item in items)
+        return
+    items, held, past = iter(items), [], []
+    while True:
+        held += itertools.islice(items, WINDOW + AHEAD - len(held))
+        if not held:
+            return
+        done = WINDOW if len(held) == WINDOW + AHEAD else len(held)
+        images = [*past, *map(image_of, held)]
+        filtered = apply(name, np.stack(images))[len(past) :]
+        yield from zip(held[:done], filtered[:done], strict=True)
+        past, held = images[: len(past) + done][-AHEAD:], held[done:]
 
 
 def flicker(frames: np.ndarray) -> float:

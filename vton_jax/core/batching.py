@@ -54,8 +54,7 @@ def ahead(items: Iterator, most: int) -> Iterator:
     Args: most: that are made and not yet taken. What the iterator raises is raised here, in its place. When the caller
     leaves off, so does the thread, after the item that it is at.
     """
-    made, stopped = queue.Queue(most), threading.Event()
-    context = contextvars.copy_context()
+    made, stopped, within = queue.Queue(most), threading.Event(), _within()
 
     def put(what) -> bool:
         while not stopped.is_set():
@@ -73,7 +72,7 @@ def ahead(items: Iterator, most: int) -> Iterator:
         except BaseException as error:  # raised where the item is taken
             put((None, error))
 
-    thread = threading.Thread(target=context.run, args=(make,), daemon=True)
+    thread = threading.Thread(target=within, args=(make,), daemon=True)
     thread.start()
     try:
         while True:
@@ -90,14 +89,25 @@ def ahead(items: Iterator, most: int) -> Iterator:
 
 def side_by_side(function: Callable, items: Iterable, threads: int = 2) -> Iterator:
     """`map`, with several items in the making at once, each in a thread; what is made comes in order."""
-    waiting, context = collections.deque(), contextvars.copy_context()
+    waiting, within = collections.deque(), _within()
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         for item in items:
-            waiting.append(pool.submit(context.copy().run, function, item))
+            waiting.append(pool.submit(within, function, item))
             if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _within() -> Callable:
+    """Calls a function, in whatever thread, as if in this one: on its device, `awaited` or not."""
+    context, device = contextvars.copy_context(), jax.config.jax_default_device
+
+    def call(function, *arguments):
+        with jax.default_device(device):
+            return context.copy().run(function, *arguments)
+
+    return call
 
 
 def spread(tree, count: int):

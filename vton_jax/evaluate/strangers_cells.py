@@ -80,9 +80,7 @@ def make_cell(system: TryOnSystem, asked: JobOptions, person: Path, garment: Pat
     pictures = job.pictures()
     try:
         reading = job.read(pictures)
-        results = list(job.results(reading))
-        frames = np.stack([result.image for result in results])
-        (result,) = job.clip(reading, frames, results)
+        (result,) = job.clip(reading, [(result.image, result) for result in job.results(reading)])
         return side_by_side(pictures.photo, pictures.garment, visualize.to_uint8(result)), ""
     except UserError as error:
         return side_by_side(pictures.photo, pictures.garment, refused()), " ".join(str(error).split())

@@ -86,9 +86,10 @@ def painted(path: Path, size: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def machine(found: Reading, results: list[Result], folder: Path) -> list[dict[str, Any]]:
-    """For some frames, what led to them: [{'frame': number, 'pictures': [(path, caption)]}]."""
-    chosen = np.unique(np.linspace(0, len(results) - 1, min(_FRAMES, len(results))).round().astype(int))
+def machine(found: Reading, results: dict[int, Result], folder: Path) -> list[dict[str, Any]]:
+    """For some poses, what led to their frames: [{'frame': number, 'pictures': [(path, caption)]}]."""
+    places = np.unique(np.linspace(0, len(results) - 1, min(_FRAMES, len(results))).round().astype(int))
+    chosen = np.array([*results])[places]
     garment = np.asarray(found.shown_garment.image, np.float32)
     shown = []
     for index in map(int, chosen):

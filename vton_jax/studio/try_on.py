@@ -130,14 +130,14 @@ def dress(job: Job, options: JobOptions, kept: Systems, seen: Job | None = None)
     reading = job.kept.reading
     try_on = TryOnJob(options, system=kept.of(options), progress=job.step)
     clip = job.folder / "try_on.mp4"
-    results = try_on.write(clip, reading)
+    written = try_on.write(clip, reading)
     frames, _ = video_files.read_frames(clip, 1)
     before = framing.fit(reading.views.photo, frames[0].shape[:2])[0]
     photo_files.write_image(job.folder / "before.png", before)
     photo_files.write_image(job.folder / "after.png", frames[0])
-    machine = shown.machine(reading, results, job.folder)
+    machine = shown.machine(reading, written.results, job.folder)
     return job.result | {
-        "clip": str(clip), "sheet": str(clip.with_suffix(".png")), "frames": len(results),
+        "clip": str(clip), "sheet": str(clip.with_suffix(".png")), "frames": written.num_frames,
         "before": str(job.folder / "before.png"), "after": str(job.folder / "after.png"),
         "machine": machine, "save": str(_saved(job, options)),
     }  # fmt: skip

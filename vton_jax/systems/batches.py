@@ -151,8 +151,8 @@ class _Worker:
             self._job = _RowJob(options, self._system_of(options), self.memory)
             if self._stopped.is_set():
                 raise Cancelled
-            results = self._job.write(row.output, when_read=seen.append)
-        return len(results), seen[0]
+            written = self._job.write(row.output, when_read=seen.append)
+        return written.num_frames, seen[0]
 
     def cancel(self) -> None:
         """Lets this row, and whatever row comes next, end with `Cancelled`; from any thread."""

@@ -9,6 +9,7 @@ pictures are uint8 [H, W, 3] of any size until they are normalised; results are 
 
 import dataclasses
 import functools
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,22 +20,23 @@ import numpy as np
 
 from vton_jax import systems
 from vton_jax.compositing import full_size, in_between, kept_parts, normalisation, temporal_filters
-from vton_jax.core import files, framing
+from vton_jax.core import batching, files, framing
 from vton_jax.core.errors import Cancelled, WrongOption
 from vton_jax.core.types import Garment, Pose, Result, User
 from vton_jax.layout.tucking import TUCKS
 from vton_jax.media import photo_files, video_files, visualize
 from vton_jax.reading import outlines
 from vton_jax.reading.descriptions import Description
-from vton_jax.systems import person_clips, pose_clips
+from vton_jax.systems import contact_sheet, person_clips, pose_clips
 from vton_jax.systems import pictures as picture_files
-from vton_jax.systems.contact_sheet import contact_sheet
 from vton_jax.systems.garments import kind_of, own_garment, worn_together
 from vton_jax.systems.options import JobOptions
 from vton_jax.systems.person_clips import PersonClip
 from vton_jax.systems.pictures import Pictures
 from vton_jax.systems.protocol import TryOnSystem
 
+_THREADS = 2  # that bring frames to their full size
+_AHEAD = 8  # frames that are painted before they are wanted
 STILL_RATE = 15  # frames a second of a clip whose pose is a photo
 
 Progress = Callable[[str, int, int], None]  # stage, how many are done, of how many
@@ -65,6 +67,7 @@ class Reading:
     clip: PersonClip | None = None  # of a person who moves: `user` is only the first of them
     every: int = 1  # of the result's frames so many make one of `poses`; the others are moved there
     count: int | None = None  # of the result's frames at most
+    rate: float = STILL_RATE  # of the result's frames, a second
 
     @property
     def num_frames(self) -> int:
@@ -81,6 +84,14 @@ class Reading:
     def shown_garments(self) -> tuple[Garment, ...]:
         """The garments, or the person's own clothes as one."""
         return self.garments or (own_garment(self.user),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What became of a job."""
+
+    num_frames: int  # of the clip
+    results: dict[int, Result]  # of the poses that the contact sheet shows, by their numbers
 
 
 class TryOnJob:
@@ -100,7 +111,7 @@ class TryOnJob:
     ):
         self.options = _resolved(dataclasses.replace(options or JobOptions(), **changes))
         self._system, self._progress = system, progress or (lambda stage, done, total: None)
-        self._cancelled = threading.Event()
+        self._cancelled, self._painted = threading.Event(), False
 
     @functools.cached_property
     def system(self) -> TryOnSystem:
@@ -150,7 +161,7 @@ class TryOnJob:
                 own_pose = jax.tree.map(lambda a: np.asarray(a)[None], (user.layout, user.latent))
                 seen = dataclasses.replace(seen, poses=Pose(*own_pose, usable=seen.poses.usable))
         self._step("reading", 3, 3)
-        length = {"every": pictures.every, "count": pictures.count}
+        length = {"every": pictures.every, "count": pictures.count, "rate": pictures.rate or STILL_RATE}
         reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts, clip=own, **length)
         notes = *self._notes(reading, pictures), *seen.notes
         return dataclasses.replace(reading, notes=notes, said=(*said, *of_garments))
@@ -255,20 +266,31 @@ class TryOnJob:
     def results(self, reading: Reading) -> Iterator[Result]:
         """A result for every pose, as they are made. Raises: Cancelled after `cancel`."""
         total = len(reading.pose_frames)
+        self._painted = False
         self._step("try-on", 0, total)
         user, clip = reading.user, reading.clip
         if clip is not None:
             user = clip.users(self.options.background == "inpaint")
         results = self.system.dress(user, reading.garments, reading.poses)
         for done, result in enumerate(results if clip is None else person_clips.slim(results, clip), start=1):
-            yield result
+            self._painted = done == total
             self._step("try-on", done, total)
+            yield result
 
-    def clip(self, reading: Reading, frames: np.ndarray, results: list[Result]) -> Iterator[np.ndarray]:
-        """Filtered frames float [T, h, w, 3] at the size that was asked for: float [H, W, 3] each."""
+    def clip(
+        self,
+        reading: Reading,
+        frames: Iterable[tuple[np.ndarray, Result]],
+        watch: Callable[[int, np.ndarray], None] = lambda number, frame: None,
+    ) -> Iterator[np.ndarray]:
+        """Frames [h, w, 3] of results, perhaps filtered, and these -> frames of the size that was asked for.
+
+        Args: watch: called with the number of each frame, and the frame float [H, W, 3] as `Views.show` has it.
+        """
         wanted, clip = self.output_size, reading.clip
         own = None if clip is None else clip.pictures()
-        for frame in reading.views.show(frames, results, reading.shown_garments, own):
+        for number, frame in enumerate(reading.views.show(frames, reading.shown_garments, own, threads=_THREADS)):
+            watch(number, frame)
             if wanted:
                 frame = framing.fit(frame, wanted)[0]
             elif clip is not None or self.options.output_size is not None:
@@ -291,35 +313,53 @@ class TryOnJob:
         output: str | Path,
         reading: Reading | None = None,
         when_read: Callable[[Reading], None] = lambda reading: None,
-    ) -> list[Result]:
-        """Makes the clip `output` (.mp4) and beside it the contact sheet (.png); returns the results.
+    ) -> Written:
+        """Makes the clip `output` (.mp4) and beside it the contact sheet (.png).
 
-        Files are read first, and nothing is written before all is made. Args: reading: a corrected one. when_read:
-        called with the reading. Raises: UserError where `output` cannot be, and what `read` and `results` raise.
+        Files are read first, and nothing is left behind before all is made. The clip is made as a stream: its length
+        costs no memory but that of its poses. Args: reading: a corrected one. when_read: called with the reading.
+        Raises: UserError where `output` cannot be, and what `read` and `results` raise.
         """
         output = Path(output)
         if output.suffix.lower() != ".mp4":
             raise WrongOption("output", output, "should end in .mp4.")
         _ = self.output_size  # a size that is none should not wait for the networks
-        pictures = self.pictures()
         files.require_writable(output)
-        reading = reading or self.read(pictures)
+        reading = reading or self.read()
         when_read(reading)
-        painted = list(self.results(reading))
-        results = in_between.fill(painted, reading.starts, reading.every)[: reading.num_frames]
-        images, name = np.stack([result.image for result in results]), self.options.temporal_filter
-        shots = np.split(images, [reading.every * start for start in reading.starts[1:]])
-        filtered = np.concatenate([temporal_filters.apply(name, shot) for shot in shots])
-        sheet = contact_sheet(reading, painted, filtered[:: reading.every])
-        frames = self._counted(self.clip(reading, filtered, results), len(results))
-        video_files.write_video(output, (visualize.to_uint8(frame) for frame in frames), pictures.rate or STILL_RATE)
+        chosen = contact_sheet.numbers(len(reading.pose_frames))
+        results, frames = {}, {}
+
+        def keep(number: int, frame: np.ndarray) -> None:
+            if number % reading.every == 0 and number // reading.every in chosen:
+                frames[number // reading.every] = frame
+
+        def seen() -> Iterator[tuple[np.ndarray, Result]]:
+            for number, (result, image) in enumerate(self._filtered(reading)):
+                if number % reading.every == 0 and number // reading.every in chosen:
+                    results[number // reading.every] = result
+                yield image, result
+
+        written = map(visualize.to_uint8, self._counted(self.clip(reading, seen(), keep), reading.num_frames))
+        video_files.write_video(output, written, reading.rate)
+        sheet = contact_sheet.contact_sheet(reading, {number: (results[number], frames[number]) for number in chosen})
         photo_files.write_image(output.with_suffix(".png"), sheet)
-        return results
+        return Written(reading.num_frames, results)
+
+    def _filtered(self, reading: Reading) -> Iterator[tuple[Result, np.ndarray]]:
+        """Every frame's result and its filtered picture; shots are filtered each by itself."""
+        filled = in_between.fill(self.results(reading), reading.starts, reading.every)
+        made = batching.ahead(itertools.islice(filled, reading.num_frames), _AHEAD)
+        ends = [*(reading.every * start for start in reading.starts[1:]), reading.num_frames]
+        for first, end in itertools.pairwise((0, *ends)):
+            shot = itertools.islice(made, end - first)
+            yield from temporal_filters.stream(self.options.temporal_filter, shot, lambda result: result.image)
 
     def _counted(self, frames: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:
         for done, frame in enumerate(frames, start=1):
             yield frame
-            self._step("writing", done, total)
+            if self._painted or done == total:
+                self._step("writing", done, total)
 
 
 def _resolved(options: JobOptions) -> JobOptions:

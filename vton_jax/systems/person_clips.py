@@ -5,7 +5,6 @@ read again when they are needed, one at a time: a long clip is never in memory a
 """
 
 import dataclasses
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,9 +96,3 @@ def slim(results: Iterator[Result], clip: PersonClip) -> Iterator[Result]:
 def first_of(clip: PersonClip, inpaint: bool) -> User:
     """The person as the first frame that shows them does."""
     return clip.user(int(np.flatnonzero(clip.usable)[0]), inpaint)
-
-
-def only(pictures: Iterator, chosen: np.ndarray) -> Iterator:
-    """What of an iterator stands at the numbers `chosen`, which rise."""
-    wanted = set(int(index) for index in chosen)
-    return (one for index, one in enumerate(itertools.islice(pictures, int(max(chosen)) + 1)) if index in wanted)

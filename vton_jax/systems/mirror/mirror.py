@@ -96,7 +96,7 @@ class Mirror:
         own = {} if given.mask is None else {"mask": place.bring_mask(given.mask, system.size)}
         garment = system.read_garment(views.garments[0], garment_type, flat, **own)
         images, results, photos = (self._fed(name) for name in ("image", "result", "photo"))
-        return Choice(given.file, garment, views.show(images, results, [garment], photos))
+        return Choice(given.file, garment, views.show(zip(images, results, strict=True), [garment], photos))
 
     def _fed(self, name: str) -> Iterator:
         return (getattr(self._now, name) for _ in itertools.count())
