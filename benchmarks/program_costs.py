@@ -128,7 +128,7 @@ def frame_costs(arm: str = "post") -> dict[str, float]:
         ),
         "latent": count(lambda a: reading._encode(reader.multi_path, reader.multi_path_params, a), frame),
         "layout_prior": count(target, pose, z),
-        "layout_backward": solver.next_iterations * iteration,
+        "layout_backward": solver.next_iterations * iteration / target_layouts.SEARCHED,
         "layout_decoded": count(layouts.probabilities, z),
     }
     re_map = None

@@ -24,7 +24,11 @@ from vton_jax.systems.options import JobOptions
 
 flag_utils.define_settings(JobOptions)
 flags.DEFINE_alias("arm", "remap")
-flags.DEFINE_string("output", "out/tryon.mp4", "The clip to write (.mp4); the contact sheet lies beside it as .png.")
+flags.DEFINE_string(
+    "output",
+    "out/tryon.mp4",
+    "The clip to write (.mp4), or the picture of a single pose (.png, .jpg); a contact sheet lies beside it.",
+)
 flags.DEFINE_string(
     "jobs",
     None,
@@ -44,8 +48,8 @@ def main() -> None:
     with StageBars() as bars:
         job = TryOnJob(flag_utils.build_settings(JobOptions), progress=bars)
         written = job.write(output, when_read=lambda reading: bars.say(*map(mends.said, reading.said), *reading.notes))
-    seconds, sheet = time.monotonic() - started, output.with_suffix(".png")
-    print(f"wrote {output} ({written.num_frames} frames) and {sheet} in {seconds:.0f} s", file=sys.stderr)
+    seconds, count = time.monotonic() - started, f"{written.num_frames} frame{'s' * (written.num_frames > 1)}"
+    print(f"wrote {output} ({count}) and {written.sheet} in {seconds:.0f} s", file=sys.stderr)
 
 
 def make_rows(table: Path) -> None:

@@ -87,4 +87,4 @@ def test_frames_as_they_come_are_those_of_the_clip():
                 np.testing.assert_array_equal(getattr(result.target, name), getattr(expected.target, name))
             np.testing.assert_array_equal(result.target.steps["start"], expected.target.steps["start"])
             np.testing.assert_allclose(result.image, expected.image, atol=1e-5)
-        assert system.layouts.asked == asked == [(3, True)] + [(1, False)] * ((COUNT - 1) // target_layouts._SEARCHED)
+        assert system.layouts.asked == asked == [(3, True)] + [(1, False)] * ((COUNT - 1) // target_layouts.SEARCHED)

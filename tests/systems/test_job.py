@@ -338,3 +338,26 @@ def test_few_frames_a_second_are_painted_and_all_are_written(files, tmp_path, ra
     frames, out_rate = video_files.read_frames(tmp_path / "out.mp4")
     assert written.num_frames == len(frames) == 8 and float(out_rate) == pytest.approx(rate, abs=0.01)
     assert set(written.results) <= set(range(len(reading.pose_frames)))
+
+
+@pytest.mark.parametrize("name", ["me.png", "me.jpg"])
+def test_a_single_pose_makes_a_picture(files, tmp_path, name):
+    written = TryOnJob(**(files | {"pose": files["person"]}), system=ToySystem()).write(tmp_path / "out" / name)
+    picture = photo_files.read_photo(tmp_path / "out" / name)
+    assert picture.shape == (*SIZE, 3) and np.abs(picture.reshape(-1, 3).mean(0) - [0, 90, 200]).max() < 12
+    assert written.num_frames == 1 and written.sheet == tmp_path / "out" / "me_sheet.png"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {name, "me_sheet.png"}
+
+
+def test_many_poses_make_no_picture(files, tmp_path):
+    with pytest.raises(WrongOption, match=r"is a picture, and there are 5 frames to show: name a clip"):
+        TryOnJob(**files, system=ToySystem()).write(tmp_path / "out" / "me.png")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("name", ["me.png", "me.mp4", "walk.mp4"])
+def test_what_a_clip_is_made_from_is_not_overwritten(files, tmp_path, name):
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(WrongOption, match=r"would overwrite .*(me\.png|walk\.mp4), which it is made from"):
+        TryOnJob(**files, system=ToySystem()).write(tmp_path / name)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -17,6 +17,7 @@ from vton_jax.core import framing
 from vton_jax.core.files import replacing, writing
 from vton_jax.media.files import MIN_SIDE, MediaError, existing_file
 
+PICTURES = (".png", ".jpg", ".jpeg")  # that are written
 MAX_PIXELS = 500_000_000  # 22,000 x 22,000: a scan, not a decompression bomb
 _LEAST_CUT_OUT = 0.02  # of a picture that is transparent, and that is not: less is a rounded corner or a speck
 _OPEN_LOCK = threading.Lock()
@@ -50,9 +51,11 @@ def read_cut_out(path: str | os.PathLike, max_side: int = 4096) -> tuple[np.ndar
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
-    """Writes uint8 [H, W, 3] (or [H, W]) as a PNG file, making the folder if need be. Raises `UserError`."""
+    """Writes uint8 [H, W, 3] (or [H, W]) as a JPEG file where the name says so, else as PNG, making the folder if need
+    be. Raises `UserError`."""
+    kind = {"format": "JPEG", "quality": 95} if Path(path).suffix.lower() in PICTURES[1:] else {"format": "PNG"}
     with replacing(path) as temporary, writing(path):
-        Image.fromarray(np.ascontiguousarray(image, dtype=np.uint8)).save(temporary, format="PNG")
+        Image.fromarray(np.ascontiguousarray(image, dtype=np.uint8)).save(temporary, **kind)
 
 
 def open_image(path: Path) -> Image.Image:

@@ -92,6 +92,7 @@ class Written:
 
     num_frames: int  # of the clip
     results: dict[int, Result]  # of the poses that the contact sheet shows, by their numbers
+    sheet: Path
 
 
 class TryOnJob:
@@ -314,18 +315,23 @@ class TryOnJob:
         reading: Reading | None = None,
         when_read: Callable[[Reading], None] = lambda reading: None,
     ) -> Written:
-        """Makes the clip `output` (.mp4) and beside it the contact sheet (.png).
+        """Makes the clip `output` (.mp4), or of a single pose the picture (.png, .jpg), and the contact sheet beside it.
 
         Files are read first, and nothing is left behind before all is made. The clip is made as a stream: its length
         costs no memory but that of its poses. Args: reading: a corrected one. when_read: called with the reading.
         Raises: UserError where `output` cannot be, and what `read` and `results` raise.
         """
         output = Path(output)
-        if output.suffix.lower() != ".mp4":
-            raise WrongOption("output", output, "should end in .mp4.")
+        still = output.suffix.lower() in photo_files.PICTURES
+        if not still and output.suffix.lower() != ".mp4":
+            raise WrongOption("output", output, "should end in .mp4, or for a single pose in .png or .jpg.")
+        self._require_other_names(output)
         _ = self.output_size  # a size that is none should not wait for the networks
         files.require_writable(output)
         reading = reading or self.read()
+        if still and reading.num_frames > 1:
+            why = f"is a picture, and there are {reading.num_frames} frames to show: name a clip (.mp4)."
+            raise WrongOption("output", output, why)
         when_read(reading)
         chosen = contact_sheet.numbers(len(reading.pose_frames))
         results, frames = {}, {}
@@ -341,10 +347,24 @@ class TryOnJob:
                 yield image, result
 
         written = map(visualize.to_uint8, self._counted(self.clip(reading, seen(), keep), reading.num_frames))
-        video_files.write_video(output, written, reading.rate)
+        if still:
+            photo_files.write_image(output, next(written))
+        else:
+            video_files.write_video(output, written, reading.rate)
         sheet = contact_sheet.contact_sheet(reading, {number: (results[number], frames[number]) for number in chosen})
-        photo_files.write_image(output.with_suffix(".png"), sheet)
-        return Written(reading.num_frames, results)
+        photo_files.write_image(picture_files.sheet_beside(output), sheet)
+        return Written(reading.num_frames, results, picture_files.sheet_beside(output))
+
+    def _require_other_names(self, output: Path) -> None:
+        """Raises WrongOption where the clip or its sheet would overwrite what it is made from."""
+        options = self.options
+        given = [options.person, options.pose, *picture_files.garment_files(options.garment)]
+        read = {Path(name).resolve() for name in given if name}
+        for path in (output, picture_files.sheet_beside(output)):
+            if path.resolve() in read:
+                raise WrongOption(
+                    "output", output, f"would overwrite {path}, which it is made from: name another file."
+                )
 
     def _filtered(self, reading: Reading) -> Iterator[tuple[Result, np.ndarray]]:
         """Every frame's result and its filtered picture; shots are filtered each by itself."""

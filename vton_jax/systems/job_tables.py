@@ -17,7 +17,7 @@ from vton_jax.core import listings
 from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.core.options import did_you_mean
 from vton_jax.systems.options import JobOptions
-from vton_jax.systems.pictures import garment_files
+from vton_jax.systems.pictures import garment_files, sheet_beside
 
 _PATHS = ("person", "garment", "pose", "weights")
 _HINTS = typing.get_type_hints(JobOptions)
@@ -36,7 +36,7 @@ class Row:
 
     def written(self) -> tuple[Path, ...]:
         """The files that it makes: clip and contact sheet."""
-        return () if self.output is None else (self.output, self.output.with_suffix(".png"))
+        return () if self.output is None else (self.output, sheet_beside(self.output))
 
     def inputs(self) -> dict[str, tuple[Path, ...]]:
         """The pictures and clips that its options name, by the option's name. Raises: WrongOption."""

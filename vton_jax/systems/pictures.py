@@ -54,6 +54,13 @@ class Pictures:
         return self.garments[0].picture if self.garments else None
 
 
+def sheet_beside(output: Path) -> Path:
+    """Where the contact sheet of an output lies: NAME.png beside NAME.mp4, NAME_sheet.png beside a picture."""
+    return (
+        output.with_suffix(".png") if output.suffix.lower() == ".mp4" else output.with_name(f"{output.stem}_sheet.png")
+    )
+
+
 def garment_files(garment: str | Sequence[str] | None) -> tuple[str, ...]:
     """The files that the option `garment` names; none for the person's own clothes. Raises: WrongOption."""
     names = (garment,) if isinstance(garment, str) else tuple(garment or ())

@@ -28,7 +28,7 @@ LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of t
 CHUNK = 4  # frames of a clip whose coarse maps are made, and that are painted, in one batch
 # Of a clip every so many frames are searched. On eight clips of 32 frames of the catalogue's validation split layouts
 # were as right as with each one searched (0.507 both), and so were what fills holes (0.624, 0.619).
-_SEARCHED = 4
+SEARCHED = 4
 _SAMPLES = 4  # latents of the Gauss-Newton matrix, where the weights do not bring it
 
 
@@ -246,7 +246,7 @@ class Search:
         labels, steps = coarse
         if self._z is not None:
             self._z = self._z + pose.latent - self._before
-        if self._count % _SEARCHED == 0:
+        if self._count % SEARCHED == 0:
             number = None if self._z is None else self._layouts.steps[1].next_iterations
             self._z, self._error = self._layouts.backward(labels[None], pose, z_user[None], self._z, number)
         self._before, self._count = pose.latent, self._count + 1
