@@ -315,7 +315,7 @@ class TryOnJob:
         reading: Reading | None = None,
         when_read: Callable[[Reading], None] = lambda reading: None,
     ) -> Written:
-        """Makes the clip `output` (.mp4), or of a single pose the picture (.png, .jpg), and the contact sheet beside it.
+        """Makes the clip `output` (.mp4), or of one pose the picture (.png, .jpg), and the contact sheet beside it.
 
         Files are read first, and nothing is left behind before all is made. The clip is made as a stream: its length
         costs no memory but that of its poses. Args: reading: a corrected one. when_read: called with the reading.

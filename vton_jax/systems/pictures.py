@@ -56,9 +56,9 @@ class Pictures:
 
 def sheet_beside(output: Path) -> Path:
     """Where the contact sheet of an output lies: NAME.png beside NAME.mp4, NAME_sheet.png beside a picture."""
-    return (
-        output.with_suffix(".png") if output.suffix.lower() == ".mp4" else output.with_name(f"{output.stem}_sheet.png")
-    )
+    if output.suffix.lower() == ".mp4":
+        return output.with_suffix(".png")
+    return output.with_name(f"{output.stem}_sheet.png")
 
 
 def garment_files(garment: str | Sequence[str] | None) -> tuple[str, ...]:
