@@ -361,3 +361,14 @@ def test_what_a_clip_is_made_from_is_not_overwritten(files, tmp_path, name):
     with pytest.raises(WrongOption, match=r"would overwrite .*(me\.png|walk\.mp4), which it is made from"):
         TryOnJob(**files, system=ToySystem()).write(tmp_path / name)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_frames_of_a_long_pose_clip_are_smaller(files, tmp_path, monkeypatch):
+    frame = np.zeros((64, 48, 3), np.uint8)
+    video_files.write_video(tmp_path / "long.mp4", [frame] * 40, 20)
+    monkeypatch.setattr(pictures, "_POSE_BYTES", 20 * 32 * 24 * 3)
+    monkeypatch.setattr(pictures, "_LEAST_SIDE", 8)
+    options = JobOptions(**(files | {"pose": str(tmp_path / "long.mp4")}), num_frames=40)
+    found = pictures.read(options)
+    assert found.every == 2 and found.count == 40 and {one.shape for one in found.poses} == {(32, 24, 3)}
+    assert pictures.read(dataclasses.replace(options, num_frames=8)).poses[0].shape == frame.shape

@@ -26,6 +26,7 @@ from vton_jax.reading.person_crop import crop_to, widened, windows
 
 MAX_SIDE = 1024  # of pictures that are only looked at: the network sees less
 _BATCH = 4
+_AT_ONCE = 16  # frames of a clip whose probabilities are in memory
 _OTHERS = ((192, 160), (320, 256))  # beside the size that was learned at, where a picture is read at several
 _MARGIN = 0.08  # of the larger side of what was found, around it in the crop
 _LEAST = 0.004  # of a picture: less is too small to be looked at again
@@ -138,6 +139,11 @@ class PictureReader:
 
     def layouts(self, frames: np.ndarray) -> Layout:
         """What frames [T, H, W, 3] show, in one pass each; labels are of everybody; `clip_following` parts them."""
+        # A few at a time: probabilities take 25 times the memory of labels.
+        parts = [self._layouts(frames[first : first + _AT_ONCE]) for first in range(0, len(frames), _AT_ONCE)]
+        return jax.tree.map(lambda *a: np.concatenate(a), *parts)
+
+    def _layouts(self, frames: np.ndarray) -> Layout:
         found = self.frames(frames)
         visible = (found.inside > _SURE) & (found.seen > _SURE)
         labels = np.where(found.labels[..., 0] > _SURE, 0, 1 + found.labels[..., 1:].argmax(-1))

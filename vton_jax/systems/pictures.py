@@ -15,6 +15,8 @@ from vton_jax.systems.options import PictureOptions
 
 POSE_FRAMES = 48  # of a pose clip, unless more are asked for
 POSE_SIDE = 1280  # of the frames of a pose clip
+_POSE_BYTES = 400_000_000  # of all of them: those of a long clip are smaller
+_LEAST_SIDE, _UNKNOWN = 320, 1000  # but no smaller; frames of a clip that does not say how many it has
 _LEEWAY = 0.01  # a clip of 29.97 frames a second counts as one of 30
 READ_SIDE = 768  # of the frames of a person's clip when they are read: the networks see less
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -110,13 +112,26 @@ def _poses(path: Path, limit: int, painted_rate: float) -> PoseFrames:
     if not video_files.is_clip(path):
         frames, rate = video_files.read_frames(path, limit)
     else:
-        frames, rate = video_files.open_frames(path, limit, POSE_SIDE)
-    every = 1 if not rate or not painted_rate else max(1, int(float(rate) / painted_rate + _LEEWAY))
+        every = _every(video_files.video_info(path).frame_rate, painted_rate)
+        frames, rate = video_files.open_frames(path, limit, _side(path, limit, every))
+    every = _every(rate, painted_rate)
     kept, count = [], 0
     for count, frame in enumerate(frames, start=1):
         if (count - 1) % every == 0:
             kept.append(frame)
     return PoseFrames(kept, rate, every, count)
+
+
+def _every(rate: float | None, painted_rate: float) -> int:
+    return 1 if not rate or not painted_rate else max(1, int(float(rate) / painted_rate + _LEEWAY))
+
+
+def _side(path: Path, limit: int, every: int) -> int:
+    """The longer side that so many frames of a clip may have, all being in memory."""
+    about = video_files.video_info(path)
+    count = -(-min(limit, about.num_frames or _UNKNOWN) // every)
+    side = int((_POSE_BYTES / 3 / count * max(about.size) / min(about.size)) ** 0.5)
+    return min(POSE_SIDE, max(side, _LEAST_SIDE))
 
 
 def _of_clip(options: PictureOptions, garments: tuple[GarmentPicture, ...], limit: int | None) -> Pictures:
