@@ -61,14 +61,23 @@ def case_of(example: dict, *, flat: bool, photo_cloth: bool) -> dict[str, np.nda
 
 
 def draw_walk(
-    index: int, count: int, size: tuple[int, int] = (256, 192), seed: int = 0, split: str = "test"
+    index: int,
+    count: int,
+    size: tuple[int, int] = (256, 192),
+    seed: int = 0,
+    split: str = "test",
+    *,
+    rate: float = FRAME_RATE,
 ) -> tuple[np.ndarray, ...]:
     """A clip case: a photo [H, W, 3], a garment laid flat [H, W, 3], a clip [T, H, W, 3] of a third person who walks
-    and turns, 15 frames/s, and the true clip of the user in the garment, all uint8."""
-    return clip(examples.number_that_lies_flat(_CLIPS + exchanges.CIRCLE * seed + index, split), count, size, split)
+    and turns, `rate` frames a second, and the true clip of the user in the garment, all uint8."""
+    number = examples.number_that_lies_flat(_CLIPS + exchanges.CIRCLE * seed + index, split)
+    return clip(number, count, size, split, rate=rate)
 
 
-def clip(number: int, count: int, size: tuple[int, int], split: str, *, calm: bool = False) -> tuple[np.ndarray, ...]:
+def clip(
+    number: int, count: int, size: tuple[int, int], split: str, *, calm: bool = False, rate: float = FRAME_RATE
+) -> tuple[np.ndarray, ...]:
     """`draw_walk` of an example. Args: calm: plain light grounds, and cameras that add nothing."""
     generator = np.random.default_rng([SPLITS.index(split), number])
     exchange = exchanges.sample(generator, number, split)
@@ -78,11 +87,11 @@ def clip(number: int, count: int, size: tuple[int, int], split: str, *, calm: bo
     still = poses.sample_stance(generator).turned(float(_STANCE_SPREAD * generator.normal()))
     photo = place.shot(dressed.before, dressed.skins, still).image
     flat = examples.lay_flat(generator, exchange, dressed.donor_skins, size).image
-    moves = motion.sample(generator, max(count / FRAME_RATE, 1.0))
+    moves = motion.sample(generator, max(count / rate, 1.0))
     generator, person, skins, _ = exchanges.third(number, split, exchange)
     theirs = examples.third_place(generator, place.eye, person.height / dressed.before.height, size)
     theirs = _calm(theirs) if calm else theirs
-    walk = [motion.pose_at(moves, frame / FRAME_RATE) for frame in range(count)]
+    walk = [motion.pose_at(moves, frame / rate) for frame in range(count)]
     shown = np.stack([theirs.shot(person, skins, pose).image for pose in walk])
     truth = np.stack([place.shot(dressed.after, dressed.output_skins, pose).image for pose in walk])
     return photo, flat, shown, truth

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 FILTERS = ("none", "gaussian", "motion")
-WINDOW, AHEAD = 96, 24  # frames that `stream` filters at a time, and that it looks at beyond them
+WINDOW, AHEAD = 48, 16  # frames that `stream` filters at a time, and that it looks at beyond them
 _KEEP, _TOLERANCE, _LEEWAY = 0.9, 0.35, 0.04  # of `motion`
 
 
@@ -101,7 +101,7 @@ def stream(name: str, items: Iterable, image_of: Callable[[Any], np.ndarray]) ->
     """The filter on a clip of any length: (item, its filtered image) for every item, whose frame `image_of` it is.
 
     A clip of up to `WINDOW` and `AHEAD` frames is filtered as `apply` does it. In a longer one the frames of a window
-    know `AHEAD` frames to either side of it: what `motion` would bring from farther away weighs less than a tenth.
+    know `AHEAD` frames to either side of it: what `motion` would bring from farther away weighs less than a fifth.
     Raises: ValueError for another name.
     """
     if name == "none":

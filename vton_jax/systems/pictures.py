@@ -15,7 +15,7 @@ from vton_jax.systems.options import PictureOptions
 
 POSE_FRAMES = 48  # of a pose clip, unless more are asked for
 POSE_SIDE = 1280  # of the frames of a pose clip
-_POSE_BYTES = 400_000_000  # of all of them: those of a long clip are smaller
+_POSE_BYTES = 250_000_000  # of all of them: those of a long clip are smaller
 _LEAST_SIDE, _UNKNOWN = 320, 1000  # but no smaller; frames of a clip that does not say how many it has
 _LEEWAY = 0.01  # a clip of 29.97 frames a second counts as one of 30
 READ_SIDE = 768  # of the frames of a person's clip when they are read: the networks see less
