@@ -114,6 +114,20 @@ def test_within_another_program_it_is_part_of_that(tmp_path, monkeypatch):
     assert program(x) == pytest.approx(np.sin(x).sum(), rel=1e-6) and list(tmp_path.glob("*.word"))
 
 
+@pytest.mark.parametrize(
+    "x", [np.float64([0.3, 0.5]), np.int64([1, 2]), 0.5, 2, True, jnp.float32(0.5), jnp.asarray(0.5)]
+)
+def test_arguments_are_what_they_are_for_jit(tmp_path, monkeypatch, x):
+    monkeypatch.setattr(programs, "_folder", lambda: tmp_path)
+    function = lambda x: {"doubled": 2 * x, "root": jnp.sqrt(x + 1.0)}  # noqa: E731
+    kept, plain = programs.Program(function), jax.jit(function)
+    for found in (kept(x), kept(x), programs.Program(function)(x)):
+        for name, value in plain(x).items():
+            np.testing.assert_array_equal(found[name], value)
+            assert found[name].dtype == value.dtype and found[name].weak_type == value.weak_type
+    assert len(list(tmp_path.glob("*.program"))) == 1
+
+
 def test_what_was_not_used_for_long_makes_room(tmp_path, monkeypatch):
     monkeypatch.setattr(programs, "_MOST_BYTES", 250)
     for age, name in enumerate(("new", "middle", "old")):

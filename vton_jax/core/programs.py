@@ -174,9 +174,10 @@ def _digest(words: str) -> str:
 
 def _kind(leaf) -> tuple:
     """What a program depends on of an argument."""
-    if isinstance(leaf, jax.Array | np.ndarray | np.generic):
-        return np.shape(leaf), str(jax.dtypes.canonicalize_dtype(leaf.dtype)), bool(getattr(leaf, "weak_type", False))
-    return (type(leaf).__name__,)  # a number
+    try:
+        return leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False)
+    except AttributeError:
+        return (type(leaf).__name__,)  # a number
 
 
 def _load(word: Path, dynamic: tuple) -> Callable | None:
