@@ -3,11 +3,15 @@
 The whole way of `render.py`, from files to a clip: decode, read, find layouts, paint, fill in between, filter, enlarge
 and put back, encode. The packaged sample's pose clip is played forward and backward as long as is needed.
 
-`frames_per_second`: once warm, between a clip of a third of the frames and the whole, so that reading user and garment
-and the first frame's search do not count. `stages`: seconds that each stage was at work in the long clip, by the clock
-of its own thread: layouts are found beside painting, so that they sum to more than the whole. `first_frame_cold` and
-`first_frame_warm`: seconds from the start of a new process to its first result, with an empty cache of programs and
-with a full one. `peak_megabytes`: of this process.
+- `frames_per_second`: once warm, between a clip of a third of the frames and the whole, so that reading user and garment
+  and the first frame's search do not count.
+- `stages`: seconds that each stage was at work in the long clip, by the clock of its own thread: layouts are found beside
+  painting, so that they sum to more than the whole.
+- `first_frame_cold`, `first_frame_warm`: seconds from the start of a new process to its first result, with an empty cache
+  of programs and with a full one.
+- `peer_pf_afn`: where PyTorch is installed (extra `bench`), milliseconds an image of PF-AFN's networks alone, which read
+  no photo of their own, their garment's features being kept (`peer_networks.py`).
+- `peak_megabytes`: of this process.
 """
 
 import argparse
@@ -127,6 +131,17 @@ def first_frames(arm: str) -> dict[str, float]:
     return found
 
 
+def peer() -> dict[str, float]:
+    """Milliseconds of a public system's networks; nothing without PyTorch."""
+    try:
+        from benchmarks import peer_networks
+    except ImportError as error:
+        print(error, file=sys.stderr)
+        return {}
+    found = peer_networks.time_pf_afn()
+    return {"peer_pf_afn": round(found["milliseconds_garment_kept"])}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num_frames", type=int, default=96)
@@ -139,6 +154,7 @@ def main() -> None:
     compilation_cache.use()
     found = {} if options.without_first_frame else first_frames(options.arm)
     found |= measure(options.arm, options.num_frames, options.rate, options.output_size)
+    found |= peer()
     found["peak_megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     if options.json:
         print(json.dumps({"arm": options.arm, "rate": options.rate, "output_size": options.output_size} | found))
