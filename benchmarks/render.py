@@ -3,14 +3,14 @@
 The whole way of `render.py`, from files to a clip: decode, read, find layouts, paint, fill in between, filter, enlarge
 and put back, encode. The packaged sample's pose clip is played forward and backward as long as is needed.
 
-- `frames_per_second`: once warm, between a clip of a third of the frames and the whole, so that reading user and garment
-  and the first frame's search do not count.
-- `stages`: seconds that each stage was at work in the long clip, by the clock of its own thread: layouts are found beside
-  painting, so that they sum to more than the whole.
-- `first_frame_cold`, `first_frame_warm`: seconds from the start of a new process to its first result, with an empty cache
-  of programs and with a full one.
-- `peer_pf_afn`: where PyTorch is installed (extra `bench`), milliseconds an image of PF-AFN's networks alone, which read
-  no photo of their own, their garment's features being kept (`peer_networks.py`).
+- `frames_per_second`: once warm, between a clip of a third of the frames and the whole, so that reading user and
+  garment and the first frame's search do not count.
+- `stages`: seconds that each stage was at work in the long clip, by the clock of its own thread: layouts are found
+  beside painting, so that they sum to more than the whole.
+- `first_frame_cold`, `first_frame_warm`: seconds from the start of a new process to its first result, with an empty
+  cache of programs and with a full one.
+- `peer_pf_afn`: where PyTorch is installed (extra `bench`), milliseconds an image of PF-AFN's networks alone, which
+  read no photo of their own, their garment's features being kept (`peer_networks.py`).
 - `peak_megabytes`: of this process.
 """
 
