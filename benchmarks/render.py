@@ -6,7 +6,7 @@ and put back, encode. The packaged sample's pose clip is played forward and back
 - `frames_per_second`: once warm, between a clip of a third of the frames and the whole, so that reading user and
   garment and the first frame's search do not count.
 - `stages`: seconds that each stage was at work in the long clip, by the clock of its own thread: layouts are found
-  beside painting, so that they sum to more than the whole.
+  beside painting, so that they sum to more than the whole. `waiting` is for another thread.
 - `first_frame_cold`, `first_frame_warm`: seconds from the start of a new process to its first result, with an empty
   cache of programs and with a full one.
 - `peer_pf_afn`: where PyTorch is installed (extra `bench`), milliseconds an image of PF-AFN's networks alone, which
@@ -23,6 +23,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -42,18 +43,22 @@ next(iter(job.results(job.read())))
 
 
 class Stopwatch:
-    """Seconds that functions and generators were at work, by name."""
+    """Seconds that functions and generators were at work, by name, without what they call that is watched too."""
 
     def __init__(self):
         self.seconds: dict[str, float] = {}
+        self._within = threading.local()
 
     @contextlib.contextmanager
     def watching(self, name: str):
-        begun = time.perf_counter()
+        begun, outer = time.perf_counter(), getattr(self._within, "spent", 0.0)
+        self._within.spent = 0.0
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
+            took = time.perf_counter() - begun
+            self.seconds[name] = self.seconds.get(name, 0.0) + took - self._within.spent
+            self._within.spent = outer + took
 
     def watch(self, holder, attribute: str, name: str) -> None:
         """Times what `holder.attribute` does; of a generator, each step."""
@@ -90,6 +95,7 @@ def pose_clip(path: Path, num_frames: int, rate: float) -> Path:
 def measure(arm: str, num_frames: int, rate: float, output_size: str | None) -> dict:
     """Frames a second of the whole way, once warm, and what each stage takes of the long clip."""
     from vton_jax.compositing import full_size, in_between, temporal_filters
+    from vton_jax.core import batching
     from vton_jax.media import video_files
     from vton_jax.systems import job, pictures, pose_clips
 
@@ -105,8 +111,10 @@ def measure(arm: str, num_frames: int, rate: float, output_size: str | None) -> 
                 watch.watch(system.painter, "paint", "paint")
                 watch.watch(in_between, "fill", "between")
                 watch.watch(temporal_filters, "apply", "filter")
-                watch.watch(full_size.Views, "show", "full size")
-                watch.watch(video_files, "write_video", "write, full size too")
+                watch.watch(full_size, "enlarge", "full size")
+                watch.watch(video_files, "write_video", "write")
+                watch.watch(batching, "ahead", "waiting")
+                watch.watch(batching, "side_by_side", "waiting")
             system, begun = one.system, time.perf_counter()
             one.write(Path(folder) / "out.mp4")
             seconds[turn] = time.perf_counter() - begun
