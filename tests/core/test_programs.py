@@ -99,7 +99,8 @@ def test_changed_sources_find_what_xla_is_given_unchanged(tmp_path, monkeypatch)
         return x + 1
 
     for sources in ("before", "after", "after"):
-        monkeypatch.setattr(programs, "_made_with", lambda sources=sources: sources)
+        monkeypatch.setattr(programs, "_SOURCES", sources)
+        monkeypatch.setattr(programs, "_read_sources", lambda sources=sources: sources)
         assert programs.Program(added)(np.float32(1)) == 2
     assert len(traced) == 2 and len(list(tmp_path.glob("*.program"))) == 1
 
@@ -135,3 +136,62 @@ def test_what_was_not_used_for_long_makes_room(tmp_path, monkeypatch):
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
     programs._make_room(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["middle", "new"]
+
+
+def test_programs_are_told_apart_by_what_they_do_not_use(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_folder", lambda: tmp_path)
+    for sources in ("before", "after"):  # the sources change which argument is taken; XLA's text would be the same
+        monkeypatch.setattr(programs, "_SOURCES", sources)
+        monkeypatch.setattr(programs, "_read_sources", lambda sources=sources: sources)
+        taken = 0 if sources == "before" else 1
+
+        def pick(*pair, taken=taken):
+            return pair[taken] + 1
+
+        assert programs.Program(pick)(np.float32(10), np.float32(20)) == (11 if sources == "before" else 21)
+    program = programs.Program(lambda tree: tree["x"] + 1)
+    assert program({"x": np.float32(1), "y": np.float32(5)}) == 2
+    assert program({"a": np.float32(7), "x": np.float32(1)}) == 2
+    assert program({"x": np.float32(1), "y": np.int32(5)}) == 2
+
+
+def test_sources_that_change_meanwhile_leave_no_word(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(programs, "_read_sources", lambda: "edited since they were imported")
+    assert programs.Program(lambda x: x + 1)(np.float32(1)) == 2
+    assert not list(tmp_path.glob("*.word"))
+
+
+def test_a_folder_that_others_may_write_or_a_link_is_not_used(folder, tmp_path, monkeypatch):
+    word = next((folder / "programs").glob("*.word"))
+    (tmp_path / word.name).symlink_to(word)
+    with pytest.raises(PermissionError):
+        programs._trusted(tmp_path / word.name)
+    assert programs._trusted(word)
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs").chmod(0o777)
+    assert programs._made(str(tmp_path)) is None
+
+
+def test_a_folder_that_cannot_be_written_to_is_read(folder, monkeypatch):
+    def refused(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "utime", refused)
+    assert programs._trusted(next((folder / "programs").glob("*.word")))
+
+
+def test_a_file_that_vanishes_is_passed_over(tmp_path):
+    (tmp_path / "torn").symlink_to(tmp_path / "renamed")
+    programs._make_room(tmp_path)
+
+
+def test_threads_that_compile_leave_the_setting_as_it_was():
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before, one, two = getattr(jax.config, name), programs._jax_keeps_nothing(), programs._jax_keeps_nothing()
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+    assert getattr(jax.config, name) == float("inf")
+    two.__exit__(None, None, None)
+    assert getattr(jax.config, name) == before

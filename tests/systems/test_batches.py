@@ -1,5 +1,6 @@
 """Many try-ons in one run, with a system of a few lines: tables as people save them, rows that fail, and going on."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from painted_system import SIZE, PaintedSystem
 from vton_jax import systems
 from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.media import photo_files, video_files
-from vton_jax.systems import batches, job_tables
+from vton_jax.systems import batches, job_tables, pictures
 from vton_jax.systems.options import JobOptions
 from vton_jax.systems.remembering import Memory, RememberingSystem
 
@@ -270,7 +271,7 @@ import sys
 import time
 import jax
 from painted_system import PaintedSystem
-from vton_jax.systems import batches, job_tables
+from vton_jax.systems import batches, job_tables, pictures
 from vton_jax.systems.options import JobOptions
 
 class OnDevices(PaintedSystem):
@@ -352,3 +353,25 @@ def test_errors_are_not_kept():
     with pytest.raises(WrongOption):
         memory.call("key", answer)
     assert memory.call("key", answer) == memory.call("key", answer) == 7
+
+
+def test_every_option_may_be_a_column(tmp_path):
+    """Cells become what the flag would be, of every kind."""
+    given = {"painted_rate": "12.5", "num_frames": "7", "tuck": "in", "output_size": "64x48", "temporal_filter": "none"}
+    (row,) = job_tables.read(
+        table(tmp_path, f"person,garment,output,{','.join(given)}\na,b,c.mp4,{','.join(given.values())}\n")
+    )
+    assert row.problem is None
+    options = JobOptions(person=str(tmp_path / "a"), garment=str(tmp_path / "b"), painted_rate=12.5, num_frames=7)
+    assert row.options == dataclasses.replace(options, tuck="in", output_size="64x48", temporal_filter="none")
+    for cell in ("many", "-1", "nan"):
+        (row,) = job_tables.read(table(tmp_path, f"person,garment,output,painted_rate\na,b,c.mp4,{cell}\n"))
+        assert f"painted_rate={cell} should be a number, at least 0" in str(row.problem)
+
+
+def test_a_pose_clip_counts_as_much_as_its_frames(folder):
+    memory = Memory()
+    options = JobOptions(person=str(folder / "me.png"), garment=str(folder / "blue.png"), pose=str(folder / "walk.mp4"))
+    before = memory.size
+    found = pictures.read(options, memory.call_on_file)
+    assert memory.size - before >= sum(frame.nbytes for frame in found.poses) > 0

@@ -28,6 +28,7 @@ from vton_jax.reading.picture_reader import PictureReader, layout_of
 from vton_jax.systems import reader as reader_lib
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.system import Lab126
+from vton_jax.systems.lab126.target_layouts import SEARCHED
 from vton_jax.systems.protocol import PeopleReader, TryOnSystem
 from vton_jax.systems.reader import Reader, _upright
 
@@ -202,13 +203,13 @@ def test_no_person_is_refused():
 
 
 def test_the_clip_dresses_the_user(system, user, garment):
-    frames, _ = video_files.read_frames(SAMPLES / "pose.mp4", 2)
+    frames, _ = video_files.read_frames(SAMPLES / "pose.mp4", SEARCHED + 1)
     worn, donor, poses = system.read_user(user), system.read_garment(garment), system.read_poses(np.stack(frames))
     worn = worn.replace(backdrop=kept_parts.backdrop(worn.image, worn.layout.segmentation))
     results = list(system.dress(worn, [donor], poses))
     with pytest.raises(GarmentsExclude, match="2 garments of type 'upper'"):
         next(system.dress(worn, [donor, donor], poses))
-    assert len(results) == 2
+    assert len(results) == SEARCHED + 1
     for result in results:
         assert result.image.shape == (*system.size, 3)
         assert np.isfinite(result.image).all() and result.image.min() >= 0 and result.image.max() <= 1
@@ -218,7 +219,7 @@ def test_the_clip_dresses_the_user(system, user, garment):
         assert arms < 0.2 * segmentation.region(result.target.final, segmentation.UPPER).sum()
     first = results[0].target.errors
     assert first.min() < 0.8 * first[0]  # it begins where LatentPriorCNN expects the end
-    assert len(results[1].target.errors) < len(first)
+    assert len(results[SEARCHED].target.errors) < len(first)
     # Behind the result stands the user's background.
     corner = np.abs(results[0].image[:20, :20] * 255 - user[:20, :20]).mean()
     assert corner < 6

@@ -7,15 +7,20 @@ import contextlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vton_jax.core.errors import UserError
 
 
-def require_writable(path: str | os.PathLike) -> None:
-    """Finds out before long work whether `path` can be written; makes its folder. Raises: UserError."""
+def require_writable(path: str | os.PathLike, read: Iterable[str | os.PathLike] = ()) -> None:
+    """Finds out before long work whether `path` can be written; makes its folder.
+
+    Raises: UserError, also where it is one of the files that are `read`: they would be lost.
+    """
     path = Path(path)
+    if path.resolve() in {Path(name).resolve() for name in read}:
+        raise UserError(f"{path} would be overwritten, and what is written is made from it; choose another output")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):

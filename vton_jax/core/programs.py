@@ -18,7 +18,9 @@ import hashlib
 import os
 import pickle
 import re
+import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +34,7 @@ from vton_jax.core.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _MOST_BYTES = 1_000_000_000  # of programs that are kept
+_LOCK, _COMPILING = threading.Lock(), []
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
 # YNNPACK, which jaxlib 0.10 gives convolutions to, is slower than XLA's own code at this project's shapes: 72 against
 # 62 ms a pass of TripleGuidedCNN, 37 against 32 for the gradient of a layout (benchmarks/convolutions.py networks), and
@@ -74,14 +77,19 @@ class Program:
 
     @functools.cached_property
     def _jitted(self):
-        return jax.jit(self._function, static_argnums=self._static, compiler_options=compiler_options())
+        return self._jit(self._function)
 
     @functools.cached_property
     def _kept(self):
         # A name of its own: JAX's cache has nothing by it. What JAX has loaded cannot be serialised again.
         function = functools.wraps(self._function)(lambda *arguments: self._function(*arguments))
         function.__name__ = function.__qualname__ = f"kept_{self.__name__.strip('_<>')}"
-        return jax.jit(function, static_argnums=self._static, compiler_options=compiler_options())
+        return self._jit(function)
+
+    def _jit(self, function: Callable):
+        # Unused arguments are kept: what XLA is given would not tell which of them a program takes.
+        options = compiler_options()
+        return jax.jit(function, static_argnums=self._static, compiler_options=options, keep_unused=True)
 
     def __call__(self, *arguments):
         static = tuple(arguments[number] for number in self._static)
@@ -98,17 +106,17 @@ class Program:
 
     def _prepare(self, folder: Path, signature: tuple, arguments: tuple, dynamic: tuple) -> Callable:
         """Loads the program for `arguments`, or compiles it and keeps it."""
-        words = repr((self.__module__, self.__qualname__, self._also, _made_with(), *signature))
+        words = _plain((self.__module__, self.__qualname__, self._also, _made_with(), *signature))
         short = self.__name__.strip("_<>")
-        word = folder / f"{short}-{_digest(re.sub(r' at 0x[0-9a-f]+', '', words))}.word"
+        word = folder / f"{short}-{_digest(words)}.word"
         if (found := _load(word, dynamic)) is not None:
             return found
         lowered = self._kept.lower(*arguments)
         # What XLA is given outlives the sources: most changes of these do not change it.
-        given = _digest(repr(_settings()) + lowered.as_text())
+        given = _digest(_plain((_settings(), *signature[1:])) + lowered.as_text())
         out = jax.tree.unflatten(lowered.out_tree, range(lowered.out_tree.num_leaves))
         word_says = pickle.dumps((f"{short}-{given}.program", out))
-        there = (folder / f"{short}-{given}.program").exists() and _keep(word, word_says)
+        there = (folder / f"{short}-{given}.program").exists() and _keep_word(word, word_says)
         if there and (found := _load(word, dynamic)) is not None:
             return found
         with _jax_keeps_nothing():
@@ -118,14 +126,14 @@ class Program:
         except (ValueError, NotImplementedError, jax.errors.JaxRuntimeError):
             return made  # the next process compiles it again
         if _keep(folder / f"{short}-{given}.program", payload):
-            _keep(word, word_says)
+            _keep_word(word, word_says)
         return made
 
 
 def _folder() -> Path | None:
     """Where programs are kept; None where they are not."""
     given = jax.config.jax_compilation_cache_dir
-    if not given or jax.default_backend() != "cpu" or jax.local_device_count() > 1:
+    if not given or "://" in given or jax.default_backend() != "cpu" or jax.local_device_count() > 1:
         return None
     return _made(given)
 
@@ -135,6 +143,7 @@ def _made(given: str) -> Path | None:
     folder = Path(given) / "programs"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _require_own(folder.stat())
         _make_room(folder)
     except OSError:
         return None
@@ -143,7 +152,10 @@ def _made(given: str) -> Path | None:
 
 def _make_room(folder: Path) -> None:
     """Removes what was not used for the longest time, where programs take too much."""
-    about = [(path, path.stat()) for path in folder.iterdir()]
+    about = []
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process has just renamed it
+            about.append((path, path.stat()))
     total = sum(one.st_size for _, one in about)
     for path, one in sorted(about, key=lambda pair: pair[1].st_mtime):
         if total <= _MOST_BYTES:
@@ -152,20 +164,41 @@ def _make_room(folder: Path) -> None:
         total -= one.st_size
 
 
-@functools.cache
-def _made_with() -> str:
-    """Stands for the package's sources and what programs are made with."""
-    digest = hashlib.sha256(repr([sys.version, *((name, metadata.version(name)) for name in _LIBRARIES)]).encode())
+def _read_sources() -> str:
+    digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         digest.update(path.read_bytes())
-    return f"{digest.hexdigest()} {_settings()}"
+    return digest.hexdigest()
+
+
+_SOURCES = _read_sources()  # as they are imported, not as they will be
+
+
+@functools.cache
+def _libraries() -> list[str]:
+    return [sys.version, *(f"{name} {metadata.version(name)}" for name in _LIBRARIES)]
+
+
+def _made_with() -> str:
+    """Stands for the package's sources and what programs are made with."""
+    return repr((_SOURCES, _libraries(), _settings()))
 
 
 def _settings() -> tuple:
     """What programs depend on besides what XLA is given."""
     names = ("jax_enable_x64", "jax_default_matmul_precision", "jax_numpy_dtype_promotion", "jax_debug_nans")
     set_so = (getattr(jax.config, name) for name in names)
-    return *set_so, os.environ.get("XLA_FLAGS", ""), os.cpu_count(), machine.processor(), metadata.version("jaxlib")
+    return *set_so, _CPU, os.environ.get("XLA_FLAGS", ""), os.cpu_count(), *_machine()
+
+
+@functools.cache
+def _machine() -> tuple[str, str]:
+    return machine.processor(), metadata.version("jaxlib")
+
+
+def _plain(what: tuple) -> str:
+    """A `repr` that says the same in every process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(what))
 
 
 def _digest(words: str) -> str:
@@ -195,11 +228,17 @@ def _load(word: Path, dynamic: tuple) -> Callable | None:
 
 def _trusted(path: Path) -> bytes:
     """A file's bytes. Raises: OSError where others may have written it."""
-    about = path.stat()
-    if hasattr(os, "getuid") and (about.st_uid != os.getuid() or about.st_mode & 0o022):
-        raise PermissionError(path)
-    os.utime(path)
+    _require_own(path.lstat())
+    with contextlib.suppress(OSError):  # of a folder that cannot be written to
+        os.utime(path)
     return path.read_bytes()
+
+
+def _require_own(about: os.stat_result) -> None:
+    if stat.S_ISLNK(about.st_mode):
+        raise PermissionError("a link")
+    if hasattr(os, "getuid") and (about.st_uid != os.getuid() or about.st_mode & 0o022):
+        raise PermissionError("others may write it")
 
 
 @functools.cache
@@ -210,14 +249,24 @@ def _ready_lapack() -> None:
 
 @contextlib.contextmanager
 def _jax_keeps_nothing() -> Iterator[None]:
-    """JAX's own cache stays out: a program is kept once."""
+    """JAX's own cache stays out: a program is kept once. Several threads may compile at once; the setting is theirs
+    together."""
     name = "jax_persistent_cache_min_compile_time_secs"
-    before = getattr(jax.config, name)
-    jax.config.update(name, float("inf"))
+    with _LOCK:
+        _COMPILING.append(_COMPILING[0] if _COMPILING else getattr(jax.config, name))
+        jax.config.update(name, float("inf"))
     try:
         yield
     finally:
-        jax.config.update(name, before)
+        with _LOCK:
+            before = _COMPILING.pop()
+            if not _COMPILING:
+                jax.config.update(name, before)
+
+
+def _keep_word(path: Path, data: bytes) -> bool:
+    """`_keep`, unless the sources have changed since they were imported: it would be the word of others."""
+    return _read_sources() == _SOURCES and _keep(path, data)
 
 
 def _keep(path: Path, data: bytes) -> bool:

@@ -99,7 +99,7 @@ def machine(found: Reading, results: dict[int, Result], folder: Path) -> list[di
             path = folder / f"machine_{index:03d}_{number:02d}.png"
             photo_files.write_image(path, picture)
             paths.append((str(path), caption))
-        shown.append({"frame": index, "pictures": paths})
+        shown.append({"frame": index * found.every, "pictures": paths})
     return shown
 
 

@@ -167,7 +167,8 @@ def watch_search(job: Job, seen: Kept, kept: Systems, frame: int) -> dict[str, A
 
     if seen.options.system != "lab126":
         raise WrongOption("system", seen.options.system, "has no backward procedure.")
-    reading, index = seen.reading, min(frame, len(seen.reading.pose_frames) - 1)
+    reading = seen.reading
+    index = min(frame // reading.every, len(reading.pose_frames) - 1)
     one: Pose = jax.tree.map(lambda a: a[index : index + 1], reading.poses)
     reading = dataclasses.replace(reading, poses=one, pose_frames=reading.pose_frames[index : index + 1])
     job.step("backward procedure", 0, ITERATIONS)
@@ -176,7 +177,7 @@ def watch_search(job: Job, seen: Kept, kept: Systems, frame: int) -> dict[str, A
         job.step("backward procedure", min(iteration + 1, ITERATIONS), ITERATIONS)
 
     errors = inversion_film.write(kept.of(seen.options), reading, job.folder, ITERATIONS, watch)
-    return {"film": str(job.folder / "iterations.mp4"), "errors": errors, "frame": index}
+    return {"film": str(job.folder / "iterations.mp4"), "errors": errors, "frame": index * seen.reading.every}
 
 
 def fill_in(job: Job, options, kept: Systems) -> dict[str, Any]:

@@ -99,7 +99,8 @@ class TryOnJob:
     """One try-on.
 
     Args: options: what is asked for; further keywords change single ones. system: a `TryOnSystem` to use instead of the
-    one that the options name. progress: called with (stage, done, total) along the way. Nothing is read before `read`.
+    one that the options name. progress: called with (stage, done, total) along the way, by `write` from a thread of its
+    own as well. Nothing is read before `read`.
     """
 
     def __init__(
@@ -274,8 +275,8 @@ class TryOnJob:
             user = clip.users(self.options.background == "inpaint")
         results = self.system.dress(user, reading.garments, reading.poses)
         for done, result in enumerate(results if clip is None else person_clips.slim(results, clip), start=1):
-            self._painted = done == total
             self._step("try-on", done, total)
+            self._painted = done == total
             yield result
 
     def clip(
@@ -325,9 +326,9 @@ class TryOnJob:
         still = output.suffix.lower() in photo_files.PICTURES
         if not still and output.suffix.lower() != ".mp4":
             raise WrongOption("output", output, "should end in .mp4, or for a single pose in .png or .jpg.")
-        self._require_other_names(output)
         _ = self.output_size  # a size that is none should not wait for the networks
-        files.require_writable(output)
+        for path in (output, picture_files.sheet_beside(output)):
+            files.require_writable(path, self._files())
         reading = reading or self.read()
         if still and reading.num_frames > 1:
             why = f"is a picture, and there are {reading.num_frames} frames to show: name a clip (.mp4)."
@@ -348,23 +349,18 @@ class TryOnJob:
 
         written = map(visualize.to_uint8, self._counted(self.clip(reading, seen(), keep), reading.num_frames))
         if still:
-            photo_files.write_image(output, next(written))
+            photo_files.write_image(output, *written)
         else:
             video_files.write_video(output, written, reading.rate)
         sheet = contact_sheet.contact_sheet(reading, {number: (results[number], frames[number]) for number in chosen})
         photo_files.write_image(picture_files.sheet_beside(output), sheet)
         return Written(reading.num_frames, results, picture_files.sheet_beside(output))
 
-    def _require_other_names(self, output: Path) -> None:
-        """Raises WrongOption where the clip or its sheet would overwrite what it is made from."""
+    def _files(self) -> list[str]:
+        """What is read."""
         options = self.options
         given = [options.person, options.pose, *picture_files.garment_files(options.garment)]
-        read = {Path(name).resolve() for name in given if name}
-        for path in (output, picture_files.sheet_beside(output)):
-            if path.resolve() in read:
-                raise WrongOption(
-                    "output", output, f"would overwrite {path}, which it is made from: name another file."
-                )
+        return [name for name in given if name]
 
     def _filtered(self, reading: Reading) -> Iterator[tuple[Result, np.ndarray]]:
         """Every frame's result and its filtered picture; shots are filtered each by itself."""

@@ -6,10 +6,12 @@ table; garments that are worn together stand in one cell, apart by `;`. A byte-o
 lines are passed over.
 """
 
+import contextlib
 import csv
 import dataclasses
 import io
 import itertools
+import math
 import typing
 from pathlib import Path
 
@@ -120,7 +122,7 @@ def _row(line: int, names: list[str], cells: list[str], rest: tuple[Path, JobOpt
         return Row(line, output, None, error)
 
 
-def _value(name: str, cell: str, folder: Path) -> str | int | tuple[str, ...]:
+def _value(name: str, cell: str, folder: Path) -> str | int | float | tuple[str, ...]:
     """A cell as the option that it is. Raises: WrongOption."""
     if name == "garment":
         several = [part.strip() for part in cell.split(";")]
@@ -128,18 +130,29 @@ def _value(name: str, cell: str, folder: Path) -> str | int | tuple[str, ...]:
         return paths if len(paths) != 1 else paths[0]
     if name in _PATHS:
         return str(folder / cell)
-    kinds = typing.get_args(_HINTS[name])
+    kinds = typing.get_args(_HINTS[name]) or (_HINTS[name],)
     if typing.get_origin(_HINTS[name]) is typing.Literal:
         if cell not in kinds:
             why = f"is unknown{did_you_mean(cell, kinds) or '.'} Known are: {', '.join(kinds)}."
             raise WrongOption(name, cell, why)
         return cell
+    least = _FIELDS[name].metadata["lower_bound"]
+    if float in kinds:
+        return _number(name, cell, least)
     if int not in kinds:
         return cell
-    least = _FIELDS[name].metadata["lower_bound"]
     if not cell.isdecimal() or (least is not None and int(cell) < least):
         raise WrongOption(name, cell, f"should be a whole number{'' if least is None else f', at least {least}'}.")
     return int(cell)
+
+
+def _number(name: str, cell: str, least: float | None) -> float:
+    """Raises: WrongOption."""
+    with contextlib.suppress(ValueError):
+        value = float(cell)
+        if math.isfinite(value) and (least is None or value >= least):
+            return value
+    raise WrongOption(name, cell, f"should be a number{'' if least is None else f', at least {least}'}.")
 
 
 def _check_files(path: Path, rows: list[Row]) -> None:

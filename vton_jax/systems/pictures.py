@@ -6,6 +6,7 @@ Conventions: pictures are uint8 [H, W, 3] of any size, masks bool [H, W], what a
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from vton_jax.systems.options import PictureOptions
 POSE_FRAMES = 48  # of a pose clip, unless more are asked for
 POSE_SIDE = 1280  # of the frames of a pose clip
 _POSE_BYTES = 250_000_000  # of all of them: those of a long clip are smaller
-_LEAST_SIDE, _UNKNOWN = 320, 1000  # but no smaller; frames of a clip that does not say how many it has
+_LEAST_SIDE, _UNKNOWN = 480, 1000  # the longer side, at least; frames of a clip that does not say how many it has
 _LEEWAY = 0.01  # a clip of 29.97 frames a second counts as one of 30
 READ_SIDE = 768  # of the frames of a person's clip when they are read: the networks see less
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -97,8 +98,7 @@ def read(options: PictureOptions, call: Callable = _call) -> Pictures:
     return Pictures(photo, tuple(garments), frames.kept, frames.rate, mask, every=frames.every, count=frames.count)
 
 
-@dataclasses.dataclass(frozen=True)
-class PoseFrames:
+class PoseFrames(NamedTuple):
     """A pose clip's frames, or some of them."""
 
     kept: list[np.ndarray]

@@ -83,8 +83,7 @@ class Reader:
         at = functools.partial(weights.path_of, folder=folder)
         multi_path = load_network("multi_path_cnn", MultiPathCNN, at("multi_path_cnn"))
         self.multi_path, self.multi_path_params, extra, settings = multi_path
-        about = at("multi_path_cnn").stat()
-        self.weights_id = (str(at("multi_path_cnn").resolve()), about.st_mtime_ns, about.st_size)
+        self.weights_id = hashlib.sha256(at("multi_path_cnn").read_bytes()).hexdigest()
         self.size: tuple[int, int] = tuple(settings["size"])
         self.covariance = extra["latent_covariance"]
         self.whiten, self.colour = inversion.whitening(extra["latent_mean"], extra["latent_covariance"])

@@ -22,9 +22,13 @@ _SEEN_SIDE = 640  # longer side of driving frames that are not shown: more of th
 _NO_RATE = 25.0  # frames a second of what has none
 
 
+def _source_names(options: DriveOptions) -> list[str]:
+    return [part for part in (options.source or str(SAMPLE)).split(",") if part]
+
+
 def read_sources(options: DriveOptions) -> list[np.ndarray]:
     """The photos that --source names. Raises: UserError."""
-    paths = [part for part in (options.source or str(SAMPLE)).split(",") if part]
+    paths = _source_names(options)
     if not 0 < len(paths) <= _MOST_SOURCES:
         raise UserError(f"--source names {len(paths)} photos; give one to {_MOST_SOURCES}.")
     return [video_files.read_frames(path, 1, options.max_side)[0][0] for path in paths]
@@ -39,7 +43,7 @@ def run(options: DriveOptions, output: Path, say: Callable[[str], None]) -> Path
     """The whole command on files: reads, drives, writes. Raises: UserError; then nothing is written."""
     if not options.driving:
         raise UserError("Give --driving=CLIP, camera, or a motion (.npz).")
-    files.require_writable(output)
+    files.require_writable(output, [options.driving, *_source_names(options)])
     driver = make_driver(options)
     sources = read_sources(options)
     if len(sources) > 1:
@@ -143,6 +147,8 @@ def run_live(options: DriveOptions, output: Path | None, say: Callable[[str], No
     """
     if not options.driving or Path(options.driving).suffix == ".npz":
         raise UserError("A live run needs --driving=camera, or a clip with --live.")
+    if output is not None:
+        files.require_writable(output, [options.driving, *_source_names(options)])
     driver = make_driver(options)
     sources = [driver.read(photo) for photo in read_sources(options)]
     camera = live.open_camera(options.driving)

@@ -48,18 +48,19 @@ def _steps_of(reader: Reader, solver: str, statistics: dict) -> tuple[Callable, 
     Args: statistics: what comes with LatentPriorCNN's weights; `gauss_newton_matrix` is made where it is missing.
     """
     key = reader.weights_id, solver
-    if key not in _STEPS:
-        if any(weights_id != reader.weights_id for weights_id, _ in _STEPS):
-            _STEPS.clear()
-        decode = layout_decoder(reader.multi_path, reader.multi_path_params)
-        matrix = statistics.get("gauss_newton_matrix") if solver == "gauss_newton" else None
-        if matrix is None and solver == "gauss_newton":
-            matrix = mean_matrix(decode, reader.colour, reader.multi_path.latent_size)
-        made = solvers.make(solver, reader.covariance, matrix, PRIOR_WEIGHT)
-        loss = inversion.layout_loss(decode, reader.whiten, PRIOR_WEIGHT, POSE_WEIGHT)
-        numbers = PRIOR_WEIGHT, POSE_WEIGHT, None if matrix is None else hashlib.sha256(np.asarray(matrix)).hexdigest()
-        _STEPS[key] = inversion.make_steps(loss, made.optimizer, made_of=repr((key, *numbers))), made
-    return _STEPS[key]
+    if (known := _STEPS.get(key)) is not None:
+        return known
+    if any(weights_id != reader.weights_id for weights_id, _ in [*_STEPS]):
+        _STEPS.clear()
+    decode = layout_decoder(reader.multi_path, reader.multi_path_params)
+    matrix = statistics.get("gauss_newton_matrix") if solver == "gauss_newton" else None
+    if matrix is None and solver == "gauss_newton":
+        matrix = mean_matrix(decode, reader.colour, reader.multi_path.latent_size)
+    made = solvers.make(solver, reader.covariance, matrix, PRIOR_WEIGHT)
+    loss = inversion.layout_loss(decode, reader.whiten, PRIOR_WEIGHT, POSE_WEIGHT)
+    numbers = PRIOR_WEIGHT, POSE_WEIGHT, None if matrix is None else hashlib.sha256(np.asarray(matrix)).hexdigest()
+    _STEPS[key] = found = inversion.make_steps(loss, made.optimizer, made_of=repr((key, *numbers))), made
+    return found
 
 
 def layout_decoder(network: MultiPathCNN, params) -> Callable:

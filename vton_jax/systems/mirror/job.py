@@ -88,7 +88,7 @@ def run(
     if output is not None and output.suffix.lower() != ".mp4":
         raise WrongOption("output", output, "should end in .mp4.")
     if output is not None:
-        files.require_writable(output)
+        files.require_writable(output, [options.camera, *garment_names(options.garment)])
     size = frame_size(options)
     mirror = make_mirror(options, size, system)
     say("getting ready")
