@@ -100,7 +100,7 @@ def apply(name: str, frames: np.ndarray) -> np.ndarray:
 def stream(name: str, items: Iterable, image_of: Callable[[Any], np.ndarray]) -> Iterator[tuple[Any, np.ndarray]]:
     """The filter on a clip of any length: (item, its filtered image) for every item, whose frame `image_of` it is.
 
-    A clip of up to `WINDOW` and `AHEAD` frames is filtered as `apply` does it. In a longer one the frames of a window
+    A clip of fewer than `WINDOW` + `AHEAD` frames is filtered as `apply` does it. In a longer one a window's frames
     know `AHEAD` frames to either side of it: what `motion` would bring from farther away weighs less than a fifth.
     Raises: ValueError for another name.
     """
