@@ -195,3 +195,10 @@ def test_threads_that_compile_leave_the_setting_as_it_was():
     assert getattr(jax.config, name) == float("inf")
     two.__exit__(None, None, None)
     assert getattr(jax.config, name) == before
+
+
+def test_what_calls_python_back_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_folder", lambda: tmp_path)
+    shape = jax.ShapeDtypeStruct((), jnp.float32)
+    program = programs.Program(lambda x: jax.pure_callback(lambda one: np.float32(one) + 1, shape, x))
+    assert program(np.float32(1)) == 2 and not list(tmp_path.iterdir())

@@ -215,8 +215,10 @@ class Known:
 
     def backward(self, coarse, poses, z_user):
         assert len(coarse) == len(poses.layout.keypoints) == len(z_user)
-        final = np.stack([dressed() if self.right else np.zeros(SIZE, np.uint8)] * len(coarse))
-        return poses.latent, final, np.ones((1, len(coarse)))
+        return poses.latent, np.ones((1, len(coarse)))
+
+    def decoded(self, z):
+        return np.stack([dressed() if self.right else np.zeros(SIZE, np.uint8)] * len(z))
 
     def expected(self, coarse, poses, z_user):
         return np.zeros_like(coarse)
