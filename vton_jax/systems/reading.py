@@ -32,4 +32,5 @@ class ReadsPictures:
 
     def read_poses(self, frames: np.ndarray, thorough: bool | None = None) -> Pose:
         """See `TryOnSystem`."""
-        return self.reader.read_poses(frames, thorough)
+        known = {} if thorough is None else {"thorough": thorough}  # a reader need not know of it
+        return self.reader.read_poses(frames, **known)
