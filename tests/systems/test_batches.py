@@ -375,3 +375,12 @@ def test_a_pose_clip_counts_as_much_as_its_frames(folder):
     before = memory.size
     found = pictures.read(options, memory.call_on_file)
     assert memory.size - before >= sum(frame.nbytes for frame in found.poses) > 0
+
+
+def test_what_a_reading_was_told_by_name_counts():
+    system, asked = CountingSystem(), []
+    system.read_poses = lambda frames, thorough=None: asked.append(thorough) or thorough
+    remembering = RememberingSystem(system, Memory(), "toy")
+    frames = np.zeros((1, *SIZE, 3), np.uint8)
+    told = [remembering.read_poses(frames, **known) for known in ({}, {"thorough": False}, {}, {"thorough": False})]
+    assert told == [None, False, None, False] and asked == [None, False]

@@ -175,3 +175,44 @@ def test_the_released_networks_see_one_of_two_people():
     half = clip.frames[0][:, : both[0].shape[1] // 2] if gone[0] else clip.frames[0][:, both[0].shape[1] // 2 :]
     there = (np.abs(half.astype(int) - np.median(half, (0, 1))).max(-1) > 60).mean()
     assert there < 0.002  # of the other one hardly a speck is left
+
+
+def places(path):
+    """The middle of what is dark in every frame of a clip, in columns."""
+    clip, _ = video_files.read_video(path)
+    return [float(np.nonzero((one.mean(-1) < 100).any(0))[0].mean()) for one in clip]
+
+
+def test_frames_that_are_not_painted_lie_where_the_person_is_then(read, tmp_path):
+    middles = [14 + index for index in range(12)]
+    job = read([frame(middle) for middle in middles], rate=30, temporal_filter="none")
+    reading = job.read()
+    assert reading.every == 3 and len(reading.pose_frames) == 4
+    assert job.write(tmp_path / "out.mp4", reading).num_frames == 12
+    found = places(tmp_path / "out.mp4")
+    # Between the first and the last that are painted all move on; behind the last one nothing is known.
+    np.testing.assert_allclose(found[:10], np.array(middles[:10]) - 0.5, atol=1.2)
+    np.testing.assert_allclose(found[9:], found[9], atol=0.5)
+
+
+def test_shots_are_dressed_each_by_itself_and_nothing_moves_across_a_cut(read, tmp_path):
+    white, grey = frame, lambda middle: np.where(frame(middle) > 100, 130, 20).astype(np.uint8)
+    job = read([white(12)] * 8 + [grey(36)] * 8, rate=20, temporal_filter="none")
+    reading, dressed = job.read(), []
+    assert reading.every == 2 and reading.starts == (0, 4)
+    plainly = job.system.dress
+    job.system.dress = lambda user, garments, poses: dressed.append(len(poses.latent)) or plainly(user, garments, poses)
+    job.write(tmp_path / "out.mp4", reading)
+    assert dressed == [4, 4]
+    np.testing.assert_allclose(places(tmp_path / "out.mp4"), [11.5] * 8 + [35.5] * 8, atol=0.6)
+
+
+def test_what_is_cut_off_at_an_end_adds_no_frames(read, tmp_path):
+    leaving = [frame(24)] * 12 + [frame(min(27 + 3 * i, 54)) for i in range(23)]
+    for clip in (leaving, leaving[::-1]):
+        job = read(clip, rate=20)
+        reading = job.read()
+        left_out = 18 - len(reading.pose_frames)
+        assert left_out > 0 and reading.num_frames == 35 - 2 * left_out
+        assert job.write(tmp_path / "out.mp4", reading).num_frames == reading.num_frames
+        assert len(video_files.read_video(tmp_path / "out.mp4")[0]) == reading.num_frames

@@ -7,7 +7,6 @@ Networks need not paint every frame of a clip of 30 a second. Conventions: frame
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
-import cv2
 import numpy as np
 
 from vton_jax.compositing.temporal_filters import moved, optical_flow
@@ -42,21 +41,14 @@ class Between:
     weights: tuple[np.ndarray, np.ndarray]  # float [H, W], of sum 1
 
     def of(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """Maps float [H, W, ...] of the two frames, moved and mixed."""
-        shape = before.shape
-        pair = (moved(one.reshape(*shape[:2], -1), flow) for one, flow in zip((before, after), self.flows, strict=True))
-        return sum(
-            weight[..., None] * one.reshape(*shape[:2], -1) for one, weight in zip(pair, self.weights, strict=True)
-        ).reshape(shape)
+        """Maps float [H, W] or [H, W, C] of the two frames, moved and mixed."""
+        pair = zip((before, after), self.flows, self.weights, strict=True)
+        return sum(moved(one, flow) * (weight if one.ndim == 2 else weight[..., None]) for one, flow, weight in pair)
 
     def label_of(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Label maps of the two frames, moved; of the two the one that is believed."""
-        height, width = before.shape
-        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-        one, two = (
-            cv2.remap(labels, x + flow[..., 0], y + flow[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-            for labels, flow in zip((before, after), self.flows, strict=True)
-        )
+        pair = zip((before, after), self.flows, strict=True)
+        one, two = (moved(labels, flow, nearest=True) for labels, flow in pair)
         return np.where(self.weights[0] >= self.weights[1], one, two)
 
 

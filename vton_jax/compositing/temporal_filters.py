@@ -38,11 +38,13 @@ def optical_flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)
 
 
-def moved(source: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """The source frame warped by a backward flow."""
+def moved(source: np.ndarray, flow: np.ndarray, *, nearest: bool = False) -> np.ndarray:
+    """The source frame warped by a backward flow: float, or of labels (`nearest`) the label that is nearest."""
     height, width = flow.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     place = (x + flow[..., 0], y + flow[..., 1])
+    if nearest:
+        return cv2.remap(source, *place, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     return cv2.remap(source.astype(np.float32), *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 

@@ -57,9 +57,9 @@ def compiler_options() -> dict[str, str]:
     return _CPU
 
 
-def compiled(*, static: int | Sequence[int] = (), also: str = "") -> Callable[[Callable], "Program"]:
+def compiled(*, static: int | Sequence[int] = ()) -> Callable[[Callable], "Program"]:
     """A decorator: the function becomes a `Program`. Args: as there."""
-    return lambda function: Program(function, static=static, also=also)
+    return lambda function: Program(function, static=static)
 
 
 class Program:

@@ -163,7 +163,9 @@ class TryOnJob:
                 own_pose = jax.tree.map(lambda a: np.asarray(a)[None], (user.layout, user.latent))
                 seen = dataclasses.replace(seen, poses=Pose(*own_pose, usable=seen.poses.usable))
         self._step("reading", 3, 3)
-        length = {"every": pictures.every, "count": pictures.count, "rate": pictures.rate or STILL_RATE}
+        left_out = pictures.every * (len(pictures.poses) - len(seen.frames))
+        count = None if pictures.count is None else pictures.count - left_out
+        length = {"every": pictures.every, "count": count, "rate": pictures.rate or STILL_RATE}
         reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts, clip=own, **length)
         notes = *self._notes(reading, pictures), *seen.notes
         return dataclasses.replace(reading, notes=notes, said=(*said, *of_garments))
@@ -270,14 +272,19 @@ class TryOnJob:
         total = len(reading.pose_frames)
         self._painted = False
         self._step("try-on", 0, total)
-        user, clip = reading.user, reading.clip
-        if clip is not None:
-            user = clip.users(self.options.background == "inpaint")
-        results = self.system.dress(user, reading.garments, reading.poses)
+        results, clip = self._shots(reading), reading.clip
         for done, result in enumerate(results if clip is None else person_clips.slim(results, clip), start=1):
             self._step("try-on", done, total)
             self._painted = done == total
             yield result
+
+    def _shots(self, reading: Reading) -> Iterator[Result]:
+        """The results, shot by shot: what is known of the frame before says nothing across a cut."""
+        users = None if reading.clip is None else reading.clip.users(self.options.background == "inpaint")
+        for first, end in itertools.pairwise((*reading.starts, len(reading.pose_frames))):
+            poses = jax.tree.map(lambda a, part=slice(first, end): a[part], reading.poses)
+            user = reading.user if users is None else itertools.islice(users, end - first)
+            yield from self.system.dress(user, reading.garments, poses)
 
     def clip(
         self,

@@ -112,8 +112,9 @@ def _poses(path: Path, limit: int, painted_rate: float) -> PoseFrames:
     if not video_files.is_clip(path):
         frames, rate = video_files.read_frames(path, limit)
     else:
-        every = _every(video_files.video_info(path).frame_rate, painted_rate)
-        frames, rate = video_files.open_frames(path, limit, _side(path, limit, every))
+        about = video_files.video_info(path)
+        side = _side(about, min(limit, about.num_frames or _UNKNOWN) / _every(about.frame_rate, painted_rate))
+        frames, rate = video_files.open_frames(path, limit, side)
     every = _every(rate, painted_rate)
     kept, count = [], 0
     for count, frame in enumerate(frames, start=1):
@@ -126,10 +127,8 @@ def _every(rate: float | None, painted_rate: float) -> int:
     return 1 if not rate or not painted_rate else max(1, int(float(rate) / painted_rate + _LEEWAY))
 
 
-def _side(path: Path, limit: int, every: int) -> int:
+def _side(about: video_files.VideoInfo, count: float) -> int:
     """The longer side that so many frames of a clip may have, all being in memory."""
-    about = video_files.video_info(path)
-    count = -(-min(limit, about.num_frames or _UNKNOWN) // every)
     side = int((_POSE_BYTES / 3 / count * max(about.size) / min(about.size)) ** 0.5)
     return min(POSE_SIDE, max(side, _LEAST_SIDE))
 

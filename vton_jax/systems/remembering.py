@@ -5,6 +5,7 @@ of just these. So nothing is taken for read that another job frames another way.
 """
 
 import collections
+import functools
 import hashlib
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -79,9 +80,9 @@ class _Remembers:
     def __getattr__(self, name: str):
         return getattr(self._part, name)
 
-    def _call(self, method: str, *arguments):
-        key = self._name, method, tuple(map(_key, arguments))
-        return self._memory.call(key, getattr(self._part, method), *arguments)
+    def _call(self, method: str, *arguments, **named):
+        key = self._name, method, tuple(map(_key, arguments)), tuple((name, _key(one)) for name, one in named.items())
+        return self._memory.call(key, functools.partial(getattr(self._part, method), **named), *arguments)
 
 
 class RememberingReader(_Remembers):
@@ -127,20 +128,13 @@ class RememberingSystem(_Remembers):
         """See `TryOnSystem`."""
         return self._call("read_user", frame, shown)
 
-    def read_garment(
-        self,
-        frame: np.ndarray,
-        garment_type: str | None = None,
-        flat: bool | None = None,
-        mask: np.ndarray | None = None,
-    ) -> Garment:
+    def read_garment(self, frame: np.ndarray, *how, **named) -> Garment:
         """See `TryOnSystem`."""
-        own = () if mask is None else (mask,)  # a system need not know of masks that no picture has
-        return self._call("read_garment", frame, garment_type, flat, *own)
+        return self._call("read_garment", frame, *how, **named)
 
-    def read_poses(self, frames: np.ndarray) -> Pose:
+    def read_poses(self, frames: np.ndarray, **named) -> Pose:
         """See `TryOnSystem`."""
-        return self._call("read_poses", frames)
+        return self._call("read_poses", frames, **named)
 
     def dress(self, user: User | Iterator[User], garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
         """See `TryOnSystem`."""
