@@ -6,6 +6,10 @@ kernel.
 
 `python benchmarks/convolutions.py doubled` sets the convolution of an upsampled map against `layers.doubled`, the
 same function, at MultiPathCNN's shapes: milliseconds by the clock and of processor time, each the best of seven turns.
+
+`python benchmarks/convolutions.py networks`: milliseconds a frame by the clock of the released networks at 256x192, of
+one frame and of four at once, as XLA comes and tuned, each the best of seven turns; `gradient` is that of the decoder's
+layout and pose towards the latent, as the backward procedure takes it.
 """
 
 import sys
@@ -104,12 +108,52 @@ def compare_doubled(generator, turns: int = 7) -> None:
             print((images, height, width, channels, features), what, ", ".join(shown), flush=True)
 
 
+def network_calls(frames: int) -> dict:
+    """{name: (function, its arrays)} of what a try-on asks of the networks, for so many frames."""
+    from vton_jax.models import multi_path_cnn, re_map_cnn, triple_guided_cnn, weights
+
+    def load(name, kind, file=None):
+        return weights.load_network(name, kind, weights.path_of(file or name))[:2]
+
+    triple, triple_params = load("triple_guided_cnn", triple_guided_cnn.TripleGuidedCNN, "triple_guided_cnn_none")
+    re_map, re_map_params = load("re_map_cnn", re_map_cnn.ReMapCNN)
+    multi, multi_params = load("multi_path_cnn", multi_path_cnn.MultiPathCNN)
+    generator = np.random.default_rng(0)
+    maps = lambda *shape: generator.random((frames, *shape), np.float32)  # noqa: E731
+    image, labels, pose = maps(256, 192, 3), maps(256, 192, 18), maps(64, 48, 18)
+
+    def shown(z):
+        return sum(map(jnp.sum, multi.apply(multi_params, z, ("segmentation", "pose"), method="decode").values()))
+
+    return {
+        "TripleGuidedCNN": (lambda *a: triple.apply(triple_params, *a), (image, image, labels, labels, labels)),
+        "ReMapCNN": (lambda *a: re_map.apply(re_map_params, *a), (image, labels, labels, pose, pose)),
+        "decoder": (lambda z: multi.apply(multi_params, z, ("segmentation",), method="decode"), (maps(128),)),
+        "gradient": (jax.grad(shown), (maps(128),)),
+    }
+
+
+def time_networks() -> None:
+    for frames in (1, 4):
+        for name, (function, arrays) in network_calls(frames).items():
+            found = {}
+            for setting, options in (("as it comes", {}), ("tuned", kept.compiler_options())):
+                program = jax.jit(function, compiler_options=options)
+                seconds = []
+                for _ in range(9):
+                    started = time.perf_counter()
+                    jax.block_until_ready(program(*arrays))
+                    seconds.append(time.perf_counter() - started)
+                found[setting] = 1e3 * min(seconds[2:]) / frames
+            print(frames, name, ", ".join(f"{setting} {value:.1f}" for setting, value in found.items()), flush=True)
+
+
 def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in ("jax", "tuned", "torch", "doubled"):
         raise SystemExit(__doc__)
     generator = np.random.default_rng(0)
-    if sys.argv[1] == "doubled":
-        compare_doubled(generator)
+    if sys.argv[1] in ("doubled", "networks"):
+        compare_doubled(generator) if sys.argv[1] == "doubled" else time_networks()
         return
     for shape in SHAPES:
         images, height, width, channels, features, side = shape
