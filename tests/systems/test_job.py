@@ -372,3 +372,17 @@ def test_the_frames_of_a_long_pose_clip_are_smaller(files, tmp_path, monkeypatch
     found = pictures.read(options)
     assert found.every == 2 and found.count == 40 and {one.shape for one in found.poses} == {(32, 24, 3)}
     assert pictures.read(dataclasses.replace(options, num_frames=8)).poses[0].shape == frame.shape
+
+
+def test_a_picture_is_as_large_as_the_photo_unless_asked(files, tmp_path):
+    large = np.repeat(np.repeat(photo_files.read_photo(files["person"]), 3, 0), 3, 1)
+    photo_files.write_image(tmp_path / "large.png", large)
+    given = files | {"person": str(tmp_path / "large.png"), "pose": str(tmp_path / "large.png")}
+    for name, options, size in (
+        ("a.png", {}, large.shape[:2]),
+        ("b.jpg", {"output_size": "64x48"}, (64, 48)),
+        ("c.mp4", {}, SIZE),
+    ):
+        TryOnJob(**given, **options, system=ToySystem()).write(tmp_path / name)
+        made, _ = video_files.read_frames(tmp_path / name)
+        assert made.shape[1:3] == size, name

@@ -333,6 +333,8 @@ class TryOnJob:
         still = output.suffix.lower() in photo_files.PICTURES
         if not still and output.suffix.lower() != ".mp4":
             raise WrongOption("output", output, "should end in .mp4, or for a single pose in .png or .jpg.")
+        if still and reading is None and self.options.output_size is None:
+            self.options = dataclasses.replace(self.options, output_size="photo")
         _ = self.output_size  # a size that is none should not wait for the networks
         for path in (output, picture_files.sheet_beside(output)):
             files.require_writable(path, self._files())

@@ -93,7 +93,8 @@ class JobOptions(PictureOptions, SystemOptions):
     temporal_filter: Literal["motion", "gaussian", "none"] = option("motion", "How the clip is smoothed over time.")
     output_size: str | None = option(
         None,
-        "HEIGHTxWIDTH of the clip, or photo: as the photo. Default: the networks', of a clip of the person its own.",
+        "HEIGHTxWIDTH of the clip, or photo: as the photo. Default: the networks', of a picture (.png, .jpg) the "
+        "photo's, of a clip of the person its own.",
     )
 
 
