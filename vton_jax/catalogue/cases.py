@@ -1,6 +1,6 @@
 """Evaluation cases: a user's photo, a donor, a third person's picture in the wanted pose, and the counterfactual truth.
 
-Conventions: arrays [B, ...] as in a Pose-and-Dress sample (`inputs.input_pipeline`), and besides
+Conventions: arrays [B, ...] as in a Pose-and-Dress sample (`inputs.input_pipeline`), and besides::
 
     pose_...                 as of the others: somebody else, in clothes of their own, in the output's pose
     other_body_segmentation  uint8 [H, W], that person as the user is dressed in the output

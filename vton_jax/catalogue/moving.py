@@ -2,7 +2,7 @@
 
 Conventions: a clip shows one person in one place, as `region` says: `face` (the head as `keypoints.head_box` frames
 it) or `body` (all of somebody). Frames are square, uint8 RGB [T, H, W, 3]. Everything is a smooth function of the time
-in seconds, and a clip a function of its split and number. The truth:
+in seconds, and a clip a function of its split and number. The truth::
 
     points   float32 [T, P, 2], where fixed spots of the body's surface lie, (x, y) in pixels, out of the picture too
     seen     bool [T, P], whether the spot, or cloth that lies on it, is what the picture shows there

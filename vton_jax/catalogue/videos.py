@@ -1,7 +1,7 @@
 """Videos, photos and flat garments with their truth, as if a shop had handed them over.
 
 Conventions: a person has one look and one place (one photo session) and several videos, each in another outfit:
-consecutive outfits differ in the upper garment, in the lower one, or in everything but the shoes. Below the folder:
+consecutive outfits differ in the upper garment, in the lower one, or in everything but the shoes. Below the folder::
 
     videos/PERSON_K.mp4      H.264: the person walks on the spot and turns once
     photos/PERSON_K.png      the person, from the front, in the same outfit

@@ -20,7 +20,7 @@ def hidden(path: Path, folder: Path | None = None) -> bool:
 
 
 def files_in(folder: str | Path, *patterns: str, suffixes: tuple[str, ...] | None = None) -> list[Path]:
-    """The files in a folder that match one of the patterns (`glob`'s, by default *), sorted, without hidden ones.
+    """The files in a folder that match one of the patterns (`glob`'s, by default `*`), sorted, without hidden ones.
 
     Args: suffixes: lower case; `.jpg` finds `.JPG` too. None: any. A folder that is not there has no files.
     """

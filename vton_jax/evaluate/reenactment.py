@@ -52,7 +52,7 @@ class Reenactment:
 
 
 def read_clips(folder: str, size: tuple[int, int], stride: int, run: int) -> list[Clip]:
-    """Reads the clips FOLDER/*.mp4, each with NAME_dwpose.npz where it is there.
+    """Reads the clips `FOLDER/*.mp4`, each with NAME_dwpose.npz where it is there.
 
     Args: stride: every so many frames is a pose, but for user and garment, which is a quarter into the clip. run: how
     many frames amid the clip are its run. Returns: the clips by their names. Raises: UserError where there is none, or

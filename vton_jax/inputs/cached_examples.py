@@ -3,13 +3,13 @@
 A folder holds a file NUMBER.npz for every so many cases, of arrays [K, copies, ...]; what could not be read is missing.
 `systems.lab126.cache_examples` makes them. There are five kinds:
 
-layouts  for TripleGuidedCNN, ReMapCNN and the suite `critic`: the try-on path as far as the layouts. Some arrays have
-         an axis of two, for a target layout: the output image's own, and the one for another person's pose image.
-latents  for LatentPriorCNN: the latents that it reads and the one that it should say, the coarse map's labels, and the
-         true layout. The second copy is the mirror image.
-people   the catalogue as it is drawn; `drawn_people` has it all.
-outfits  people of the catalogue in outfits of one style; `outfits` has it all.
-clips    people of the catalogue who move; `clips` has it all.
+- `layouts`: for TripleGuidedCNN, ReMapCNN and the suite `critic`: the try-on path as far as the layouts. Some arrays
+  have an axis of two, for a target layout: the output image's own, and the one for another person's pose image.
+- `latents`: for LatentPriorCNN: the latents that it reads and the one that it should say, the coarse map's labels, and
+  the true layout. The second copy is the mirror image.
+- `people`: the catalogue as it is drawn; `drawn_people` has it all.
+- `outfits`: people of the catalogue in outfits of one style; `outfits` has it all.
+- `clips`: people of the catalogue who move; `clips` has it all.
 
 Cases are those of `catalogue.cases`, and nobody is shown by two files; or photos, for `layouts`.
 

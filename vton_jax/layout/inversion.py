@@ -161,7 +161,7 @@ def _colour(centre, factor, w):
 
 
 def layout_error(logits: jax.Array, target: jax.Array) -> jax.Array:
-    """Err = |S_coarse - S_out| [B]: mean absolute difference of two soft maps [B, H, W, L] where the target is known.
+    """`Err = |S_coarse - S_out|` [B]: mean absolute difference of two soft maps [B, H, W, L] where the target is known.
 
     The target's maps sum to 0 where it is unknown.
     """

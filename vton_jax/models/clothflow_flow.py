@@ -131,7 +131,7 @@ def present(labels: jax.Array) -> jax.Array:
 
 
 def structural(warped_labels: jax.Array, source_labels: jax.Array, target_labels: jax.Array) -> jax.Array:
-    """L_struct = sum_i 1(s_s,i) 1(s_t,i) |s'_s,i - s_t,i|_1, of soft maps [B, H, W, C]; a mean over pixels."""
+    """`L_struct = sum_i 1(s_s,i) 1(s_t,i) |s'_s,i - s_t,i|_1`, of soft maps [B, H, W, C]; a mean over pixels."""
     both = present(source_labels) * present(target_labels)
     return jnp.mean(jnp.sum(both * jnp.abs(warped_labels - target_labels).mean((1, 2)), -1))
 
@@ -143,7 +143,7 @@ def roi_perceptual(
     features: Callable[[jax.Array], Sequence[jax.Array]] | None = None,
     weights: Sequence[float] = ROI_WEIGHTS,
 ) -> jax.Array:
-    """L_roi_perc = sum_l lambda_l sum_i 1(s_s,i) 1(s_t,i) |phi_l(s'_s,i * c'_s) - phi_l(s_t,i * c_t)|_1.
+    """`L_roi_perc = sum_l lambda_l sum_i 1(s_s,i) 1(s_t,i) |phi_l(s'_s,i * c'_s) - phi_l(s_t,i * c_t)|_1`.
 
     phi_0 is the picture itself; without `features` it is the only one. Means over places and channels.
 
@@ -168,7 +168,7 @@ def roi_perceptual(
 
 
 def smoothness(flows: Sequence[jax.Array]) -> jax.Array:
-    """L_smt = sum_n |grad F_n|_1: the total variation of the offsets, not of the places that they lead to.
+    """`L_smt = sum_n |grad F_n|_1`: the total variation of the offsets, not of the places that they lead to.
 
     A mean over places; flows [B, h, w, 2] are measured as samplers do, a picture being two units wide and high.
     """

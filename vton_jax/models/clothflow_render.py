@@ -46,8 +46,8 @@ def loss(
 ) -> dict:
     """{'l1'} and, with `features`, 'perceptual' and 'style'; pictures [B, H, W, 3].
 
-    L_perc = sum_l lambda_l |phi_l(I) - phi_l(I_t)|_1, phi_0 being the picture ('l1'), and
-    L_style = sum_l lambda_l |G_l(I) - G_l(I_t)|_1 of Gram matrices G_l.
+    `L_perc = sum_l lambda_l |phi_l(I) - phi_l(I_t)|_1`, phi_0 being the picture ('l1'), and
+    `L_style = sum_l lambda_l |G_l(I) - G_l(I_t)|_1` of Gram matrices G_l.
 
     Args: features: phi_1 ... of pictures; their number may fall short of `FEATURE_WEIGHTS`.
     """

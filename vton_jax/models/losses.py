@@ -22,7 +22,7 @@ def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def total_variation(flow: jax.Array, inside: jax.Array) -> jax.Array:
-    """(|∇x| + |∇y|) · M_not-boundary of the talk's ReMap loss, a mean.
+    """`(|∇x| + |∇y|) · M_not-boundary` of the talk's ReMap loss, a mean.
 
     Args: flow [B, H, W, 2]; inside [B, H, W], 1 where no region boundary passes.
     """
@@ -51,7 +51,7 @@ def least_squares_adversarial(scores: jax.Array, real: bool) -> jax.Array:
 
 
 def perceptual(features_a: Sequence[jax.Array], features_b: Sequence[jax.Array], weights: Sequence[float]) -> jax.Array:
-    """sum_l lambda_l mean |phi_l(a) - phi_l(b)| of feature maps [B, h, w, C] (J. Johnson and others, ECCV 2016)."""
+    """`sum_l lambda_l mean |phi_l(a) - phi_l(b)|` of feature maps [B, h, w, C] (J. Johnson and others, ECCV 2016)."""
     pairs = zip(features_a, features_b, weights, strict=True)
     return sum(weight * jnp.mean(jnp.abs(a - b)) for a, b, weight in pairs)
 
@@ -63,5 +63,5 @@ def gram(features: jax.Array) -> jax.Array:
 
 
 def style(features_a: Sequence[jax.Array], features_b: Sequence[jax.Array], weights: Sequence[float]) -> jax.Array:
-    """sum_l lambda_l mean |G_l(a) - G_l(b)|, the distance of Gram matrices of feature maps [B, h, w, C]."""
+    """`sum_l lambda_l mean |G_l(a) - G_l(b)|`, the distance of Gram matrices of feature maps [B, h, w, C]."""
     return perceptual([gram(a) for a in features_a], [gram(b) for b in features_b], weights)

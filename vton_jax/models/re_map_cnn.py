@@ -2,7 +2,7 @@
 
 Conventions: dress_image [B, H, W, 3] in [0, 1]; soft label maps [B, H, W, 18]; pose maps [B, H/4, W/4, 18]; `flow`
 [B, H, W, 2] backward, in pixels; `mask` [B, H, W, 1] in (0, 1): where the donor shows what the target needs.
-Loss of the talk: |I_o - warp(I_dress)|_1 + alpha (|∇x| + |∇y|) M_not-boundary.
+Loss of the talk: `|I_o - warp(I_dress)|_1 + alpha (|∇x| + |∇y|) M_not-boundary`.
 """
 
 from typing import Any

@@ -48,11 +48,11 @@ def stacked_users(users: Sequence[User]) -> User:
 class Painting:
     """Painters derive from it. They have:
 
-    dress(user, garment, targets) -> Dressed [T]: the user, or users [T], painted into target layouts [T], in the
-        garment.
-    dress_together(user, garments, targets) -> Dressed [T]: the same in several garments, where the system knows how.
-    re_mapped(garments, targets) -> {'flow', 'warped', 'mask'}: garments [T] moved to where targets [T] wear them.
-    warps: whether there is a `re_mapped`.
+    - dress(user, garment, targets) -> Dressed [T]: the user, or users [T], painted into target layouts [T], in the
+      garment.
+    - dress_together(user, garments, targets) -> Dressed [T]: the same in several garments, where the system knows how.
+    - re_mapped(garments, targets) -> {'flow', 'warped', 'mask'}: garments [T] moved to where targets [T] wear them.
+    - warps: whether there is a `re_mapped`.
     """
 
     warps = True

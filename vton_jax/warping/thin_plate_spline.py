@@ -4,7 +4,7 @@ ablation "w/o Flow + TPS".
 S. Belongie, J. Malik and J. Puzicha, "Shape Matching and Object Recognition Using Shape Contexts", PAMI 2002: points of
 either outline are described by where the others lie about them, in log-polar bins, and matched one to one; a thin-plate
 spline through the matches moves the outline, and matching begins anew. F. Bookstein, "Principal Warps", PAMI 1989: the
-spline f(p) = a + A p + sum_i w_i U(|p - p_i|), U(r) = r^2 log r^2.
+spline `f(p) = a + A p + sum_i w_i U(|p - p_i|)`, `U(r) = r^2 log r^2`.
 
 Conventions: masks are bool [H, W]; points float [K, 2], (x, y) in pixels; flows backward, in pixels. NumPy alone.
 """

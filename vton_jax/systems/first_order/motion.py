@@ -3,10 +3,10 @@
 Conventions: as in `models.first_order`; a motion is {'points' [..., K, 2], 'jacobians' [..., K, 2, 2]}, without or with
 a leading axis of frames.
 
-absolute  the driving motion itself: poses are followed exactly, and the driving person's proportions with them.
-relative  p = p_s + s (p_d - p_d0) and J = J_d J_d0^-1 J_s: the source moves as the driving person has moved since a
-          reference frame d0, and keeps its own proportions; s adapts the movement to the source's size. What the pose
-          was in the reference frame is lost, so that one like the source's should be chosen.
+- `absolute`: the driving motion itself: poses are followed exactly, and the driving person's proportions with them.
+- `relative`: `p = p_s + s (p_d - p_d0)` and `J = J_d J_d0^-1 J_s`: the source moves as the driving person has moved
+  since a reference frame d0, and keeps its own proportions; s adapts the movement to the source's size. What the pose
+  was in the reference frame is lost, so that one like the source's should be chosen.
 """
 
 import os
