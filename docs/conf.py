@@ -37,6 +37,8 @@ html_math_renderer = "mathml"
 # Docstrings say `name` for code.
 default_role = "code"
 autodoc_member_order = "bysource"
+autodoc_default_options = {"exclude-members": "replace"}  # which every flax struct has
+autodoc_inherit_docstrings = False  # flax' own words on our classes
 autodoc_use_type_comments = False  # there are none; looking for them takes seconds
 # What heavy extras bring; the reference is the same without them.
 autodoc_mock_imports = ["gradio", "statsmodels", "choix", "numba", "matplotlib"]
