@@ -23,10 +23,9 @@ def test_networks_take_and_give_what_they_say():
     found = list(networks.load())
     assert [network.name for network in found] == list(networks.NAMES)
     for network in found:
-        inputs = network.draw(2)
-        assert [one.shape for one in inputs] == [(2, *one.shape) for one in network.inputs]
+        inputs = network.draw(1)
+        assert [one.shape for one in inputs] == [(1, *one.shape) for one in network.inputs]
         assert jax.eval_shape(network.function, *inputs).keys() == network.outputs.keys()
-        assert all(np.array_equal(*both) for both in zip(inputs, network.draw(2), strict=True))
 
 
 def test_the_arm_is_that_of_a_try_on():
