@@ -18,7 +18,9 @@ FLAGS = flags.FLAGS
 flag_utils.define_settings(ReaderOptions)
 flags.DEFINE_enum("format", "onnx", ["onnx"], "What the files are.")
 flags.DEFINE_string("output", None, "The folder to write.")
-flags.DEFINE_boolean("time", False, "Also says how long a pass of one example takes, with ONNX Runtime and with JAX.")
+flags.DEFINE_boolean(
+    "time", False, "Also says how much processor time a pass of one example takes, with ONNX Runtime and with JAX."
+)
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def written(tmp_path_factory):
     """(folder, card) of the quickest network and of the one that the page runs, exported."""
     pytest.importorskip("jax2onnx")
     folder = tmp_path_factory.mktemp("onnx")
-    list(onnx_files.export(folder, names=("latent_prior_cnn", "reader_cnn")))
+    list(onnx_files.export(folder, names=("latent_prior_cnn", "reader_cnn"), timed=True))
     return folder, json.loads((folder / "networks.json").read_text())
 
 
@@ -82,6 +82,7 @@ def test_a_file_says_what_the_network_says(written):
     }
     assert set(session.get_modelmeta().custom_metadata_map["labels"].split(",")) == set(card["labels"])
     assert one["sha256"] in (folder / "README.md").read_text()
+    assert all(one["milliseconds"][by] > 0 for by in ("onnxruntime", "jax")) and "MB" in onnx_files.line(one)
 
 
 def test_convolutions_of_ours_are_converted():
