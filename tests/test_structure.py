@@ -44,6 +44,8 @@ LAZY = (
     "ai_edge_litert",
     "dlib",
     "numba",
+    "jax2onnx",
+    "onnxruntime",
 )
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "cache_examples": "prepares what networks learn from that learn from others' readings",
     "evaluate": "scores systems on pictures with their truth",
     "benchmark": "a public benchmark of counterfactual try-on: export, answer, score",
+    "export": "writes the networks of a try-on as ONNX files, each compared with ours",
     "catalogue": "writes videos of drawn people, and their garments, with exact truth",
 }
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"

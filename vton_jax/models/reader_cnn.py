@@ -68,7 +68,7 @@ class ReaderCNN(nn.Module):
     def _whole(self, x: jax.Array) -> jax.Array:
         """What is known of the whole picture [B, hidden], from its coarsest map."""
         x = nn.Conv(64, (1, 1), dtype=self.dtype, conv_general_dilated=layers.pointwise)(x)
-        x = geometry.resize(nn.silu(x), _GRID).reshape(len(x), -1)
+        x = geometry.resize(nn.silu(x), _GRID).reshape(x.shape[0], -1)
         return nn.silu(nn.Dense(self.hidden, dtype=self.dtype)(x))
 
     def _answers(self, whole: jax.Array) -> dict[str, jax.Array]:
