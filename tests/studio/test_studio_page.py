@@ -35,14 +35,14 @@ def test_a_walk_through_the_page(page, faults):
     # Look first: what was read is shown; the mask is corrected with a brush, and read again.
     page.get_by_role("button", name="Look first").first.click()
     page.get_by_text("Done.").first.wait_for()
-    canvas = page.locator(".studio-canvas canvas").first
+    canvas = page.locator(".studio-editor[data-of=garment] canvas").first
     canvas.scroll_into_view_if_needed()
     place = canvas.bounding_box()
     page.mouse.move(place["x"] + 20, place["y"] + 20)
     page.mouse.down()
     page.mouse.move(place["x"] + 90, place["y"] + 30, steps=4)
     page.mouse.up()
-    assert page.evaluate("studioMask('lab126').length") > 1000
+    assert page.evaluate("studioCorrections('lab126').length") > 1000
     read = page.locator(".studio-figures img").first
     before = read.get_attribute("src")
     page.get_by_role("button", name="Read again").first.click()

@@ -18,6 +18,11 @@ class Box:
     right: float
     bottom: float
 
+    @property
+    def text(self) -> str:
+        """As `parse` reads it."""
+        return ",".join(f"{side:g}" for side in dataclasses.astuple(self))
+
     def pixels(self, size: tuple[int, ...]) -> tuple[slice, slice]:
         """(rows, columns) of a picture [H, W, ...], whole pixels that the box touches by half at least."""
         height, width = size[:2]

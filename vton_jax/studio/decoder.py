@@ -62,7 +62,7 @@ def _require_short(path: Path, max_seconds: int, max_pixels: int) -> None:
         with av.open(str(path)) as container:
             seconds = (container.duration or 0) / 1_000_000
             pixels = max((stream.width * stream.height for stream in container.streams.video), default=0)
-    except (OSError, ValueError, av.FFmpegError):
+    except (OSError, ValueError, AttributeError, av.FFmpegError):  # a stream of no known kind has no width
         raise MediaError(f"{path} is not a clip that can be read; try MP4") from None
     if seconds > max_seconds:
         raise MediaError(f"{path} lasts {seconds:.0f} s, more than {max_seconds}; cut it")

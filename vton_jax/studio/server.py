@@ -36,7 +36,7 @@ def make_app(service: Service, *, with_page: bool = True):
     if with_page:
         app = _with_page(app, service)
     options, password = service.options, _password(service.options)
-    most = 3 * options.max_megabytes * 1_000_000 + 100_000  # a request brings three files at most
+    most = 4 * options.max_megabytes * 1_000_000 + 100_000  # a request brings four files at most
     return Guard(app, password, most, _LOOPBACK if _is_loopback(options.host) else None)
 
 

@@ -2,17 +2,18 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vton_jax.core.errors import UserError, WrongOption
-from vton_jax.studio import example, try_on, uploads
+from vton_jax.studio import example, shown, try_on, uploads
 from vton_jax.studio.jobs import Job, Jobs
 from vton_jax.studio.options import StudioOptions
 from vton_jax.systems.finet.options import InpaintOptions
 from vton_jax.systems.options import JobOptions
 
+Files = Mapping[str, Path | Sequence[Path] | None]  # uploads by name
 EXAMPLE = "example"  # the id of the job that is there from the start
 
 
@@ -41,26 +42,32 @@ class Service:
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def read(self, asked: Mapping[str, str], files: Mapping[str, Path | None], mask: Path | None = None) -> Job:
-        """A job that reads. Args: files: uploads by `person`, `garment`, `pose`; what is missing is the example's.
+    def read(self, asked: Mapping[str, Any], files: Files, masks: Mapping[str, Path] | None = None) -> Job:
+        """A job that reads.
 
-        mask: an upload whose alpha channel corrects the garment's mask. Raises: UserError.
+        Args: asked: see `try_on.options_of`. files: uploads by `person`, `garment` (two that are worn together as a
+        sequence), `pose`; what is missing is the example's. masks: uploads whose alpha channels correct the masks of
+        garments, by `shown.GARMENTS`. Raises: UserError.
         """
         with self.jobs.prepared() as job:
-            options = self._options(job, asked, files)
-            if mask is not None:
-                mask = uploads.take(mask, "mask", job.folder, self.options)
-            return self.jobs.put(job, lambda job: try_on.read(job, options, self.systems, mask))
+            options, masks = self._options(job, asked, files), self._masks(job, masks)
+            return self.jobs.put(job, lambda job: try_on.read(job, options, self.systems, masks))
 
-    def dress(self, asked: Mapping[str, str], files: Mapping[str, Path | None], seen: Job | None = None) -> Job:
-        """A job that dresses. Args: seen: a job that has read these files, perhaps corrected. Raises: UserError."""
-        if seen is not None and seen.kept is not None:
+    def dress(
+        self, asked: Mapping[str, Any], files: Files, seen: Job | None = None, masks: Mapping[str, Path] | None = None
+    ) -> Job:
+        """A job that dresses.
+
+        Args: asked, files, masks: see `read`. seen: a job that has read these files, perhaps corrected. Raises:
+        UserError.
+        """
+        if seen is not None and seen.kept is not None and not masks:
             options = self._changed(seen.kept.options, asked)
             if options is not None:
                 return self.jobs.put(self.jobs.new(), lambda job: try_on.dress(job, options, self.systems, seen))
         with self.jobs.prepared() as job:
-            options = self._options(job, asked, files)
-            return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems))
+            options, masks = self._options(job, asked, files), self._masks(job, masks)
+            return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems, masks=masks))
 
     def watch_search(self, seen: Job, frame: int) -> Job:
         """A job that films the backward procedure on one frame. Raises: UserError."""
@@ -69,33 +76,42 @@ class Service:
         kept = seen.kept
         return self.jobs.put(self.jobs.new(), lambda job: try_on.watch_search(job, kept, self.systems, frame))
 
-    def fill_in(self, asked: Mapping[str, Any], files: Mapping[str, Path | None]) -> Job:
+    def fill_in(self, asked: Mapping[str, Any], files: Files) -> Job:
         """A job that fills in a region. Args: asked: fields of `InpaintOptions`. Raises: UserError."""
         with self.jobs.prepared() as job:
             options = InpaintOptions(**self._decoded(job, files), **asked, weights=self.options.weights)
             return self.jobs.put(job, lambda job: try_on.fill_in(job, options, self.systems))
 
-    def _options(self, job: Job, asked: Mapping[str, str], files: Mapping[str, Path | None]) -> JobOptions:
+    def _masks(self, job: Job, masks: Mapping[str, Path] | None) -> dict[str, Path]:
+        return {name: uploads.take(path, f"{name}_mask", job.folder, self.options)
+                for name, path in (masks or {}).items()}  # fmt: skip
+
+    def _options(self, job: Job, asked: Mapping[str, Any], files: Files) -> JobOptions:
         """What a job is asked for, its files decoded into its folder."""
         decoded = self._decoded(job, files)
         return try_on.options_of(asked, decoded, self.options.max_frames, self.options.weights)
 
-    def _decoded(self, job: Job, files: Mapping[str, Path | None]) -> dict[str, str]:
+    def _decoded(self, job: Job, files: Files) -> dict[str, Any]:
         """Decoded files by name; "none" stays (of a garment)."""
         found = {}
-        for name, path in files.items():
-            if path == Path("none") and name == "garment":
+        for name, given in files.items():
+            paths = [given] if isinstance(given, Path) else list(given or ())
+            if paths == [Path("none")] and name == "garment":
                 found[name] = "none"
-            elif path is not None:
-                limit = self.options.max_frames
-                found[name] = str(uploads.take(path, name, job.folder, self.options, limit))
+            elif paths:
+                names = shown.GARMENTS if name == "garment" else (name,)
+                if len(paths) > len(names):
+                    raise UserError(f"There are {len(paths)} files for the {name}, and {len(names)} can be used.")
+                taken = tuple(str(uploads.take(path, own, job.folder, self.options, self.options.max_frames))
+                              for own, path in zip(names, paths, strict=False))  # fmt: skip
+                found[name] = taken if len(taken) > 1 else taken[0]
         return found
 
-    def _changed(self, options: JobOptions, asked: Mapping[str, str]) -> JobOptions | None:
+    def _changed(self, options: JobOptions, asked: Mapping[str, Any]) -> JobOptions | None:
         """The options of a reading with what else is asked of dressing; None where that needs another reading."""
         wanted = try_on.options_of(asked, {}, options.num_frames, options.weights)
         later = ("remap", "temporal_filter")  # what reading does not depend on
-        same = [name for name in try_on.CHOSEN if name not in later]
+        same = [name for name in (*try_on.CHOSEN, *try_on.BOXES) if name not in later]
         if any(getattr(wanted, name) != getattr(options, name) for name in same):
             return None
         return dataclasses.replace(options, **{name: getattr(wanted, name) for name in later})

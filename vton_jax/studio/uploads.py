@@ -42,10 +42,10 @@ def kind_of(path: Path) -> Literal["picture", "clip"] | None:
 def take(path: str | os.PathLike, name: str, folder: Path, limits: Limits, max_frames: int = 48) -> Path:
     """Decodes an upload into `folder`, as NAME.png or NAME.mp4. Returns: the path of that.
 
-    Args: path: the upload. name: `person`, `garment`, `mask` (what its alpha channel marks is white then) or `pose`,
-    which alone may be a clip. Raises: MediaError, with one sentence that names the upload by `name`.
+    Args: path: the upload. name: what it is for: `NAME_mask` (what its alpha channel marks is white then), `pose`
+    (which alone may be a clip), or another. Raises: MediaError, with one sentence that names the upload by `name`.
     """
-    path, said = Path(path), f"The file for the {name}"
+    path, said = Path(path), f"The file for the {name.replace('_', ' ')}"
     if not path.is_file() or path.stat().st_size == 0:
         raise MediaError(f"{said} is empty; choose it again.")
     if path.stat().st_size > limits.max_megabytes * 1_000_000:
@@ -55,7 +55,7 @@ def take(path: str | os.PathLike, name: str, folder: Path, limits: Limits, max_f
         wanted = "a picture (JPEG, PNG, WebP)" + (" or a clip (MP4, WebM, MOV)" if name == "pose" else "")
         raise MediaError(f"{said} is not {wanted}.")
     with _CHILDREN:  # each may take its memory
-        answer = _decoded(path, folder / name, "mask" if name == "mask" else kind, limits, max_frames)
+        answer = _decoded(path, folder / name, "mask" if name.endswith("mask") else kind, limits, max_frames)
     if "error" in answer:
         raise MediaError(answer["error"].replace(str(path), said).rstrip(".") + ".")
     return folder / answer["file"]
