@@ -107,7 +107,7 @@ def _add_work(app: fastapi.FastAPI, service: Service) -> None:
         """Person and garment are pictures, the pose a picture or a clip; what is missing is the packaged example's,
         but the pose beside a person, which is then their own. `GET /api/options` lists what options may be."""
         options = {name: getattr(asked, name) for name in (*try_on.CHOSEN, *try_on.BOXES)}
-        with _Saved(service, person=asked.person, garment=asked.garment, pose=asked.pose) as files:
+        with Saved(service, person=asked.person, garment=asked.garment, pose=asked.pose) as files:
             if asked.own_clothes:
                 files["garment"] = Path("none")
             return of(service, service.dress(options, files))
@@ -117,7 +117,7 @@ def _add_work(app: fastapi.FastAPI, service: Service) -> None:
         """The result's `sheet` shows the fillings side by side. With a garment, that one is put on."""
         options = {name: getattr(asked, name) for name in ("region", "num_samples", "vary", "seed")}
         options |= {"vary": "all"} if asked.garment is not None else {}
-        with _Saved(service, person=asked.person, garment=asked.garment) as files:
+        with Saved(service, person=asked.person, garment=asked.garment) as files:
             return of(service, service.fill_in(options, files))
 
     @app.get("/api/options", summary="What options may be")
@@ -160,7 +160,7 @@ def _pictures_of(value) -> list[str]:
     return [path for item in inner for path in _pictures_of(item)]
 
 
-class _Saved:
+class Saved:
     """Uploads as files, removed when they have been decoded: a context manager that gives paths by name."""
 
     def __init__(self, service: Service, **uploads: UploadFile | list[UploadFile] | None):

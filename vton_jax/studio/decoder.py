@@ -30,7 +30,7 @@ def decode(asked: dict) -> Path:
     path, output = Path(asked["path"]), Path(asked["output"])
     if asked["kind"] == "clip":
         _require_short(path, asked["max_seconds"], asked["max_pixels"])
-        frames, rate = video_files.read_frames(path, asked["max_frames"], max_side=1280)
+        frames, rate = video_files.read_frames(path, asked["max_frames"], max_side=asked["max_side"])
         output = output.with_suffix(".mp4")
         video_files.write_video(output, frames, rate)
         return output

@@ -3,17 +3,21 @@
 import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent import futures
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vton_jax.core.errors import UserError, WrongOption
-from vton_jax.studio import example, shown, try_on, uploads
+from vton_jax.studio import example, live, shown, try_on, uploads
 from vton_jax.studio.jobs import Job, Jobs
 from vton_jax.studio.options import StudioOptions
 from vton_jax.systems.finet.options import InpaintOptions
+from vton_jax.systems.first_order.options import DriveOptions
+from vton_jax.systems.mirror.options import MirrorOptions
 from vton_jax.systems.options import JobOptions
 
 Files = Mapping[str, Path | Sequence[Path] | None]  # uploads by name
+_MIRRORED = tuple(f"garment_{number}" for number in range(1, 10))  # alternatives of the mirror
 EXAMPLE = "example"  # the id of the job that is there from the start
 
 
@@ -82,6 +86,35 @@ class Service:
             options = InpaintOptions(**self._decoded(job, files), **asked, weights=self.options.weights)
             return self.jobs.put(job, lambda job: try_on.fill_in(job, options, self.systems))
 
+    def drive(self, asked: Mapping[str, Any], files: Files) -> Job:
+        """A job that brings a picture to life.
+
+        Args: asked: fields of `DriveOptions`. files: uploads: `source` (else a packaged one) and `driving_clip`.
+        Raises: UserError.
+        """
+        with self.jobs.prepared() as job:
+            found = self._decoded(job, files)
+            if "driving_clip" not in found:
+                raise UserError("Choose a clip that drives the picture first.")
+            found["driving"] = found.pop("driving_clip")
+            options = DriveOptions(**found, **asked, weights=self.options.weights)
+            return self.jobs.put(job, lambda job: try_on.drive(job, options, self.systems))
+
+    def live(self, kind: Literal["mirror", "drive"], asked: Mapping[str, Any], files: Files) -> Job:
+        """A job that lives from a camera's frames, which its `session` takes (`live.Session`).
+
+        Args: kind: whoever is before the camera is dressed, or moves a picture. asked: fields of `MirrorOptions` or
+        `DriveOptions`. files: uploads: `garment` (perhaps several, alternatives) or `source`. Raises: UserError.
+        """
+        with self.jobs.prepared() as job:
+            found, weights = self._decoded(job, files, several=_MIRRORED), self.options.weights
+            if kind == "mirror":
+                prepare = live.mirror(MirrorOptions(**found, **asked, weights=weights), self.systems)
+            else:
+                prepare = live.driver(DriveOptions(**found, **asked, weights=weights), self.systems)
+            job.session = live.Session()
+            return self.jobs.put(job, lambda job: live.run(job, job.session, prepare, self.options.live_seconds))
+
     def _masks(self, job: Job, masks: Mapping[str, Path] | None) -> dict[str, Path]:
         return {name: uploads.take(path, f"{name}_mask", job.folder, self.options)
                 for name, path in (masks or {}).items()}  # fmt: skip
@@ -91,21 +124,24 @@ class Service:
         decoded = self._decoded(job, files)
         return try_on.options_of(asked, decoded, self.options.max_frames, self.options.weights)
 
-    def _decoded(self, job: Job, files: Files) -> dict[str, Any]:
-        """Decoded files by name; "none" stays (of a garment)."""
-        found = {}
+    def _decoded(self, job: Job, files: Files, several: Sequence[str] = shown.GARMENTS) -> dict[str, Any]:
+        """Decoded files by name; "none" stays (of a garment). Args: several: how garments are called, in turn."""
+        found, asked = {}, []
         for name, given in files.items():
             paths = [given] if isinstance(given, Path) else list(given or ())
             if paths == [Path("none")] and name == "garment":
-                found[name] = "none"
+                found[name] = ("none",)
             elif paths:
-                names = shown.GARMENTS if name == "garment" else (name,)
+                names = several if name == "garment" else (name,)
                 if len(paths) > len(names):
                     raise UserError(f"There are {len(paths)} files for the {name}, and {len(names)} can be used.")
-                taken = tuple(str(uploads.take(path, own, job.folder, self.options, self.options.max_frames))
-                              for own, path in zip(names, paths, strict=False))  # fmt: skip
-                found[name] = taken if len(taken) > 1 else taken[0]
-        return found
+                limit = self.options.max_driving_frames if name == "driving_clip" else self.options.max_frames
+                asked += [(name, own, path, limit) for own, path in zip(names, paths, strict=False)]
+        take = lambda one: str(uploads.take(one[2], one[1], job.folder, self.options, one[3]))  # noqa: E731
+        with futures.ThreadPoolExecutor(max(1, len(asked))) as pool:  # each waits for a child process
+            for (name, *_), path in zip(asked, pool.map(take, asked), strict=True):
+                found[name] = (*found.get(name, ()), path)
+        return {name: paths[0] if len(paths) == 1 else paths for name, paths in found.items()}
 
     def _changed(self, options: JobOptions, asked: Mapping[str, Any]) -> JobOptions | None:
         """The options of a reading with what else is asked of dressing; None where that needs another reading."""

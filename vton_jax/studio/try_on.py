@@ -23,6 +23,8 @@ from vton_jax.core.types import Pose
 from vton_jax.media import photo_files, video_files
 from vton_jax.studio import shown
 from vton_jax.studio.jobs import Job
+from vton_jax.systems.first_order import job as first_order
+from vton_jax.systems.first_order.options import DriveOptions
 from vton_jax.systems.job import Reading, TryOnJob
 from vton_jax.systems.options import JobOptions
 
@@ -50,6 +52,11 @@ class Systems:
         arm = options.remap if options.system == "lab126" else ""
         arm = "post" if arm == "auto" else arm  # as the job resolves it
         return self._get((options.system, arm, options.solver, options.weights), lambda: _create(options, arm))
+
+    def driver(self, options: DriveOptions):
+        """What brings pictures to life."""
+        key = ("first_order", options.motion, options.region, options.weights)
+        return self._get(key, lambda: first_order.make_driver(options))
 
     def inpainter(self, weights: str | None):
         """FiNet."""
@@ -216,6 +223,14 @@ def fill_in(job: Job, options, kept: Systems) -> dict[str, Any]:
     written = sheet.fill(options, system).write(job.folder / "filled.png")
     job.step("reading and filling in", 1, 1)
     return {"sheet": str(written[0]), "pictures": [str(path) for path in written[1:]]}
+
+
+def drive(job: Job, options: DriveOptions, kept: Systems) -> dict[str, Any]:
+    """Moves a picture as a clip moves."""
+    said: list[str] = []
+    clip = first_order.run(options, job.folder / "driven.mp4", said.append, job.step, kept.driver(options))
+    job.notes = tuple(said)
+    return {"clip": str(clip)}
 
 
 def warm(job: Job, kept: Systems, weights: str | None) -> dict[str, Any]:

@@ -28,18 +28,30 @@ STYLE = """
 height: 100%; opacity: .55; cursor: crosshair; touch-action: none }
 .studio-canvas { overflow: hidden } .studio-box { position: absolute; border: 2px solid #fff; outline: 1px solid #000;
 box-shadow: 0 0 0 200rem #000a } .studio-box[hidden] { display: none }
+.studio-live canvas { max-width: 100%; border-radius: .3rem; background: #8882 }
+.studio-live video { position: absolute; width: 1px; height: 1px; opacity: 0 } .studio-live p { margin: .4rem 0 }
 .studio-editors { display: flex; flex-wrap: wrap; gap: 1.2rem } .studio-editor { flex: 1 1 16rem; max-width: 24rem }
 .studio-editor > p { font-weight: 600; margin: 0 0 .3rem }
 .studio-tools { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: center }
 .studio-tools label { display: flex; align-items: center; gap: .4rem }
 .studio-tools button, .studio-tools input[type=text] { border: 1px solid #8888; border-radius: .3rem;
 padding: .15rem .6rem; background: transparent; color: inherit }
+:root { --color-accent: #2563eb } :root.dark, .dark { --color-accent: #60a5fa }
+.wrap .or { color: inherit }
 footer { display: none !important }
 """
+# Fonts of the system: none is fetched. The theme's own blue is too bright for white words.
 THEME = gr.themes.Default(
     primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
-)  # fonts of the system: none is fetched
-HEAD = f"<script>{(Path(__file__).parent / 'pages' / 'corrections.js').read_text(encoding='utf-8')}</script>"
+).set(
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_dark="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_700",
+)
+_PAGES = Path(__file__).parent / "pages"
+_SCRIPTS = ("accessible.js", "corrections.js", "live.js")
+HEAD = "".join(f"<script>{(_PAGES / name).read_text(encoding='utf-8')}</script>" for name in _SCRIPTS)
 
 
 _CORRECTED = ("person", *shown.GARMENTS)

@@ -114,5 +114,4 @@
       begin(editor).catch(() => { editor.textContent = "The picture cannot be shown."; });
     }
   }).observe(document.documentElement, { childList: true, subtree: true });
-  document.documentElement.lang = "en"; // which Gradio leaves out
 })();
