@@ -40,9 +40,10 @@ def served(app):
 
 @contextlib.contextmanager
 def browser(playwright):
-    """Chromium, without a window."""
+    """Chromium, without a window, with a camera that films a moving disc."""
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        opened = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", *camera])
         yield opened
         opened.close()
 

@@ -94,6 +94,16 @@ def test_idle_work_gives_way(jobs):
     wait_for(job, "done")
 
 
+def test_what_the_last_jobs_keep_stays_in_memory(tmp_path):
+    jobs = Jobs(tmp_path, max_kept=2)
+    try:
+        made = [jobs.put(jobs.new(), lambda job: setattr(job, "kept", "a reading") or {}) for _ in range(4)]
+        wait_for(made[-1], "done")
+        assert [job.kept is not None for job in made] == [False, False, True, True]
+    finally:
+        jobs.close()
+
+
 def test_results_are_removed_after_a_while(tmp_path):
     jobs = Jobs(tmp_path, keep=0.3)
     try:

@@ -96,7 +96,7 @@ def test_a_reading_is_corrected_and_then_dressed(studio, files):
     layer = np.zeros((*SIZE, 4), np.uint8)
     layer[16:48, 12:24] = 255
     Image.fromarray(layer).save(service.uploaded / "layer", format="PNG")
-    seen = service.read(asked, files, service.uploaded / "layer")
+    seen = service.read(asked, files, {"garment": service.uploaded / "layer"})
     while seen.state not in ("done", "failed"):
         time.sleep(0.02)
     assert seen.state == "done", seen.error
@@ -110,6 +110,53 @@ def test_a_reading_is_corrected_and_then_dressed(studio, files):
     while other.state not in ("done", "failed"):
         time.sleep(0.02)
     assert other.kept.reading is not seen.kept.reading
+
+
+def test_two_garments_are_worn_together_and_boxes_say_where(studio, files, tmp_path):
+    """The second garment's picture shows two, of which its box shows the lower one."""
+    rack = np.full((2 * SIZE[0], SIZE[1], 3), 255, np.uint8)
+    rack[16:48, 12:36], rack[80:112, 12:36] = (0, 150, 0), (180, 30, 0)
+    photo_files.write_image(tmp_path / "rack.png", rack)
+    service, client = studio()
+    brought = (("person", "person.png"), ("garment", "garment.png"), ("garment", "rack.png"))
+    opened = [(name, (tmp_path / file).read_bytes()) for name, file in brought]
+    said = {"framing": "pose", "garment_is": "person", "garment_box": ["", "0,0.5,1,1"]}
+    job = ended(client, client.post("/api/try_on", files=opened, data=said).json())
+    assert job["state"] == "done", job["error"]
+    reading = service.jobs.get(job["id"]).kept.reading
+    assert [int(garment.garment_type) for garment in reading.garments] == [0, 1]  # upper, lower
+    np.testing.assert_allclose(reading.garments[1].image[32, 24], np.float32((180, 30, 0)) / 255, atol=0.02)
+    (tmp_path / "got.zip").write_bytes(client.get(job["files"]["save"]).content)
+    with zipfile.ZipFile(tmp_path / "got.zip") as saved:
+        flags = saved.read("render.flags").decode().split()
+        assert {"garment.png", "second_garment.png"} <= set(saved.namelist())
+    assert [flag for flag in flags if flag.startswith("--garment=")] == [
+        "--garment=garment.png", "--garment=second_garment.png"
+    ]  # fmt: skip
+    assert [flag for flag in flags if "box" in flag] == ["--garment_box=", "--garment_box=0,0.5,1,1"]
+    answer = client.post("/api/try_on", files=opened, data={"person_box": "0,0,300,200"})
+    assert answer.status_code == 422 and "person_box=0,0,300,200 is not understood" in answer.json()["detail"]
+    assert client.post("/api/try_on", files=[*opened, opened[-1]]).status_code == 422
+    assert not list(service.uploaded.iterdir())
+
+
+def test_a_painted_mask_is_of_the_whole_picture(studio, files, tmp_path):
+    """With a box on the right half, what is painted on its left edge is read there."""
+    from PIL import Image
+
+    service, _ = studio()
+    layer = np.zeros((*SIZE, 4), np.uint8)
+    layer[16:48, 24:30] = 255
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+    asked = {"framing": "pose", "garment_box": ["0.5,0,1,1"]}
+    job = service.read(asked, files, {"garment": tmp_path / "layer.png"})
+    while job.state not in ("done", "failed"):
+        time.sleep(0.02)
+    assert job.state == "done", job.error
+    editor = job.result["reading"]["editors"][1]
+    drawn = np.asarray(Image.open(editor["layer"]))[..., 3] > 0
+    assert drawn.shape == SIZE and editor["box"] == "0.5,0,1,1"
+    assert (drawn != (layer[..., 3] > 0)).mean() < 0.03
 
 
 def test_a_mask_goes_to_the_picture_and_back(studio, files):
@@ -167,7 +214,7 @@ def test_the_password_the_host_and_the_origin_are_asked_for(studio):
     assert client.get("/api/options", headers={"host": "evil.example"}).status_code == 400
     assert client.delete("/api/jobs/x", headers={"origin": "http://evil.example"}).status_code == 403
     assert client.delete("/api/jobs/x", headers={"origin": "http://localhost"}).status_code == 404
-    assert client.post("/api/try_on", files={"person": b"x" * 4_000_000}).status_code == 413
+    assert client.post("/api/try_on", files={"person": b"x" * 5_000_000}).status_code == 413
 
 
 def test_the_docs_name_every_route(studio):

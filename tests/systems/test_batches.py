@@ -364,6 +364,8 @@ def test_every_option_may_be_a_column(tmp_path):
     assert row.problem is None
     options = JobOptions(person=str(tmp_path / "a"), garment=str(tmp_path / "b"), painted_rate=12.5, num_frames=7)
     assert row.options == dataclasses.replace(options, tuck="in", output_size="64x48", temporal_filter="none")
+    (row,) = job_tables.read(table(tmp_path, 'person,garment,output,garment_box\na,b;c,d.mp4,";0,0,1,0.5"\n'))
+    assert row.options.garment_box == ("", "0,0,1,0.5")
     for cell in ("many", "-1", "nan"):
         (row,) = job_tables.read(table(tmp_path, f"person,garment,output,painted_rate\na,b,c.mp4,{cell}\n"))
         assert f"painted_rate={cell} should be a number, at least 0" in str(row.problem)

@@ -34,10 +34,13 @@ class JobSays(pydantic.BaseModel):
     files: dict[str, str] = pydantic.Field(description="What can be fetched, by name: paths on this server.")
 
 
+def _said(name: str) -> str:
+    return {field.name: field.metadata["help"] for field in dataclasses.fields(JobOptions)}[name]
+
+
 def _choice(name: str):
     """A field for an option of `JobOptions`, explained as on the command line."""
-    said = {field.name: field.metadata["help"] for field in dataclasses.fields(JobOptions)}[name]
-    return pydantic.Field(None, description=said, json_schema_extra={"enum": list(try_on.choices(name))})
+    return pydantic.Field(None, description=_said(name), json_schema_extra={"enum": list(try_on.choices(name))})
 
 
 class TryOnForm(pydantic.BaseModel):
@@ -45,13 +48,16 @@ class TryOnForm(pydantic.BaseModel):
 
     model_config = {"extra": "forbid"}
     person: UploadFile | None = None
-    garment: UploadFile | None = None
+    garment: list[UploadFile] = pydantic.Field([], description="Given twice: an upper and a lower one, worn together.")
     pose: UploadFile | None = None
     own_clothes: bool = pydantic.Field(False, description="No garment: the person's own clothes.")
     system: str | None = _choice("system")
     remap: str | None = _choice("remap")
     garment_type: str | None = _choice("garment_type")
     garment_is: str | None = _choice("garment_is")
+    tuck: str | None = _choice("tuck")
+    person_box: str = pydantic.Field("", description=_said("person_box"))
+    garment_box: list[str] = pydantic.Field([], description=_said("garment_box"))
     temporal_filter: str | None = _choice("temporal_filter")
     background: str | None = _choice("background")
     framing: str | None = _choice("framing")
@@ -100,8 +106,8 @@ def _add_work(app: fastapi.FastAPI, service: Service) -> None:
     def dress(asked: Annotated[TryOnForm, Form()]) -> JobSays:
         """Person and garment are pictures, the pose a picture or a clip; what is missing is the packaged example's,
         but the pose beside a person, which is then their own. `GET /api/options` lists what options may be."""
-        options = {name: getattr(asked, name) for name in try_on.CHOSEN}
-        with _Saved(service, person=asked.person, garment=asked.garment, pose=asked.pose) as files:
+        options = {name: getattr(asked, name) for name in (*try_on.CHOSEN, *try_on.BOXES)}
+        with Saved(service, person=asked.person, garment=asked.garment, pose=asked.pose) as files:
             if asked.own_clothes:
                 files["garment"] = Path("none")
             return of(service, service.dress(options, files))
@@ -111,7 +117,7 @@ def _add_work(app: fastapi.FastAPI, service: Service) -> None:
         """The result's `sheet` shows the fillings side by side. With a garment, that one is put on."""
         options = {name: getattr(asked, name) for name in ("region", "num_samples", "vary", "seed")}
         options |= {"vary": "all"} if asked.garment is not None else {}
-        with _Saved(service, person=asked.person, garment=asked.garment) as files:
+        with Saved(service, person=asked.person, garment=asked.garment) as files:
             return of(service, service.fill_in(options, files))
 
     @app.get("/api/options", summary="What options may be")
@@ -154,20 +160,20 @@ def _pictures_of(value) -> list[str]:
     return [path for item in inner for path in _pictures_of(item)]
 
 
-class _Saved:
+class Saved:
     """Uploads as files, removed when they have been decoded: a context manager that gives paths by name."""
 
-    def __init__(self, service: Service, **uploads: UploadFile | None):
+    def __init__(self, service: Service, **uploads: UploadFile | list[UploadFile] | None):
         self._service, self._uploads = service, uploads
 
-    def __enter__(self) -> dict[str, Path | None]:
+    def __enter__(self) -> dict[str, list[Path] | Path]:
         self._folder = Path(tempfile.mkdtemp(dir=self._service.uploaded))
-        files: dict[str, Path | None] = {}
-        for name, upload in self._uploads.items():
-            files[name] = None
-            if upload is not None:
-                files[name] = self._folder / name
-                with open(files[name], "wb") as file:
+        files: dict[str, list[Path] | Path] = {}
+        for name, given in self._uploads.items():
+            files[name] = []
+            for number, upload in enumerate(given if isinstance(given, list) else filter(None, [given])):
+                files[name].append(self._folder / f"{name}{number}")
+                with open(files[name][-1], "wb") as file:
                     shutil.copyfileobj(upload.file, file)
         return files
 

@@ -30,7 +30,7 @@ def decode(asked: dict) -> Path:
     path, output = Path(asked["path"]), Path(asked["output"])
     if asked["kind"] == "clip":
         _require_short(path, asked["max_seconds"], asked["max_pixels"])
-        frames, rate = video_files.read_frames(path, asked["max_frames"], max_side=1280)
+        frames, rate = video_files.read_frames(path, asked["max_frames"], max_side=asked["max_side"])
         output = output.with_suffix(".mp4")
         video_files.write_video(output, frames, rate)
         return output
@@ -62,7 +62,7 @@ def _require_short(path: Path, max_seconds: int, max_pixels: int) -> None:
         with av.open(str(path)) as container:
             seconds = (container.duration or 0) / 1_000_000
             pixels = max((stream.width * stream.height for stream in container.streams.video), default=0)
-    except (OSError, ValueError, av.FFmpegError):
+    except (OSError, ValueError, AttributeError, av.FFmpegError):  # a stream of no known kind has no width
         raise MediaError(f"{path} is not a clip that can be read; try MP4") from None
     if seconds > max_seconds:
         raise MediaError(f"{path} lasts {seconds:.0f} s, more than {max_seconds}; cut it")

@@ -14,6 +14,11 @@ def people() -> list[Path]:
     return [PERSON, SAMPLES / "dressed.png"]
 
 
+def lower_garments() -> list[Path]:
+    """To be worn with an upper one."""
+    return [path for path in garments() if path.name.startswith(("skirt", "pants"))]
+
+
 def garments() -> list[Path]:
     """The sample's, and some of each kind that the catalogue's people wear."""
     kinds = (itertools.islice(sorted(FLATS.glob(f"{kind}_*.jpg")), count) for kind, count in _OF_EACH.items())

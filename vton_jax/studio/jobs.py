@@ -53,6 +53,7 @@ class Job:
     notes: tuple[str, ...] = ()
     result: dict[str, Any] = dataclasses.field(default_factory=dict)  # what `work` returned
     kept: Any = None  # what later jobs go on from
+    session: Any = None  # of a live job: what its frames come and go by
     ended: float = 0.0  # by the monotonic clock
     wanted: bool = True  # whether it has not been cancelled
     idle: bool = False  # whether it gives way to all others
@@ -68,11 +69,11 @@ class Jobs:
     """A queue with one worker, and the jobs that have ended.
 
     Args: folder: in which each job gets a folder. keep: seconds that an ended job is kept. max_waiting: jobs in the
-    queue at most.
+    queue at most. max_kept: jobs at most, those that ended last, whose `kept` stays in memory.
     """
 
-    def __init__(self, folder: Path, keep: float = 3600, max_waiting: int = 50):
-        self.folder, self.keep, self.max_waiting = folder, keep, max_waiting
+    def __init__(self, folder: Path, keep: float = 3600, max_waiting: int = 50, max_kept: int = 20):
+        self.folder, self.keep, self.max_waiting, self.max_kept = folder, keep, max_waiting, max_kept
         self._jobs: dict[str, Job] = {}
         self._waiting: collections.deque[Job] = collections.deque()
         self._running: Job | None = None
@@ -208,6 +209,9 @@ class Jobs:
 
     def _end(self, job: Job, state: State) -> None:
         job.state, job.ended, job.work = state, time.monotonic(), None
+        keep = [one for one in self._jobs.values() if one.kept is not None and one.work is None]
+        for old in sorted(keep, key=lambda one: one.ended)[: -self.max_kept]:
+            old.kept = None
 
     def _remove_old(self) -> None:
         latest = time.monotonic() - self.keep
@@ -219,4 +223,4 @@ class Jobs:
         self._jobs.pop(job.id, None)
         if job.folder != self.folder:
             shutil.rmtree(job.folder, ignore_errors=True)
-        job.kept, job.result = None, {}
+        job.kept, job.session, job.result = None, None, {}

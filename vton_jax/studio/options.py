@@ -28,6 +28,8 @@ class StudioOptions(Limits):
     folder: str | None = option(None, "Folder for what people bring and get. Default: a temporary one.")
     keep_minutes: int = option(60, "How long results are kept.", lower_bound=1)
     max_frames: int = option(48, "Frames of a clip at most.", lower_bound=1)
+    max_driving_frames: int = option(300, "Frames at most of a clip that drives a picture.", lower_bound=1)
+    live_seconds: int = option(180, "How long somebody may be live; others wait meanwhile.", lower_bound=1)
     max_waiting: int = option(50, "Jobs that may wait at most.", lower_bound=1)
     warm: bool = option(True, "Dress the example at the start, so that the first job finds programs ready.")
     weights: str | None = option(None, "Folder of other weights than the released ones.")

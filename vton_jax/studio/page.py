@@ -9,6 +9,7 @@ from vton_jax import systems
 from vton_jax.core.errors import UserError
 from vton_jax.studio import gallery, widgets
 from vton_jax.studio.jobs import ENDED
+from vton_jax.studio.live_panels import DrivePanel, MirrorPanel
 from vton_jax.studio.panels import TryOnPanel
 from vton_jax.studio.service import Service
 
@@ -30,6 +31,10 @@ def build(service: Service) -> gr.Blocks:
                     TryOnPanel(service, name, name).when_loaded(page)
             with gr.Tab("Fill in"):
                 _InpaintPanel(service)
+            with gr.Tab("Mirror"):
+                MirrorPanel(service)
+            with gr.Tab("Drive"):
+                DrivePanel(service)
     return page.queue(default_concurrency_limit=None, max_size=200)
 
 

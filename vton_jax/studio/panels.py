@@ -1,6 +1,7 @@
 """The try-on panel: inputs on the left; on the right what was read, the clip, and what the machine did."""
 
 import asyncio
+import filecmp
 import html
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from vton_jax.core.errors import UserError
 from vton_jax.studio import gallery, try_on, widgets
 from vton_jax.studio.jobs import ENDED, Job
 from vton_jax.studio.service import EXAMPLE, Service
+from vton_jax.studio.shown import GARMENTS
 
 _PAUSE = 0.3  # seconds between looks at a job
 _POSES = ("a clip", "a photo", "the person's own")
@@ -23,6 +25,7 @@ class TryOnPanel:
 
     def __init__(self, service: Service, name: str, system: str):
         self.service, self.name, self.system = service, name, system
+        self.several = system == "lab126"  # the other puts on one garment
         self.job = gr.BrowserState({}, storage_key=f"studio_{name}", secret="of this tab")
         self._inputs()
         self._outputs()
@@ -39,6 +42,9 @@ class TryOnPanel:
                 self.garment = widgets.picture("Garment, flat or worn", gallery.GARMENT)
                 self.own = gr.Checkbox(False, label="No garment: the person's own clothes")
                 widgets.examples("Example garments", gallery.garments(), self.garment)
+                with gr.Accordion("And a second garment", open=False, visible=self.several) as self.second_part:
+                    self.second = widgets.picture("An upper and a lower one are worn together")
+                    widgets.examples("Example lower garments", gallery.lower_garments(), self.second)
             with gr.Column(min_width=260):
                 sources = ["upload", "webcam"]
                 clip = gr.Video(str(gallery.POSE), label="Pose clip", sources=sources, elem_classes="studio-clip")
@@ -60,6 +66,8 @@ class TryOnPanel:
                 [(text, value or "256x192") for text, value in sizes], value="256x192", label="Size, height x width",
                 min_width=160,
             )  # fmt: skip
+            tucks = [("as its picture shows it", "auto"), ("tucked in", "in"), ("hangs over", "over")]
+            self.tuck = gr.Dropdown(tucks, value="auto", label="An upper garment", visible=self.several, min_width=200)
             backgrounds = [("the photo's", "inpaint"), ("painted by the networks", "network")]
             self.background = gr.Dropdown(backgrounds, value="inpaint", label="Background", min_width=200)
         with gr.Row():
@@ -90,14 +98,17 @@ class TryOnPanel:
                 )  # fmt: skip
 
     def _corrections(self) -> None:
-        gr.Markdown("**Is something wrong?** Say what it is, or paint and erase the garment's mask; then read again.")
+        gr.Markdown(
+            "**Is something wrong?** Say what it is, paint and erase the garment's mask, or draw a box around whom or "
+            "what is meant, since nothing outside it is read; then read again."
+        )
         with gr.Row():
             types = list(try_on.choices("garment_type"))
             self.kind = gr.Dropdown(types, value="auto", label="Type of the garment", min_width=160)
             ways = [("as it looks", "auto"), ("flat", "flat"), ("worn by a person", "person")]
             self.shown_as = gr.Dropdown(ways, value="auto", label="It is shown", min_width=160)
-        self.editor = gr.HTML("", label="The garment's mask")
-        self.mask = gr.Textbox(visible=False)
+        self.editor = gr.HTML("", label="The pictures, to be corrected")
+        self.corrections = gr.Textbox(visible=False)
         self.again = gr.Button("Read again with these corrections")
 
     @property
@@ -109,14 +120,13 @@ class TryOnPanel:
 
     def _wire(self) -> None:
         asked = [
-            self.job, self.person, self.garment, self.own, self.pose_is, self.clip_pose, self.photo_pose, self.arm,
-            self.filter, self.size, self.background, self.kind, self.shown_as,
+            self.job, self.person, self.garment, self.second, self.own, self.pose_is, self.clip_pose, self.photo_pose,
+            self.arm, self.filter, self.size, self.background, self.kind, self.shown_as, self.tuck, self.corrections,
         ]  # fmt: skip
         shared = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-        self.look.click(self._look, asked, self._shown, **shared)
-        painted = f"(...values) => [...values.slice(0, -1), studioMask('{self.name}')]"
-        self.again.click(self._look_again, [*asked, self.mask], self._shown, js=painted, **shared)
-        self.dress.click(self._dress, asked, self._shown, **shared)
+        corrected = f"(...values) => [...values.slice(0, -1), studioCorrections('{self.name}')]"
+        for button, asks in ((self.look, self._look), (self.again, self._look), (self.dress, self._dress)):
+            button.click(asks, asked, self._shown, js=corrected, **shared)
         self.stop.click(self._cancel, [self.job], [self.progress], queue=False, **shared)
         self.watch.click(self._watch, [self.job, self.frame], self._shown, **shared)
         self.frame.input(self._machine, [self.job, self.frame], [self.machine], **shared)
@@ -124,7 +134,10 @@ class TryOnPanel:
             lambda chosen: [gr.update(visible=chosen == _POSES[0]), gr.update(visible=chosen == _POSES[1])],
             [self.pose_is], [self.clip_pose, self.photo_pose], **shared,
         )  # fmt: skip
-        self.own.change(lambda own: gr.update(visible=not own), [self.own], [self.garment], **shared)
+        self.own.change(
+            lambda own: [gr.update(visible=not own), gr.update(visible=not own and self.several)],
+            [self.own], [self.garment, self.second_part], **shared,
+        )  # fmt: skip
 
     def when_loaded(self, page: gr.Blocks) -> None:
         """What a tab shows when the page is opened, or opened again."""
@@ -135,51 +148,63 @@ class TryOnPanel:
 
     # -------------------------------------------------------------------------------------------------------- handlers
 
-    def _files(self, *values) -> dict[str, Path | None]:
-        person, garment, own, pose_is, clip_pose, photo_pose = values
+    def _files(self, *values) -> dict[str, str]:
+        """The files that were chosen, by name."""
+        person, garment, second, own, pose_is, clip_pose, photo_pose = values
         pose = {_POSES[0]: clip_pose, _POSES[1]: photo_pose}.get(pose_is, person)
         found = {"person": person, "garment": "none" if own else garment, "pose": pose}
         missing = [name for name, path in found.items() if path is None]
         if missing:
             raise UserError(f"Choose a picture for the {' and the '.join(missing)} first.")
-        return {name: Path(path) for name, path in found.items()}
+        return found | ({"second_garment": second} if second and self.several and not own else {})
 
-    def _asked(self, *values) -> dict[str, str]:
-        arm, smoothed, size, background, kind, shown_as = values
+    def _asked(self, *values) -> dict[str, Any]:
+        arm, smoothed, size, background, kind, shown_as, tuck = values
         return {
             "system": self.system, "remap": arm or "auto", "temporal_filter": smoothed, "output_size": size,
-            "background": background, "garment_type": kind, "garment_is": shown_as,
+            "background": background, "garment_type": kind, "garment_is": shown_as, "tuck": tuck,
         }  # fmt: skip
 
     async def _look(self, held, *values) -> AsyncIterator[dict]:
-        async for shown in self._begin(held, values, "read", "read"):
-            yield shown
-
-    async def _look_again(self, held, *values) -> AsyncIterator[dict]:
-        async for shown in self._begin(held, values[:-1], "read", "read", painted=values[-1]):
+        async for shown in self._begin(held, values, "read"):
             yield shown
 
     async def _dress(self, held, *values) -> AsyncIterator[dict]:
-        async for shown in self._begin(held, values, "dress", "result"):
+        async for shown in self._begin(held, values, "result"):
             yield shown
 
-    async def _begin(self, held, values, what: str, tab: str, painted: str = "") -> AsyncIterator[dict]:
-        """Puts a job in and follows it."""
+    async def _begin(self, held, values, tab: str) -> AsyncIterator[dict]:
+        """Puts a job in and follows it. Args: tab: `read` or `result`, where what is wanted will be shown."""
         try:
-            files, asked = self._files(*values[:6]), self._asked(*values[6:])
-            inputs = {name: str(path) for name, path in files.items()}
-            if what == "read":
-                with widgets.mask_file(painted, self.service.uploaded) as mask:
-                    job = await asyncio.to_thread(self.service.read, asked, files, mask)
-            else:
-                seen = self._job(held) if held.get("inputs") == inputs else None
-                job = await asyncio.to_thread(self.service.dress, asked, files, seen)
+            inputs = self._files(*values[:7])
+            corrections = widgets.Corrections.of(values[-1]).only(self._unchanged(held, inputs))
+            boxes = [corrections.boxes.get(name, "") for name in GARMENTS if name in inputs]
+            asked = self._asked(*values[7:-1]) | {
+                "person_box": corrections.boxes.get("person", ""), "garment_box": boxes,
+            }  # fmt: skip
+            files = {name: Path(path) for name, path in inputs.items() if name not in GARMENTS}
+            files["garment"] = [Path(inputs[name]) for name in GARMENTS if name in inputs]
+            with widgets.mask_files(corrections.masks, self.service.uploaded) as masks:
+                if tab == "read":
+                    job = await asyncio.to_thread(self.service.read, asked, files, masks)
+                else:
+                    seen = self._job(held) if held.get("inputs") == inputs else None
+                    job = await asyncio.to_thread(self.service.dress, asked, files, seen, masks)
         except UserError as error:
             yield {self.progress: widgets.error(str(error))}
             return
         yield {self.job: {"job": job.id, "inputs": inputs}, self.tabs: gr.update(selected=tab)}
         async for shown in self._follow(job):
             yield shown
+
+    def _unchanged(self, held: dict[str, Any], inputs: dict[str, str]) -> set[str]:
+        """The inputs that what is shown was read from: corrections are of these."""
+        if held.get("job") == EXAMPLE:
+            packaged = {"person": gallery.PERSON, "garment": gallery.GARMENT}
+            same = lambda name, path: name in packaged and filecmp.cmp(path, packaged[name], shallow=False)  # noqa: E731
+        else:
+            same = lambda name, path: held.get("inputs", {}).get(name) == path  # noqa: E731
+        return {name for name, path in inputs.items() if path != "none" and same(name, path)}
 
     async def _follow(self, job: Job) -> AsyncIterator[dict]:
         """What changes on the page while a job waits and runs, and its result."""
@@ -249,12 +274,15 @@ class TryOnPanel:
     def _read_shown(self, job: Job) -> dict:
         reading, titles = (
             job.result["reading"],
-            {"person": "the person", "garment": "the garment", "pose": "the first pose"},
-        )
+            {
+                "person": "the person", "garment": "the garment", "second_garment": "the second garment",
+                "pose": "the first pose",
+            },
+        )  # fmt: skip
         pictures = [(reading[name], title) for name, title in titles.items() if name in reading]
         lines = "".join(f"<li>{html.escape(note)}</li>" for note in job.notes)
         read = f"<ul>{lines}</ul>{widgets.figures(job, pictures)}"
-        return {self.read: read, self.editor: widgets.brush(self.name, job)}
+        return {self.read: read, self.editor: widgets.editors(self.name, job)}
 
     def _result_shown(self, job: Job) -> dict:
         result, shown = job.result, {}

@@ -21,7 +21,7 @@ def make_app(service: Service, *, with_page: bool = True):
     """The ASGI application of a service. Args: with_page: the page as well as the API; it needs Gradio."""
     import fastapi
 
-    from vton_jax.studio import api
+    from vton_jax.studio import api, api_live
     from vton_jax.studio.guard import Guard
 
     @contextlib.asynccontextmanager
@@ -33,10 +33,11 @@ def make_app(service: Service, *, with_page: bool = True):
         title="Try-on studio", description=_ABOUT, version="1", docs_url=None, redoc_url=None, lifespan=lifespan
     )
     api.add_to(app, service)
+    api_live.add_to(app, service)
     if with_page:
         app = _with_page(app, service)
     options, password = service.options, _password(service.options)
-    most = 3 * options.max_megabytes * 1_000_000 + 100_000  # a request brings three files at most
+    most = 4 * options.max_megabytes * 1_000_000 + 100_000  # a request brings four files at most
     return Guard(app, password, most, _LOOPBACK if _is_loopback(options.host) else None)
 
 
@@ -82,7 +83,12 @@ def serve(options: StudioOptions) -> None:
             raise WrongOption("port", options.port, f"cannot be listened on: {error.strerror}.") from None
     if not _is_loopback(options.host) and _password(options) is None:
         print("whoever reaches this machine may use the studio; set VTON_STUDIO_PASSWORD", file=sys.stderr)
+    from vton_jax.studio import live
+
     app = make_app(Service(options))
     at = f"http://{options.host}:{options.port}"
     print(f"the studio is open at {at}/, its API at {at}/api/docs; Ctrl-C closes it", file=sys.stderr, flush=True)
-    uvicorn.run(app, host=options.host, port=options.port, log_level="warning", timeout_graceful_shutdown=3)
+    uvicorn.run(
+        app, host=options.host, port=options.port, log_level="warning", timeout_graceful_shutdown=3,
+        ws_max_size=2 * live.MAX_BYTES, ws_per_message_deflate=False,
+    )  # fmt: skip

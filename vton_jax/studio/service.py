@@ -2,17 +2,22 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent import futures
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vton_jax.core.errors import UserError, WrongOption
-from vton_jax.studio import example, try_on, uploads
+from vton_jax.studio import example, live, shown, try_on, uploads
 from vton_jax.studio.jobs import Job, Jobs
 from vton_jax.studio.options import StudioOptions
 from vton_jax.systems.finet.options import InpaintOptions
+from vton_jax.systems.first_order.options import DriveOptions
+from vton_jax.systems.mirror.options import MirrorOptions
 from vton_jax.systems.options import JobOptions
 
+Files = Mapping[str, Path | Sequence[Path] | None]  # uploads by name
+_MIRRORED = tuple(f"garment_{number}" for number in range(1, 10))  # alternatives of the mirror
 EXAMPLE = "example"  # the id of the job that is there from the start
 
 
@@ -41,26 +46,32 @@ class Service:
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def read(self, asked: Mapping[str, str], files: Mapping[str, Path | None], mask: Path | None = None) -> Job:
-        """A job that reads. Args: files: uploads by `person`, `garment`, `pose`; what is missing is the example's.
+    def read(self, asked: Mapping[str, Any], files: Files, masks: Mapping[str, Path] | None = None) -> Job:
+        """A job that reads.
 
-        mask: an upload whose alpha channel corrects the garment's mask. Raises: UserError.
+        Args: asked: see `try_on.options_of`. files: uploads by `person`, `garment` (two that are worn together as a
+        sequence), `pose`; what is missing is the example's. masks: uploads whose alpha channels correct the masks of
+        garments, by `shown.GARMENTS`. Raises: UserError.
         """
         with self.jobs.prepared() as job:
-            options = self._options(job, asked, files)
-            if mask is not None:
-                mask = uploads.take(mask, "mask", job.folder, self.options)
-            return self.jobs.put(job, lambda job: try_on.read(job, options, self.systems, mask))
+            options, masks = self._options(job, asked, files), self._masks(job, masks)
+            return self.jobs.put(job, lambda job: try_on.read(job, options, self.systems, masks))
 
-    def dress(self, asked: Mapping[str, str], files: Mapping[str, Path | None], seen: Job | None = None) -> Job:
-        """A job that dresses. Args: seen: a job that has read these files, perhaps corrected. Raises: UserError."""
-        if seen is not None and seen.kept is not None:
+    def dress(
+        self, asked: Mapping[str, Any], files: Files, seen: Job | None = None, masks: Mapping[str, Path] | None = None
+    ) -> Job:
+        """A job that dresses.
+
+        Args: asked, files, masks: see `read`. seen: a job that has read these files, perhaps corrected. Raises:
+        UserError.
+        """
+        if seen is not None and seen.kept is not None and not masks:
             options = self._changed(seen.kept.options, asked)
             if options is not None:
                 return self.jobs.put(self.jobs.new(), lambda job: try_on.dress(job, options, self.systems, seen))
         with self.jobs.prepared() as job:
-            options = self._options(job, asked, files)
-            return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems))
+            options, masks = self._options(job, asked, files), self._masks(job, masks)
+            return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems, masks=masks))
 
     def watch_search(self, seen: Job, frame: int) -> Job:
         """A job that films the backward procedure on one frame. Raises: UserError."""
@@ -69,33 +80,74 @@ class Service:
         kept = seen.kept
         return self.jobs.put(self.jobs.new(), lambda job: try_on.watch_search(job, kept, self.systems, frame))
 
-    def fill_in(self, asked: Mapping[str, Any], files: Mapping[str, Path | None]) -> Job:
+    def fill_in(self, asked: Mapping[str, Any], files: Files) -> Job:
         """A job that fills in a region. Args: asked: fields of `InpaintOptions`. Raises: UserError."""
         with self.jobs.prepared() as job:
             options = InpaintOptions(**self._decoded(job, files), **asked, weights=self.options.weights)
             return self.jobs.put(job, lambda job: try_on.fill_in(job, options, self.systems))
 
-    def _options(self, job: Job, asked: Mapping[str, str], files: Mapping[str, Path | None]) -> JobOptions:
+    def drive(self, asked: Mapping[str, Any], files: Files) -> Job:
+        """A job that brings a picture to life.
+
+        Args: asked: fields of `DriveOptions`. files: uploads: `source` (else a packaged one) and `driving_clip`.
+        Raises: UserError.
+        """
+        with self.jobs.prepared() as job:
+            found = self._decoded(job, files)
+            if "driving_clip" not in found:
+                raise UserError("Choose a clip that drives the picture first.")
+            found["driving"] = found.pop("driving_clip")
+            options = DriveOptions(**found, **asked, weights=self.options.weights)
+            return self.jobs.put(job, lambda job: try_on.drive(job, options, self.systems))
+
+    def live(self, kind: Literal["mirror", "drive"], asked: Mapping[str, Any], files: Files) -> Job:
+        """A job that lives from a camera's frames, which its `session` takes (`live.Session`).
+
+        Args: kind: whoever is before the camera is dressed, or moves a picture. asked: fields of `MirrorOptions` or
+        `DriveOptions`. files: uploads: `garment` (perhaps several, alternatives) or `source`. Raises: UserError.
+        """
+        with self.jobs.prepared() as job:
+            found, weights = self._decoded(job, files, several=_MIRRORED), self.options.weights
+            if kind == "mirror":
+                prepare = live.mirror(MirrorOptions(**found, **asked, weights=weights), self.systems)
+            else:
+                prepare = live.driver(DriveOptions(**found, **asked, weights=weights), self.systems)
+            job.session = live.Session()
+            return self.jobs.put(job, lambda job: live.run(job, job.session, prepare, self.options.live_seconds))
+
+    def _masks(self, job: Job, masks: Mapping[str, Path] | None) -> dict[str, Path]:
+        return {name: uploads.take(path, f"{name}_mask", job.folder, self.options)
+                for name, path in (masks or {}).items()}  # fmt: skip
+
+    def _options(self, job: Job, asked: Mapping[str, Any], files: Files) -> JobOptions:
         """What a job is asked for, its files decoded into its folder."""
         decoded = self._decoded(job, files)
         return try_on.options_of(asked, decoded, self.options.max_frames, self.options.weights)
 
-    def _decoded(self, job: Job, files: Mapping[str, Path | None]) -> dict[str, str]:
-        """Decoded files by name; "none" stays (of a garment)."""
-        found = {}
-        for name, path in files.items():
-            if path == Path("none") and name == "garment":
-                found[name] = "none"
-            elif path is not None:
-                limit = self.options.max_frames
-                found[name] = str(uploads.take(path, name, job.folder, self.options, limit))
-        return found
+    def _decoded(self, job: Job, files: Files, several: Sequence[str] = shown.GARMENTS) -> dict[str, Any]:
+        """Decoded files by name; "none" stays (of a garment). Args: several: how garments are called, in turn."""
+        found, asked = {}, []
+        for name, given in files.items():
+            paths = [given] if isinstance(given, Path) else list(given or ())
+            if paths == [Path("none")] and name == "garment":
+                found[name] = ("none",)
+            elif paths:
+                names = several if name == "garment" else (name,)
+                if len(paths) > len(names):
+                    raise UserError(f"There are {len(paths)} files for the {name}, and {len(names)} can be used.")
+                limit = self.options.max_driving_frames if name == "driving_clip" else self.options.max_frames
+                asked += [(name, own, path, limit) for own, path in zip(names, paths, strict=False)]
+        take = lambda one: str(uploads.take(one[2], one[1], job.folder, self.options, one[3]))  # noqa: E731
+        with futures.ThreadPoolExecutor(max(1, len(asked))) as pool:  # each waits for a child process
+            for (name, *_), path in zip(asked, pool.map(take, asked), strict=True):
+                found[name] = (*found.get(name, ()), path)
+        return {name: paths[0] if len(paths) == 1 else paths for name, paths in found.items()}
 
-    def _changed(self, options: JobOptions, asked: Mapping[str, str]) -> JobOptions | None:
+    def _changed(self, options: JobOptions, asked: Mapping[str, Any]) -> JobOptions | None:
         """The options of a reading with what else is asked of dressing; None where that needs another reading."""
         wanted = try_on.options_of(asked, {}, options.num_frames, options.weights)
         later = ("remap", "temporal_filter")  # what reading does not depend on
-        same = [name for name in try_on.CHOSEN if name not in later]
+        same = [name for name in (*try_on.CHOSEN, *try_on.BOXES) if name not in later]
         if any(getattr(wanted, name) != getattr(options, name) for name in same):
             return None
         return dataclasses.replace(options, **{name: getattr(wanted, name) for name in later})

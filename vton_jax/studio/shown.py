@@ -1,5 +1,7 @@
 """Pictures for the page: what was read, and what the machine did. Written as PNG files into a job's folder."""
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,17 @@ import numpy as np
 from PIL import Image
 
 from vton_jax.core import framing, geometry, segmentation
+from vton_jax.core.boxes import Part
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Result
 from vton_jax.layout import coarse_map
 from vton_jax.media import photo_files, visualize
 from vton_jax.systems.job import Reading
+from vton_jax.systems.pictures import Pictures
 
+GARMENTS = ("garment", "second_garment")  # that are worn together, by the names of their files
 _LARGE = 2  # times the networks' size that pictures are shown at
-_BRUSH = 768  # pixels that the picture under the brush is large at most
+_BRUSH = 768  # pixels that a picture to be corrected is large at most
 _FRAMES = 3  # of which the page shows what the machine did
 _OUTLINE = (255, 60, 40)
 _STEPS = {
@@ -31,10 +36,11 @@ _STEPS = {
 }  # as `coarse_map.STEPS`
 
 
-def reading(found: Reading, picture: np.ndarray | None, folder: Path) -> dict[str, Any]:
-    """What was read: paths of pictures of the person, a pose and the garment, and the garment's type.
+def reading(found: Reading, given: Pictures, folder: Path) -> dict[str, Any]:
+    """What was read: paths of pictures of the person, a pose and the garments; `editors` are the pictures as they came,
+    to be corrected, with what was read of them.
 
-    Args: picture: the garment's, uint8 [H, W, 3]; `brush_picture` and `brush_layer` are this, to be corrected.
+    Args: given: what was read.
     """
     labels = np.asarray(found.user.layout.segmentation)
     person = _outlined(visualize.to_uint8(found.user.image), labels > 0)
@@ -42,48 +48,72 @@ def reading(found: Reading, picture: np.ndarray | None, folder: Path) -> dict[st
         person, np.asarray(found.user.layout.keypoints) * _LARGE, np.asarray(found.user.layout.visible)
     )
     photo_files.write_image(folder / "read_person.png", person)
-    shown = {"person": str(folder / "read_person.png"), "garment_type": "none", "flat": False}
+    shown = {"person": str(folder / "read_person.png")}
     pose = visualize.draw_skeleton(
         _large(found.pose_frames[0]), np.asarray(found.poses.layout.keypoints[0]) * _LARGE,
         np.asarray(found.poses.layout.visible[0]),
     )  # fmt: skip
     photo_files.write_image(folder / "read_pose.png", pose)
     shown["pose"] = str(folder / "read_pose.png")
-    if found.garments and picture is not None:
-        garment = found.garments[0]
+    shown["editors"] = [_editor("person", given.photo, given.photo_part, None, folder)]
+    for number, (name, garment, own) in enumerate(zip(GARMENTS, found.garments, given.garments, strict=False)):
         kind = segmentation.GARMENT_TYPES[int(garment.garment_type)]
         mask = segmentation.region(np.asarray(garment.layout.segmentation), segmentation.GARMENT_LABELS[kind])
-        photo_files.write_image(folder / "read_garment.png", _outlined(visualize.to_uint8(garment.image), mask))
-        shown |= {"garment": str(folder / "read_garment.png"), "garment_type": kind, "flat": bool(garment.flat)}
-        shown |= _for_the_brush(found, mask, picture, folder)
+        shown[name] = str(folder / f"read_{name}.png")
+        photo_files.write_image(shown[name], _outlined(visualize.to_uint8(garment.image), mask))
+        lies = where_it_lies(found, mask, own.picture, number)
+        shown["editors"].append(_editor(name, own.picture, own.part, lies, folder))
     return shown
 
 
-def _for_the_brush(found: Reading, mask: np.ndarray, picture: np.ndarray, folder: Path) -> dict[str, str]:
-    """The garment's picture as it came, at most 768 pixels large, and a layer that marks what was read as garment."""
-    large = where_it_lies(found, mask, picture).astype(np.uint8)
-    factor = min(1.0, _BRUSH / max(picture.shape[:2]))
-    size = tuple(max(1, round(side * factor)) for side in picture.shape[:2])
-    picture, large = framing.resize(picture, size), framing.resize(large, size, nearest=True)
-    layer = np.zeros((*size, 4), np.uint8)
-    layer[large > 0] = (*_OUTLINE, 150)
-    photo_files.write_image(folder / "brush_picture.png", picture)
-    Image.fromarray(layer).save(folder / "brush_layer.png")
-    return {"brush_picture": str(folder / "brush_picture.png"), "brush_layer": str(folder / "brush_layer.png")}
+def _editor(name: str, picture: np.ndarray, part: Part | None, mask: np.ndarray | None, folder: Path) -> dict[str, str]:
+    """A picture as it came, at most 768 pixels large, the box that was read, and a layer that marks the garment.
+
+    Args: name: what it is of. part: of which the picture is what a box shows. mask: of the picture, bool [H, W].
+    """
+    whole, box = (picture, "") if part is None else (part.whole, part.box.text)
+    factor = min(1.0, _BRUSH / max(whole.shape[:2]))
+    size = tuple(max(1, round(side * factor)) for side in whole.shape[:2])
+    found = {"of": name, "box": box, "picture": str(folder / f"editor_{name}.png")}
+    photo_files.write_image(found["picture"], framing.resize(whole, size))
+    if mask is not None:
+        large = np.zeros(whole.shape[:2], np.uint8)
+        large[np.s_[:, :] if part is None else part.box.pixels(large.shape)] = mask
+        layer = np.zeros((*size, 4), np.uint8)
+        layer[framing.resize(large, size, nearest=True) > 0] = (*_OUTLINE, 150)
+        found["layer"] = str(folder / f"editor_{name}_layer.png")
+        Image.fromarray(layer).save(found["layer"])
+    return found
 
 
-def where_it_lies(found: Reading, mask: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """A garment's mask in the networks' frame, bool [h, w], as one of its own picture [H, W, 3], bool [H, W]."""
-    fitted = found.framing.garment(0).place.back(mask.astype(np.float32), cv2.INTER_LINEAR)
+def where_it_lies(found: Reading, mask: np.ndarray, picture: np.ndarray, number: int = 0) -> np.ndarray:
+    """A garment's mask in the networks' frame, bool [h, w], as one of its own picture [H, W, 3], bool [H, W].
+
+    Args: number: of the garment. Returns: the mask.
+    """
+    fitted = found.framing.garment(number).place.back(mask.astype(np.float32), cv2.INTER_LINEAR)
     return framing.fit(picture, mask.shape)[1].restore(fitted) > 0.5
 
 
+def corrected(given: Pictures, masks: Mapping[str, Path]) -> Pictures:
+    """The pictures with painted masks of garments, by `GARMENTS`: pictures that are white there. Raises: UserError."""
+    garments = list(given.garments)
+    for name, path in masks.items():
+        number = GARMENTS.index(name)
+        if number >= len(garments):
+            continue
+        own = garments[number]
+        mask = painted(path, (own.picture if own.part is None else own.part.whole).shape[:2])
+        mask = mask if own.part is None else mask[own.part.box.pixels(mask.shape)]
+        if not mask.any():
+            raise UserError("Nothing is marked as the garment; paint it, or leave the mask as it was read.")
+        garments[number] = dataclasses.replace(own, mask=mask)
+    return dataclasses.replace(given, garments=tuple(garments))
+
+
 def painted(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """The mask bool [H, W] of `size` that a decoded picture shows in white. Raises: UserError where it is none."""
-    mask = framing.resize(photo_files.read_photo(path)[..., 0], size, nearest=True) > 127
-    if not mask.any():
-        raise UserError("Nothing is marked as the garment; paint it, or leave the mask as it was read.")
-    return mask
+    """The mask bool [H, W] of `size` that a decoded picture shows in white."""
+    return framing.resize(photo_files.read_photo(path)[..., 0], size, nearest=True) > 127
 
 
 def machine(found: Reading, results: dict[int, Result], folder: Path) -> list[dict[str, Any]]:

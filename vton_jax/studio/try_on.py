@@ -9,7 +9,7 @@ import dataclasses
 import json
 import typing
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ import jax
 
 from vton_jax import systems
 from vton_jax.command_line import commands, mends
-from vton_jax.core import framing
+from vton_jax.core import boxes, framing
 from vton_jax.core.errors import Cancelled, WrongOption
 from vton_jax.core.types import Pose
 from vton_jax.media import photo_files, video_files
 from vton_jax.studio import shown
 from vton_jax.studio.jobs import Job
+from vton_jax.systems.first_order import job as first_order
+from vton_jax.systems.first_order.options import DriveOptions
 from vton_jax.systems.job import Reading, TryOnJob
 from vton_jax.systems.options import JobOptions
 
@@ -50,6 +52,11 @@ class Systems:
         arm = options.remap if options.system == "lab126" else ""
         arm = "post" if arm == "auto" else arm  # as the job resolves it
         return self._get((options.system, arm, options.solver, options.weights), lambda: _create(options, arm))
+
+    def driver(self, options: DriveOptions):
+        """What brings pictures to life."""
+        key = ("first_order", options.motion, options.region, options.weights)
+        return self._get(key, lambda: first_order.make_driver(options))
 
     def inpainter(self, weights: str | None):
         """FiNet."""
@@ -83,15 +90,20 @@ def choices(name: str) -> tuple[str, ...]:
     return typing.get_args(typing.get_type_hints(JobOptions)[name])
 
 
-CHOSEN = ("system", "remap", "garment_type", "garment_is", "temporal_filter", "background", "framing", "output_size")
+CHOSEN = (
+    "system", "remap", "garment_type", "garment_is", "tuck", "temporal_filter", "background", "framing", "output_size",
+)  # fmt: skip
+BOXES = ("person_box", "garment_box")
 
 
-def options_of(asked: Mapping[str, str], files: Mapping[str, str], num_frames: int, weights: str | None) -> JobOptions:
-    """The options of a job: what was chosen, and decoded files by `person`, `garment` and `pose`.
+def options_of(asked: Mapping[str, Any], files: Mapping[str, Any], num_frames: int, weights: str | None) -> JobOptions:
+    """The options of a job.
 
-    A person without a garment of their own takes the packaged one; `garment` may be "none". Raises: WrongOption.
+    Args: asked: what was chosen: `CHOSEN` and `BOXES` by their names, several boxes of garments as a sequence. files:
+    decoded, by `person`, `garment` (several as a tuple; may be "none") and `pose`; a person without a garment of their
+    own takes the packaged one. num_frames, weights: see `JobOptions`. Raises: WrongOption.
     """
-    values = {}
+    values = {name: _boxes(name, asked[name]) for name in BOXES if asked.get(name)}
     for name in CHOSEN:
         value = asked.get(name)
         if value is None:
@@ -104,24 +116,38 @@ def options_of(asked: Mapping[str, str], files: Mapping[str, str], num_frames: i
     return JobOptions(**values, **files, num_frames=num_frames, weights=weights)
 
 
-def read(job: Job, options: JobOptions, kept: Systems, mask: Path | None = None) -> dict[str, Any]:
-    """Reads, and shows what was read. Args: mask: a picture whose alpha channel is the garment's corrected mask."""
+def _boxes(name: str, given: str | Sequence[str]) -> str | tuple[str, ...] | None:
+    """Boxes as an option holds them; None where there is none. Raises: WrongOption."""
+    texts = (given,) if isinstance(given, str) else tuple(given)
+    for text in texts:
+        try:
+            boxes.parse(text)
+        except ValueError as error:
+            raise WrongOption(name, text, f"is not understood: {error}.") from None
+    while texts and not texts[-1].strip():
+        texts = texts[:-1]
+    return None if not texts else texts[0] if len(texts) == 1 else texts
+
+
+def read(job: Job, options: JobOptions, kept: Systems, masks: Mapping[str, Path] = {}) -> dict[str, Any]:
+    """Reads, and shows what was read. Args: masks: see `shown.corrected`."""
     try_on = TryOnJob(options, system=kept.of(options), progress=job.step)
-    pictures = try_on.pictures()
-    if mask is not None and pictures.garment is not None:
-        painted = shown.painted(mask, pictures.garment.shape[:2])
-        corrected = dataclasses.replace(pictures.garments[0], mask=painted)
-        pictures = dataclasses.replace(pictures, garments=(corrected, *pictures.garments[1:]))
+    pictures = shown.corrected(try_on.pictures(), masks)
     reading = try_on.read(pictures)
     job.kept = Kept(options, reading)
     job.notes = (*map(mends.said, reading.said), *reading.notes)
-    return {"reading": shown.reading(reading, pictures.garment, job.folder)}
+    return {"reading": shown.reading(reading, pictures, job.folder)}
 
 
-def dress(job: Job, options: JobOptions, kept: Systems, seen: Job | None = None) -> dict[str, Any]:
-    """Reads unless `seen` has read already, dresses, and writes clip, sheet, settings and what the machine did."""
+def dress(
+    job: Job, options: JobOptions, kept: Systems, seen: Job | None = None, masks: Mapping[str, Path] | None = None
+) -> dict[str, Any]:
+    """Reads unless `seen` has read already, dresses, and writes clip, sheet, settings and what the machine did.
+
+    Args: masks: with which it reads, see `shown.corrected`. Returns: names and paths of all that.
+    """
     if seen is None:
-        job.result = read(job, options, kept)  # for whoever looks at the job while it runs
+        job.result = read(job, options, kept, masks or {})  # for whoever looks at the job while it runs
     else:
         job.result = {"reading": seen.result["reading"]}
         job.kept = dataclasses.replace(seen.kept, options=options)
@@ -147,18 +173,26 @@ def _saved(job: Job, options: JobOptions) -> Path:
     """The clip with its settings in one archive: unpacked, `vton render --flagfile=render.flags` makes it again."""
     default = JobOptions()
     given = {name: value for name, value in vars(options).items() if value != getattr(default, name)}
-    inputs = {name: Path(given[name]) for name in ("person", "garment", "pose") if Path(str(given.get(name))).is_file()}
-    given |= {name: path.name for name, path in inputs.items()}
     given.pop("weights", None)
-    text = "".join(f"--{name}={value}\n" for name, value in given.items())
+    inputs = []
+    for name in ("person", "garment", "pose"):
+        if name in given and given[name] != "none":
+            paths = [Path(path) for path in _several(given[name])]
+            inputs += paths
+            given[name] = tuple(path.name for path in paths)
+    text = "".join(f"--{name}={value}\n" for name, values in given.items() for value in _several(values))
     about = {"version": commands.version().splitlines(), "options": given, "notes": job.notes}
     archive = job.folder / "try_on.zip"
     with zipfile.ZipFile(archive, "w") as file:
-        for path in (*inputs.values(), job.folder / "try_on.mp4", job.folder / "try_on.png"):
+        for path in (*inputs, job.folder / "try_on.mp4", job.folder / "try_on.png"):
             file.write(path, path.name)
         file.writestr("render.flags", text)
         file.writestr("settings.json", json.dumps(about, indent=1))
     return archive
+
+
+def _several(value) -> tuple:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def watch_search(job: Job, seen: Kept, kept: Systems, frame: int) -> dict[str, Any]:
@@ -189,6 +223,14 @@ def fill_in(job: Job, options, kept: Systems) -> dict[str, Any]:
     written = sheet.fill(options, system).write(job.folder / "filled.png")
     job.step("reading and filling in", 1, 1)
     return {"sheet": str(written[0]), "pictures": [str(path) for path in written[1:]]}
+
+
+def drive(job: Job, options: DriveOptions, kept: Systems) -> dict[str, Any]:
+    """Moves a picture as a clip moves."""
+    said: list[str] = []
+    clip = first_order.run(options, job.folder / "driven.mp4", said.append, job.step, kept.driver(options))
+    job.notes = tuple(said)
+    return {"clip": str(clip)}
 
 
 def warm(job: Job, kept: Systems, weights: str | None) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from vton_jax.studio.options import Limits
 
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
 _CLIPS = (b"\x1aE\xdf\xa3",)  # Matroska and WebM
+_KINDS = {"pose": ("picture", "clip"), "driving_clip": ("clip",)}  # what is taken; of all others pictures
+_SAID = {"picture": "a picture (JPEG, PNG, WebP)", "clip": "a clip (MP4, WebM, MOV)"}
+_SIDE, _SIDES = 1280, {"driving_clip": 640}  # the longer side of a clip's frames: of one that drives many are read
 _PATIENCE = 5  # times its processor time that a child may take by the clock, where others want the machine too
 _ROOT = Path(__file__).resolve().parents[2]
 _CHILDREN = threading.BoundedSemaphore(2)
@@ -42,20 +45,21 @@ def kind_of(path: Path) -> Literal["picture", "clip"] | None:
 def take(path: str | os.PathLike, name: str, folder: Path, limits: Limits, max_frames: int = 48) -> Path:
     """Decodes an upload into `folder`, as NAME.png or NAME.mp4. Returns: the path of that.
 
-    Args: path: the upload. name: `person`, `garment`, `mask` (what its alpha channel marks is white then) or `pose`,
-    which alone may be a clip. Raises: MediaError, with one sentence that names the upload by `name`.
+    Args: path: the upload. name: what it is for: `NAME_mask` (what its alpha channel marks is white then), one of
+    `_KINDS`, or another. Raises: MediaError, with one sentence that names the upload by `name`.
     """
-    path, said = Path(path), f"The file for the {name}"
+    path, said = Path(path), f"The file for the {name.replace('_', ' ')}"
     if not path.is_file() or path.stat().st_size == 0:
         raise MediaError(f"{said} is empty; choose it again.")
     if path.stat().st_size > limits.max_megabytes * 1_000_000:
         raise MediaError(f"{said} is larger than {limits.max_megabytes} MB; save it smaller.")
     kind = kind_of(path)
-    if kind is None or (kind == "clip" and name != "pose"):
-        wanted = "a picture (JPEG, PNG, WebP)" + (" or a clip (MP4, WebM, MOV)" if name == "pose" else "")
+    kinds = _KINDS.get(name, ("picture",))
+    if kind not in kinds:
+        wanted = " or ".join(_SAID[one] for one in kinds)
         raise MediaError(f"{said} is not {wanted}.")
     with _CHILDREN:  # each may take its memory
-        answer = _decoded(path, folder / name, "mask" if name == "mask" else kind, limits, max_frames)
+        answer = _decoded(path, folder / name, "mask" if name.endswith("mask") else kind, limits, max_frames)
     if "error" in answer:
         raise MediaError(answer["error"].replace(str(path), said).rstrip(".") + ".")
     return folder / answer["file"]
@@ -64,6 +68,7 @@ def take(path: str | os.PathLike, name: str, folder: Path, limits: Limits, max_f
 def _decoded(path: Path, output: Path, kind: str, limits: Limits, max_frames: int) -> dict[str, str]:
     asked = {
         "path": str(path), "output": str(output), "kind": kind, "max_frames": max_frames,
+        "max_side": _SIDES.get(output.name, _SIDE),
         "max_pixels": limits.max_megapixels * 1_000_000, "max_seconds": limits.max_seconds,
         "seconds": limits.decode_seconds, "memory": limits.decode_megabytes * 1_000_000,
     }  # fmt: skip

@@ -3,13 +3,16 @@
 import base64
 import contextlib
 import html
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import gradio as gr
 
 from vton_jax.core.errors import UserError
+from vton_jax.studio import shown
 from vton_jax.studio.jobs import ENDED, Job
 
 STYLE = """
@@ -23,24 +26,42 @@ STYLE = """
 .studio-canvas { position: relative; max-width: 24rem; margin: .5rem 0; touch-action: none }
 .studio-canvas img { width: 100%; display: block } .studio-canvas canvas { position: absolute; inset: 0; width: 100%;
 height: 100%; opacity: .55; cursor: crosshair; touch-action: none }
+.studio-canvas { overflow: hidden } .studio-box { position: absolute; border: 2px solid #fff; outline: 1px solid #000;
+box-shadow: 0 0 0 200rem #000a } .studio-box[hidden] { display: none }
+.studio-live canvas { max-width: 100%; border-radius: .3rem; background: #8882 }
+.studio-live video { position: absolute; width: 1px; height: 1px; opacity: 0 } .studio-live p { margin: .4rem 0 }
+.studio-editors { display: flex; flex-wrap: wrap; gap: 1.2rem } .studio-editor { flex: 1 1 16rem; max-width: 24rem }
+.studio-editor > p { font-weight: 600; margin: 0 0 .3rem }
 .studio-tools { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: center }
 .studio-tools label { display: flex; align-items: center; gap: .4rem }
-.studio-tools button { border: 1px solid #8888; border-radius: .3rem; padding: .15rem .6rem }
+.studio-tools button, .studio-tools input[type=text] { border: 1px solid #8888; border-radius: .3rem;
+padding: .15rem .6rem; background: transparent; color: inherit }
+:root { --color-accent: #2563eb } :root.dark, .dark { --color-accent: #60a5fa }
+.wrap .or { color: inherit }
 footer { display: none !important }
 """
+# Fonts of the system: none is fetched. The theme's own blue is too bright for white words.
 THEME = gr.themes.Default(
     primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
-)  # fonts of the system: none is fetched
-HEAD = f"<script>{(Path(__file__).parent / 'pages' / 'brush.js').read_text(encoding='utf-8')}</script>"
+).set(
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_dark="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_700",
+)
+_PAGES = Path(__file__).parent / "pages"
+_SCRIPTS = ("accessible.js", "corrections.js", "live.js")
+HEAD = "".join(f"<script>{(_PAGES / name).read_text(encoding='utf-8')}</script>" for name in _SCRIPTS)
 
 
+_CORRECTED = ("person", *shown.GARMENTS)
 HIGH = 320  # pixels of a picture that is brought
 
 
-def picture(label: str, shown: Path | None = None, **settings) -> gr.Image:
+def picture(label: str, first: Path | None = None, **settings) -> gr.Image:
     """An input for a picture: from a file, the clipboard or a webcam, as the path of what was uploaded."""
     sources = ["upload", "webcam", "clipboard"]
-    value = None if shown is None else str(shown)
+    value = None if first is None else str(first)
     return undecoded(gr.Image(value, label=label, type="filepath", sources=sources, height=HIGH, **settings))
 
 
@@ -59,29 +80,56 @@ def undecoded(component):
     return component
 
 
-def brush(name: str, job: Job) -> str:
-    """The garment's picture with its mask under a brush (pages/brush.js), of the panel `name`; "" without a garment."""
-    reading = job.result.get("reading", {})
-    if "brush_picture" not in reading:
-        return ""
-    picture, layer = (_address(job, reading[key]) for key in ("brush_picture", "brush_layer"))
-    return f'<div class="studio-brush" data-name="{name}" data-picture="{picture}" data-layer="{layer}"></div>'
+def editors(name: str, job: Job) -> str:
+    """The pictures that were read, to be corrected (pages/corrections.js), of the panel `name`."""
+    parts = []
+    for one in job.result.get("reading", {}).get("editors", ()):
+        about = {"name": name, "of": one["of"], "box": one["box"]}
+        about |= {key: _address(job, one[key]) for key in ("picture", "layer") if key in one}
+        data = " ".join(f'data-{key}="{html.escape(value, quote=True)}"' for key, value in about.items())
+        parts.append(f'<div class="studio-editor" {data}></div>')
+    return f'<div class="studio-editors">{"".join(parts)}</div>'
+
+
+class Corrections(NamedTuple):
+    """What `studioCorrections` gives: by `person`, `garment` and `second_garment`, masks as data URLs, and boxes."""
+
+    masks: dict[str, str]
+    boxes: dict[str, str]
+
+    @classmethod
+    def of(cls, text: str) -> "Corrections":
+        """Raises: UserError."""
+        try:
+            held = json.loads(text or "{}")
+            masks, boxes = (
+                {name: str(held.get(kind, {})[name]) for name in _CORRECTED if held.get(kind, {}).get(name)}
+                for kind in ("masks", "boxes")
+            )
+        except (ValueError, AttributeError, TypeError):
+            raise UserError("The corrections did not arrive whole; make them again.") from None
+        return cls(masks, boxes)
+
+    def only(self, names: Collection[str]) -> "Corrections":
+        """Those of some pictures."""
+        return Corrections(*({name: held[name] for name in held if name in names} for held in self))
 
 
 @contextlib.contextmanager
-def mask_file(text: str | None, folder: Path) -> Iterator[Path | None]:
-    """A mask that `studioMask` gives, a data URL, as a file in a folder for a while; None where nothing was painted."""
-    if not text:
-        yield None
-        return
-    try:
-        data = base64.b64decode(text.partition("base64,")[2], validate=True)
-    except ValueError:
-        raise UserError("The painted mask did not arrive whole; paint it again.") from None
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="mask_") as file:
-        file.write(data)
-        file.flush()
-        yield Path(file.name)
+def mask_files(masks: Mapping[str, str], folder: Path) -> Iterator[dict[str, Path]]:
+    """Masks, data URLs by name, as files in a folder for a while. Raises: UserError."""
+    with contextlib.ExitStack() as stack:
+        found = {}
+        for name, text in masks.items():
+            try:
+                data = base64.b64decode(text.partition("base64,")[2], validate=True)
+            except ValueError:
+                raise UserError("The painted mask did not arrive whole; paint it again.") from None
+            file = stack.enter_context(tempfile.NamedTemporaryFile(dir=folder, prefix="mask_"))
+            file.write(data)
+            file.flush()
+            found[name] = Path(file.name)
+        yield found
 
 
 def progress(job: Job, place: int) -> str:
@@ -118,6 +166,6 @@ def _address(job: Job, path: str) -> str:
     return f"/api/jobs/{job.id}/pictures/{Path(path).name}"
 
 
-def examples(label: str, paths: list[Path], shown: gr.components.Component) -> gr.Examples:
+def examples(label: str, paths: list[Path], target: gr.components.Component) -> gr.Examples:
     """A row of pictures to choose from: a click puts one into a component."""
-    return gr.Examples([[str(path)] for path in paths], inputs=[shown], label=label, examples_per_page=6)
+    return gr.Examples([[str(path)] for path in paths], inputs=[target], label=label, examples_per_page=6)

@@ -20,7 +20,7 @@ import numpy as np
 
 from vton_jax import systems
 from vton_jax.compositing import full_size, in_between, kept_parts, normalisation, temporal_filters
-from vton_jax.core import batching, files, framing
+from vton_jax.core import batching, boxes, files, framing
 from vton_jax.core.errors import Cancelled, WrongOption
 from vton_jax.core.types import Garment, Pose, Result, User
 from vton_jax.layout.tucking import TUCKS
@@ -68,6 +68,7 @@ class Reading:
     every: int = 1  # of the result's frames so many make one of `poses`; the others are moved there
     count: int | None = None  # of the result's frames at most
     rate: float = STILL_RATE  # of the result's frames, a second
+    part: boxes.Part | None = None  # of the photo, that was read: a result as large as the photo is put back there
 
     @property
     def num_frames(self) -> int:
@@ -165,8 +166,13 @@ class TryOnJob:
         self._step("reading", 3, 3)
         left_out = pictures.every * (len(pictures.poses) - len(seen.frames))
         count = None if pictures.count is None else pictures.count - left_out
-        length = {"every": pictures.every, "count": count, "rate": pictures.rate or STILL_RATE}
-        reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts, clip=own, **length)
+        more = {
+            "every": pictures.every,
+            "count": count,
+            "rate": pictures.rate or STILL_RATE,
+            "part": pictures.photo_part,
+        }
+        reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts, clip=own, **more)
         notes = *self._notes(reading, pictures), *seen.notes
         return dataclasses.replace(reading, notes=notes, said=(*said, *of_garments))
 
@@ -304,6 +310,7 @@ class TryOnJob:
                 frame = framing.fit(frame, wanted)[0]
             elif clip is not None or self.options.output_size is not None:
                 frame = framing.fit(reading.views.photo, reading.views.size)[1].restore(frame)
+                frame = frame if reading.part is None else reading.part.put_back(frame)
             yield frame
 
     @property

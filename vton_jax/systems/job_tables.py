@@ -2,8 +2,8 @@
 
 Conventions: the first line names the columns: `output`, and options of `JobOptions` by their names, `person`, `garment`
 and `pose` first of all. An empty cell leaves the option as it is for all rows. Paths are relative to the folder of the
-table; garments that are worn together stand in one cell, apart by `;`. A byte-order mark, spaces around cells and empty
-lines are passed over.
+table; garments that are worn together stand in one cell, apart by `;`, and so do their boxes. A byte-order mark, spaces
+around cells and empty lines are passed over.
 """
 
 import contextlib
@@ -128,6 +128,8 @@ def _value(name: str, cell: str, folder: Path) -> str | int | float | tuple[str,
         several = [part.strip() for part in cell.split(";")]
         paths = tuple(part if part.lower() == "none" else str(folder / part) for part in several if part)
         return paths if len(paths) != 1 else paths[0]
+    if name == "garment_box":
+        return tuple(part.strip() for part in cell.split(";"))
     if name in _PATHS:
         return str(folder / cell)
     kinds = typing.get_args(_HINTS[name]) or (_HINTS[name],)

@@ -66,6 +66,14 @@ class PictureOptions:
         "tucked in is made as long as that); auto: as far down as its picture shows it. Of lab126.",
     )
     garment_is: Literal["auto", "flat", "person"] = option("auto", "How the garment is shown; auto: look.")
+    person_box: str | None = option(
+        None,
+        "Where in the photo the person is: left,top,right,bottom in parts of its width and height, 0.5,0,1,1 for the "
+        "right half. Nothing else of it is read or shown, but a result as large as the photo is put back into it.",
+    )
+    garment_box: str | tuple[str, ...] | None = option(
+        None, "The same of the garment's picture; given twice, of the first and of the second (empty: all of it)."
+    )
     framing: Literal["auto", "photo", "pose"] = option(
         "auto",
         "Where the person stands in the clip: photo (where the photo shows them; people are brought to the size that "

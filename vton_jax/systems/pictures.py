@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vton_jax.core import boxes
 from vton_jax.core.errors import WrongOption
 from vton_jax.media import photo_files, video_files
+from vton_jax.media.files import MIN_SIDE
 from vton_jax.systems.options import PictureOptions
 
 POSE_FRAMES = 48  # of a pose clip, unless more are asked for
@@ -30,6 +32,7 @@ class GarmentPicture:
     file: str  # its name
     picture: np.ndarray
     mask: np.ndarray | None = None
+    part: boxes.Part | None = None  # of which the picture is what a box shows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Pictures:
     poses: list[np.ndarray]
     rate: float | None = None  # frames a second of the file; None: the pose is a photo
     photo_mask: np.ndarray | None = None
+    photo_part: boxes.Part | None = None  # of which the photo is what a box shows
     # A clip of the person: every frame is a photo, and `poses` are its frames, no larger than reading needs them.
     clip: Path | None = None
     every: int = 1  # of the pose clip's frames so many make one of `poses`
@@ -85,17 +89,54 @@ def read(options: PictureOptions, call: Callable = _call) -> Pictures:
     Args: call: calls a function that reads a file with its arguments, the file first; whoever keeps files answers with
     what is kept. Raises: MediaError for a file that is missing, broken or none, WrongOption.
     """
-    garments = [GarmentPicture(Path(name).name, *call(photo_files.read_cut_out, name))
-                for name in garment_files(options.garment)]  # fmt: skip
+    garments = tuple(GarmentPicture(Path(name).name, *call(photo_files.read_cut_out, name))
+                     for name in garment_files(options.garment))  # fmt: skip
+    garments = _boxed(options.garment_box, garments)
     limit = getattr(options, "num_frames", None)
     if options.person and video_files.is_clip(options.person):
-        return _of_clip(options, tuple(garments), limit)
+        return _of_clip(options, garments, limit)
     photo, mask = call(photo_files.read_cut_out, options.person or SAMPLES / "person.png")
+    photo, mask, part = _part("person_box", options.person_box or "", photo, mask)
     if options.person and not options.pose:
-        return Pictures(photo, tuple(garments), [photo], photo_mask=mask)
+        return Pictures(photo, garments, [photo], photo_mask=mask, photo_part=part)
     painted_rate = getattr(options, "painted_rate", 0)
     frames = call(_poses, Path(options.pose or SAMPLES / "pose.mp4"), limit or POSE_FRAMES, painted_rate)
-    return Pictures(photo, tuple(garments), frames.kept, frames.rate, mask, every=frames.every, count=frames.count)
+    return Pictures(
+        photo, garments, frames.kept, frames.rate, mask, part, every=frames.every, count=frames.count
+    )  # fmt: skip
+
+
+def _boxed(given: str | Sequence[str] | None, garments: tuple[GarmentPicture, ...]) -> tuple[GarmentPicture, ...]:
+    """The garments, of each what its box shows. Raises: WrongOption."""
+    texts = (given,) if isinstance(given, str) else tuple(given or ())
+    if len(texts) > len(garments):
+        why = f"names more boxes than there are pictures of garments ({len(garments)})."
+        raise WrongOption("garment_box", ";".join(texts), why)
+    found = list(garments)
+    for index, text in enumerate(texts):
+        picture, mask, part = _part("garment_box", text, garments[index].picture, garments[index].mask)
+        found[index] = dataclasses.replace(garments[index], picture=picture, mask=mask, part=part)
+    return tuple(found)
+
+
+def _part(
+    name: str, text: str, picture: np.ndarray, mask: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None, boxes.Part | None]:
+    """What a box shows of a picture and of its mask, and the part that it is.
+
+    Args: name: of the option. text: the box, or "" for all of it. Raises: WrongOption.
+    """
+    try:
+        box = boxes.parse(text)
+    except ValueError as error:
+        raise WrongOption(name, text, f"is not understood: {error}.") from None
+    if box is None:
+        return picture, mask, None
+    part = boxes.Part(picture, box)
+    height, width = part.inner.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise WrongOption(name, text, f"leaves {width}x{height} pixels of the picture; make it larger.")
+    return part.inner, None if mask is None else mask[box.pixels(mask.shape)], part
 
 
 class PoseFrames(NamedTuple):
@@ -137,6 +178,8 @@ def _of_clip(options: PictureOptions, garments: tuple[GarmentPicture, ...], limi
     path = Path(options.person)
     if options.pose:
         raise WrongOption("pose", options.pose, f"goes with a photo of the person: {path.name} is a clip with its own.")
+    if options.person_box:
+        raise WrongOption("person_box", options.person_box, f"goes with a photo of the person: {path.name} is a clip.")
     if not garments:
         raise WrongOption("garment", "none", f"would leave the clip {path.name} as it is; name a garment.")
     photo = next(video_files.open_frames(path, 1)[0])

@@ -3,7 +3,7 @@
 Conventions: see `protocol.py`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,30 +39,51 @@ def make_driver(options: DriveOptions) -> FirstOrderDriver:
     return FirstOrderDriver(options.weights, mode=options.motion, region=options.region, paste_back=options.paste_back)
 
 
-def run(options: DriveOptions, output: Path, say: Callable[[str], None]) -> Path:
-    """The whole command on files: reads, drives, writes. Raises: UserError; then nothing is written."""
+def run(
+    options: DriveOptions,
+    output: Path,
+    say: Callable[[str], None],
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    driver: FirstOrderDriver | None = None,
+) -> Path:
+    """The whole command on files: reads, drives, writes.
+
+    Args: options: what is asked for. output: the clip. say: gets sentences. progress: gets (stage, done, total), may
+    raise `Cancelled`. driver: to use instead of the one that options ask for. Returns: the clip. Raises: UserError,
+    and what `progress` raises; then nothing is written.
+    """
     if not options.driving:
         raise UserError("Give --driving=CLIP, camera, or a motion (.npz).")
     files.require_writable(output, [options.driving, *_source_names(options)])
-    driver = make_driver(options)
+    driver = driver or make_driver(options)
+    progress("reading", 0, 1)
     sources = read_sources(options)
     if len(sources) > 1:
         raise UserError("Several sources are for live runs, where keys choose among them; give one.")
     source = driver.read(sources[0])
     say(f"driving the {source.region} in the photo")
-    frames, motions, rate = _driving(options, driver, source)
+    frames, motions, rate = _driving(options, driver, source, progress)
     if options.save_motion:
         motion.save(options.save_motion, motions, source.region, rate)
         say(f"wrote {options.save_motion}")
     shown = _shown(driver, source, motions, frames if options.side_by_side else None)
-    video_files.write_video(output, shown, rate)
+    video_files.write_video(output, _counted(shown, len(motions["points"]), "driving", progress), rate)
     sound = options.driving if frames is not None and recording.has_sound(options.driving) else None
     if not recording.finish(output, sound) and sound is not None:
         say(f"the sound of {options.driving} is lost: an MP4 file cannot hold it as it is")
     return output
 
 
-def _driving(options: DriveOptions, driver: FirstOrderDriver, source: Source) -> tuple[np.ndarray | None, dict, float]:
+def _counted(frames: Iterable[np.ndarray], total: int, stage: str, progress: Callable) -> Iterator[np.ndarray]:
+    for done, frame in enumerate(frames):
+        progress(stage, done, total)
+        yield frame
+    progress(stage, total, total)
+
+
+def _driving(
+    options: DriveOptions, driver: FirstOrderDriver, source: Source, progress: Callable
+) -> tuple[np.ndarray | None, dict, float]:
     """(frames [T, H, W, 3] where there are any, motions [T, ...], frames a second)."""
     if Path(options.driving).suffix == ".npz":
         motions, region, rate = motion.load(options.driving)
@@ -74,7 +95,8 @@ def _driving(options: DriveOptions, driver: FirstOrderDriver, source: Source) ->
         return None, motions, rate
     side = options.max_side if options.side_by_side else min(options.max_side, _SEEN_SIDE)
     frames, rate = video_files.read_frames(options.driving, None, side)
-    return frames, driver.motions(list(frames), source.region), float(rate or _NO_RATE)
+    seen = _counted(frames, len(frames), "watching the driving clip", progress)
+    return frames, driver.motions(seen, source.region), float(rate or _NO_RATE)
 
 
 def _shown(driver, source: Source, motions: dict, frames: np.ndarray | None) -> Iterator[np.ndarray]:
