@@ -61,6 +61,8 @@ def batch_shapes(task, batch_size: int) -> dict:
         return cached_examples.layout_batch(batch_size, FLAGS.size)
     if FLAGS.dataset != "catalogue" and FLAGS.model == "latent_prior_cnn":
         return cached_examples.latent_batch(batch_size, FLAGS.size, task.latent_prior_cnn.latent_size)
+    if FLAGS.model == "layout_refinement_cnn":
+        return cached_examples.coarse_batch(batch_size, FLAGS.size)
     if FLAGS.model == "reader_cnn":
         return reading_views.batch_shapes(batch_size, FLAGS.size)
     return drawn_batches.sample_shapes(batch_size, FLAGS.size, getattr(task, "pose_picture", False))

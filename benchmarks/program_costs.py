@@ -98,7 +98,7 @@ def frame_costs(arm: str = "post") -> dict[str, float]:
 
     Args: arm: of lab126.
     """
-    from vton_jax.core.types import Garment, Layout, Pose
+    from vton_jax.core.types import Garment, Layout
     from vton_jax.reading import picture_reader
     from vton_jax.systems import reader as reading
     from vton_jax.systems.lab126 import painter as painting
@@ -110,26 +110,16 @@ def frame_costs(arm: str = "post") -> dict[str, float]:
     frame, picture = np.zeros((1, *size, 3), np.uint8), np.zeros((1, *size, 3), np.float32)
     layout = Layout(np.zeros((1, *size), np.uint8), np.zeros((1, 18, 2), np.float32), np.ones((1, 18), bool))
     garment = Garment(picture, layout, np.zeros(1, np.int32), np.zeros(1, bool))
-    z = jax.eval_shape(lambda a: reading._encode(reader.multi_path, reader.multi_path_params, a), frame)
-    pose = Pose(layout.replace(segmentation=None), z)
-    prior, prior_params, _ = layouts._prior
-    steps, solver = layouts.steps
-    # Networks are static arguments of these programs: only the rest may be traced.
-    target = lambda p, z_user: target_layouts._target(  # noqa: E731
-        (reader.multi_path, prior), prior_params, reader.whiten, layout.segmentation, (p, z_user)
-    )
-    aims = jax.eval_shape(target, pose, z)
-    state = jax.eval_shape(lambda z: target_layouts.inversion.start(z, solver.optimizer), z)
+    network, params = layouts._refinement
+    given = target_layouts.given_of(layout, garment, layout)
     count = lambda function, *arguments: matmul_flops(function, *arguments) / 2e9  # noqa: E731
-    iteration = count(steps, state, aims)
+    # Networks are static arguments of these programs: only the rest may be traced.
     found = {
         "reading": count(
             lambda a: picture_reader._look(reader.pictures._network, reader.pictures._params, a, False), frame
         ),
         "latent": count(lambda a: reading._encode(reader.multi_path, reader.multi_path_params, a), frame),
-        "layout_prior": count(target, pose, z),
-        "layout_backward": solver.next_iterations * iteration / target_layouts.SEARCHED,
-        "layout_decoded": count(layouts.probabilities, z),
+        "layout_refined": count(lambda c, g: target_layouts._refine(network, params, c, g), layout.segmentation, given),
     }
     re_map = None
     if painter.arm.placed:

@@ -48,14 +48,12 @@ def test_a_frame_of_a_try_on_costs_what_its_stages_do(capsys, monkeypatch):
     assert list(stages) == [
         "reading",
         "latent",
-        "layout_prior",
-        "layout_backward",
-        "layout_decoded",
+        "layout_refined",
         "painting",
         "total",
     ]
     assert stages["total"] == pytest.approx(sum(stages.values()) / 2, abs=0.01)
-    assert stages["total"] < 6.6  # each frame that is painted; 4 is the aim
+    assert stages["total"] < 5.6  # each frame that is painted; 4 is the aim
     assert 0.9 < stages["reading"] < 1.1  # a look of ReaderCNN, which vton_jax/weights/reader_cnn.md says
 
 

@@ -101,6 +101,57 @@ def test_garment_types_as_they_once_were_are_refused(folder):
         cached_examples.open_layouts(folder, 2, 0, (H, W), "train")
 
 
+# --- coarse ----------------------------------------------------------------------------------------------------------
+
+
+def coarse_examples(count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    maps = lambda *side: rng.integers(0, segmentation.NUM_LABELS, (count, 1, *side)).astype(np.uint8)  # noqa: E731
+    found = {"coarse": maps(H, W), "truth": maps(H, W), "garment_type": np.zeros((count, 1), np.int32)}
+    found |= {f"{who}_labels": maps(H // 2, W // 2) for who in ("user", "pose", "dress")}
+    for who in ("pose", "dress"):
+        seen = rng.random((count, 1, 18)) < 0.7
+        found[f"{who}_visible"] = seen
+        places = rng.random((count, 1, 18, 2)).astype(np.float32) * (W - 1)
+        found[f"{who}_keypoints"] = np.where(seen[..., None], places, 0)
+    found["coarse"][:, :, :4] = segmentation.UNKNOWN
+    return found
+
+
+def test_coarse_examples_are_mirrored_as_a_whole(tmp_path):
+    arrays = coarse_examples(6)
+    for number in range(2):
+        np.savez(tmp_path / f"{number:04d}.npz", **arrays)
+    batch = next(cached_examples.open_coarse(tmp_path, 12, 0, (H, W), "train"))
+    plain = {name: array[:, 0] for name, array in arrays.items()}
+    mirrored, kinds = cached_examples.mirror_coarse(plain), set()
+    wanted = cached_examples.coarse_batch(12, (H, W))
+    assert {n: (a.shape, a.dtype) for n, a in batch.items()} == {n: (a.shape, a.dtype) for n, a in wanted.items()}
+    for row in range(12):
+        one = {name: array[row] for name, array in batch.items()}
+        same = [(kind, i) for kind, source in (("plain", plain), ("mirrored", mirrored)) for i in range(6)
+                if all(np.allclose(one[name], source[name][i]) for name in one)]  # fmt: skip
+        assert len(same) == 1
+        kinds.add(same[0][0])
+    assert kinds == {"plain", "mirrored"}
+    # What is a left arm, and where the left wrist is, goes together.
+    again = cached_examples.mirror_coarse(mirrored)
+    for name, array in plain.items():
+        np.testing.assert_allclose(again[name], array, atol=1e-4)
+    np.testing.assert_array_equal(mirrored["coarse"], segmentation.mirror(plain["coarse"]))
+
+
+def test_other_folders_than_of_coarse_maps_die_in_a_sentence(folder, tmp_path):
+    with pytest.raises(UserError, match=r"holds other examples than those of .* --kind=coarse"):
+        cached_examples.open_coarse(folder, 2, 0, (H, W), "train")
+    (tmp_path / "here").mkdir()
+    with pytest.raises(UserError, match=r"make them with .* --kind=coarse"):
+        cached_examples.open_coarse(tmp_path / "here", 2, 0, (H, W), "train")
+    np.savez(tmp_path / "here" / "0000.npz", **coarse_examples(2))
+    with pytest.raises(UserError, match="is of 32x24, not of --size"):
+        cached_examples.open_coarse(tmp_path / "here", 2, 0, (64, 48), "train")
+
+
 # --- latents ---------------------------------------------------------------------------------------------------------
 
 

@@ -12,11 +12,13 @@ import pytest
 from quick_kernels import quick_kernels
 
 from vton_jax.core import keypoints, segmentation
+from vton_jax.core.types import Layout
 from vton_jax.models import (
     clothflow_flow,
     clothflow_layout,
     clothflow_render,
     latent_prior_cnn,
+    layout_refinement_cnn,
     multi_path_cnn,
     re_map_cnn,
     reader_cnn,
@@ -89,6 +91,11 @@ def _re_map_inputs(size):
     return pictures(size), layout(size), layout(size), pose, pose
 
 
+def _given(size):
+    one = Layout(labels(half(size)), points(size, 18), jnp.ones((2, 18), bool))
+    return layout_refinement_cnn.Given(one, one, one, jnp.array([0, 2]))
+
+
 def latents(seed):
     return jnp.asarray(np.random.default_rng(seed).normal(size=(2, 128)), jnp.float32)
 
@@ -109,6 +116,14 @@ CASES = {
         lambda size: {"mean": (2, 128), "log_scale": (2, 128)},
         lambda out, size: latent_prior_cnn.loss(out, latents(8)),
         {"likelihood": 1.0, "latent": 0.5},
+    ),
+    "layout_refinement_cnn": Case(
+        lambda size, dtype: layout_refinement_cnn.LayoutRefinementCNN(dtype=dtype),
+        ("layout_refinement_cnn",),
+        lambda size: (layout(size), layout_refinement_cnn.maps_of(_given(size), size)),
+        lambda size: {"segmentation": (2, *size, 18)},
+        lambda out, size: layout_refinement_cnn.loss(out, labels(size)),
+        layout_refinement_cnn.LOSS_WEIGHTS,
     ),
     "reader_cnn": Case(
         lambda size, dtype: reader_cnn.ReaderCNN(dtype=dtype),
@@ -234,6 +249,15 @@ def test_cards_recipes_and_weights_agree(name):
         params, settings, _ = weights.load(path, name)
         assert jax.tree.map(jnp.shape, params) == jax.tree.map(lambda leaf: leaf.shape, shapes)
         assert tuple(settings.get("size", size)) == size
+
+
+@quick_kernels()
+def test_refinement_begins_with_what_the_coarse_map_says():
+    module, (coarse, given) = layout_refinement_cnn.LayoutRefinementCNN(), CASES["layout_refinement_cnn"].inputs(SMALL)
+    coarse = jnp.repeat(jnp.repeat(coarse[:, ::16, ::16], 16, 1), 16, 2).at[:, :8].set(0.0)  # large parts, some unknown
+    params = jax.jit(module.init, compiler_options=QUICK)(jax.random.PRNGKey(0), coarse, given)
+    found = jax.jit(module.apply, compiler_options=QUICK)(params, coarse, given)["segmentation"].argmax(-1)
+    assert (found[:, 8:] == coarse[:, 8:].argmax(-1)).mean() > 0.9
 
 
 @quick_kernels()

@@ -26,6 +26,7 @@ from vton_jax.core.types import Layout
 from vton_jax.media import photo_files, video_files
 from vton_jax.reading.picture_reader import PictureReader, layout_of
 from vton_jax.systems import reader as reader_lib
+from vton_jax.systems.garments import own_garment
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.lab126.target_layouts import SEARCHED
@@ -202,7 +203,9 @@ def test_no_person_is_refused():
         reader_lib.require_person(empty, "the photo")
 
 
-def test_the_clip_dresses_the_user(system, user, garment):
+@pytest.mark.parametrize("layout", ["refined", "backward"])
+def test_the_clip_dresses_the_user(layout, user, garment):
+    system = Lab126("joint", layout=layout)
     frames, _ = video_files.read_frames(SAMPLES / "pose.mp4", SEARCHED + 1)
     worn, donor, poses = system.read_user(user), system.read_garment(garment), system.read_poses(np.stack(frames))
     worn = worn.replace(backdrop=kept_parts.backdrop(worn.image, worn.layout.segmentation))
@@ -218,11 +221,24 @@ def test_the_clip_dresses_the_user(system, user, garment):
         arms = segmentation.region(result.target.final, segmentation.ARMS).sum()
         assert arms < 0.2 * segmentation.region(result.target.final, segmentation.UPPER).sum()
     first = results[0].target.errors
-    assert first.min() < 0.8 * first[0]  # it begins where LatentPriorCNN expects the end
-    assert len(results[SEARCHED].target.errors) < len(first)
+    if layout == "backward":
+        assert first.min() < 0.8 * first[0]  # it begins where LatentPriorCNN expects the end
+        assert len(results[SEARCHED].target.errors) < len(first)
+    else:
+        assert not len(first)  # nothing was searched
     # Behind the result stands the user's background.
     corner = np.abs(results[0].image[:20, :20] * 255 - user[:20, :20]).mean()
     assert corner < 6
+
+
+def test_what_the_refinement_has_not_seen_is_left_to_the_backward_procedure(system, user, garment):
+    """LayoutRefinementCNN knows other people's clothes as they fall."""
+    worn, donor, poses = system.read_user(user), system.read_garment(garment), system.read_poses(user[None])
+    found = [
+        system.layouts.composed(worn.layout, donor.replace(tuck=tuck), poses.layout) for tuck in (None, np.int32(1))
+    ]
+    assert found[0].refined is not None and found[1].refined is None
+    assert system.layouts.composed(worn.layout, own_garment(worn), poses.layout).refined is None
 
 
 @pytest.mark.parametrize("arm", ["none", "post", "pre"])

@@ -35,7 +35,7 @@ class Chances:
 CHANCES = Chances()
 
 
-def _pose(generator: np.random.Generator):
+def sample_pose(generator: np.random.Generator):
     pose, front = poses.sample_pose(generator), generator.random() < CHANCES.front
     return pose.turned(float(CHANCES.front_spread * generator.normal())) if front else pose
 
@@ -102,11 +102,11 @@ def draw(
     exchange = exchanges.sample(generator, number, split)
     dressed = exchanges.dress(generator, exchange)
     place = users_place(generator, exchange, dressed.before.height, closest, size=size, grounds=grounds)
-    shots = {"input": place.shot(dressed.before, dressed.skins, _pose(generator))}
-    pose = _pose(generator)
+    shots = {"input": place.shot(dressed.before, dressed.skins, sample_pose(generator))}
+    pose = sample_pose(generator)
     shots["output"] = place.shot(dressed.after, dressed.output_skins, pose)
     closest = closest or CHANCES.closest[exchange.kind != "upper"]
-    shots["worn"] = _somewhere(generator, dressed, closest, size=size, grounds=grounds)
+    shots["worn"] = somewhere(generator, dressed, closest, size=size, grounds=grounds)
     if exchange.kind != "outfit":  # several pieces do not lie flat as one
         shots["flat"] = lay_flat(generator, exchange, dressed.donor_skins, size)
     if not pose_picture:
@@ -127,9 +127,9 @@ def third_place(generator: np.random.Generator, eye: Camera, taller: float, size
     return Place(eye, scenes.sample_light(generator), ground, 0)
 
 
-def _somewhere(generator, dressed: exchanges.Dressed, closest: float, *, size, grounds) -> Shot:
+def somewhere(generator, dressed: exchanges.Dressed, closest: float, *, size, grounds) -> Shot:
     """The donor in a place of their own."""
-    person, pose = dressed.donor, _pose(generator)
+    person, pose = dressed.donor, sample_pose(generator)
     eye = scenes.sample_camera(generator, size, person.height, closest)
     ground = scenes.sample_ground(generator, eye, size, grounds)
     view = views.view_of(person, pose, eye, size)

@@ -135,23 +135,28 @@ class Maps:
 
     coarse: np.ndarray  # uint8 [B, H, W] with UNKNOWN
     steps: dict[str, np.ndarray]  # uint8 [B, H, W] each
-    final: np.ndarray  # uint8 [B, H, W]
+    final: np.ndarray  # uint8 [B, H, W], the decoder's
     expected: np.ndarray  # uint8 [B, H, W], LatentPriorCNN's
+    reconciled: np.ndarray  # uint8 [B, H, W], the decoder's in the coarse map's holes
+    refined: np.ndarray  # uint8 [B, H, W], LayoutRefinementCNN's
     errors: list[np.ndarray]  # Err [iterations, cases] of each batch
 
 
 def find_targets(layouts: TargetLayouts, read: Readings) -> Maps:
-    """Coarse maps and the backward procedure."""
+    """Coarse maps, the backward procedure, and what LayoutRefinementCNN makes of them."""
     coarse, steps = layouts.coarse_pairs(read.users.layout, read.garments, read.poses.layout)
-    finals, expected, errors = [], [], []
+    refined = layouts.refined(coarse, read.users.layout, read.garments, read.poses.layout)
+    finals, expected, reconciled, errors = [], [], [], []
     for first in range(0, len(coarse), _BATCH):
         part = slice(first, first + _BATCH)
         given = coarse[part], at(read.poses, part), read.users.latent[part]
         z, error = layouts.backward(*given)
         finals.append(np.asarray(layouts.decoded(z)))
         expected.append(layouts.expected(*given))
+        pairs = zip(coarse[part], np.asarray(layouts.probabilities(z)), strict=True)
+        reconciled.append(np.stack([completion.reconcile(*pair) for pair in pairs]))
         errors.append(error)
-    return Maps(coarse, steps, np.concatenate(finals), np.concatenate(expected), errors)
+    return Maps(coarse, steps, *map(np.concatenate, (finals, expected, reconciled)), refined, errors)
 
 
 def target_scores(maps: Maps, poses: Pose, cases: dict) -> dict[str, float]:
@@ -163,6 +168,8 @@ def target_scores(maps: Maps, poses: Pose, cases: dict) -> dict[str, float]:
         "filled": completion.fill_unknown(maps.coarse),
         "final": maps.final,
         "expected": maps.expected,
+        "reconciled": maps.reconciled,
+        "refined": maps.refined,
         "other_body": cases["other_body_segmentation"],
     }
     results = {f"backward.{name}_miou": layout_score(one, truth).miou for name, one in found.items()}
@@ -268,9 +275,9 @@ def clip_scores(systems: dict[str, Lab126], draw_walk, num_frames: int, seed: in
 
 def sheets(cases: dict, images: dict[str, np.ndarray], maps: Maps) -> dict[str, np.ndarray]:
     """Some results, the worst layouts, and the eight steps."""
-    count, truth = len(maps.final), cases["output_segmentation"]
-    result = lambda chosen: result_sheet(cases, images, maps.coarse, maps.final, chosen)  # noqa: E731
-    worst = np.argsort([layout_score(maps.final[i : i + 1], truth[i : i + 1]).miou for i in range(count)])[:6]
+    count, truth = len(maps.refined), cases["output_segmentation"]
+    result = lambda chosen: result_sheet(cases, images, maps.coarse, maps.refined, chosen)  # noqa: E731
+    worst = np.argsort([layout_score(maps.refined[i : i + 1], truth[i : i + 1]).miou for i in range(count)])[:6]
     colour = visualize.colour_segmentation
     steps = visualize.contact_sheet(
         [[colour(maps.steps[name][i]) for name in coarse_map.STEPS] for i in range(0, count, max(1, count // 5))],

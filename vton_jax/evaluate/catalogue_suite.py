@@ -60,7 +60,7 @@ class CatalogueSuite(protocol.Suite):
         yield from catalogue_steps.target_scores(maps, poses, cases).items()
 
         report.say("the four arms")
-        results, images = catalogue_steps.arm_scores(systems, read, maps.final, cases, options.seed)
+        results, images = catalogue_steps.arm_scores(systems, read, maps.refined, cases, options.seed)
         yield from results.items()
         self.pictures |= catalogue_steps.sheets(cases, images, maps)
 

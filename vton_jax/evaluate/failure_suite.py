@@ -10,13 +10,10 @@ import numpy as np
 
 from vton_jax.compositing import temporal_filters
 from vton_jax.core import label_tables, segmentation
-from vton_jax.core.batching import in_batches
 from vton_jax.core.framing import to_float
-from vton_jax.core.types import Pose
 from vton_jax.evaluate import catalogue_steps, metrics, protocol, report
 from vton_jax.layout import completion
 from vton_jax.systems.lab126.system import Lab126
-from vton_jax.systems.lab126.target_layouts import TargetLayouts
 
 # Which classes of the layout are compared, in the words of the results.
 OVERLAPS = {
@@ -29,7 +26,6 @@ OVERLAPS = {
 }
 _HEAD, _ARMS = 1, (2, 3, 4, 5)  # in `output_limb`: upper arms and forearms, left and right
 _SHIFT = 64  # the frame's height over the largest shift that lettering may have, in pixels
-_BATCH = 10  # of the backward procedure, as in the suite: one compiled program serves both
 
 
 def _garments(layouts: np.ndarray) -> np.ndarray:
@@ -200,13 +196,6 @@ def suite_scores(suite: str, final: np.ndarray, images: dict[str, np.ndarray], c
     return found | landmarks(suite, cases)
 
 
-def finals(layouts: TargetLayouts, coarse: np.ndarray, poses: Pose, z_user: np.ndarray) -> np.ndarray:
-    """The final layouts: coarse maps of all cases, with their poses, and the latents z_user [B, N]."""
-    return in_batches(
-        lambda part: layouts.decoded(layouts.backward(*part)[0]), (coarse, poses, z_user), _BATCH, full=True
-    )
-
-
 class FailureSuite(protocol.Suite):
     """`num_failure_cases` cases of every failure suite.
 
@@ -230,7 +219,7 @@ class FailureSuite(protocol.Suite):
         garments, chosen = catalogue_steps.read_garments(system.reader, cases)
         cases, users, poses = catalogue_steps.only(chosen, cases, users, poses)
         coarse, _ = system.layouts.coarse_pairs(users.layout, garments, poses.layout)
-        final = finals(system.layouts, coarse, poses, users.latent)
+        final = system.layouts.refined(coarse, users.layout, garments, poses.layout)
         goal = poses.layout.replace(segmentation=final)
         images = {arm: one.painter.dress(users, garments, goal).image for arm, one in self.systems.items()}
         for suite in failures.SUITES:

@@ -1,12 +1,13 @@
 """Cached examples: what the released networks read in try-on cases, for the networks that learn from it.
 
 A folder holds a file NUMBER.npz for every so many cases, of arrays [K, copies, ...]; what could not be read is missing.
-`systems.lab126.cache_examples` makes them. There are five kinds:
+`systems.lab126.cache_examples` makes them. There are six kinds:
 
 - `layouts`: for TripleGuidedCNN, ReMapCNN and the suite `critic`: the try-on path as far as the layouts. Some arrays
   have an axis of two, for a target layout: the output image's own, and the one for another person's pose image.
 - `latents`: for LatentPriorCNN: the latents that it reads and the one that it should say, the coarse map's labels, and
   the true layout. The second copy is the mirror image.
+- `coarse`: for LayoutRefinementCNN: coarse maps, what they were made from, and the true layout.
 - `people`: the catalogue as it is drawn; `drawn_people` has it all.
 - `outfits`: people of the catalogue in outfits of one style; `outfits` has it all.
 - `clips`: people of the catalogue who move; `clips` has it all.
@@ -18,7 +19,7 @@ there is one copy, 'guides' for 'guide', and the axis of two in `BOTH`; flows ar
 """
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -31,8 +32,8 @@ from vton_jax.core.types import Garment, Layout
 from vton_jax.inputs import input_pipeline, labelled_photos, photo_cases
 
 # Of one file: as many as there are characters who lend each other clothes, so that nobody appears in two files; but
-# `people` and `outfits` show everybody several times, and everybody of `clips` has a clip of their own.
-CASES = {"layouts": 32, "latents": 32, "people": 30, "outfits": 60, "clips": 20}
+# `people`, `outfits` and `coarse` show everybody several times, and everybody of `clips` has a clip of their own.
+CASES = {"layouts": 32, "latents": 32, "coarse": 15, "people": 30, "outfits": 60, "clips": 20}
 COMMAND = "python -m vton_jax.cache_examples"
 BLOCK = 8  # side of the blocks in which LatentPriorCNN sees coarse maps
 QUARTER = 4  # side of the blocks in which flows are kept
@@ -60,7 +61,7 @@ def layout_batch(count: int, size: tuple[int, int]) -> dict[str, jax.ShapeDtypeS
         bool: {"target_visible": joints, "donor_visible": joints, "donor_flat": (count,)},
         np.int32: {"garment_type": (count,)},
     }
-    return {name: jax.ShapeDtypeStruct(shape, kind) for kind, of in kinds.items() for name, shape in of.items()}
+    return _shapes(kinds)
 
 
 def latent_batch(count: int, size: tuple[int, int], latent_size: int) -> dict[str, jax.ShapeDtypeStruct]:
@@ -71,6 +72,28 @@ def latent_batch(count: int, size: tuple[int, int], latent_size: int) -> dict[st
         "coarse_maps": jax.ShapeDtypeStruct((count, *blocks, segmentation.NUM_LABELS), np.uint8),
         "output_segmentation": jax.ShapeDtypeStruct((count, *size), np.uint8),
     }
+
+
+def coarse_batch(count: int, size: tuple[int, int]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of a batch of `coarse`.
+
+    'coarse' is the map with `UNKNOWN`, 'truth' what it should have become; 'user_labels', 'pose_labels' and
+    'dress_labels' are those of what it was made from, at half the size, the garment alone in the last.
+    """
+    joints = {who: (count, keypoints.NUM_JOINTS) for who in ("pose", "dress")}
+    half = size[0] // 2, size[1] // 2
+    kinds = {
+        np.uint8: {name: (count, *size) for name in ("coarse", "truth")}
+        | {f"{who}_labels": (count, *half) for who in ("user", "pose", "dress")},
+        np.float32: {f"{who}_keypoints": (*shape, 2) for who, shape in joints.items()},
+        bool: {f"{who}_visible": shape for who, shape in joints.items()},
+        np.int32: {"garment_type": (count,)},
+    }
+    return _shapes(kinds)
+
+
+def _shapes(kinds: dict) -> dict[str, jax.ShapeDtypeStruct]:
+    return {name: jax.ShapeDtypeStruct(shape, kind) for kind, of in kinds.items() for name, shape in of.items()}
 
 
 def is_folder(dataset: str | Path) -> bool:
@@ -142,8 +165,7 @@ def open_layouts(
     found = examples.batch_at(0)
     if "guides" not in found:
         raise UserError(f"--dataset={folder} holds other examples than those of {COMMAND} --kind=layouts.")
-    if found["guides"].shape[-2:] != tuple(size):
-        raise UserError(f"--dataset={folder} is of {'x'.join(map(str, found['guides'].shape[-2:]))}, not of --size.")
+    _require_size(folder, found["guides"], size)
     first, num_rows = input_pipeline.own_rows(batch_size)
 
     def batch_at(position):
@@ -156,6 +178,45 @@ def open_layouts(
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
     return input_pipeline.PositionedBatches(batch_at)
+
+
+def open_coarse(
+    folder: str | Path, batch_size: int, seed: int, size: tuple[int, int], split: str
+) -> input_pipeline.PositionedBatches:
+    """Shuffled batches of the `coarse` examples in a folder, half of them mirrored. Args and errors: `open_layouts`."""
+    if not is_folder(folder):
+        raise UserError(f"--dataset={folder} holds no cached examples; make them with {COMMAND} --kind=coarse.")
+    examples = input_pipeline.memory_batches(_read(folder, split), batch_size, seed)
+    found = examples.batch_at(0)
+    if "coarse" not in found:
+        raise UserError(f"--dataset={folder} holds other examples than those of {COMMAND} --kind=coarse.")
+    _require_size(folder, found["coarse"], size)
+    first, num_rows = input_pipeline.own_rows(batch_size)
+
+    def batch_at(position):
+        draws = np.random.default_rng((seed, position)).random(batch_size)[first : first + num_rows]
+        batch = examples.batch_at(position)
+        mirrored = mirror_coarse(batch)
+        pick = lambda a, b: np.where((draws < 0.5).reshape(-1, *[1] * (a.ndim - 1)), a, b)  # noqa: E731
+        return {name: pick(mirrored[name], array) for name, array in batch.items()}
+
+    return input_pipeline.PositionedBatches(batch_at)
+
+
+def mirror_coarse(examples: dict) -> dict:
+    """Examples of `coarse` [N, ...] mirrored left to right."""
+    out, width = dict(examples), examples["coarse"].shape[-1]
+    for name in ("coarse", "truth", "user_labels", "pose_labels", "dress_labels"):
+        out[name] = segmentation.mirror(examples[name])
+    for who in ("pose", "dress"):
+        names = f"{who}_keypoints", f"{who}_visible"
+        out |= dict(zip(names, keypoints.mirror(examples[names[0]], examples[names[1]], width), strict=True))
+    return out
+
+
+def _require_size(folder: str | Path, maps: np.ndarray, size: tuple[int, int]) -> None:
+    if maps.shape[-2:] != tuple(size):
+        raise UserError(f"--dataset={folder} is of {'x'.join(map(str, maps.shape[-2:]))}, not of --size.")
 
 
 def mirror(example: dict) -> dict:
@@ -191,6 +252,20 @@ def case_source(kind: str, size: tuple[int, int], split: str, photos: str | None
 
     start = _FIRST_LAYOUTS if kind == "layouts" else 0
     return lambda number: cases.draw_cases(count, size, split, first=start + number * count)
+
+
+def change_source(size: tuple[int, int], split: str, grounds: str | None = None) -> Callable[[int], Iterator]:
+    """number of a file -> the `CASES["coarse"]` changes of clothes that it is made from, see `catalogue.changes`.
+
+    Args: grounds: a folder of places without people. Raises: UserError where it cannot be used.
+    """
+    from vton_jax.catalogue import cases, changes
+    from vton_jax.inputs import drawn_people
+
+    count, places = CASES["coarse"], drawn_people.open_grounds(grounds, split)
+    return lambda number: (
+        changes.draw(index, split, size, cases.WHOLE, places) for index in range(number * count, (number + 1) * count)
+    )
 
 
 def write(folder: str | Path, numbers: range, make: Callable[[int], dict[str, np.ndarray]], compressed: bool) -> None:
@@ -262,6 +337,11 @@ def block_means(maps: np.ndarray, block: int) -> np.ndarray:
     """Means over blocks of pixels: [K, H, W, C] -> [K, H/block, W/block, C]."""
     count, height, width, channels = maps.shape
     return maps.reshape(count, height // block, block, width // block, block, channels).mean((2, 4))
+
+
+def every_second(labels: np.ndarray) -> np.ndarray:
+    """Label maps [..., H, W] at half their size, uint8."""
+    return np.asarray(labels, np.uint8)[..., ::2, ::2]
 
 
 def count_labels(maps: np.ndarray, block: int) -> np.ndarray:

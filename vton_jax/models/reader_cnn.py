@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from vton_jax.core import geometry, keypoints, segmentation
-from vton_jax.models import layers
+from vton_jax.models import layers, losses
 
 KINDS = ("none", "person", "garment")
 TYPES = ("upper", "lower", "dress")
@@ -95,12 +95,6 @@ class Truth:
     facing: jax.Array  # [B, 2], (sin, cos); (0, 0) where not known
 
 
-# Labels that cover few pixels count a little more.
-_RARE = {
-    "hat": 1.4, "hair": 1.25, "sunglasses": 1.7, "skirt": 1.2, "dress": 1.1, "belt": 1.6, "left-shoe": 1.35,
-    "right-shoe": 1.35, "face": 1.25, "left-leg": 1.35, "right-leg": 1.35, "left-arm": 1.5, "right-arm": 1.5,
-    "bag": 1.2, "scarf": 1.4,
-}  # fmt: skip
 LOSS_WEIGHTS = {
     "segmentation": 1.0, "dice": 0.5, "joints": 0.05, "places": 0.5, "seen": 0.05, "kind": 0.2, "garment_type": 0.15,
     "sleeves": 0.1, "facing": 0.3,
@@ -115,7 +109,7 @@ def loss(outputs: dict, truth: Truth) -> dict:
     places = truth.keypoints / jnp.array([width, height])
     apart = jnp.clip(places, -1.0, 2.0) - outputs["places"]  # what lies farther away need not be told apart
     sure = jnp.sum(jnp.square(truth.facing), -1) > 0
-    return _labels(outputs["segmentation"], truth.segmentation) | {
+    return losses.labels(outputs["segmentation"], truth.segmentation) | {
         "joints": _mean(_joints(outputs, truth, inside), known),
         "places": _mean(jnp.sqrt(jnp.sum(jnp.square(apart), -1) + 1e-4), known),
         "seen": _mean(_binary(outputs["seen"], truth.seen), inside),
@@ -155,19 +149,6 @@ def _joints(outputs: dict, truth: Truth, inside: jax.Array) -> jax.Array:
     target = target / jnp.maximum(target.sum(1, keepdims=True), 1e-6)
     within = -jnp.sum(target * log_all[:, :-1], 1)
     return jnp.where(inside > 0, within, -log_all[:, -1])
-
-
-def _labels(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
-    """{'segmentation' (cross-entropy over known pixels), 'dice' (Milletari et al. 2016, over the batch)}."""
-    target = segmentation.one_hot(labels)
-    weights = jnp.array([_RARE.get(name, 1.0) for name in segmentation.LABELS])
-    log_probabilities = jax.nn.log_softmax(logits)
-    known = target.sum(-1)
-    probabilities = jnp.exp(log_probabilities) * known[..., None]
-    overlap, mass = (jnp.sum(a, (0, 1, 2)) for a in (probabilities * target, probabilities + target))
-    present = jnp.sum(target, (0, 1, 2)) > 0
-    dice = jnp.sum(jnp.where(present, 1 - (2 * overlap + 1) / (mass + 1), 0.0)) / jnp.maximum(present.sum(), 1)
-    return {"segmentation": _mean(-jnp.sum(weights * target * log_probabilities, -1), known), "dice": dice}
 
 
 def with_mirror_images(outputs: dict) -> dict:

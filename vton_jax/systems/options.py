@@ -37,6 +37,11 @@ class SystemOptions(SolverOptions, ReaderOptions):
         "The arm: ReMapCNN not at all, after TripleGuidedCNN, before it, or trained jointly; auto: after, which "
         "keeps patterns best.",
     )
+    layout: Literal["refined", "backward"] = option(
+        "refined",
+        "How lab126 finds the layout that it paints into: refined (a network says what the coarse map should have "
+        "become) or backward (the talk's backward procedure fills what the coarse map leaves open).",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -208,6 +208,8 @@ class Reader:
         garment_type: str | None = None,
         flat: bool | None = None,
         mask: np.ndarray | None = None,
+        *,
+        thorough: bool = True,
     ) -> Garment:
         """Reads the garment's picture [H, W, 3]: a person wearing it, or the garment alone.
 
@@ -221,9 +223,9 @@ class Reader:
         if flat and garment_type == "outfit":
             raise NoGarmentFound(garment_type, flat)  # an outfit of several pieces does not lie flat as one
         if flat:
-            layout, kind = _flat_layout(self.seen(frame, thorough=True), garment_type, mask)
+            layout, kind = _flat_layout(self.seen(frame, thorough=thorough), garment_type, mask)
         else:  # whoever says that it is worn knows better than the network
-            layout = layout_of(self.seen(frame, thorough=True), ("person", "garment"))
+            layout = layout_of(self.seen(frame, thorough=thorough), ("person", "garment"))
             if mask is not None:
                 layout = layout.replace(segmentation=outlines.keep(np.asarray(layout.segmentation), mask))
             kind = garment_type or "outfit"

@@ -9,6 +9,7 @@ from vton_jax.tasks.clothflow import ClothFlowFlowTask, ClothFlowLayoutTask, Clo
 from vton_jax.tasks.finet import FinetAppearanceTask, FinetShapeTask
 from vton_jax.tasks.first_order import FirstOrderTask
 from vton_jax.tasks.latent_prior import LatentPriorTask
+from vton_jax.tasks.layout_refinement import LayoutRefinementTask
 from vton_jax.tasks.multi_path import MultiPathTask
 from vton_jax.tasks.protocol import Task
 from vton_jax.tasks.re_map import ReMapTask
@@ -18,6 +19,7 @@ from vton_jax.tasks.triple_guided import TripleGuidedTask
 TASKS: dict[str, type[Task]] = {
     "multi_path_cnn": MultiPathTask,
     "latent_prior_cnn": LatentPriorTask,
+    "layout_refinement_cnn": LayoutRefinementTask,
     "reader_cnn": ReaderTask,
     "re_map_cnn": ReMapTask,
     "triple_guided_cnn": TripleGuidedTask,

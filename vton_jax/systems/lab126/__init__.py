@@ -7,4 +7,5 @@ def create(options: SystemOptions):
     """Makes the system (`Lab126`); `auto` means the released networks' common choice."""
     from vton_jax.systems.lab126.system import Lab126  # here: whoever asks for names alone should not load JAX
 
-    return Lab126("joint" if options.remap == "auto" else options.remap, options.weights, options.solver)
+    arm = "joint" if options.remap == "auto" else options.remap
+    return Lab126(arm, options.weights, options.solver, options.layout)

@@ -14,8 +14,9 @@ import numpy as np
 
 from vton_jax.core import keypoints, segmentation
 from vton_jax.layout import inversion
-from vton_jax.models import latent_prior_cnn, weights
+from vton_jax.models import latent_prior_cnn, layout_refinement_cnn, weights
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
+from vton_jax.models.layout_refinement_cnn import LayoutRefinementCNN
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.re_map_cnn import ReMapCNN
 from vton_jax.models.reader_cnn import ReaderCNN
@@ -29,6 +30,7 @@ NAMES = (
     "multi_path_cnn_encoder",
     "multi_path_cnn_decoder",
     "latent_prior_cnn",
+    "layout_refinement_cnn",
     "re_map_cnn",
     "triple_guided_cnn",
 )
@@ -91,6 +93,7 @@ def load(names: tuple[str, ...] = NAMES, folder: str | Path | None = None) -> It
         "multi_path_cnn_encoder": _encoder,
         "multi_path_cnn_decoder": _decoder,
         "latent_prior_cnn": _prior,
+        "layout_refinement_cnn": _refinement,
         "re_map_cnn": _re_map,
         "triple_guided_cnn": _triple_guided,
     }
@@ -176,6 +179,23 @@ def _prior(at: Callable) -> Network:
         "log_scale": "logarithm of the spread around `mean`",
     }
     return Network("latent_prior_cnn", path, expect, given, outputs)
+
+
+def _refinement(at: Callable) -> Network:
+    path = at("layout_refinement_cnn")
+    network, params, _, settings = load_network("layout_refinement_cnn", LayoutRefinementCNN, path)
+    size = tuple(settings["size"])
+    told = (
+        f"in blocks of 4x4 pixels, in turn: fractions of the {_LABELS} labels of the user, of the pose image and of "
+        f"the garment alone; maps of the {_JOINTS} joints of the pose image and of the garment's wearer, 1 at a joint; "
+        "1 in the channel of the garment's type"
+    )
+    given = (
+        _labels("known", size, "the coarse map's labels (all 0 where it is unknown)"),
+        Array("given", (size[0] // 4, size[1] // 4, layout_refinement_cnn.GIVEN), told, _uniform),
+    )
+    outputs = {"segmentation": "logits of the target's labels"}
+    return Network("layout_refinement_cnn", path, functools.partial(network.apply, params), given, outputs)
 
 
 def _re_map(at: Callable) -> Network:

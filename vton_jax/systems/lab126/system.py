@@ -16,7 +16,7 @@ from vton_jax.core.types import Garment, Pose, Result, User
 from vton_jax.layout import garment_types, solvers
 from vton_jax.systems.garments import own_garment, worn_together
 from vton_jax.systems.lab126.painter import Painter
-from vton_jax.systems.lab126.target_layouts import CHUNK, Search, TargetLayouts
+from vton_jax.systems.lab126.target_layouts import CHUNK, LayoutName, Search, TargetLayouts
 from vton_jax.systems.reader import Reader
 from vton_jax.systems.reading import ReadsPictures
 
@@ -25,15 +25,21 @@ class Lab126(ReadsPictures):
     """A `TryOnSystem`: a reader, the target layouts and the painter of one arm.
 
     Args: arm: a name in `arms.ARMS`. folder: where the weights lie, by default the released ones. solver: of the
-    backward procedure, one of `solvers.NAMES`. Programs are compiled on first use. Raises: UserError for another arm,
-    or weights that are missing.
+    backward procedure, one of `solvers.NAMES`. layout: how target layouts are found, see `TargetLayouts`. Programs are
+    compiled on first use. Raises: UserError for another arm, or weights that are missing.
     """
 
     tucks = moving = True
 
-    def __init__(self, arm: str = "joint", folder: str | Path | None = None, solver: solvers.Name = "gauss_newton"):
+    def __init__(
+        self,
+        arm: str = "joint",
+        folder: str | Path | None = None,
+        solver: solvers.Name = "gauss_newton",
+        layout: LayoutName = "refined",
+    ):
         super().__init__(Reader(folder))
-        self.layouts = TargetLayouts(self.reader, folder, solver)
+        self.layouts = TargetLayouts(self.reader, folder, solver, layout)
         self.painter = Painter(arm, self.size, folder)
 
     def dress(self, user: User | Iterator[User], garments: Sequence[Garment], poses: Pose) -> Iterator[Result]:
@@ -66,9 +72,9 @@ class Lab126(ReadsPictures):
         for user, pose in frames:
             user = user.replace(layout=garment_types.split_dress(user.layout, garment.garment_type))
             with batching.awaited():
-                coarse, steps = self.layouts.coarse(user.layout, garment, pose.layout, beside=other)
-            here = {name: maps[0] for name, maps in steps.items()}
-            target = search.next((coarse[0], here), pose, user.layout, user.latent)
+                found = self.layouts.composed(user.layout, garment, pose.layout, beside=other)
+            here = jax.tree.map(lambda a: a[0], found)
+            target = search.next(here, pose, user.layout, user.latent)
             goal = pose.layout.replace(segmentation=target.final[None])
             with batching.awaited():
                 dressed = next(iter(self.painter.paint([user], worn, goal)))

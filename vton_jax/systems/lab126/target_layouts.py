@@ -8,7 +8,9 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,12 +19,15 @@ from vton_jax.core import geometry, keypoints, programs, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
 from vton_jax.layout import coarse_map, completion, inversion, solvers
-from vton_jax.models import latent_prior_cnn, weights
+from vton_jax.models import latent_prior_cnn, layout_refinement_cnn, weights
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
+from vton_jax.models.layout_refinement_cnn import Given, LayoutRefinementCNN
 from vton_jax.models.multi_path_cnn import POSE_SIGMA, MultiPathCNN
 from vton_jax.models.weights import load_network
 from vton_jax.systems.reader import Reader
+from vton_jax.warping import blending
 
+LayoutName = Literal["refined", "backward"]
 PRIOR_WEIGHT, POSE_WEIGHT = 1.0, 100.0
 LEAST_SCALE = 0.3  # of what LatentPriorCNN expects, in standard deviations of the latents: never surer than this
 CHUNK = 4  # frames of a clip whose coarse maps are made, and that are painted, in one batch
@@ -104,6 +109,24 @@ def _layout_of(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
 
 
 @programs.compiled(static=0)
+def _refine(network: LayoutRefinementCNN, params, coarse: jax.Array, given: Given) -> jax.Array:
+    known = segmentation.one_hot(coarse.astype(jnp.int32))
+    found = network.apply(params, known, layout_refinement_cnn.maps_of(given, coarse.shape[1:]))
+    return found["segmentation"].argmax(-1).astype(jnp.uint8)
+
+
+def given_of(user: Layout, garment: Garment, poses: Layout) -> Given:
+    """What LayoutRefinementCNN is told besides coarse maps; all have a leading axis B."""
+    half = lambda of, labels: of.replace(segmentation=np.asarray(labels, np.uint8)[..., ::2, ::2])  # noqa: E731
+    return Given(
+        user=half(user, user.segmentation),
+        pose=half(poses, poses.segmentation),
+        dress=half(garment.layout, blending.dress_labels(garment)),
+        garment_type=np.asarray(garment.garment_type, np.int32),
+    )
+
+
+@programs.compiled(static=0)
 def _probabilities(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
     return jax.nn.softmax(_logits(network, params, z))
 
@@ -116,15 +139,24 @@ def same_pose(user: Layout, poses: Layout) -> bool:
 class TargetLayouts:
     """Finds the layout that a picture is painted into.
 
-    What the coarse maps know stays (`completion.reconcile`); the decoder says the rest.
+    `refined`: LayoutRefinementCNN says what the coarse maps should have become. `backward`, as the talk has it: what
+    they know stays (`completion.reconcile`), and the decoder says the rest; so it also is where several garments are
+    worn together, one is to be tucked in, or people keep their own.
 
     Args: reader: whose decoder is inverted. folder: where the weights lie, by default the released ones. solver: of the
-    backward procedure.
+    backward procedure. layout: which of the two.
     """
 
-    def __init__(self, reader: Reader, folder: str | Path | None = None, solver: solvers.Name = "gauss_newton"):
-        self._reader, self.size, self._solver = reader, reader.size, solver
+    def __init__(
+        self,
+        reader: Reader,
+        folder: str | Path | None = None,
+        solver: solvers.Name = "gauss_newton",
+        layout: LayoutName = "refined",
+    ):
+        self._reader, self.size, self._solver, self._layout = reader, reader.size, solver, layout
         self._prior_file = weights.path_of("latent_prior_cnn", folder)
+        self._refinement_file = weights.path_of("layout_refinement_cnn", folder)
 
     def coarse(
         self, user: Layout, garment: Garment, poses: Layout, batch: int = CHUNK, *, beside: Layout | None = None
@@ -139,6 +171,16 @@ class TargetLayouts:
         user = user if np.ndim(user.segmentation) == 3 else spread(user, count)
         return self.coarse_pairs(user, garment, poses, batch, besides=beside)
 
+    def composed(self, user: Layout, garment: Garment, poses: Layout, *, beside: Layout | None = None) -> "Composed":
+        """Coarse maps of pose layouts [T], refined where LayoutRefinementCNN knows the case: one garment, another's,
+        worn as it falls. Arguments as in `coarse`.
+        """
+        coarse, steps = self.coarse(user, garment, poses, beside=beside)
+        as_it_falls = beside is None and not (garment.tuck is not None and np.any(garment.tuck))
+        known = as_it_falls and not np.array_equal(user.segmentation, garment.layout.segmentation)
+        refined = self.refined(coarse, user, garment, poses) if known and self._layout == "refined" else None
+        return Composed(np.asarray(coarse), steps, refined)
+
     def coarse_pairs(
         self, users: Layout, garments: Garment, poses: Layout, batch: int = CHUNK, *, besides: Layout | None = None
     ):
@@ -151,6 +193,20 @@ class TargetLayouts:
         # Read on first use: the examples that it learns from come before it.
         network, params, extra, _ = load_network("latent_prior_cnn", LatentPriorCNN, self._prior_file)
         return network, params, extra
+
+    @functools.cached_property
+    def _refinement(self):
+        return load_network("layout_refinement_cnn", LayoutRefinementCNN, self._refinement_file)[:2]
+
+    def refined(
+        self, coarse: np.ndarray, user: Layout, garment: Garment, poses: Layout, batch: int = CHUNK
+    ) -> np.ndarray:
+        """What coarse maps [T, H, W] should have become by LayoutRefinementCNN, uint8. Arguments as in `coarse`."""
+        count = len(coarse)
+        garment = spread(garment, count) if np.ndim(garment.garment_type) == 0 else garment
+        user = user if np.ndim(user.segmentation) == 3 else spread(user, count)
+        given = coarse, given_of(user, garment, poses)
+        return in_batches(lambda part: _refine(*self._refinement, *part), given, batch, full=True)
 
     @functools.cached_property
     def steps(self) -> tuple[Callable, solvers.Solver]:
@@ -221,16 +277,25 @@ class TargetLayouts:
         Args: beside: worn above or below `garment`, in place of the user's own. user: of a clip, with a leading axis T.
         """
         search, moving = Search(self), np.ndim(user.latent) == 2
-        beside = None if beside is None else beside.layout
+        other = None if beside is None else beside.layout
         for first in range(0, len(poses.latent), CHUNK):
             part = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], poses)
             who = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], user.layout) if moving else user.layout
-            coarse, steps = self.coarse(who, garment, part.layout, beside=beside)
-            for index in range(len(coarse)):
+            found = self.composed(who, garment, part.layout, beside=other)
+            for index in range(len(found.coarse)):
                 at = lambda tree, i=index: jax.tree.map(lambda a: a[i], tree)  # noqa: E731
                 pose = jax.tree.map(lambda a, i=index: a[i : i + 1], part)
                 z_user = user.latent[first + index] if moving else user.latent
-                yield search.next((coarse[index], at(steps)), pose, at(who) if moving else who, z_user)
+                yield search.next(at(found), pose, at(who) if moving else who, z_user)
+
+
+@flax.struct.dataclass
+class Composed:
+    """What is known of frames' target layouts before the backward procedure; leading axes free."""
+
+    coarse: np.ndarray  # uint8 [H, W] with UNKNOWN
+    steps: dict[str, np.ndarray]  # the eight steps, uint8 [H, W] each
+    refined: np.ndarray | None  # uint8 [H, W], by LayoutRefinementCNN; None: the backward procedure says the rest
 
 
 class Search:
@@ -242,17 +307,23 @@ class Search:
         self._layouts, self._count = layouts, 0
         self._z, self._before, self._error = None, None, None
 
-    def next(self, coarse: tuple[np.ndarray, dict], pose: Pose, user: Layout, z_user: np.ndarray) -> Target:
-        """The next frame's layout. Args: coarse: the map [H, W] and its steps. pose: with a leading axis 1."""
-        labels, steps = coarse
+    def next(self, found: Composed, pose: Pose, user: Layout, z_user: np.ndarray) -> Target:
+        """The next frame's layout. Args: found: this frame's. pose: with a leading axis 1."""
+        if found.refined is None:
+            final, errors = self._searched(found.coarse, pose, z_user)
+        else:
+            final, errors = found.refined, np.zeros(0)
+        if same_pose(user, pose.layout):
+            final = completion.in_own_pose(final, np.asarray(user.segmentation))
+        return Target(coarse=found.coarse, final=final, errors=errors, steps=found.steps)
+
+    def _searched(self, coarse: np.ndarray, pose: Pose, z_user: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The map by the backward procedure, and its Err."""
         if self._z is not None:
             self._z = self._z + pose.latent - self._before
         if self._count % SEARCHED == 0:
             number = None if self._z is None else self._layouts.steps[1].next_iterations
-            self._z, self._error = self._layouts.backward(labels[None], pose, z_user[None], self._z, number)
+            self._z, self._error = self._layouts.backward(coarse[None], pose, z_user[None], self._z, number)
         self._before, self._count = pose.latent, self._count + 1
         # What was read sharply stays; the decoder says what was never photographed.
-        final = completion.reconcile(labels, np.asarray(self._layouts.probabilities(self._z))[0])
-        if same_pose(user, pose.layout):
-            final = completion.in_own_pose(final, np.asarray(user.segmentation))
-        return Target(coarse=labels, final=final, errors=self._error[:, 0], steps=steps)
+        return completion.reconcile(coarse, np.asarray(self._layouts.probabilities(self._z))[0]), self._error[:, 0]

@@ -1,0 +1,50 @@
+"""Changes of clothes in several poses: the same people in every picture, and the truth of what they wear then."""
+
+import numpy as np
+import pytest
+
+from vton_jax.catalogue import changes
+from vton_jax.core import segmentation
+
+SIZE = (128, 96)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return [changes.draw(number, "train", SIZE, 0.86) for number in (0, 3)]
+
+
+def test_a_change_depends_on_its_number_alone(drawn):
+    again = changes.draw(3, "train", SIZE, 0.86)
+    for name in ("users", "poses", "truth", "worn"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(drawn[1], name))
+    assert not np.array_equal(drawn[0].users, drawn[1].users)
+
+
+def test_the_first_targets_are_in_the_photos_own_pose_and_the_others_are_shown_by_somebody_else(drawn):
+    for change in drawn:
+        for index in range(changes.TARGETS):
+            assert np.array_equal(change.users[index], change.poses[index]) == (index < 2)
+        # Each photo serves twice.
+        np.testing.assert_array_equal(change.users[:2], change.users[2:])
+
+
+def test_the_truth_wears_the_garment_and_stands_where_the_photo_shows_the_user(drawn):
+    for change in drawn:
+        worn = segmentation.region(change.truth, segmentation.TARGET_LABELS[change.kind])
+        assert (worn.mean((1, 2)) > 0.01).all()
+        for photo, truth in zip(change.users[:2], change.truth[:2], strict=True):
+            face = photo[truth == segmentation.ID["face"]].astype(float)
+            if len(face) > 20:  # skin is redder than it is blue
+                assert (face[:, 0] - face[:, 2]).mean() > 10
+    assert not np.array_equal(drawn[0].truth[0], drawn[0].truth[1])
+
+
+def test_several_pieces_do_not_lie_flat():
+    kinds = {}
+    for number in range(0, 60):
+        change = changes.draw(number, "train", (32, 24), 0.86)
+        kinds[change.kind] = change.flat
+        if {"outfit", "upper"} <= kinds.keys():
+            break
+    assert kinds["outfit"] is None and kinds["upper"].shape == (32, 24, 3)
