@@ -116,7 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, server(Path(name)) as (address, process):
         for number in range(-2, 0):  # programs are compiled, and what stays in memory is there
             Person(address, number, collections.Counter()).ask()
-        before = peak = memory(process)
+        taken = [memory(process)]
         people = [Person(address, number, told) for number in range(FLAGS.people)]
         end = time.monotonic() + 60 * FLAGS.minutes
         threads = [threading.Thread(target=person.live, args=(end,)) for person in people]
@@ -124,8 +124,7 @@ def main() -> None:
             thread.start()
         while any(thread.is_alive() for thread in threads):
             time.sleep(2)
-            peak = max(peak, memory(process))
-        after = memory(process)
+            taken.append(memory(process))
         written = (Path(name) / "log").read_text()
     waits = [wait for person in people for wait in person.waits]
     if "Traceback" in written:
@@ -134,8 +133,9 @@ def main() -> None:
     middle = (
         f"{statistics.median(waits):.1f} s in the median, {max(waits):.1f} s at most" if waits else "nobody was served"
     )
+    quarters = ", ".join(f"{taken[(len(taken) - 1) * part // 4]:.0f}" for part in range(5))
     print(f"{FLAGS.people} people, {FLAGS.minutes:g} minutes: {dict(told)}; from request to clip {middle}; memory "
-          f"{before:.0f} MB before, {peak:.0f} MB at most, {after:.0f} MB after")  # fmt: skip
+          f"at the beginning, after each quarter: {quarters} MB, at most {max(taken):.0f} MB")  # fmt: skip
     if any(what.startswith("fault") for what in told):
         raise SystemExit(1)
 
