@@ -37,8 +37,8 @@ flags.DEFINE_enum("split", "train", ("train", "validation", "test"), "Whose peop
 
 def main() -> None:
     if not FLAGS.kind or not FLAGS.output:
-        raise UserError("Give --kind=layouts, latents, people, outfits or clips, and --output=DIR, the folder of the "
-                        "examples.")  # fmt: skip
+        raise UserError("Give --kind=layouts, latents, coarse, people, outfits or clips, and --output=DIR, the "
+                        "folder of the examples.")  # fmt: skip
     if FLAGS.photos and FLAGS.kind != "layouts":
         raise UserError("--photos gives examples of --kind=layouts alone; leave it.")
     if FLAGS.grounds and FLAGS.kind not in ("coarse", "people", "outfits", "clips"):
