@@ -35,7 +35,8 @@ class Chances:
 CHANCES = Chances()
 
 
-def sample_pose(generator: np.random.Generator):
+def sample_pose(generator: np.random.Generator) -> poses.Pose:
+    """A pose as photos show people: more often from the front than `poses.sample_pose` has it."""
     pose, front = poses.sample_pose(generator), generator.random() < CHANCES.front
     return pose.turned(float(CHANCES.front_spread * generator.normal())) if front else pose
 
