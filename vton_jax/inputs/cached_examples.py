@@ -159,13 +159,8 @@ def open_layouts(
     Args: split: every twentieth file is `validation`. unused: names of arrays that need not be read.
     Raises: UserError where the folder holds no such examples, or examples of another size.
     """
-    if not is_folder(folder):
-        raise UserError(f"--dataset={folder} holds no cached examples; make them with {COMMAND} --kind=layouts.")
-    examples = input_pipeline.memory_batches(_read(folder, split, unused), batch_size, seed)
-    found = examples.batch_at(0)
-    if "guides" not in found:
-        raise UserError(f"--dataset={folder} holds other examples than those of {COMMAND} --kind=layouts.")
-    _require_size(folder, found["guides"], size)
+    arrays = _of_kind("layouts", "guides", folder, size, (split, unused))
+    examples = input_pipeline.memory_batches(arrays, batch_size, seed)
     first, num_rows = input_pipeline.own_rows(batch_size)
 
     def batch_at(position):
@@ -184,13 +179,8 @@ def open_coarse(
     folder: str | Path, batch_size: int, seed: int, size: tuple[int, int], split: str
 ) -> input_pipeline.PositionedBatches:
     """Shuffled batches of the `coarse` examples in a folder, half of them mirrored. Args and errors: `open_layouts`."""
-    if not is_folder(folder):
-        raise UserError(f"--dataset={folder} holds no cached examples; make them with {COMMAND} --kind=coarse.")
-    examples = input_pipeline.memory_batches(_read(folder, split), batch_size, seed)
-    found = examples.batch_at(0)
-    if "coarse" not in found:
-        raise UserError(f"--dataset={folder} holds other examples than those of {COMMAND} --kind=coarse.")
-    _require_size(folder, found["coarse"], size)
+    arrays = _of_kind("coarse", "coarse", folder, size, (split,))
+    examples = input_pipeline.memory_batches(arrays, batch_size, seed)
     first, num_rows = input_pipeline.own_rows(batch_size)
 
     def batch_at(position):
@@ -214,9 +204,19 @@ def mirror_coarse(examples: dict) -> dict:
     return out
 
 
-def _require_size(folder: str | Path, maps: np.ndarray, size: tuple[int, int]) -> None:
-    if maps.shape[-2:] != tuple(size):
-        raise UserError(f"--dataset={folder} is of {'x'.join(map(str, maps.shape[-2:]))}, not of --size.")
+def _of_kind(kind: str, mark: str, folder: str | Path, size: tuple[int, int], which: tuple) -> dict[str, np.ndarray]:
+    """All arrays of a folder. Args: mark: the name of one that no other kind has. which: what `_read` is asked for.
+
+    Raises: UserError where they are of another kind or size.
+    """
+    if not is_folder(folder):
+        raise UserError(f"--dataset={folder} holds no cached examples; make them with {COMMAND} --kind={kind}.")
+    arrays = _read(folder, *which)
+    if mark not in arrays:
+        raise UserError(f"--dataset={folder} holds other examples than those of {COMMAND} --kind={kind}.")
+    if (found := arrays[mark].shape[-2:]) != tuple(size):
+        raise UserError(f"--dataset={folder} is of {'x'.join(map(str, found))}, not of --size.")
+    return arrays
 
 
 def mirror(example: dict) -> dict:
