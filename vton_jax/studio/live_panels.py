@@ -10,11 +10,10 @@ import gradio as gr
 
 from vton_jax.core.errors import UserError
 from vton_jax.studio import gallery, widgets
-from vton_jax.studio.jobs import ENDED, Job
+from vton_jax.studio.jobs import Job
 from vton_jax.studio.service import Service
 
 _SHARED = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-_PAUSE = 0.3  # seconds between looks at a job
 _CONSENT = (
     "Use pictures of people who have agreed to it, and do not pass results off as recordings. The camera's pictures go "
     "to this studio alone, and are not kept."
@@ -132,9 +131,8 @@ class DrivePanel(_Panel):
             yield {self.progress: widgets.error(str(error))}
             return
         yield {self.job: job.id}
-        while job.state not in ENDED:
-            yield {self.progress: widgets.progress(job, self.service.jobs.place(job))}
-            await asyncio.sleep(_PAUSE)
+        async for shown in widgets.watched(job, self.service.jobs):
+            yield {self.progress: shown}
         shown = {self.clip: job.result["clip"]} if job.state == "done" else {}
         yield {self.progress: widgets.progress(job, 0)} | shown
 

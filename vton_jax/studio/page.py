@@ -8,7 +8,6 @@ import gradio as gr
 from vton_jax import systems
 from vton_jax.core.errors import UserError
 from vton_jax.studio import gallery, widgets
-from vton_jax.studio.jobs import ENDED
 from vton_jax.studio.live_panels import DrivePanel, MirrorPanel
 from vton_jax.studio.panels import TryOnPanel
 from vton_jax.studio.service import Service
@@ -84,9 +83,8 @@ class _InpaintPanel:
             yield {self.progress: widgets.error(str(error))}
             return
         yield {self.job: job.id}
-        while job.state not in ENDED:
-            yield {self.progress: widgets.progress(job, self.service.jobs.place(job))}
-            await asyncio.sleep(0.5)
+        async for shown in widgets.watched(job, self.service.jobs):
+            yield {self.progress: shown}
         found = {}
         if job.state == "done":
             pictures = [(path, f"filling {number}") for number, path in enumerate(job.result["pictures"], start=1)]

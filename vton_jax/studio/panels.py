@@ -15,7 +15,6 @@ from vton_jax.studio.jobs import ENDED, Job
 from vton_jax.studio.service import EXAMPLE, Service
 from vton_jax.studio.shown import GARMENTS
 
-_PAUSE = 0.3  # seconds between looks at a job
 _POSES = ("a clip", "a photo", "the person's own")
 _ARMS = {"post": "post: after the painter", "pre": "pre: before it", "joint": "joint: trained together", "none": "none"}
 
@@ -222,7 +221,7 @@ class TryOnPanel:
                 return
             if shown:
                 yield shown
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(widgets.PAUSE)
 
     def _job(self, held: dict[str, Any]) -> Job | None:
         try:
