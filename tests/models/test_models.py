@@ -203,8 +203,7 @@ def total_loss(case, module, params, size):
 # --- networks --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-@pytest.mark.parametrize("size", [(256, 192), (128, 96)])
+@pytest.mark.parametrize("size,dtype", [((256, 192), jnp.float32), ((128, 96), jnp.bfloat16)])
 @pytest.mark.parametrize("name", NAMES)
 def test_names_shapes_and_types(name, size, dtype):
     case = CASES[name]
