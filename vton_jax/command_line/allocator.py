@@ -1,8 +1,10 @@
-"""Freed memory that the process keeps, for trainings on a CPU.
+"""Freed memory, which glibc keeps or gives back.
 
-XLA asks the C library for the memory of every program that it runs, and gives it back at the end. glibc returns blocks
-of that size to the system at once, which then clears each page anew for the next step (`benchmarks/kept_memory.py`). A
-try-on does not gain.
+Kept, for trainings on a CPU: XLA asks the C library for the memory of every program that it runs, and gives it back at
+the end. glibc returns blocks of that size to the system at once, which then clears each page anew for the next step
+(`benchmarks/kept_memory.py`). A try-on does not gain.
+
+Given back, by servers that work on for days: smaller blocks stay with glibc in pieces, more after every job.
 """
 
 import contextlib
@@ -28,4 +30,13 @@ def keep_freed_memory() -> bool:
     with contextlib.suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
         return all(mallopt(option, value) for option, value in options.items())
+    return False
+
+
+def give_back_freed_memory() -> bool:
+    """Asks glibc to give what is freed back to the system, which takes it some milliseconds. Returns whether it did;
+    elsewhere nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        return sys.platform == "linux" and bool(ctypes.CDLL(None).malloc_trim(0))
     return False

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from vton_jax.command_line import allocator
 from vton_jax.core.errors import Cancelled, UserError
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -189,6 +190,8 @@ class Jobs:
                 self._running = None
                 if job.idle:
                     self._forget(job)
+            del job  # nor would what it held be freed while the worker waits for the next
+            allocator.give_back_freed_memory()
 
     def _do(self, job: Job) -> None:
         try:
