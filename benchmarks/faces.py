@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vton_jax.catalogue import cases
-from vton_jax.compositing import kept_parts
+from vton_jax.compositing import backdrops, kept_parts
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, User
@@ -51,7 +51,7 @@ def results(drawn: dict, count: int) -> np.ndarray:
     garments = Garment(to_float(drawn["dress_image"]), donors, drawn["garment_type"], drawn["flat"])
     images, worn = to_float(drawn["input_image"]), []
     for index in range(count):
-        backdrop = kept_parts.backdrop(images[index], np.asarray(users.segmentation[index]))
+        backdrop = backdrops.backdrop(images[index], np.asarray(users.segmentation[index]))
         worn.append(User(images[index], at(users, index), None, np.ones(images.shape[1:3], bool), backdrop))
     heads = [kept_parts.carried_head(user, at(outputs, index)) for index, user in enumerate(worn)]
     finals = [kept_parts.with_head(*pair) for pair in zip(drawn["output_segmentation"], heads, strict=True)]

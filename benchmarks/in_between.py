@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vton_jax.catalogue import cases
 from vton_jax.command_line import compilation_cache
-from vton_jax.compositing import in_between, kept_parts, temporal_filters
+from vton_jax.compositing import backdrops, in_between, temporal_filters
 from vton_jax.core.framing import to_float
 from vton_jax.evaluate import metrics, perceptual
 from vton_jax.systems.lab126.system import Lab126
@@ -28,7 +28,7 @@ def dressed(system: Lab126, index: int) -> tuple[list, np.ndarray]:
     """Results of every frame of a walk, and the true frames float [T, H, W, 3]."""
     photo, garment, poses, truth = cases.draw_walk(index, FRAMES, system.size, split="validation", rate=RATE)
     user = system.read_user(photo)
-    user = user.replace(backdrop=kept_parts.backdrop(user.image, np.asarray(user.layout.segmentation)))
+    user = user.replace(backdrop=backdrops.backdrop(user.image, np.asarray(user.layout.segmentation)))
     results = system.dress(user, [system.read_garment(garment, flat=True)], system.read_poses(poses))
     return list(results), to_float(truth)
 

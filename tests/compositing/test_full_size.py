@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vton_jax.compositing import full_size, kept_parts, normalisation
+from vton_jax.compositing import backdrops, full_size, kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Garment, Layout, User
 from vton_jax.media import photo_files, video_files
@@ -220,7 +220,8 @@ def test_behind_a_person_who_left_lies_the_background():
     photo = np.broadcast_to(np.linspace(0.2, 0.8, 48, dtype=np.float32)[:, None], (64, 48, 3)).copy()
     truth = photo.copy()
     photo[user.segmentation > 0] = 0
-    picture, hole = kept_parts.backdrop(photo, user.segmentation)
+    backdrop = backdrops.backdrop(photo, user.segmentation)
+    picture, hole = backdrop.picture, backdrop.hole
     assert np.abs(picture - truth).max() < 0.2 and np.abs(picture - truth).mean() < 0.04
     assert hole[user.segmentation > 0].min() > 0.999 and hole[:, :8].max() == 0
     # The networks have left the old person's outline; the composition has not.
@@ -228,7 +229,7 @@ def test_behind_a_person_who_left_lies_the_background():
     still = kept_parts.stillness(user, person(shift=14))
     keep = kept_parts.kept(user.segmentation, final, still, 0)
     result = result.replace(labels=final)
-    out = kept_parts.compose(result, user_of(photo, user, (picture, hole)), keep)
+    out = kept_parts.compose(result, user_of(photo, user, backdrop), keep)
     assert np.abs(out.image - truth)[:, 16:24].mean() < 0.1 < np.abs(photo - truth)[:, 16:24].mean()
     assert out.photo_weight[20:50, 18:22].max() < 0.05  # at full size nothing of the old person returns
     without = kept_parts.compose(result, user_of(photo, user), keep)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vton_jax.catalogue import examples, exchanges
-from vton_jax.compositing import kept_parts, normalisation
+from vton_jax.compositing import backdrops, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.errors import (
     EmptyPicture,
@@ -208,7 +208,7 @@ def test_the_clip_dresses_the_user(layout, user, garment):
     system = Lab126("joint", layout=layout)
     frames, _ = video_files.read_frames(SAMPLES / "pose.mp4", SEARCHED + 1)
     worn, donor, poses = system.read_user(user), system.read_garment(garment), system.read_poses(np.stack(frames))
-    worn = worn.replace(backdrop=kept_parts.backdrop(worn.image, worn.layout.segmentation))
+    worn = worn.replace(backdrop=backdrops.backdrop(worn.image, worn.layout.segmentation))
     results = list(system.dress(worn, [donor], poses))
     with pytest.raises(GarmentsExclude, match="2 garments of type 'upper'"):
         next(system.dress(worn, [donor, donor], poses))

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from capsule_people import person
 
-from vton_jax.compositing import full_size, kept_parts, normalisation
+from vton_jax.compositing import backdrops, full_size, kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout import coarse_map, completion
@@ -30,7 +30,7 @@ def small_try_on(size):
     background = np.stack([rows, columns, 1 - rows], -1)
     colours = segmentation.PALETTE[user.segmentation] / 255
     photo = np.where(user.segmentation[..., None] > 0, colours, background).astype(np.float32)
-    worn = User(photo, user, None, np.ones(size, bool), kept_parts.backdrop(photo, user.segmentation))
+    worn = User(photo, user, None, np.ones(size, bool), backdrops.backdrop(photo, user.segmentation))
     nothing, flow = np.zeros(size, np.float32), np.zeros((*size, 2), np.float32)
     head = kept_parts.carried_head(worn, pose)
     labels = kept_parts.with_head(final, head)

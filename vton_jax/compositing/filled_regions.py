@@ -7,7 +7,7 @@ pictures are float [.., 3] in [0, 1], labels uint8, ATR's, or names that `full_s
 import cv2
 import numpy as np
 
-from vton_jax.compositing import full_size, kept_parts
+from vton_jax.compositing import backdrops, full_size
 from vton_jax.core import framing
 
 _HALO = 3 / 256  # of the box's height, about the garment that was there: its rest would show
@@ -44,7 +44,7 @@ def put_back(
     weight = np.maximum(grown[..., 3], cv2.dilate(garment.astype(np.float32), disk))
     weight = cv2.GaussianBlur(weight, (0, 0), _SOFT * size[0])
     empty = cv2.dilate(anybody.astype(np.float32), disk)
-    ground = here if empty.all() else kept_parts.fill(here.astype(np.float32), 1 - empty)
+    ground = here if empty.all() else backdrops.fill(here.astype(np.float32), 1 - empty)
     nobody = grown[..., 4:5] * (not empty.all())
     painted = grown[..., :3] + (ground - grown[..., :3]) * nobody
     out = photo.copy()

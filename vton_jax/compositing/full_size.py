@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.compositing import kept_parts, normalisation
+from vton_jax.compositing import backdrops, normalisation
 from vton_jax.core import batching, framing, geometry, programs, segmentation
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Garment, Result
@@ -66,7 +66,7 @@ def dress_picture(garment: Garment, picture: np.ndarray) -> np.ndarray:
     factor = picture.shape[0] / garment.layout.segmentation.shape[0]
     inner = cv2.erode((mask > 0.5).astype(np.float32), np.ones((2 * round(factor) + 1,) * 2, np.uint8))
     known = inner if inner.any() else mask
-    return kept_parts.fill(to_float(picture), known)
+    return backdrops.fill(to_float(picture), known)
 
 
 def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -130,7 +130,7 @@ class _Box:
         for first in range(0, maps.shape[-1], 4):  # OpenCV takes four at most
             channels = slice(first, min(first + 4, maps.shape[-1]))
             here = np.ascontiguousarray(maps[self.small][..., channels])
-            yield channels, self._warp(kept_parts.fill(here, known).reshape(here.shape))
+            yield channels, self._warp(backdrops.fill(here, known).reshape(here.shape))
 
 
 def _moved(result: Dressed, photo: jax.Array, dresses: tuple) -> list[tuple]:

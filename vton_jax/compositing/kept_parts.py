@@ -18,7 +18,6 @@ from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout.body import PROPORTIONS, body_of
 
 BACKGROUNDS = ("inpaint", "network")
-_NOTHING = 1e-20  # a weight that is none
 _HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
 _HAIR_LABELS = tuple(segmentation.ID[name] for name in ("hat", "hair", "sunglasses"))
 _HEAD_LABELS = (*_HAIR_LABELS, segmentation.ID["face"])
@@ -52,7 +51,7 @@ class Thresholds:
     least_trust: float = 0.5  # of a carried head: from here on its outline counts
     soft: float = 1.2 / 256  # sigma of every edge
     inner: float = 1 / 256  # an edge begins so far within what is kept
-    halo: float = 2 / 256  # around the person in the photo: not trusted to be background
+    halo: float = 2 / 256  # around what the backdrop makes up: the old outline would show in detail of the photo
     around_head: float = 4 / 256  # beyond a carried head or hand: moves with it too
 
 
@@ -67,33 +66,6 @@ def _square(fraction: float, height: int) -> np.ndarray:
 def _softened(mask: np.ndarray) -> np.ndarray:
     """A float mask [H, W] with soft edges."""
     return cv2.GaussianBlur(mask, (0, 0), CHOSEN.soft * len(mask))
-
-
-def backdrop(photo: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The photo without its person: (picture [H, W, 3], hole [H, W]); `hole` is 1 where the picture is made up.
-
-    The hole is filled from its rim inwards by a pyramid of weighted means: smooth, as backgrounds out of focus are.
-    """
-    reach = framing.pixels(CHOSEN.halo, len(photo))
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
-    hole = cv2.dilate((labels > 0).astype(np.float32), disk)
-    filled = fill(photo.astype(np.float32), 1 - hole)
-    soft = np.maximum(hole, _softened(hole))
-    return photo + (filled - photo) * soft[..., None], soft
-
-
-def fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Where `known` [H, W] is 0 the mean of what is known nearby, the nearest scale first; no holes stay."""
-    height, width = image.shape[:2]
-    if min(height, width) < 2:
-        mean = (image * known[..., None]).sum((0, 1)) / np.maximum(known.sum(), _NOTHING)
-        return image * known[..., None] + (1 - known[..., None]) * mean
-    half = (width // 2, height // 2)
-    weight = cv2.resize(known, half, interpolation=cv2.INTER_AREA)
-    mean = cv2.resize(image * known[..., None], half, interpolation=cv2.INTER_AREA).reshape(*half[::-1], -1)
-    coarse = fill(mean / np.maximum(weight, _NOTHING)[..., None], np.minimum(weight * 4, 1))
-    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(image.shape)
-    return image * known[..., None] + coarse * (1 - known[..., None])
 
 
 def stillness(user: Layout, pose: Layout) -> np.ndarray:
@@ -278,12 +250,14 @@ def compose(
     image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
     in_place, moved, new = np.asarray(dressed.photo_weight), np.asarray(dressed.moved_weight), np.ones_like(keep)
     if user.backdrop is not None:
-        picture, hole = user.backdrop
+        backdrop = user.backdrop
         person = _softened((final > 0).astype(np.float32))
-        image = picture + (image - picture) * person[..., None]
+        image = backdrop.picture + (image - backdrop.picture) * person[..., None]
         # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
-        known = 1 - cv2.dilate(hole, _square(CHOSEN.halo, len(hole)))
-        in_place, moved, new = person * in_place + (1 - person) * known, person * moved, person
+        known = 1 - cv2.dilate(backdrop.hole, _square(CHOSEN.halo, len(final)))
+        behind = (1 - person) * backdrop.copied
+        flow = np.where((behind > person * moved)[..., None], backdrop.flow, flow)
+        in_place, moved, new = person * in_place + (1 - person) * known, person * moved + behind, person
     parts = list(hands) if head is None else [Carried(head.picture, head.flow, head_weight(final, head)), *hands]
     for part in parts:
         weight = part.weight

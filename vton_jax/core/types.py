@@ -20,6 +20,16 @@ class Layout:
 
 
 @flax.struct.dataclass
+class Backdrop:
+    """A photo without its person: what lay behind them is made up."""
+
+    picture: Any  # float [H, W, 3] in [0, 1]
+    hole: Any  # float [H, W], 1 where it is made up
+    flow: Any  # float [H, W, 2], from there to the pixel of the photo that is copied
+    copied: Any  # float [H, W], how much of each pixel is
+
+
+@flax.struct.dataclass
 class User:
     """The person to be dressed, as one photo shows them."""
 
@@ -27,7 +37,7 @@ class User:
     layout: Layout
     latent: Any  # float [N], of the forward procedure
     shown: Any  # bool [H, W], what of the image is the photo's own; the rest is made up
-    backdrop: Any = None  # (picture [H, W, 3] without the person, hole [H, W]); None leaves the network's background
+    backdrop: Backdrop | None = None  # None leaves the network's background
 
 
 @flax.struct.dataclass
@@ -59,7 +69,7 @@ class Dressed:
     flow: Any  # float [T, H, W, 2], zero in the arm `none`
     photo_weight: Any  # float [T, H, W], how much of each pixel is copied from the photo at its place
     garment_weight: Any  # float [T, H, W], how much of it is the donor's picture, warped by `flow`
-    photo_flow: Any  # float [T, H, W, 2], where in the photo that comes from which moved with the user
+    photo_flow: Any  # float [T, H, W, 2], where in the photo that comes from which lies elsewhere there
     moved_weight: Any  # float [T, H, W], how much of each pixel is the photo, warped by `photo_flow`
     besides: Any = ()  # (flow, weight), as `flow` and `garment_weight`, of every garment but the first
 

@@ -9,7 +9,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from vton_jax.compositing import kept_parts, temporal_filters
+from vton_jax.compositing import backdrops, kept_parts, temporal_filters
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
@@ -225,7 +225,7 @@ def _preserved(dressed: Dressed, read: Readings, cases: dict) -> np.ndarray:
     images = []
     for i, kind in enumerate(cases["garment_type"]):
         user, pose = at(read.users, i), at(read.poses.layout, i)
-        user = user.replace(backdrop=kept_parts.backdrop(user.image, user.layout.segmentation))
+        user = user.replace(backdrop=backdrops.backdrop(user.image, user.layout.segmentation))
         head = kept_parts.carried_head(user, pose)
         images.append(kept_parts.restore(at(dressed, i), user, pose, head, int(kind)).image)
     return np.stack(images)
@@ -253,7 +253,7 @@ def clip_scores(systems: dict[str, Lab126], draw_walk, num_frames: int, seed: in
         photo, garment, pose_frames, truth = draw_walk(index, num_frames, system.size, seed)
         truth = to_float(truth)
         user = system.read_user(photo)
-        user = user.replace(backdrop=kept_parts.backdrop(user.image, np.asarray(user.layout.segmentation)))
+        user = user.replace(backdrop=backdrops.backdrop(user.image, np.asarray(user.layout.segmentation)))
         garment = system.read_garment(garment, flat=True)
         images, _ = compared.dress(user, garment, system.read_poses(pose_frames))
         add("clip.truth.flicker", temporal_filters.flicker(truth))

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from vton_jax.catalogue import examples
-from vton_jax.compositing import kept_parts
+from vton_jax.compositing import backdrops
 from vton_jax.core import label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
@@ -104,7 +104,7 @@ def dress(system: ClothFlow, painters: dict[str, Painter], beside: dict, cases: 
             continue
         kept.append(index)
         labels = np.asarray(user.layout.segmentation)
-        user = user.replace(backdrop=kept_parts.backdrop(user.image, labels))
+        user = user.replace(backdrop=backdrops.backdrop(user.image, labels))
         for name, painter in painters.items():
             system.painter = painter
             (result,) = system.dress(user, [garment], poses)

@@ -6,7 +6,7 @@ Conventions: pictures are at the networks' size; labels uint8 [H, W] are ATR's.
 import cv2
 import numpy as np
 
-from vton_jax.compositing import kept_parts
+from vton_jax.compositing import backdrops
 from vton_jax.core import segmentation
 from vton_jax.core.types import Garment, Pose, Target, User
 from vton_jax.evaluate.dressing import Compared
@@ -42,6 +42,6 @@ def dress_hidden(
     poses = at(Pose(layout=user.layout, latent=user.latent), np.newaxis)
     seen = hide(user, readings, int(garment.garment_type))
     if background == "inpaint":
-        seen = seen.replace(backdrop=kept_parts.backdrop(seen.image, np.asarray(seen.layout.segmentation)))
+        seen = seen.replace(backdrop=backdrops.backdrop(seen.image, np.asarray(seen.layout.segmentation)))
     images, targets = compared.dress(user, garment, poses, seen)
     return {name: pictures[0] for name, pictures in images.items()} | {"hidden": seen.image}, targets[0]

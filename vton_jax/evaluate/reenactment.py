@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vton_jax.compositing import kept_parts, temporal_filters
+from vton_jax.compositing import backdrops, temporal_filters
 from vton_jax.core import framing, keypoints, listings, segmentation
 from vton_jax.core.errors import NoPersonFound, UserError, WrongOption
 from vton_jax.core.framing import to_float
@@ -107,7 +107,7 @@ def reenact(compared: Compared, clip: Clip, indices: np.ndarray, background: str
     if poses.usable is not None and not all(poses.usable):
         raise NoPersonFound(f"frame {indices[np.argmin(poses.usable)]} of the clip {clip.name}")
     if background == "inpaint":
-        user = user.replace(backdrop=kept_parts.backdrop(user.image, np.asarray(user.layout.segmentation)))
+        user = user.replace(backdrop=backdrops.backdrop(user.image, np.asarray(user.layout.segmentation)))
     images, targets = compared.dress(user, garment, poses)
     return Reenactment(images, targets, poses)
 

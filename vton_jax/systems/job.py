@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from vton_jax import systems
-from vton_jax.compositing import full_size, in_between, kept_parts, normalisation, temporal_filters
+from vton_jax.compositing import backdrops, full_size, in_between, normalisation, temporal_filters
 from vton_jax.core import batching, boxes, files, framing
 from vton_jax.core.errors import Cancelled, WrongOption
 from vton_jax.core.types import Garment, Pose, Result, User
@@ -184,7 +184,7 @@ class TryOnJob:
             labels = outlines.keep(np.asarray(user.layout.segmentation), own)
             user = user.replace(layout=user.layout.replace(segmentation=labels))
         if self.options.background == "inpaint":
-            backdrop = kept_parts.backdrop(user.image, np.asarray(user.layout.segmentation))
+            backdrop = backdrops.backdrop(user.image, np.asarray(user.layout.segmentation), np.asarray(user.shown))
             user = user.replace(backdrop=backdrop)
         return user
 

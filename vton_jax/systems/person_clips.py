@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from vton_jax.compositing import kept_parts, normalisation
+from vton_jax.compositing import backdrops, normalisation
 from vton_jax.core.errors import EmptyPicture, NoPersonFound
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Pose, Result, Target, User
@@ -58,7 +58,7 @@ class PersonClip:
 def user_of(frame: np.ndarray, pose: Pose, place: normalisation.Normalisation, inpaint: bool) -> User:
     """The person in a frame uint8 [h, w, 3], normalised as `place` says, in the pose that was read in it."""
     image = to_float(frame)
-    backdrop = kept_parts.backdrop(image, np.asarray(pose.layout.segmentation)) if inpaint else None
+    backdrop = backdrops.backdrop(image, np.asarray(pose.layout.segmentation), moving=True) if inpaint else None
     return User(image, pose.layout, pose.latent, place.shown(image.shape[:2]), backdrop)
 
 

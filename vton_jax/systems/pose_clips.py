@@ -10,7 +10,7 @@ import cv2
 import jax
 import numpy as np
 
-from vton_jax.compositing import kept_parts, normalisation
+from vton_jax.compositing import backdrops, normalisation
 from vton_jax.core import framing
 from vton_jax.core.types import Pose
 from vton_jax.media import visualize
@@ -90,7 +90,7 @@ def without_others(frame: np.ndarray, owner: np.ndarray, followed: int) -> np.nd
     others = place.restore(grown * ~own, nearest=True)
     if not others.any():
         return frame
-    return visualize.to_uint8(kept_parts.fill(framing.to_float(frame), np.float32(others == 0)))
+    return visualize.to_uint8(backdrops.fill(framing.to_float(frame), np.float32(others == 0)))
 
 
 @dataclasses.dataclass(frozen=True)
