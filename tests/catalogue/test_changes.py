@@ -16,7 +16,7 @@ def drawn():
 
 def test_a_change_depends_on_its_number_alone(drawn):
     again = changes.draw(3, "train", SIZE, 0.86)
-    for name in ("users", "poses", "truth", "worn"):
+    for name in ("users", "poses", "truth", "kept", "worn"):
         np.testing.assert_array_equal(getattr(again, name), getattr(drawn[1], name))
     assert not np.array_equal(drawn[0].users, drawn[1].users)
 
@@ -27,6 +27,17 @@ def test_the_first_targets_are_in_the_photos_own_pose_and_the_others_are_shown_b
             assert np.array_equal(change.users[index], change.poses[index]) == (index < 2)
         # Each photo serves twice.
         np.testing.assert_array_equal(change.users[:2], change.users[2:])
+        # Backwards, no photo is its own target.
+        assert not any(np.array_equal(*pair) for pair in zip(change.users[::-1], change.poses, strict=True))
+
+
+def test_users_who_keep_their_clothes_differ_from_the_truth_in_clothes_alone(drawn):
+    for change in drawn:
+        assert (change.kept != change.truth).any((1, 2)).all()
+        clothes = [segmentation.region(labels, segmentation.GARMENTS) for labels in (change.kept, change.truth)]
+        faces = [segmentation.region(labels, (segmentation.ID["face"],)) for labels in (change.kept, change.truth)]
+        bare = [face & ~(clothes[0] | clothes[1]) for face in faces]
+        assert (bare[0] != bare[1]).sum() <= 0.01 * bare[0].sum()
 
 
 def test_the_truth_wears_the_garment_and_stands_where_the_photo_shows_the_user(drawn):

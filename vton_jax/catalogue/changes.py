@@ -21,9 +21,10 @@ class Change:
     """Pictures are uint8 [.., H, W, 3], layouts uint8 [.., H, W]."""
 
     kind: str  # one of `segmentation.GARMENT_TYPES`
-    users: np.ndarray  # [TARGETS], the user's photo for each target
+    users: np.ndarray  # [TARGETS], a photo of the user for each target; backwards, another one than the pose image
     poses: np.ndarray  # [TARGETS], the pose image: the same photo, or a third person's
     truth: np.ndarray  # [TARGETS], the user in the garment
+    kept: np.ndarray  # [TARGETS], the user in their own clothes
     worn: np.ndarray  # the donor
     flat: np.ndarray | None  # the garment alone, where it can lie flat
 
@@ -37,21 +38,24 @@ def draw(
     exchange = exchanges.sample(generator, number, split)
     dressed = exchanges.dress(generator, exchange)
     look = {"size": size, "grounds": grounds}
-    users, shown, truth = [], [], []
+    users, shown, truth, kept = [], [], [], []
     for _ in range(_OWN):
         place = examples.users_place(generator, exchange, dressed.before.height, closest, **look)
         pose = examples.sample_pose(generator)
-        users.append(place.shot(dressed.before, dressed.skins, pose).image)
+        shot = place.shot(dressed.before, dressed.skins, pose)
+        users.append(shot.image)
         shown.append(users[-1])
         truth.append(views.view_of(dressed.after, pose, place.eye, size).segmentation)
+        kept.append(shot.view.segmentation)
     _, person, skins, _ = exchanges.third(number, split, exchange)
     for index in range(TARGETS - _OWN):
         theirs = examples.third_place(generator, place.eye, person.height / dressed.before.height, size)
         pose = poses.sample_pose(generator)
         users.append(users[index])
         shown.append(theirs.shot(person, skins, pose).image)
-        truth.append(views.view_of(dressed.after, pose, place.eye, size).segmentation)
+        for layouts, user in ((truth, dressed.after), (kept, dressed.before)):
+            layouts.append(views.view_of(user, pose, place.eye, size).segmentation)
     worn = examples.somewhere(generator, dressed, closest, **look).image
     lies = exchange.kind != "outfit"  # several pieces do not lie flat as one
     flat = examples.lay_flat(generator, exchange, dressed.donor_skins, size).image if lies else None
-    return Change(exchange.kind, *map(np.stack, (users, shown, truth)), worn, flat)
+    return Change(exchange.kind, *map(np.stack, (users, shown, truth, kept)), worn, flat)
