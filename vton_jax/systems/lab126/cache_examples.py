@@ -1,7 +1,7 @@
 """Makes cached examples: try-on cases, taken with the released networks as far as what is trained next will meet them.
 
-User, donor and pose image are read from pixels, the coarse map is made, and for `layouts` LatentPriorCNN says the
-layout. The files are those of `inputs.cached_examples`.
+User, donor and pose image are read from pixels, the coarse map is made, and for `layouts` LayoutRefinementCNN mends it.
+The files are those of `inputs.cached_examples`.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.core.types import Garment, Pose
+from vton_jax.core.types import Garment
 from vton_jax.inputs import cached_examples
 from vton_jax.systems.lab126.target_layouts import TargetLayouts
 from vton_jax.systems.reader import Reader
@@ -37,15 +37,13 @@ def write(kind: str, folder: str | Path, numbers: range, split: str = "train", p
 def layouts(reader: Reader, targets: TargetLayouts, cases: dict) -> dict[str, np.ndarray]:
     """The arrays of a file of `layouts`; cases whose garment is not found are left out."""
     cases, garments = _readable(reader, cases)
-    users, z_user = reader.read_layouts(cases["input_image"])
-    poses = Pose(*reader.read_layouts(cases["pose_image"]))
-    outputs, _ = reader.read_layouts(cases["output_image"])
-    coarse, _ = targets.coarse_pairs(users, garments, poses.layout)
-    one = lambda tree, i: jax.tree.map(lambda a: a[i : i + 1], tree)  # noqa: E731
-    expected = [targets.expected(*(one(part, i) for part in (coarse, poses, z_user))) for i in range(len(coarse))]
+    pictures = (cases[f"{name}_image"] for name in ("input", "pose", "output"))
+    users, poses, outputs = (reader.pictures.layouts(of) for of in pictures)
+    coarse, _ = targets.coarse_pairs(users, garments, poses)
+    refined = targets.refined(coarse, users, garments, poses)
     labels = np.asarray(blending.dress_labels(garments)).astype(np.uint8)
     dresses = garments.replace(layout=garments.layout.replace(segmentation=labels))
-    both = outputs, poses.layout.replace(segmentation=np.concatenate(expected))
+    both = outputs, poses.replace(segmentation=refined)
     return cached_examples.pack_layouts(cases, users, dresses, both)
 
 
