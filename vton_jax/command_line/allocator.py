@@ -15,7 +15,7 @@ import sys
 # Of glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 _PAD = 1 << 26  # bytes: how much more than is asked for the heap grows by
-_NEVER = (1 << 31) - 1  # bytes
+_NEVER = -1  # bytes; a step of a large batch frees more than an int can say
 
 
 def keep_freed_memory() -> bool:
