@@ -23,6 +23,7 @@ from vton_jax.core.types import Backdrop
 _NOTHING = 1e-20  # a weight that is none
 _BESIDE = 1e6  # cost of a shift that leads to no known pixel
 _SMALLEST = 64  # rows: as high as the coarsest scale is, or up to twice
+_AROUND = np.array([*itertools.product((-1, 0, 1), repeat=2)])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Thresholds:
     patch: int = 5  # side of what is compared
     sharp: int = 3  # side of the patches whose colours are averaged last
     passes: tuple[int, int, int] = (5, 2, 1)  # of the coarsest scale, those between, the finest
-    kept: int = 24  # shifts of a scale that the next finer one begins with, the most frequent
+    kept: int = 32  # shifts that the next pass, and the next finer scale, begins with, the most frequent
     fading: float = 0.7  # what a pixel of the hole counts in a patch, for each pixel that it lies from the rim
     least: float = 0.05  # what it counts at least
     wrong: float = 0.75  # squared difference of a pixel that a patch lacks
@@ -106,7 +107,8 @@ def find_shifts(photo: np.ndarray, hole: np.ndarray, shown: np.ndarray | None = 
         for _ in range(count):
             shifts = _best(picture, hole, known, candidates)
             picture[places] = _averaged(picture, hole, known, shifts, CHOSEN.patch)
-        candidates = _finer(shifts[places])
+            candidates = _frequent(shifts[places])
+        candidates = np.unique((2 * candidates[:, None] + _AROUND).reshape(-1, 2), axis=0)
     return shifts
 
 
@@ -148,12 +150,10 @@ def _all_shifts(size: tuple[int, int]) -> np.ndarray:
     return np.array([shift for shift in found if any(shift)])
 
 
-def _finer(shifts: np.ndarray) -> np.ndarray:
-    """The most frequent of the shifts [N, 2] of a coarser scale, and those around them, in pixels of this one."""
+def _frequent(shifts: np.ndarray) -> np.ndarray:
+    """The most frequent of shifts [N, 2]."""
     found, counts = np.unique(shifts, axis=0, return_counts=True)
-    found = 2 * found[np.argsort(-counts, kind="stable")[: CHOSEN.kept]]
-    around = np.array([*itertools.product((-1, 0, 1), repeat=2)])
-    return np.unique((found[:, None] + around).reshape(-1, 2), axis=0)
+    return found[np.argsort(-counts, kind="stable")[: CHOSEN.kept]]
 
 
 def _best(picture: np.ndarray, hole: np.ndarray, known: np.ndarray, candidates: np.ndarray) -> np.ndarray:
