@@ -53,6 +53,9 @@ class Thresholds:
     inner: float = 1 / 256  # an edge begins so far within what is kept
     halo: float = 2 / 256  # around what the backdrop makes up: the old outline would show in detail of the photo
     around_head: float = 4 / 256  # beyond a carried head or hand: moves with it too
+    # Around the person: up to the first nothing of the background is copied along its flow, from the second on that is
+    # the flow.
+    apart: tuple[float, float] = (4 / 256, 2 / 256)
 
 
 CHOSEN = Thresholds()
@@ -255,8 +258,10 @@ def compose(
         image = backdrop.picture + (image - backdrop.picture) * person[..., None]
         # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
         known = 1 - cv2.dilate(backdrop.hole, _square(CHOSEN.halo, len(final)))
-        behind = (1 - person) * backdrop.copied
-        flow = np.where((behind > person * moved)[..., None], backdrop.flow, flow)
+        # Enlarged, flows are interpolated: where the person's meets the background's, neither is copied along.
+        near, nearer = (cv2.dilate(np.uint8(final > 0), _square(reach, len(final))) for reach in CHOSEN.apart)
+        behind = np.where(near, 0, backdrop.copied)
+        flow = np.where(nearer[..., None], flow, backdrop.flow)
         in_place, moved, new = person * in_place + (1 - person) * known, person * moved + behind, person
     parts = list(hands) if head is None else [Carried(head.picture, head.flow, head_weight(final, head)), *hands]
     for part in parts:
