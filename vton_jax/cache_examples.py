@@ -7,7 +7,7 @@ these will meet them, once with the output image itself as the pose image, once 
 example takes 0.9 MB. `--kind=people`, for an accelerator that learns faster than files are decoded: the catalogue as it
 is drawn, 0.9 MB an example; several processes with another --first each share the work. `--kind=outfits`, for FiNet:
 people in outfits of one style, 0.03 MB each. `--kind=coarse`, for LayoutRefinementCNN: coarse maps and what they should
-have become, eight of every change of clothes, 0.02 MB a change. `--kind=clips`, for FirstOrder: people
+have become, up to twelve of every change of clothes, 0.02 MB a change. `--kind=clips`, for FirstOrder: people
 who move, 0.4 MB a clip of eight frames; `--region=face` or `body`. Run the same command again to go on where it
 stopped. Drawing takes one to three seconds of a core an example. With --split=test nobody in them was ever learnt from.
 """
