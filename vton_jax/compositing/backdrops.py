@@ -39,7 +39,8 @@ class Thresholds:
     patch: int = 5  # side of what is compared
     sharp: int = 3  # side of the patches whose colours are averaged last
     passes: tuple[int, int, int] = (5, 2, 1)  # of the coarsest scale, those between, the finest
-    kept: int = 32  # shifts that the next pass, and the next finer scale, begins with, the most frequent
+    kept: int = 64  # shifts that the next pass tries, the most frequent
+    refined: int = 24  # of these, those that the next finer scale begins with
     fading: float = 0.7  # what a pixel of the hole counts in a patch, for each pixel that it lies from the rim
     least: float = 0.05  # what it counts at least
     wrong: float = 0.75  # squared difference of a pixel that a patch lacks
@@ -108,7 +109,7 @@ def find_shifts(photo: np.ndarray, hole: np.ndarray, shown: np.ndarray | None = 
             shifts = _best(picture, hole, known, candidates)
             picture[places] = _averaged(picture, hole, known, shifts, CHOSEN.patch)
             candidates = _frequent(shifts[places])
-        candidates = np.unique((2 * candidates[:, None] + _AROUND).reshape(-1, 2), axis=0)
+        candidates = np.unique((2 * candidates[: CHOSEN.refined, None] + _AROUND).reshape(-1, 2), axis=0)
     return shifts
 
 
@@ -151,7 +152,7 @@ def _all_shifts(size: tuple[int, int]) -> np.ndarray:
 
 
 def _frequent(shifts: np.ndarray) -> np.ndarray:
-    """The most frequent of shifts [N, 2]."""
+    """The most frequent of shifts [N, 2], in that order."""
     found, counts = np.unique(shifts, axis=0, return_counts=True)
     return found[np.argsort(-counts, kind="stable")[: CHOSEN.kept]]
 
