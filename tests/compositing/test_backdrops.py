@@ -69,6 +69,17 @@ def test_what_is_not_the_photos_own_is_never_copied():
     assert shown[rows, columns].all() and (labels[rows, columns] == 0).all()
 
 
+def test_nothing_of_somebody_stays_in_rows_that_they_fill_from_side_to_side():
+    """Beside arms held out there is no place that could go on; the hole is filled from above and below."""
+    wall, labels = place(), person()
+    labels[40:80] = 4
+    found = backdrops.backdrop(before(wall, labels), labels)
+    assert found.picture[labels > 0].min() > 0.1  # nobody is black
+    ys, xs = np.nonzero(found.copied)
+    columns, rows = (found.flow[ys, xs] + np.stack([xs, ys], 1)).astype(int).T
+    assert len(ys) and (found.hole[rows, columns] < 0.5).all()
+
+
 @pytest.mark.parametrize("labels", [np.zeros(SIZE, np.uint8), np.full(SIZE, 4, np.uint8)], ids=["nobody", "all"])
 def test_without_a_person_or_without_a_place_nothing_is_copied(labels):
     wall = place()

@@ -221,9 +221,8 @@ def test_behind_a_person_who_left_lies_the_background():
     truth = photo.copy()
     photo[user.segmentation > 0] = 0
     backdrop = backdrops.backdrop(photo, user.segmentation)
-    picture, hole = backdrop.picture, backdrop.hole
-    assert np.abs(picture - truth).max() < 0.2 and np.abs(picture - truth).mean() < 0.04
-    assert hole[user.segmentation > 0].min() > 0.999 and hole[:, :8].max() == 0
+    assert np.abs(backdrop.picture - truth).max() < 0.2 and np.abs(backdrop.picture - truth).mean() < 0.04
+    assert backdrop.hole[user.segmentation > 0].min() > 0.999 and backdrop.hole[:, :8].max() == 0
     # The networks have left the old person's outline; the composition has not.
     result = dressed(1.0, size=final.shape).replace(image=photo)
     still = kept_parts.stillness(user, person(shift=14))

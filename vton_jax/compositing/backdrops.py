@@ -67,7 +67,9 @@ def backdrop(photo: np.ndarray, labels: np.ndarray, shown: np.ndarray | None = N
         filled, flow = fill_by_shifts(photo, hole, shifts, shown), np.float32(shifts[..., ::-1])
         # Enlarged, a flow is interpolated: next to another shift, or to none, it would lead anywhere.
         around = np.ones((2 * CHOSEN.ring + 1,) * 2, np.uint8)
-        copied = hole & (cv2.dilate(flow, around) == cv2.erode(flow, around)).all(-1)
+        alike = (cv2.dilate(flow, around) == cv2.erode(flow, around)).all(-1)
+        known = ~hole if shown is None else shown & ~hole
+        copied = hole & alike & _at(known, *(np.indices(hole.shape) + np.moveaxis(shifts, -1, 0)))
     soft = np.maximum(hole, cv2.GaussianBlur(hole.astype(np.float32), (0, 0), CHOSEN.soft * len(hole)))
     return Backdrop(photo + (filled - photo) * soft[..., None], soft, flow, copied.astype(np.float32))
 
@@ -118,18 +120,17 @@ def fill_by_shifts(
 ) -> np.ndarray:
     """The photo with every pixel of the hole copied along its shift, in colours that meet those around the hole.
 
-    Arguments as in `find_shifts`, which finds them.
+    What no shift leads to is filled smoothly. Arguments as in `find_shifts`, which finds them.
     """
     known = (~hole if shown is None else shown & ~hole).astype(np.float32)
-    filled = photo.astype(np.float32)
+    filled = np.where(hole[..., None], fill(photo.astype(np.float32), known), photo)
     filled[np.nonzero(hole)] = _averaged(filled, hole, known, shifts, CHOSEN.sharp)
     # Around the hole, what the nearest pixel's shift would have copied there: how far off it is, is off inside too.
     distance, nearest = ndimage.distance_transform_edt(~hole, return_indices=True)
     ys, xs = np.nonzero((distance > 0) & (distance <= CHOSEN.ring) & (known > 0))
     rows, columns = np.stack([ys, xs]) + shifts[tuple(nearest[:, ys, xs])].T
-    inside = (rows >= 0) & (rows < hole.shape[0]) & (columns >= 0) & (columns < hole.shape[1])
-    inside[inside] = known[rows[inside], columns[inside]] > 0
-    ys, xs, rows, columns = (of[inside] for of in (ys, xs, rows, columns))
+    leads = _at(known, rows, columns) > 0
+    ys, xs, rows, columns = (of[leads] for of in (ys, xs, rows, columns))
     off, there = np.zeros_like(filled), np.zeros(hole.shape, np.float32)
     off[ys, xs], there[ys, xs] = filled[ys, xs] - filled[rows, columns], 1
     return np.clip(filled + fill(off, there) * hole[..., None], 0, 1)
@@ -201,15 +202,20 @@ def _averaged(picture: np.ndarray, hole: np.ndarray, known: np.ndarray, shifts: 
     ys, xs = np.nonzero(hole)
     reach = patch // 2
     total, weights = np.zeros((len(ys), 3), np.float32), np.zeros(len(ys), np.float32)
-    at = lambda maps, rows, columns: maps[rows.clip(0, hole.shape[0] - 1), columns.clip(0, hole.shape[1] - 1)]  # noqa: E731
-    inside = lambda rows, columns: (rows >= 0) & (rows < hole.shape[0]) & (columns >= 0) & (columns < hole.shape[1])  # noqa: E731
     for step in itertools.product(range(-reach, reach + 1), repeat=2):
         near = ys + step[0], xs + step[1]
-        shift = at(shifts, *near)
+        shift = _at(shifts, *near)
         there = ys + shift[:, 0], xs + shift[:, 1]
         weight = np.float32(np.exp(-1.125 * np.dot(step, step) / reach**2))
-        weight = weight * (inside(*near) & at(hole, *near) & inside(*there)) * at(known, *there)
-        total += at(picture, *there) * weight[:, None]
+        weight = weight * _at(hole, *near) * _at(known, *there)
+        total += _at(picture, *there) * weight[:, None]
         weights += weight
     found = total / np.maximum(weights, _NOTHING)[:, None]
     return np.where(weights[:, None] > 0, found, picture[ys, xs])
+
+
+def _at(maps: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """What maps [H, W, ...] hold at places, zeros outside."""
+    (height, width), beyond = maps.shape[:2], (1,) * (maps.ndim - 2)
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    return maps[rows.clip(0, height - 1), columns.clip(0, width - 1)] * inside.reshape(*inside.shape, *beyond)
