@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import jax
 import numpy as np
 
@@ -29,7 +30,7 @@ from vton_jax.core import keypoints, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.files import replacing, require_writable, writing
 from vton_jax.core.types import Garment, Layout
-from vton_jax.inputs import input_pipeline, labelled_photos, photo_cases
+from vton_jax.inputs import augment, input_pipeline, labelled_photos, photo_cases
 
 # Of one file: as many as there are characters who lend each other clothes, so that nobody appears in two files; but
 # `people`, `outfits` and `coarse` show everybody several times, and everybody of `clips` has a clip of their own.
@@ -37,6 +38,8 @@ CASES = {"layouts": 32, "latents": 32, "coarse": 15, "people": 30, "outfits": 60
 COMMAND = "python -m vton_jax.cache_examples"
 BLOCK = 8  # side of the blocks in which LatentPriorCNN sees coarse maps
 QUARTER = 4  # side of the blocks in which flows are kept
+RECOLOURED_FRACTION = 0.6  # of the examples, whose garment is dyed
+DYE = 0.35  # of log gamma, standard deviation: common to all channels, and as much in each
 BOTH = ("guides", "target_keypoints", "target_visible")
 _FIRST_LAYOUTS = 500_000 * CASES["layouts"]  # number of their first case: other people than `latents` shows
 
@@ -117,7 +120,7 @@ def files_of(folder: str | Path) -> list[Path]:
 def read_file(path: Path, names: Sequence[str] = (), unused: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """The arrays [K, copies, ...] of a file: those in `names`, by default all but `unused`.
 
-    Raises: UserError where the file is damaged, lacks one of `names`, or numbers garment types as they once were.
+    Raises: UserError where the file is damaged or lacks one of `names`.
     """
     try:
         with np.load(path) as file:
@@ -128,10 +131,6 @@ def read_file(path: Path, names: Sequence[str] = (), unused: Sequence[str] = ())
         raise
     except (OSError, ValueError, zipfile.BadZipFile):
         raise UserError(f"{path} is damaged; remove it and let {COMMAND} make it again.") from None
-    if {"garment_type", "donor_flat"} <= arrays.keys():
-        dresses = arrays["garment_type"] == segmentation.GARMENT_TYPES.index("dress")
-        if (dresses & ~arrays["donor_flat"]).any():  # a worn donor gives an outfit, which once was called a dress
-            raise UserError(f"{path} numbers garment types as they once were; let {COMMAND} make its folder anew.")
     return arrays
 
 
@@ -156,7 +155,7 @@ def open_layouts(
 ) -> input_pipeline.PositionedBatches:
     """Shuffled batches of the `layouts` in a folder; of an example either target layout is drawn, half are mirrored.
 
-    Args: split: every twentieth file is `validation`. unused: names of arrays that need not be read.
+    Those of `train` are recoloured: all pictures a little, the donated garment a lot (`recoloured`). Args: split: every twentieth file is `validation`. unused: names of arrays that need not be read.
     Raises: UserError where the folder holds no such examples, or examples of another size.
     """
     arrays = _of_kind("layouts", "guides", folder, size, (split, unused))
@@ -169,6 +168,8 @@ def open_layouts(
         for row, (which, flipped) in enumerate(draws):
             example = {n: a[row][int(which < 0.5)] if n in BOTH else a[row] for n, a in batch.items()}
             example["guide"] = example.pop("guides")
+            if split == "train":
+                example = recoloured(example, np.random.default_rng((seed, position, first + row)))
             rows.append(mirror(example) if flipped < 0.5 else example)
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
@@ -217,6 +218,23 @@ def _of_kind(kind: str, mark: str, folder: str | Path, size: tuple[int, int], wh
     if (found := arrays[mark].shape[-2:]) != tuple(size):
         raise UserError(f"--dataset={folder} is of {'x'.join(map(str, found))}, not of --size.")
     return arrays
+
+
+def recoloured(example: dict, generator: np.random.Generator) -> dict:
+    """An example of `layouts` in another light, and often its donated garment in another colour, alone and worn alike.
+
+    So few garments would otherwise be learnt by heart. Black and white stay what they are, as in `augment.recolour`.
+    """
+    gamma = np.exp(generator.normal(0, augment.GAMMA) + generator.normal(0, augment.GAMMA / 2, 3))
+    out = augment.recolour(example, gamma)
+    if generator.random() < RECOLOURED_FRACTION:
+        dyed = augment.recolour(out, np.exp(generator.normal(0, DYE) + generator.normal(0, DYE, 3)))
+        kind = segmentation.GARMENT_TYPES[int(example["garment_type"])]
+        worn = segmentation.region(example["output_segmentation"], segmentation.TARGET_LABELS[kind])
+        soft = cv2.blur(worn.astype(np.float32), (3, 3))[..., None]
+        blended = soft * dyed["output_image"] + (1 - soft) * out["output_image"]
+        out |= {"dress_image": dyed["dress_image"], "output_image": np.round(blended).astype(np.uint8)}
+    return out
 
 
 def mirror(example: dict) -> dict:

@@ -18,7 +18,6 @@ from vton_jax.inputs import cached_examples, input_pipeline, outfits, pictures
 SIZE = outfits.SIZE
 NAMES = ("image", "segmentation", "keypoints", "visible")
 _SHOTS = ("input", "worn")  # whose clothes go together
-_PERSON = 1  # of `pictures`' kinds
 
 
 def read(dataset: str | Path, size: tuple[int, int], split: str) -> dict[str, np.ndarray]:
@@ -57,7 +56,7 @@ def _of_pictures(path: str | Path, size: tuple[int, int], split: str) -> dict[st
     arrays = pictures.read(path)
     labelled = (arrays["segmentation"] != segmentation.UNKNOWN).any((1, 2))
     number = np.arange(len(labelled))
-    chosen = (arrays["kind"] == _PERSON) & labelled & ((number % 20 == 19) == (split == "validation"))
+    chosen = (arrays["kind"] == pictures.PERSON) & labelled & ((number % 20 == 19) == (split == "validation"))
     if not chosen.any():
         raise UserError(f"--dataset={path} holds no people with labels of the split {split!r}.")
     found = []

@@ -1,5 +1,6 @@
 """Try-on cases from photos that show everybody once: the garment is cut out by its labels and warped, and is the donor;
-the photo is the truth; the user's photo is the same with another's garment, and often with the person elsewhere.
+the photo is the truth; the user's photo is the same with another's garment, often one that covers the limbs as well,
+and often with the person elsewhere.
 
 Conventions: as in `catalogue.cases`: uint8 pictures [H, W, 3], labels uint8 [H, W] (ATR's ids), 'flow' [H, W, 2] in
 pixels, backward from the output to the donor's picture. `generator` is NumPy's.
@@ -15,6 +16,8 @@ from vton_jax.inputs import augment
 
 LEAST_FRACTION = 0.015  # of the picture that a garment covers, to be donated
 CATALOGUE_FRACTION = 0.7  # of the cases that stand before white or one bright colour, as in a catalogue
+COVERED_FRACTION = 0.5  # of the cases whose limbs are bare, that the user's garment covers: who paints learns real limbs
+_LIMBS = {"upper": segmentation.ARMS, "lower": segmentation.LEGS, "outfit": segmentation.ARMS + segmentation.LEGS}
 
 
 def places(size: tuple[int, int]) -> np.ndarray:
@@ -67,6 +70,17 @@ def dressed_otherwise(
     return np.clip(np.round(soft * changed + (1 - soft) * photo), 0, 255).astype(np.uint8)
 
 
+def covered_limbs(parsed: np.ndarray, limbs: Sequence[int], generator: np.random.Generator) -> np.ndarray:
+    """Where sleeves or legs of trousers lie over bare limbs, bool [H, W]: each limb's upper 40 to 100 of 100 pixels."""
+    covered = np.zeros(parsed.shape, bool)
+    for limb in limbs:
+        rows = np.nonzero(parsed == limb)[0]
+        if len(rows):
+            end = np.quantile(rows, generator.uniform(0.4, 1.0))
+            covered |= (parsed == limb) & (np.arange(len(parsed))[:, None] <= end)
+    return covered
+
+
 def case(
     photos: Sequence[np.ndarray], labels: Sequence[np.ndarray], index: int, size: tuple[int, int], generator
 ) -> dict | None:
@@ -100,7 +114,10 @@ def case(
             break
     if found is None:
         return None
-    user = dressed_otherwise(photo, mask, *found, generator)
+    hidden = mask
+    if generator.random() < COVERED_FRACTION:
+        hidden = mask | covered_limbs(parsed, _LIMBS[kind], generator)
+    user = dressed_otherwise(photo, hidden, *found, generator)
     if catalogue and generator.random() < 0.7:
         user = sample(user, smooth_warp(size, generator, 6.0)[0])
     taken, flow_to = smooth_warp(size, generator, 5.0)

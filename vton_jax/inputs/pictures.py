@@ -31,6 +31,7 @@ NOTHING_KNOWN = {
     "keypoints": np.zeros((18, 2), np.float32), "known": np.zeros(18, bool), "seen": np.zeros(18, bool),
     "garment_type": -1, "sleeves": -1, "facing": np.zeros(2, np.float32),
 }  # fmt: skip
+PERSON = 1  # of the kinds, as in `models.reader_cnn.KINDS`
 _WEBP = 82  # quality: half the bytes of a JPEG that looks the same
 
 

@@ -291,20 +291,6 @@ def compose(source: jax.Array, maps: dict) -> dict[str, jax.Array]:
     return {"image": kept * moved + (1 - kept) * painted, "moved": moved}
 
 
-class PatchDiscriminator(nn.Module):
-    """Scores [B, h, w, 1] of pictures, and the feature maps on the way, for the optional adversarial loss."""
-
-    widths: tuple[int, ...] = (24, 48, 64)
-
-    @nn.compact
-    def __call__(self, image: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-        x, features = image - 0.5, []
-        for width in self.widths:
-            x = nn.leaky_relu(nn.Conv(width, (4, 4), (2, 2))(x), 0.2)
-            features.append(x)
-        return nn.Conv(1, (3, 3))(x), features
-
-
 # ----------------------------------------------------------------------------------------------------------- the losses
 
 
@@ -383,4 +369,4 @@ def loss(out: dict, truth: jax.Array, known: dict) -> dict[str, jax.Array]:
 
 
 LOSS_WEIGHTS = {"pyramid": 4.0, "detail": 1.0, "structure": 0.5, "moved": 1.0,
-                "points": 2.0, "jacobians": 0.2, "perceptual": 1.0, "adversarial": 0.05, "matching": 0.5}  # fmt: skip
+                "points": 2.0, "jacobians": 0.2, "perceptual": 1.0}  # fmt: skip

@@ -17,6 +17,7 @@ from vton_jax.inputs import clips
 from vton_jax.media import visualize
 from vton_jax.models import first_order as model
 from vton_jax.models import losses, lpips, weights
+from vton_jax.tasks import adversarial
 from vton_jax.tasks.modules import TaskDefaults, check_size, load, open_perceptual, settings_of, total
 
 REGIONS = ("face", "body")
@@ -51,7 +52,7 @@ class FirstOrderTask(TaskDefaults):
 
     @property
     def modules(self) -> tuple[str, ...]:
-        return ("first_order", "discriminator") if self.adversarial_weight else ("first_order",)
+        return ("first_order", adversarial.PLAYER) if self.adversarial_weight else ("first_order",)
 
     def open_batches(self, dataset, batch_size, seed, size, split):
         if dataset == "catalogue":
@@ -64,7 +65,7 @@ class FirstOrderTask(TaskDefaults):
         keys, image = jax.random.split(key), jnp.zeros((1, *self.size, 3))
         params = {"first_order": load(self.init_from, "first_order", lambda: drawn(self.first_order, keys[0]))}
         if self.adversarial_weight:
-            params["discriminator"] = jax.jit(model.PatchDiscriminator().init)(keys[1], image)
+            params[adversarial.PLAYER] = adversarial.init(keys[1], image)
         return params
 
     def frozen(self):
@@ -76,7 +77,7 @@ class FirstOrderTask(TaskDefaults):
     def losses(self):
         table = {("first_order",): self._loss}
         if self.adversarial_weight:
-            table[("discriminator",)] = self._discriminator_loss
+            table[(adversarial.PLAYER,)] = self._discriminator_loss
         return table
 
     def _loss(self, params, frozen, batch, rng):
@@ -91,9 +92,8 @@ class FirstOrderTask(TaskDefaults):
         weights_of = model.LOSS_WEIGHTS | {"flow": self.flow_weight, "perceptual": self.perceptual_weight}
         value = total(terms, weights_of)
         if self.adversarial_weight:
-            terms |= (fooled := self._adversarial(params, out["image"], driving))
-            scale = self.adversarial_weight / model.LOSS_WEIGHTS["adversarial"]
-            value = value + scale * total(fooled, model.LOSS_WEIGHTS)
+            paid, found = adversarial.fooled(params[adversarial.PLAYER], out["image"], driving)
+            terms, value = terms | found, value + self.adversarial_weight * paid
         return value, terms
 
     @staticmethod
@@ -117,23 +117,11 @@ class FirstOrderTask(TaskDefaults):
             found += losses.perceptual(painted, true, [1 / len(both)] * len(both))
         return found / _SCALES
 
-    def _adversarial(self, params, image, truth) -> dict[str, jax.Array]:
-        judge = jax.lax.stop_gradient(params["discriminator"])
-        score, features = model.PatchDiscriminator().apply(judge, image)
-        _, true = model.PatchDiscriminator().apply(judge, truth)
-        matching = losses.perceptual(features, true, [1 / len(true)] * len(true))
-        return {"adversarial": losses.least_squares_adversarial(score, real=True), "matching": matching}
-
     def _discriminator_loss(self, params, frozen, batch, rng):
         del frozen, rng
         source, driving = self._images(batch)
-        image = jax.lax.stop_gradient(self.first_order.apply(params["first_order"], source, driving)["image"])
-        judge = lambda x: model.PatchDiscriminator().apply(params["discriminator"], x)[0]  # noqa: E731
-        terms = {
-            "discriminator_real": losses.least_squares_adversarial(judge(driving), real=True),
-            "discriminator_fake": losses.least_squares_adversarial(judge(image), real=False),
-        }
-        return sum(terms.values()), terms
+        image = self.first_order.apply(params["first_order"], source, driving)["image"]
+        return adversarial.told_apart(params[adversarial.PLAYER], image, driving)
 
     def finish(self, params, frozen, batches, workdir):
         del frozen, batches, workdir

@@ -17,6 +17,7 @@ from vton_jax.models import lpips, lpips_weights, weights
 from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import triple_guided_cnn as triple_guided
 from vton_jax.systems.lab126 import arms
+from vton_jax.tasks import adversarial
 from vton_jax.tasks.guided import Guided
 from vton_jax.tasks.modules import load, open_perceptual, settings_of, total
 from vton_jax.tasks.re_map import frozen_re_map, re_map_terms
@@ -33,7 +34,7 @@ class TripleGuidedTask(Guided):
     The arm `post` needs no training of its own: it is `none` with ReMapCNN after it. `re_map_weights` empty takes the
     released ReMapCNN, `none` an untrained one.
     `perceptual`: a file or folder of LPIPS' weights, or `auto`, whose distance (VGG16's, where there is a choice)
-    counts with `perceptual_weight`; `none`: it does not.
+    counts with `perceptual_weight`; `none`: it does not. `adversarial_weight` adds LSGAN with feature matching.
     """
 
     triple_guided_cnn: triple_guided.TripleGuidedCNN = dataclasses.field(default_factory=triple_guided.TripleGuidedCNN)
@@ -47,6 +48,7 @@ class TripleGuidedTask(Guided):
     re_map_weight: float = 0.3
     perceptual: str = lpips_weights.NONE
     perceptual_weight: float = 0.1
+    adversarial_weight: float = 0.0
     init_from: str = ""
     export: str = ""
 
@@ -61,6 +63,10 @@ class TripleGuidedTask(Guided):
 
     @property
     def modules(self) -> tuple[str, ...]:
+        return (*self._painters, adversarial.PLAYER) if self.adversarial_weight else self._painters
+
+    @property
+    def _painters(self) -> tuple[str, ...]:
         return ("triple_guided_cnn", "re_map_cnn") if self._arm.trains_flow else ("triple_guided_cnn",)
 
     def init(self, key, batch):
@@ -70,6 +76,8 @@ class TripleGuidedTask(Guided):
         params = {"triple_guided_cnn": load(self.init_from, "triple_guided_cnn", make)}
         if self._arm.trains_flow:
             params["re_map_cnn"] = frozen_re_map(self, jax.random.fold_in(key, 1))
+        if self.adversarial_weight:
+            params[adversarial.PLAYER] = adversarial.init(jax.random.fold_in(key, 2), image)
         return params
 
     def frozen(self):
@@ -102,10 +110,20 @@ class TripleGuidedTask(Guided):
             flow_value, flow_terms = re_map_terms(re_map, x, batch, self.flow_weight)
             value = value + self.re_map_weight * flow_value
             terms |= {f"re_map_{name}": term for name, term in flow_terms.items()}
+        if self.adversarial_weight:
+            paid, found = adversarial.fooled(params[adversarial.PLAYER], out["image"], x["truth"])
+            terms, value = terms | found, value + self.adversarial_weight * paid
         return value, terms
 
+    def _discriminator_loss(self, params, frozen, batch, rng):
+        x, out, _ = self._run(params, frozen, batch, rng)
+        return adversarial.told_apart(params[adversarial.PLAYER], out["image"], x["truth"])
+
     def losses(self):
-        return {self.modules: self._loss}
+        table = {self._painters: self._loss}
+        if self.adversarial_weight:
+            table[(adversarial.PLAYER,)] = self._discriminator_loss
+        return table
 
     def pictures(self, params, frozen, batch):
         def show(params, frozen, batch):
