@@ -18,8 +18,11 @@ Conventions: arrays as `layout_batch` and `latent_batch` say them, which is what
 there is one copy, 'guides' for 'guide', and the axis of two in `BOTH`; flows are those of a quarter of the resolution.
 """
 
+import functools
+import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -41,6 +44,7 @@ QUARTER = 4  # side of the blocks in which flows are kept
 RECOLOURED_FRACTION = 0.6  # of the examples, whose garment is dyed
 DYE = 0.35  # of log gamma, standard deviation: common to all channels, and as much in each
 BOTH = ("guides", "target_keypoints", "target_visible")
+_THREADS = min(4, os.cpu_count() or 1)  # that vary the examples of a batch: OpenCV and NumPy work outside of the lock
 _FIRST_LAYOUTS = 500_000 * CASES["layouts"]  # number of their first case: other people than `latents` shows
 
 
@@ -162,15 +166,19 @@ def open_layouts(
     examples = input_pipeline.memory_batches(arrays, batch_size, seed)
     first, num_rows = input_pipeline.own_rows(batch_size)
 
+    def varied(batch, row, which, flipped, generator):
+        example = {n: a[row][int(which < 0.5)] if n in BOTH else a[row] for n, a in batch.items()}
+        example["guide"] = example.pop("guides")
+        if split == "train":
+            example = recoloured(example, generator)
+        return mirror(example) if flipped < 0.5 else example
+
     def batch_at(position):
         draws = np.random.default_rng((seed, position)).random((batch_size, 2))[first : first + num_rows]
-        batch, rows = examples.batch_at(position), []
-        for row, (which, flipped) in enumerate(draws):
-            example = {n: a[row][int(which < 0.5)] if n in BOTH else a[row] for n, a in batch.items()}
-            example["guide"] = example.pop("guides")
-            if split == "train":
-                example = recoloured(example, np.random.default_rng((seed, position, first + row)))
-            rows.append(mirror(example) if flipped < 0.5 else example)
+        batch = examples.batch_at(position)
+        generators = [np.random.default_rng((seed, position, first + row)) for row in range(num_rows)]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            rows = list(pool.map(functools.partial(varied, batch), range(num_rows), *draws.T, generators))
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
     return input_pipeline.PositionedBatches(batch_at)
