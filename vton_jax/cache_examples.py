@@ -25,7 +25,9 @@ flags.DEFINE_integer("count", None, "Examples in all, 4800 by default; of `laten
                      "of `clips` 480.", lower_bound=1)  # fmt: skip
 flags.DEFINE_integer("first", 0, "Number of the first file; files of other numbers show other people.", lower_bound=0)
 flags.DEFINE_string(
-    "photos", None, "Of `layouts`: a prepared dataset of photos with labels, or a file of `data/build.py pictures --kind=people`, "
+    "photos",
+    None,
+    "Of `layouts`: a prepared dataset of photos with labels, or a file of `data/build.py pictures --kind=people`, "
     "not the catalogue's cases.",
 )
 flags.DEFINE_string("grounds", None, "Of `coarse`, `people`, `outfits` and `clips`: folder of places without people, "

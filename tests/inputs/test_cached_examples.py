@@ -27,7 +27,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_batch_draws_target_layouts_and_mirror_images_and_keeps_them_consistent(folder):
+def test_a_batch_draws_target_layouts_and_mirror_images_and_keeps_them_consistent(folder, monkeypatch):
+    monkeypatch.setattr(cached_examples, "recoloured", lambda example, generator: example)
     batches = cached_examples.open_layouts(folder, 19, 0, (H, W), "train")
     wanted = [example(2, number) for number in range(19)]
     seen = {"plain": 0, "mirrored": 0, 0: 0, 1: 0}
@@ -93,12 +94,59 @@ def test_shapes_are_known_without_files(folder):
     assert kinds(cached_examples.layout_batch(19, (H, W))) == kinds(batch)
 
 
-def test_garment_types_as_they_once_were_are_refused(folder):
-    old = example(2, 3)
-    old["garment_type"][1], old["donor_flat"][1] = segmentation.GARMENT_TYPES.index("dress"), False
-    np.savez(folder / "0003.npz", **old)
-    with pytest.raises(UserError, match=r"0003\.npz numbers garment types as they once were"):
-        cached_examples.open_layouts(folder, 2, 0, (H, W), "train")
+def test_a_worn_dress_is_read(folder):
+    """It was refused once, and with it all that the catalogue gives today."""
+    one = example(2, 3)
+    one["garment_type"][1], one["donor_flat"][1] = segmentation.GARMENT_TYPES.index("dress"), False
+    np.savez(folder / "0003.npz", **one)
+    batch = next(cached_examples.open_layouts(folder, 38, 0, (H, W), "train"))
+    assert (batch["garment_type"] == segmentation.GARMENT_TYPES.index("dress")).sum() == 1
+
+
+# --- other colours ---------------------------------------------------------------------------------------------------
+
+
+def _plain() -> dict:
+    """An example whose user wears a plain top: black, white, grey beside it, so that any change of colour shows."""
+    labels = np.zeros((H, W), np.uint8)
+    labels[8:24, 6:18] = segmentation.ID["upper-clothes"]
+    colour = np.uint8([200, 120, 60])
+    picture = np.full((H, W, 3), 128, np.uint8)
+    picture[:, :2], picture[:, -2:] = 0, 255
+    output, dress = picture.copy(), np.full((H, W, 3), 255, np.uint8)
+    output[labels > 0], dress[labels > 0] = colour, colour
+    return {
+        "input_image": picture, "output_image": output, "dress_image": dress, "output_segmentation": labels,
+        "garment_type": np.int32(segmentation.GARMENT_TYPES.index("upper")), "flow": np.zeros((8, 6, 2), np.float16),
+    }  # fmt: skip
+
+
+def test_a_dyed_garment_is_the_same_alone_and_worn_and_all_else_keeps_its_light(monkeypatch):
+    monkeypatch.setattr(cached_examples, "RECOLOURED_FRACTION", 1.0)
+    plain, inside, outside = _plain(), np.s_[10:22, 8:16], np.s_[:, :4]
+    hues = []
+    for seed in range(8):
+        found = cached_examples.recoloured(plain, np.random.default_rng(seed))
+        np.testing.assert_allclose(found["output_image"][inside].astype(int), found["dress_image"][inside], atol=1)
+        np.testing.assert_array_equal(found["output_image"][outside], found["input_image"][outside])
+        assert (
+            not found["input_image"][:, :2].any() and (found["dress_image"][plain["dress_image"] == 255] == 255).all()
+        )
+        for name in ("output_segmentation", "flow"):
+            np.testing.assert_array_equal(found[name], plain[name])
+        hues.append(found["dress_image"][16, 12].astype(int))
+    assert np.ptp(hues, 0).min() > 20
+
+
+def test_some_garments_keep_their_colour_and_those_held_out_all_do(monkeypatch, folder):
+    monkeypatch.setattr(cached_examples, "RECOLOURED_FRACTION", 0.0)
+    found = cached_examples.recoloured(_plain(), np.random.default_rng(0))
+    light = found["output_image"][4, 12].astype(float), found["input_image"][4, 12]
+    np.testing.assert_array_equal(*light)
+    batch = next(cached_examples.open_layouts(folder, 2, 0, (H, W), "validation"))
+    wanted = example(2, 19)["input_image"][:, 0]
+    for image in batch["input_image"]:
+        assert any((image == w).all() or (image == w[:, ::-1]).all() for w in wanted)
 
 
 # --- coarse ----------------------------------------------------------------------------------------------------------

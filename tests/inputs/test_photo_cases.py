@@ -7,7 +7,7 @@ from vton_jax.core import geometry, segmentation
 from vton_jax.inputs import photo_cases
 
 SIZE = (96, 72)
-UPPER, PANTS, FACE = (segmentation.ID[n] for n in ("upper-clothes", "pants", "face"))
+UPPER, PANTS, FACE, ARM = (segmentation.ID[n] for n in ("upper-clothes", "pants", "face", "left-arm"))
 
 
 def photos(count: int = 4, garments: bool = True):
@@ -71,3 +71,30 @@ def test_same_seed_same_cases_and_no_garment_no_case():
     assert (photo_cases.draw_cases(*photos(), 3, SIZE, seed=4)["flow"] != first["flow"]).any()
     with pytest.raises(ValueError, match="too few garments"):
         photo_cases.draw_cases(*photos(garments=False), 1, SIZE, seed=0)
+
+
+def test_bare_limbs_are_often_hidden_from_above_and_the_truth_still_shows_them(monkeypatch):
+    """So that who paints such a user has to make limbs as photos show them."""
+    pictures, labels = photos()
+    for parsed in labels:
+        parsed[50:120, 112:124] = ARM
+    monkeypatch.setattr(photo_cases, "CATALOGUE_FRACTION", 0.0)  # so that nobody moves
+    changed = {}
+    for fraction in (0.0, 1.0):
+        monkeypatch.setattr(photo_cases, "COVERED_FRACTION", fraction)
+        cases = photo_cases.draw_cases(pictures, labels, 12, SIZE, seed=5)
+        upper = cases["garment_type"] == segmentation.GARMENT_TYPES.index("upper")
+        assert 0 < upper.sum() < 12
+        arms = cases["output_segmentation"] == ARM
+        arms |= cases["output_segmentation"] == segmentation.MIRROR[ARM]
+        difference = np.abs(cases["input_image"].astype(float) - cases["output_image"]).mean(-1)
+        changed[fraction] = [difference[i][arms[i]] > 4 for i in np.flatnonzero(upper)]
+        assert all(not (difference[i][arms[i]] > 4).any() for i in np.flatnonzero(~upper))
+        for i in np.flatnonzero(upper) if fraction else ():
+            rows = np.nonzero(arms[i])[0]
+            hidden = difference[i][arms[i]] > 4
+            assert rows[hidden].mean() < rows.mean() or hidden.mean() > 0.9
+    # The soft edge of the garment beside it reaches a column of the arm.
+    assert np.mean([part.mean() for part in changed[0.0]]) < 0.2 < 0.4 < np.mean([p.mean() for p in changed[1.0]])
+    none = photo_cases.covered_limbs(labels[0], (segmentation.ID["right-leg"],), np.random.default_rng(0))
+    assert not none.any()

@@ -6,7 +6,7 @@ import pytest
 
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.inputs import pictures
+from vton_jax.inputs import labelled_photos, pictures
 
 CANVAS = (80, 64)
 
@@ -41,6 +41,17 @@ def test_what_is_written_comes_back(found, tmp_path):
             assert back[name].dtype == kind
     red, blue = (tuple(drawn_pictures.MARKS[name]) for name in ("nose", "left-wrist"))
     assert back["image"][0, red[1], red[0]].argmax() == 0 and back["image"][0, blue[1], blue[0]].argmax() == 2
+
+
+def test_its_people_with_labels_are_labelled_photos(found, tmp_path):
+    pictures.write(tmp_path / "some.npz", pictures.packed(found, CANVAS))
+    (photo,), (labels,) = labelled_photos.read(str(tmp_path / "some.npz"), "train")
+    wanted = found[0]["segmentation"]
+    assert photo.shape == (*wanted.shape, 3)
+    np.testing.assert_array_equal(labels, np.where(wanted == segmentation.UNKNOWN, 0, wanted))
+    pictures.write(tmp_path / "others.npz", pictures.packed(found[1:], CANVAS))
+    with pytest.raises(UserError, match="shows no people with labels"):
+        labelled_photos.read(str(tmp_path / "others.npz"), "train")
 
 
 def test_labels_that_nobody_knows_take_no_room(found):

@@ -73,20 +73,23 @@ def test_multi_path_learns_from_the_people_among_the_pictures(dataset):
 # --- the perceptual term ---------------------------------------------------------------------------------------------
 
 
-def _painting(perceptual: str, weight: float = 0.1) -> TripleGuidedTask:
+def _painting(perceptual: str, weight: float = 0.1, **more) -> TripleGuidedTask:
     network = TripleGuidedCNN(widths=(8, 8, 8))
-    given = {"perceptual": perceptual, "perceptual_weight": weight}
+    given = {"perceptual": perceptual, "perceptual_weight": weight} | more
     return TripleGuidedTask(network, size=(32, 32), arm="none", layouts="truth", **given)
 
 
-@quick_kernels()
-def test_the_perceptual_distance_counts_with_its_weight(tmp_path):
-    folder = tiny_lpips.write_folder(tmp_path)
+def _cached_batch() -> dict:
     batch = {name: array[:, 0] for name, array in cached_example.example(2).items() if name != "guides"}
     batch["guide"] = batch["output_segmentation"]
     batch |= {name: array[:, 0] for name, array in batch.items() if name.startswith("target_")}
     wider = lambda a: jnp.pad(a, [(0, 0), (0, 0), (0, 8), *[(0, 0)] * (a.ndim - 3)])  # noqa: E731
-    batch |= {name: wider(a) for name, a in batch.items() if name.endswith(("_image", "_segmentation", "guide"))}
+    return batch | {name: wider(a) for name, a in batch.items() if name.endswith(("_image", "_segmentation", "guide"))}
+
+
+@quick_kernels()
+def test_the_perceptual_distance_counts_with_its_weight(tmp_path):
+    folder, batch = tiny_lpips.write_folder(tmp_path), _cached_batch()
     found, key = {}, jax.random.PRNGKey(0)
     params = _painting("none").init(key, batch)
     for name, task in {
@@ -101,6 +104,28 @@ def test_the_perceptual_distance_counts_with_its_weight(tmp_path):
     assert "perceptual" not in found["without"][1] and terms["perceptual"] > 1e-3
     np.testing.assert_allclose(value, found["without"][0] + 0.1 * terms["perceptual"], rtol=1e-5)
     np.testing.assert_allclose(found["more"][0] - value, 0.2 * terms["perceptual"], rtol=1e-3)
+
+
+@quick_kernels()
+def test_a_discriminator_learns_beside_the_painter_where_it_is_asked_for():
+    task, batch, key = _painting("none", adversarial_weight=0.1), _cached_batch(), jax.random.PRNGKey(0)
+    assert _painting("none").modules == ("triple_guided_cnn",)
+    assert task.modules == ("triple_guided_cnn", "discriminator")
+    params = task.init(key, batch)
+    assert set(params) == set(task.modules)
+    found = {}
+    for names, loss in task.losses().items():
+        run = jax.jit(jax.value_and_grad(loss, has_aux=True))
+        (found[names], terms), gradients = run(params, {}, batch, key)
+        norms = {name: float(sum(jnp.abs(g).sum() for g in jax.tree.leaves(gradients[name]))) for name in params}
+        own = {name for name, norm in norms.items() if norm > 0}
+        assert own == set(names), "each player learns from its own loss alone"
+        assert all(np.isfinite(term) for term in terms.values())
+    plain, terms = jax.jit(_painting("none")._loss)(params, {}, batch, key)
+    _, paid = jax.jit(task._loss)(params, {}, batch, key)
+    wanted = plain + 0.1 * (paid["adversarial"] + 10 * paid["matching"])
+    np.testing.assert_allclose(found[("triple_guided_cnn",)], wanted, rtol=1e-5)
+    assert set(paid) - set(terms) == {"adversarial", "matching"}
 
 
 def test_asking_for_weights_that_are_not_there_is_a_sentence(monkeypatch, tmp_path):

@@ -1,5 +1,7 @@
-"""PatchDiscriminator: how real the patches of a picture look, for the optional adversarial losses (pix2pix, P. Isola and
-others, CVPR 2017, section 3.2.2; least squares and feature matching as T.-C. Wang and others have them, CVPR 2018).
+"""PatchDiscriminator: how real the patches of a picture look, for the optional adversarial losses.
+
+P. Isola and others, CVPR 2017, section 3.2.2; least squares and feature matching as T.-C. Wang and others have them,
+CVPR 2018.
 
 Conventions: image [B, H, W, 3] in [0, 1].
 """
