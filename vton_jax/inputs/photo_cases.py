@@ -16,9 +16,7 @@ from vton_jax.inputs import augment
 
 LEAST_FRACTION = 0.015  # of the picture that a garment covers, to be donated
 CATALOGUE_FRACTION = 0.7  # of the cases that stand before white or one bright colour, as in a catalogue
-COVERED_FRACTION = (
-    0.5  # of the cases whose limbs are bare, that the user's garment covers: who paints learns real limbs
-)
+COVERED_FRACTION = 0.5  # of the cases: the user's garment covers bare limbs, so that who paints learns real ones
 _LIMBS = {"upper": segmentation.ARMS, "lower": segmentation.LEGS, "outfit": segmentation.ARMS + segmentation.LEGS}
 
 
