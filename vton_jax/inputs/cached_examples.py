@@ -159,7 +159,9 @@ def open_layouts(
 ) -> input_pipeline.PositionedBatches:
     """Shuffled batches of the `layouts` in a folder; of an example either target layout is drawn, half are mirrored.
 
-    Those of `train` are recoloured: all pictures a little, the donated garment a lot (`recoloured`). Args: split: every twentieth file is `validation`. unused: names of arrays that need not be read.
+    Those of `train` are recoloured: all pictures a little, the donated garment a lot (`recoloured`).
+
+    Args: split: every twentieth file is `validation`. unused: names of arrays that need not be read.
     Raises: UserError where the folder holds no such examples, or examples of another size.
     """
     arrays = _of_kind("layouts", "guides", folder, size, (split, unused))
