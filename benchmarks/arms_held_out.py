@@ -1,8 +1,9 @@
 """How the arms paint people that were held out: python benchmarks/arms_held_out.py --dataset=DIR [--weights=DIR]
 
---dataset is a folder of `cache_examples --kind=people`, whose every twentieth file no training sees. Target layouts are
-those that MultiPathCNN reads in the true picture (`--layouts=predicted` of train.py). Prints the loss's terms for each
-arm: mean absolute error (l1), that on the garment, and, with --perceptual=FILE, LPIPS.
+--dataset is a folder of `cache_examples --kind=people` or `layouts`, whose every twentieth file no training sees. Target
+layouts are those of the `layouts`, or those that MultiPathCNN reads in the true picture (`--layouts=predicted` of
+train.py). Prints the loss's terms for each arm: mean absolute error (l1), that on the garment, and, with
+--perceptual=FILE, LPIPS.
 """
 
 import argparse
@@ -14,7 +15,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vton_jax.inputs import drawn_people
 from vton_jax.models import weights
 from vton_jax.tasks.triple_guided import TRAINED, TripleGuidedTask
 
@@ -33,7 +33,7 @@ def terms_of(arm: str, arguments: argparse.Namespace) -> dict[str, float]:
         perceptual=arguments.perceptual,
         init_from=at(f"triple_guided_cnn_{arm}"),
     )
-    batches = drawn_people.sample_batches(arguments.dataset, arguments.batch_size, 0, task.size, "validation")
+    batches = task.open_batches(arguments.dataset, arguments.batch_size, 0, task.size, "validation")
     params, frozen, (loss,) = task.init(jax.random.PRNGKey(0), next(batches)), task.frozen(), task.losses().values()
     batches.set_state({"position": 0})
     run, found = jax.jit(lambda *of: loss(*of)[1]), []
