@@ -1,8 +1,8 @@
 """How the arms paint people that were held out: python benchmarks/arms_held_out.py --dataset=DIR [--weights=DIR]
 
---dataset is a folder of `cache_examples --kind=people` or `layouts`, whose every twentieth file no training sees. Target
-layouts are those of the `layouts`, or those that MultiPathCNN reads in the true picture (`--layouts=predicted` of
-train.py). Prints the loss's terms for each arm: mean absolute error (l1), that on the garment, and, with
+--dataset is a folder of `cache_examples --kind=people` or `layouts`, whose every twentieth file no training sees.
+Target layouts are those of the `layouts`, or those that MultiPathCNN reads in the true picture (`--layouts=predicted`
+of train.py). Prints the loss's terms for each arm: mean absolute error (l1), that on the garment, and, with
 --perceptual=FILE, LPIPS.
 """
 

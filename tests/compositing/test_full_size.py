@@ -207,6 +207,28 @@ def test_a_part_that_moves_is_not_kept():
     assert away[1:].max() == 0 and away[0] == 1
 
 
+@pytest.mark.parametrize("amount", [0.0, 0.4, 0.97, 1.0])
+def test_a_part_that_begins_to_move_fades_into_itself_alone(amount):
+    """Half a bag over the background, or half of the background over an arm, would be a ghost."""
+    still = np.ones(18, np.float32)
+    still[[ID["bag"], ID["left-arm"]]] = amount
+    user, final = np.zeros((64, 48), np.uint8), np.zeros((64, 48), np.uint8)
+    user[8:24, 8:40] = ID["bag"]  # over what the map shows as the bag, the background, and trousers
+    final[8:24, 8:20], final[8:24, 28:40] = ID["bag"], ID["pants"]
+    final[36:60, 8:40] = ID["left-arm"]  # where the photo shows the arm and its background
+    user[36:60, 8:20] = ID["left-arm"]
+    keep = kept_parts.kept(user, final, still, 0)
+    np.testing.assert_allclose(keep[12:20, 12:16], amount, atol=1e-6)
+    np.testing.assert_allclose(keep[40:56, 12:16], amount, atol=1e-6)
+    gone = amount if amount == 1 else 0
+    for rows, columns in (
+        (slice(12, 20), slice(23, 25)),
+        (slice(12, 20), slice(32, 36)),
+        (slice(40, 56), slice(24, 36)),
+    ):
+        np.testing.assert_allclose(keep[rows, columns], gone, atol=1e-6)
+
+
 def test_a_long_sleeve_covers_an_arm_that_stands_still():
     user, final = person(), person().segmentation.copy()
     final[final == ID["left-arm"]] = ID["upper-clothes"]

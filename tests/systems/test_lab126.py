@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -22,11 +23,12 @@ from vton_jax.core.errors import (
     NoTorso,
     UserError,
 )
-from vton_jax.core.types import Layout
+from vton_jax.core.types import Garment, Layout
 from vton_jax.media import photo_files, video_files
 from vton_jax.reading.picture_reader import PictureReader, layout_of
 from vton_jax.systems import reader as reader_lib
 from vton_jax.systems.garments import own_garment
+from vton_jax.systems.lab126 import target_layouts
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.system import Lab126
 from vton_jax.systems.lab126.target_layouts import SEARCHED
@@ -229,6 +231,29 @@ def test_the_clip_dresses_the_user(layout, user, garment):
     # Behind the result stands the user's background.
     corner = np.abs(results[0].image[:20, :20] * 255 - user[:20, :20]).mean()
     assert corner < 6
+
+
+class SeesBelts:
+    """A LayoutRefinementCNN that would put a belt everywhere, over what the coarse map says."""
+
+    def apply(self, params, known, maps):
+        belt = jnp.zeros(known.shape).at[..., segmentation.ID["belt"]].set(5.0)
+        return {"segmentation": known + belt}
+
+
+def test_a_belt_stays_below_a_top_that_falls_over_it():
+    """Else it cuts through the print of every new shirt; where the coarse map knows nothing there may be one."""
+    size, shape = (64, 48), (1, 64, 48)
+    upper, belt = segmentation.ID["upper-clothes"], segmentation.ID["belt"]
+    coarse = np.full(shape, upper, np.uint8)
+    coarse[:, 20:24], coarse[:, 40:50] = belt, segmentation.UNKNOWN
+    joints = np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), bool)
+    layout = Layout(np.zeros(shape, np.uint8), *joints)
+    worn = Garment(np.ones((1, *size, 3), np.float32), layout, np.zeros(1, np.int32), np.ones(1, bool))
+    given = target_layouts.given_of(layout, worn, layout)
+    found = np.asarray(target_layouts._refine(SeesBelts(), {}, coarse, given))
+    np.testing.assert_array_equal(found == belt, coarse != upper)
+    assert (found[coarse == upper] == upper).all()
 
 
 def test_what_the_refinement_has_not_seen_is_left_to_the_backward_procedure(system, user, garment):

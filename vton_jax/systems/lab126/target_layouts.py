@@ -34,6 +34,7 @@ CHUNK = 4  # frames of a clip whose coarse maps are made, and that are painted, 
 # Of a clip every so many frames are searched. On eight clips of 32 frames of the catalogue's validation split layouts
 # were as right as with each one searched (0.507 both), and so were what fills holes (0.624, 0.619).
 SEARCHED = 4
+_BELT = segmentation.ID["belt"]
 _SAMPLES = 4  # latents of the Gauss-Newton matrix, where the weights do not bring it
 
 
@@ -111,8 +112,12 @@ def _layout_of(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
 @programs.compiled(static=0)
 def _refine(network: LayoutRefinementCNN, params, coarse: jax.Array, given: Given) -> jax.Array:
     known = segmentation.one_hot(coarse.astype(jnp.int32))
-    found = network.apply(params, known, layout_refinement_cnn.maps_of(given, coarse.shape[1:]))
-    return found["segmentation"].argmax(-1).astype(jnp.uint8)
+    logits = network.apply(params, known, layout_refinement_cnn.maps_of(given, coarse.shape[1:]))["segmentation"]
+    # Drawn people wear their belt over whatever top they put on. Others do not: a top that falls over it hides it, as
+    # the coarse map says (`garment_layers`).
+    hidden = (coarse != _BELT) & (coarse != segmentation.UNKNOWN)
+    logits = logits.at[..., _BELT].set(jnp.where(hidden, -jnp.inf, logits[..., _BELT]))
+    return logits.argmax(-1).astype(jnp.uint8)
 
 
 def given_of(user: Layout, garment: Garment, poses: Layout) -> Given:
