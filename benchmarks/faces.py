@@ -1,9 +1,10 @@
-"""How faces and hands come into a result: python benchmarks/faces.py [--count=48]
+"""How faces, hands and shoes come into a result: python benchmarks/faces.py [--count=48]
 
 Cases of the catalogue's validation split: the photo and the true result are read as photos are, and painted by the arm
 `none` into the true layout; then what the photo keeps is laid over, as in every try-on (`compositing.kept_parts`).
 Prints the mean absolute error and SSIM of the face around eyes and nose, by how far the person turns from the one
-picture to the other, and the error around the wrists. Faces count where photo and truth show one.
+picture to the other, and the error of hands around the wrists and of shoes around the ankles. Faces count where photo
+and truth show one.
 """
 
 import argparse
@@ -25,9 +26,12 @@ from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.reader import Reader
 
 TURNS = ((0, 30), (30, 60), (60, 75), (75, 180))  # degrees
-FACE, HAND = 0.1, 0.07  # of the person's height: how far around eyes and nose, and around wrists
+FACE, END = 0.1, 0.07  # of the person's height: how far around eyes and nose, and around wrists and ankles
 _FACE_JOINTS = [keypoints.ID[name] for name in ("nose", "left-eye", "right-eye")]
-_WRISTS = [keypoints.ID[name] for name in ("left-wrist", "right-wrist")]
+_ENDS = {
+    "hands": ([keypoints.ID[name] for name in ("left-wrist", "right-wrist")], segmentation.ARMS),
+    "shoes": ([keypoints.ID[name] for name in ("left-ankle", "right-ankle")], segmentation.SHOES),
+}
 
 
 def around(case: dict, joints: list[int], labels: tuple[int, ...], reach: float, *, each: bool) -> np.ndarray:
@@ -69,12 +73,13 @@ def main() -> None:
     drawn = cases.draw_cases(count, split="validation")
     images, truth = results(drawn, count), to_float(drawn["output_image"])
     error = np.abs(images - truth).mean(-1)
-    faces, hands = [], []
+    faces, ends = [], {name: [] for name in _ENDS}
     for index in range(count):
         case = at(drawn, index)
         face = around(case, _FACE_JOINTS, segmentation.FACE[:1], FACE, each=False)
-        hand = around(case, _WRISTS, segmentation.ARMS, HAND, each=True)
-        hands += [error[index][hand].mean()] if hand.any() else []
+        for name, (joints, labels) in _ENDS.items():
+            there = around(case, joints, labels, END, each=True)
+            ends[name] += [error[index][there].mean()] if there.any() else []
         if face.any() and case["input_visible"][_FACE_JOINTS].any():
             similar = float(metrics.ssim(images[index], truth[index], face))
             faces.append((np.degrees(case["turn"]), error[index][face].mean(), similar))
@@ -84,7 +89,8 @@ def main() -> None:
         if len(here):
             print(f"face, turned {first} to {last} degrees: {len(here)} cases, error {here[:, 1].mean():.4f}, "
                   f"SSIM {np.nanmean(here[:, 2]):.3f}")  # fmt: skip
-    print(f"hands: {len(hands)} cases, error {np.mean(hands):.4f}")
+    for name, found in ends.items():
+        print(f"{name}: {len(found)} cases, error {np.mean(found):.4f}")
 
 
 if __name__ == "__main__":

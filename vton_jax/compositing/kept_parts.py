@@ -12,7 +12,7 @@ import cv2
 import jax
 import numpy as np
 
-from vton_jax.compositing import hand_flow, head_flow
+from vton_jax.compositing import head_flow, limb_ends
 from vton_jax.core import framing, keypoints, programs, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout.body import PROPORTIONS, body_of
@@ -226,31 +226,31 @@ class Carried:
     weight: np.ndarray  # float [H, W]
 
 
-def carried_hands(user: User, pose: Layout, final: np.ndarray) -> list[Carried]:
-    """The user's hands where the final map [H, W] shows the target's; none where people are turned otherwise."""
+def carried_limb_ends(user: User, pose: Layout, final: np.ndarray) -> list[Carried]:
+    """The user's hands and shoes where the final map [H, W] shows the target's; none where people turn otherwise."""
     size = user.image.shape[:2]
     own, there = (jax.device_get(_body(one, size)) for one in (user.layout, pose))
     angle = np.degrees(abs(head_flow.yaw_between(own, there)))
     trust = np.clip((CHOSEN.other_turn - angle) / (CHOSEN.other_turn - CHOSEN.same_turn), 0, 1)
     found, grid = [], np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32)
-    for hand in hand_flow.hands(own, there, size) if trust > 0 else ():
+    for end in limb_ends.limb_ends(own, there, size) if trust > 0 else ():
         labels = np.where(np.asarray(user.shown), np.asarray(user.layout.segmentation), 0).astype(np.uint8)
-        both = (cv2.remap(labels, hand.place, None, cv2.INTER_NEAREST) == hand.label) & (final == hand.label)
+        both = (cv2.remap(labels, end.place, None, cv2.INTER_NEAREST) == end.label) & (final == end.label)
         weight = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
-        weight = np.float32(trust) * hand.near * np.minimum(weight, _softened(weight))
-        picture = cv2.remap(user.image.astype(np.float32), hand.place, None, cv2.INTER_LINEAR)
-        found.append(Carried(picture, hand.place - grid, weight))
+        weight = np.float32(trust) * end.near * np.minimum(weight, _softened(weight))
+        picture = cv2.remap(user.image.astype(np.float32), end.place, None, cv2.INTER_LINEAR)
+        found.append(Carried(picture, end.place - grid, weight))
     return found
 
 
 def compose(
-    dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None, hands: Sequence[Carried] = ()
+    dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None, ends: Sequence[Carried] = ()
 ) -> Dressed:
-    """One frame: the result over the background, the user's head and hands over it, and what is kept of the photo over
-    all.
+    """One frame: the result over the background, the user's head, hands and shoes over it, and over all what is kept of
+    the photo.
 
     Args: dressed: one frame, without a leading axis. user: with the photo and its backdrop. keep: float [H, W], how
-    much stays as it is in the photo, see `kept`. head: see `carried_head`. hands: see `carried_hands`.
+    much stays as it is in the photo, see `kept`. head: see `carried_head`. ends: see `carried_limb_ends`.
     """
     photo, final = user.image, np.asarray(dressed.labels)
     image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
@@ -266,7 +266,7 @@ def compose(
         behind = np.where(near, 0, backdrop.copied)
         flow = np.where(nearer[..., None], flow, backdrop.flow)
         in_place, moved, new = person * in_place + (1 - person) * known, person * moved + behind, person
-    parts = list(hands) if head is None else [Carried(head.picture, head.flow, head_weight(final, head)), *hands]
+    parts = list(ends) if head is None else [Carried(head.picture, head.flow, head_weight(final, head)), *ends]
     for part in parts:
         weight = part.weight
         image = image + (part.picture - image) * weight[..., None]
@@ -286,12 +286,14 @@ def compose(
 
 
 def restore(dressed: Dressed, user: User, pose: Layout, head: Head | None, garment_type: int) -> Dressed:
-    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, head and hands."""
+    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, head, hands and
+    shoes.
+    """
     labels, final = np.asarray(user.layout.segmentation), np.asarray(dressed.labels)
     return compose(
         dressed,
         user,
         kept(labels, final, stillness(user.layout, pose), garment_type),
         head,
-        carried_hands(user, pose, final),
+        carried_limb_ends(user, pose, final),
     )
