@@ -18,7 +18,7 @@ from vton_jax.layout.body import Body
 
 @dataclasses.dataclass(frozen=True)
 class Limb:
-    """What ends in a hand or a foot. By eye on the catalogue's validation split."""
+    """What ends in a hand, by eye on the catalogue's validation split, or in a foot, by thought."""
 
     joints: tuple[str, str]  # of its last bone
     label: str  # of what is carried
