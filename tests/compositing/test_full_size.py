@@ -211,7 +211,7 @@ def test_a_part_that_moves_is_not_kept():
 def test_a_part_that_begins_to_move_fades_into_itself_alone(amount):
     """Half a bag over the background, or half of the background over an arm, would be a ghost."""
     still = np.ones(18, np.float32)
-    still[[ID["bag"], ID["left-arm"]]] = amount
+    still[[ID["bag"], ID["left-arm"], ID["face"]]] = amount
     user, final = np.zeros((64, 48), np.uint8), np.zeros((64, 48), np.uint8)
     user[8:24, 8:40] = ID["bag"]  # over what the map shows as the bag, the background, and trousers
     final[8:24, 8:20], final[8:24, 28:40] = ID["bag"], ID["pants"]
@@ -220,6 +220,9 @@ def test_a_part_that_begins_to_move_fades_into_itself_alone(amount):
     keep = kept_parts.kept(user, final, still, 0)
     np.testing.assert_allclose(keep[12:20, 12:16], amount, atol=1e-6)
     np.testing.assert_allclose(keep[40:56, 12:16], amount, atol=1e-6)
+    user[26:34, 8:40] = ID["face"]  # of the head something is left at its rim
+    keep = kept_parts.kept(user, final, still, 0)
+    np.testing.assert_allclose(keep[29:31, 12:36], amount, atol=1e-6)
     gone = amount if amount == 1 else 0
     for rows, columns in (
         (slice(12, 20), slice(23, 25)),

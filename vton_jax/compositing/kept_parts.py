@@ -96,14 +96,15 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
 
     Kept are pixels whose parts, in the photo's labels and in the final map, stand still; never what wore the old
     garment or wears the new one. A part that begins to move fades into itself alone: where the final map shows another
-    in its place, or the background, half of it would be a ghost. Edges are soft on the kept side: the new garment stays
-    whole.
+    in its place, or the background, half of it would be a ghost. But for the photo's head, which is carried along and
+    whose rim would be missing. Edges are soft on the kept side: the new garment stays whole.
     """
     kind = segmentation.GARMENT_TYPES[garment_type]
     changed = segmentation.region(labels, segmentation.REPLACED_LABELS[kind])
     changed |= segmentation.region(final, segmentation.TARGET_LABELS[kind])
     keep = np.minimum(still[labels], still[final])
-    keep = np.where(changed | ((labels != final) & (keep < 1)), 0, keep).astype(np.float32)
+    ghost = (labels != final) & (keep < 1) & ~segmentation.region(labels, _HEAD_LABELS)
+    keep = np.where(changed | ghost, 0, keep).astype(np.float32)
     keep = cv2.erode(keep, _square(CHOSEN.inner, len(keep)))
     return np.minimum(keep, _softened(keep))
 
