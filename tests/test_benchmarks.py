@@ -181,10 +181,10 @@ def test_where_faces_and_hands_are_looked_at():
     face = faces.around(case, faces._FACE_JOINTS, segmentation.FACE[:1], 0.1, each=False)
     rows, columns = np.mgrid[:40, :30]
     np.testing.assert_array_equal(face, np.hypot(columns - 16, rows - 9) < 4)  # about the mean of what is seen
-    hand = faces.around(case, faces._WRISTS, segmentation.ARMS, 0.07, each=True)
+    hand = faces.around(case, *faces._ENDS["hands"], 0.07, each=True)
     assert hand[30, 6] and hand[29, 5] and not hand[20, 6] and not hand[30, 26] and not hand[30, 9]
     visible[:] = False
-    assert not faces.around(case, faces._WRISTS, segmentation.ARMS, 0.07, each=True).any()
+    assert not faces.around(case, *faces._ENDS["hands"], 0.07, each=True).any()
 
 
 def test_a_driven_frame_costs_little_and_all_but_the_warp_the_same_at_every_size():
