@@ -1,7 +1,9 @@
-"""What tasks share that learn against PatchDiscriminator as well: both players' losses.
+"""What tasks share that learn against a discriminator as well: both players' losses.
 
 Conventions: pictures [B, H, W, 3] in [0, 1]; `params` are the discriminator's.
 """
+
+from collections.abc import Callable
 
 import jax
 
@@ -28,9 +30,15 @@ def fooled(params: dict, image: jax.Array, truth: jax.Array) -> tuple[jax.Array,
     return total(terms, {"adversarial": 1.0, "matching": _MATCHING}), terms
 
 
-def told_apart(params: dict, image: jax.Array, truth: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """What the discriminator pays, and {'discriminator_real', 'discriminator_fake'}; the painter learns nothing."""
-    judge = lambda x: PatchDiscriminator().apply(params, x)[0]  # noqa: E731
+def judge_of(params: dict) -> Callable[[jax.Array], jax.Array]:
+    """PatchDiscriminator as a function of pictures alone, for `told_apart`."""
+    return lambda image: PatchDiscriminator().apply(params, image)[0]
+
+
+def told_apart(judge: Callable, image: jax.Array, truth: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """What the discriminator `judge` (pictures -> scores) pays, and {'discriminator_real', 'discriminator_fake'}; the
+    painter of `image` learns nothing from it.
+    """
     terms = {
         "discriminator_real": losses.least_squares_adversarial(judge(truth), real=True),
         "discriminator_fake": losses.least_squares_adversarial(judge(jax.lax.stop_gradient(image)), real=False),

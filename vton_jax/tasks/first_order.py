@@ -121,7 +121,7 @@ class FirstOrderTask(TaskDefaults):
         del frozen, rng
         source, driving = self._images(batch)
         image = self.first_order.apply(params["first_order"], source, driving)["image"]
-        return adversarial.told_apart(params[adversarial.PLAYER], image, driving)
+        return adversarial.told_apart(adversarial.judge_of(params[adversarial.PLAYER]), image, driving)
 
     def finish(self, params, frozen, batches, workdir):
         del frozen, batches, workdir

@@ -4,6 +4,7 @@ Conventions: see `vton_jax.tasks`.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from vton_jax.inputs import reading_views
 from vton_jax.media import visualize
 from vton_jax.models import losses, weights
 from vton_jax.models import multi_path_cnn as multi_path
+from vton_jax.tasks import adversarial
 from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, load, settings_of, total
 
 
@@ -86,13 +88,9 @@ class MultiPathTask(TaskDefaults):
     def _discriminator_loss(self, params, frozen, batch, rng):
         del frozen, rng
         image = to_float(self._people(batch)["image"])
-        fake = jax.lax.stop_gradient(self.multi_path_cnn.apply(params["multi_path_cnn"], image)["image"])
-        discriminator = lambda x: multi_path.Discriminator().apply(params["discriminator"], x)  # noqa: E731
-        terms = {
-            "discriminator_real": losses.least_squares_adversarial(discriminator(image), real=True),
-            "discriminator_fake": losses.least_squares_adversarial(discriminator(fake), real=False),
-        }
-        return sum(terms.values()), terms
+        fake = self.multi_path_cnn.apply(params["multi_path_cnn"], image)["image"]
+        judge = functools.partial(multi_path.Discriminator().apply, params[adversarial.PLAYER])
+        return adversarial.told_apart(judge, fake, image)
 
     def losses(self) -> dict:
         table = {("multi_path_cnn",): self._loss}

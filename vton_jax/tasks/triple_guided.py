@@ -117,7 +117,7 @@ class TripleGuidedTask(Guided):
 
     def _discriminator_loss(self, params, frozen, batch, rng):
         x, out, _ = self._run(params, frozen, batch, rng)
-        return adversarial.told_apart(params[adversarial.PLAYER], out["image"], x["truth"])
+        return adversarial.told_apart(adversarial.judge_of(params[adversarial.PLAYER]), out["image"], x["truth"])
 
     def losses(self):
         table = {self._painters: self._loss}
