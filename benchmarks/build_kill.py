@@ -32,6 +32,7 @@ flags.DEFINE_integer("people", 4, "Drawn people; each has two videos of 24 frame
 flags.DEFINE_string("videos", None, "Folder of raw videos, *.mp4, instead of drawn ones.")
 flags.DEFINE_integer("max_frames", 60, "Frames of a video that are looked at.")
 flags.DEFINE_integer("seed", 0, "Seed of the moments.")
+flags.DEFINE_string("script", str(ROOT / "data" / "build.py"), "What builds, with the arguments of data/build.py.")
 
 
 def make_source(folder: Path, people: int) -> None:
@@ -48,7 +49,7 @@ def make_source(folder: Path, people: int) -> None:
 
 def command(source: Path, data_dir: Path, workers: int) -> list[str]:
     return [
-        sys.executable, str(ROOT / "data" / "build.py"), "pose_and_dress", f"--source={source}",
+        sys.executable, FLAGS.script, "pose_and_dress", f"--source={source}",
         f"--data_dir={data_dir}", f"--workers={workers}", f"--max_frames={FLAGS.max_frames}",
     ]  # fmt: skip
 

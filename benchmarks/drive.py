@@ -33,19 +33,21 @@ def costs(network: FirstOrder | None = None, side: int = SIDE) -> dict[str, floa
     network = network or FirstOrder()
     picture = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     params = jax.eval_shape(network.init, jax.random.PRNGKey(0), picture, picture)
-    call = lambda method: lambda p, *given: network.apply(p, *given, method=method)  # noqa: E731
-    encoded = jax.eval_shape(call("encode"), params, picture)
-    motion = jax.eval_shape(call("detect"), params, picture)
-    maps = jax.eval_shape(call("move"), params, encoded, motion)
+    # Jitted: what is traced for its shapes is not traced again for its costs.
+    call = lambda method: jax.jit(lambda p, *given: network.apply(p, *given, method=method))  # noqa: E731
+    encode, detect, move = map(call, ("encode", "detect", "move"))
+    encoded = jax.eval_shape(encode, params, picture)
+    motion = jax.eval_shape(detect, params, picture)
+    maps = jax.eval_shape(move, params, encoded, motion)
     dense = lambda p, e, m: network.apply(p, e, m, method=lambda n, e, m: n.dense(e["small"], e["motion"], m))  # noqa: E731
     gmac = lambda function, *given: program_costs.matmul_flops(function, *given) / 2e9  # noqa: E731
     found = {
-        "source": gmac(call("encode"), params, picture),
-        "detector": gmac(call("detect"), params, picture),
+        "source": gmac(encode, params, picture),
+        "detector": gmac(detect, params, picture),
         "dense_motion": gmac(dense, params, encoded, motion),
         "warp": gmac(compose, picture, maps),
     }
-    found["generator"] = gmac(call("move"), params, encoded, motion) - found["dense_motion"]
+    found["generator"] = gmac(move, params, encoded, motion) - found["dense_motion"]
     return found | {"frame": sum(value for name, value in found.items() if name != "source")}
 
 

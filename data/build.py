@@ -193,9 +193,11 @@ def main() -> None:
 
 _NAME = None
 
-if __name__ == "__main__":
-    # The first argument without dashes names the dataset or the command; the rest are flags.
-    arguments = sys.argv[1:]
+
+def run(argv: list[str]) -> None:
+    """Runs a command line: its first argument without dashes names the dataset or the command; the rest are flags."""
+    global _NAME
+    arguments = argv[1:]
     if arguments and not arguments[0].startswith("-"):
         _NAME = arguments.pop(0)
     if (settings_of := {"stances": "ccp"}.get(_NAME, _NAME)) in datasets():
@@ -208,4 +210,8 @@ if __name__ == "__main__":
         from data import driving_clips
 
         flag_utils.define_settings(driving_clips.Settings)
-    flag_utils.run(main, argv=[sys.argv[0], *arguments])
+    flag_utils.run(main, argv=[argv[0], *arguments])
+
+
+if __name__ == "__main__":
+    run(sys.argv)

@@ -105,8 +105,8 @@ def resembling(looks: Sequence[Look], others: Sequence[Look]) -> list[tuple[int,
     for (index, straight), mirrored in itertools.product(enumerate(looks), (False, True)):
         one = straight.mirrored() if mirrored else straight
         apart = hash_distance(one.bits, bits)
-        different = colour_difference(one.colours, colours)
-        for other in np.nonzero((apart <= HASH_DISTANCE) & (different <= COLOURS))[0]:
+        near = np.nonzero(apart <= HASH_DISTANCE)[0]
+        for other in near[colour_difference(one.colours, colours[near]) <= COLOURS]:
             if (index, other) in found:
                 continue
             correlation = edge_correlation(one, others[other])

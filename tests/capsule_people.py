@@ -1,5 +1,7 @@
 """People made of capsules, whose layouts and joints are known, for the tests of layouts."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import geometry, segmentation
@@ -7,10 +9,32 @@ from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.keypoints import NUM_JOINTS
 from vton_jax.core.segmentation import ID
 from vton_jax.core.types import Layout
-from vton_jax.layout import body_map
+from vton_jax.layout import body_map, coarse_map
 from vton_jax.layout.body import PROPORTIONS, body_of
+from vton_jax.layout.tucking import TUCKS
 
 SIZE = (256, 192)
+
+
+# Compiled whole, once for all tests of a process: each operation by itself takes longer to compile than to run.
+_compose = jax.jit(coarse_map.coarse_target_segmentation)
+
+
+@jax.jit
+def _places(layout: Layout) -> tuple:
+    body = body_of(layout, SIZE)
+    points = geometry.grid(SIZE)
+    return body, body_map.limb_place(points, body), body_map.trunk_coordinates(points, body)
+
+
+def compose(user: Layout, donor: Layout, pose: Layout, kind: int, *, beside: Layout | None = None, tuck: str = "auto"):
+    """`coarse_target_segmentation`, its arguments always of the same types, so that it is compiled once a size."""
+    return _compose(user, donor, pose, jnp.int32(kind), (beside or user, jnp.int32(TUCKS.index(tuck))))
+
+
+def places(layout: Layout) -> tuple:
+    """(body, (near, place) of all limbs, (fraction, across) of the trunk), see `body_map`."""
+    return jax.tree.map(np.asarray, _places(Layout(None, layout.keypoints, layout.visible)))
 
 
 def standing(turn: float = 0.0, height: float = 215.0, top: float = 20.0, x: float = 96.0) -> tuple:
@@ -48,10 +72,7 @@ def person(
     Shoes reach from `shoe_top` (a shin's place, 1..2) over the ankle's end; None: bare feet.
     """
     keypoints, visible = standing(turn, **where)
-    body = body_of(Layout(None, keypoints, visible), SIZE)
-    points = geometry.grid(SIZE)
-    near, place = (np.asarray(a) for a in body_map.limb_place(points, body))
-    fraction, across = (np.asarray(a) for a in body_map.trunk_coordinates(points, body))
+    body, (near, place), (fraction, across) = places(Layout(None, keypoints, visible))
     canvas = np.zeros(SIZE, np.uint8)
     for i, label in enumerate(body_map.LIMB_LABEL):
         on, clothed = near[i] < 1, place[i] < (sleeve if body_map.IS_ARM[i] else hem)
@@ -65,7 +86,7 @@ def person(
     trunk = (np.abs(across) < 0.85) & (fraction > 0)
     canvas = np.where(trunk & (fraction < 1.12) & (fraction > 0.85), ID[lower], canvas)
     canvas = np.where(trunk & (fraction < 0.9), ID["upper-clothes"], canvas)
-    offset = (np.asarray(points) - np.asarray(body.head)) / np.asarray(body.height) / (0.06, 0.085)
+    offset = (np.stack(np.mgrid[: SIZE[0], : SIZE[1]][::-1], -1) - body.head) / body.height / (0.06, 0.085)
     skull = (offset**2).sum(-1) < 1
     face = skull & (offset[..., 1] > -0.4) & (np.abs(offset[..., 0]) < 0.8) & (np.cos(turn) > 0)
     canvas = np.where(skull, np.where(face, ID["face"], ID["hair"]), canvas)

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import hashlib
 import importlib.util
 import os
 import sys
@@ -13,6 +14,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Most of the time goes into compiling: programs that are ready in a quarter of the time may run slower.
 FAST_COMPILATION = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", FAST_COMPILATION)
+# Two processes on two cores: threads of small matrix products would only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_configure(config):
@@ -48,6 +51,30 @@ def pytest_collection_modifyitems(items):
     one, two = ([item for item in long if places[item.path] % 2 == turn] for turn in (0, 1))
     half = max(len(items) // 2 - len(one), 0)  # a process is given half of all tests
     items[:] = one + others[:half] + two + others[half:]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_once():
+    """ReaderCNN, which is a pure function, looks at the same frames once a process: many tests read the sample."""
+    import jax
+    import numpy as np
+
+    from vton_jax.reading.picture_reader import PictureReader
+
+    look, kept = PictureReader.frames, {}
+
+    def frames(self, frames, *, mirrored=False):
+        frames = np.asarray(frames)
+        key = self.name, mirrored, frames.shape, hashlib.sha256(np.ascontiguousarray(frames)).digest()
+        if (found := kept.get(key)) is None:
+            if sum(one.labels.nbytes for one in list(kept.values())) > 2**28:
+                kept.clear()
+            found = kept[key] = look(self, frames, mirrored=mirrored)
+        return jax.tree.map(np.copy, found)  # a test may write to its own
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PictureReader, "frames", frames)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +117,26 @@ def train(monkeypatch, tmp_path):
         with flagsaver.flagsaver():
             flag_utils.run(script.main, script.define_more_flags, argv)
         return tmp_path / name
+
+    yield run
+    flags.FLAGS.unparse_flags()
+
+
+@pytest.fixture
+def train_script():
+    """Runs train.py in this process: train_script('--flag', ...)."""
+    from absl import flags
+    from absl.testing import flagsaver
+
+    from vton_jax import train
+    from vton_jax.command_line import flag_utils
+
+    with contextlib.suppress(ImportError):
+        import grain  # noqa: F401  before flagsaver looks, as above
+
+    def run(*arguments):
+        with flagsaver.flagsaver():
+            flag_utils.run(train.main, train.define_more_flags, ["train.py", *map(str, arguments)])
 
     yield run
     flags.FLAGS.unparse_flags()

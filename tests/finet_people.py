@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+from drawn_params import draw
 from quick_kernels import quick_kernels
 
 from vton_jax.core.keypoints import ID as JOINTS
@@ -54,9 +55,9 @@ def people(count: int) -> dict[str, np.ndarray]:
 
 
 def tiny_tasks(variant: str = "full", **settings):
-    """The tasks of a variant's stages with networks of few channels."""
-    shape = finet.FinetShapeTask().finet_shape.clone(widths=(8, 8, 8), encoder_widths=(8, 8, 8))
-    look = finet.FinetAppearanceTask().finet_appearance.clone(widths=(8, 8, 8), encoder_widths=(8, 8))
+    """The tasks of a variant's stages with networks of few channels and levels."""
+    shape = finet.FinetShapeTask().finet_shape.clone(widths=(8,), encoder_widths=(8, 8))
+    look = finet.FinetAppearanceTask().finet_appearance.clone(widths=(8,), encoder_widths=(8,))
     made = {
         "shape": finet.FinetShapeTask(shape, SIZE, variant, **settings),
         "appearance": finet.FinetAppearanceTask(look, SIZE, variant, **settings),
@@ -64,11 +65,15 @@ def tiny_tasks(variant: str = "full", **settings):
     return {stage: made[stage] for stage in variant_of(variant).stages}
 
 
+def drawn(task) -> dict:
+    """Parameters of a task's network by chance."""
+    with quick_kernels():
+        return draw(jax.eval_shape(lambda: task.init(jax.random.PRNGKey(0), {})))
+
+
 def write_weights(folder, variant: str = "full") -> None:
     """Untrained weights of a variant."""
-    with quick_kernels():
-        for stage, task in tiny_tasks(variant).items():
-            name = f"finet_{stage}"
-            params = task.init(jax.random.PRNGKey(0), {})[name]
-            settings = {"model": name, "variant": variant} | settings_of(getattr(task, name), SIZE)
-            weights.save(weights.path_of(weights_name(stage, variant), folder), params, settings)
+    for stage, task in tiny_tasks(variant).items():
+        name = f"finet_{stage}"
+        settings = {"model": name, "variant": variant} | settings_of(getattr(task, name), SIZE)
+        weights.save(weights.path_of(weights_name(stage, variant), folder), drawn(task)[name], settings)

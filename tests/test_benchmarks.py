@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks import calibration, drive, faces, leaving_people, program_costs, reading_flats, results_page
+from benchmarks import (
+    calibration,
+    drive,
+    faces,
+    leaving_people,
+    program_costs,
+    reading_flats,
+    recipe_memory,
+    results_page,
+)
 from vton_jax.core import keypoints, segmentation
 from vton_jax.models import layers
 
@@ -87,11 +96,14 @@ def test_a_pointwise_convolution_is_a_convolution():
     assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(*gradients, strict=True))
 
 
-def test_a_recipes_memory_is_that_of_its_compiled_step():
-    script = str(Path(program_costs.__file__).with_name("recipe_memory.py"))
-    done = subprocess.run([sys.executable, script, "reader_cnn_smoke"], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    heads, row = ([cell.strip() for cell in done.stdout.splitlines()[line].split("|")[1:-1]] for line in (0, -1))
+def test_a_recipes_memory_is_that_of_its_compiled_step(monkeypatch, tmp_path, capsys):
+    recipe = recipe_memory.FOLDER / "reader_cnn_smoke.flags"
+    (tmp_path / "narrow.flags").write_text(f"--flagfile={recipe}\n--reader_cnn.widths=8,8,8\n")
+    monkeypatch.setattr(recipe_memory, "FOLDER", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["recipe_memory.py", "narrow"])
+    recipe_memory.main()
+    said = capsys.readouterr().out.splitlines()
+    heads, row = ([cell.strip() for cell in said[line].split("|")[1:-1]] for line in (0, -1))
     found = dict(zip(heads, row, strict=True))
     million, state, arguments, temporary = (
         float(found[name]) for name in ("million parameters", "state", "arguments", "temporary")
@@ -100,6 +112,7 @@ def test_a_recipes_memory_is_that_of_its_compiled_step():
     np.testing.assert_allclose(state, 16 * million, atol=0.15)  # float32: weight, two moments, moving average
     batch = 2 * 64 * 64 * (3 + 1) / 1e6  # picture and labels
     assert state + batch - 0.1 < arguments < state + batch + 0.2 and temporary > 1
+    script = recipe_memory.__file__
     unknown = subprocess.run([sys.executable, script, "garment"], capture_output=True, text=True, timeout=60)
     assert unknown.returncode == 1 and "There is no recipe garment" in unknown.stderr
 

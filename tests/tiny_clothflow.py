@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from quick_kernels import quick_kernels
 
 from vton_jax.models import weights
 from vton_jax.systems.clothflow import variants
@@ -12,7 +13,7 @@ from vton_jax.tasks import TASKS
 from vton_jax.tasks.modules import settings_of
 
 SIZE = (64, 64)
-WIDTHS = {"layout": (8, 8, 8), "flow": (8, 8, 8, 8), "render": (8, 8, 8)}
+WIDTHS = {"layout": (8,), "flow": (8, 8), "render": (8,)}  # as few levels as may be: quick to trace and to compile
 
 
 def task(stage: str, variant: str = "full", **fields):
@@ -27,7 +28,8 @@ def task(stage: str, variant: str = "full", **fields):
 def shapes(stage: str, variant: str = "full"):
     """The parameters' shapes."""
     one = task(stage, variant)
-    return jax.eval_shape(lambda: one.init(jax.random.PRNGKey(0), None))[f"clothflow_{stage}"]
+    with quick_kernels():
+        return jax.eval_shape(lambda: one.init(jax.random.PRNGKey(0), None))[f"clothflow_{stage}"]
 
 
 def write(folder: Path, *names: str) -> Path:

@@ -138,8 +138,22 @@ def tiny_tasks(open_batches=lambda dataset, batch_size, seed, *_, **more: memory
         del TASKS["tiny"]
 
 
-if __name__ == "__main__":
+def train_here(arguments) -> int:
+    """Trains in this process, several times if need be; returns the exit code."""
+    from absl import flags
+    from absl.testing import flagsaver
+
     from vton_jax import train
 
-    with tiny_tasks():
-        flag_utils.run(train.main, train.define_more_flags, ["train.py", "--model=tiny", *sys.argv[1:]])
+    try:
+        with tiny_tasks(), flagsaver.flagsaver():
+            flag_utils.run(train.main, train.define_more_flags, ["train.py", "--model=tiny", *arguments])
+    except SystemExit as stopped:
+        return stopped.code or 0
+    finally:
+        flags.FLAGS.unparse_flags()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(train_here(sys.argv[1:]))

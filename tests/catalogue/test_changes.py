@@ -53,9 +53,7 @@ def test_the_truth_wears_the_garment_and_stands_where_the_photo_shows_the_user(d
 
 def test_several_pieces_do_not_lie_flat():
     kinds = {}
-    for number in range(0, 60):
+    for number in (12, 0):  # the first of both kinds
         change = changes.draw(number, "train", (32, 24), 0.86)
         kinds[change.kind] = change.flat
-        if {"outfit", "upper"} <= kinds.keys():
-            break
     assert kinds["outfit"] is None and kinds["upper"].shape == (32, 24, 3)

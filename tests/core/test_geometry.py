@@ -8,6 +8,11 @@ import pytest
 
 from vton_jax.core import geometry
 
+# Compiled whole: each operation by itself takes longer to compile than to run.
+warp = jax.jit(geometry.warp)
+resize = jax.jit(geometry.resize, static_argnums=1)
+resize_flow = jax.jit(geometry.resize_flow, static_argnums=1)
+
 
 def _image(seed=0, shape=(13, 11, 3)):
     return np.random.default_rng(seed).random(shape).astype(np.float32)
@@ -38,30 +43,30 @@ def _slow_warp(image, flow):
 
 def test_plus_one_dx_reads_the_right_neighbour_and_dy_the_lower_one():
     image = _image()
-    right = geometry.warp(image, np.broadcast_to(np.float32([1, 0]), (13, 11, 2)))
+    right = warp(image, np.broadcast_to(np.float32([1, 0]), (13, 11, 2)))
     np.testing.assert_allclose(right[:, :-1], image[:, 1:], atol=1e-6)
     np.testing.assert_allclose(right[:, -1], image[:, -1], atol=1e-6)  # beyond the edge: the edge
-    below = geometry.warp(image, np.broadcast_to(np.float32([0, 1]), (13, 11, 2)))
+    below = warp(image, np.broadcast_to(np.float32([0, 1]), (13, 11, 2)))
     np.testing.assert_allclose(below[:-1], image[1:], atol=1e-6)
 
 
 def test_zero_is_the_identity():
-    np.testing.assert_array_equal(geometry.warp(_image(), np.zeros((13, 11, 2), np.float32)), _image())
+    np.testing.assert_array_equal(warp(_image(), np.zeros((13, 11, 2), np.float32)), _image())
 
 
 @pytest.mark.parametrize("shape", [(13, 11, 3), (1, 6, 2), (6, 1, 2), (1, 1, 1), (20, 5, 1)])
 def test_warp_against_a_slow_reference(shape):
     image, flow = _image(shape=shape), _flow(amount=6)
-    np.testing.assert_allclose(geometry.warp(image, flow), _slow_warp(image, flow), atol=2e-5)
+    np.testing.assert_allclose(warp(image, flow), _slow_warp(image, flow), atol=2e-5)
 
 
 def test_warp_of_batches():
     images = np.stack([_image(0), _image(1)])
     flows = np.stack([_flow(2), _flow(3)])
-    both = geometry.warp(images, flows)
+    both = warp(images, flows)
     for index in range(2):
-        np.testing.assert_allclose(both[index], geometry.warp(images[index], flows[index]), atol=1e-6)
-    clips = geometry.warp(images[None], flows[None])
+        np.testing.assert_allclose(both[index], warp(images[index], flows[index]), atol=1e-6)
+    clips = warp(images[None], flows[None])
     np.testing.assert_allclose(clips[0], both, atol=1e-6)
 
 
@@ -75,25 +80,23 @@ def test_warp_nearest():
 def test_resized_flow_warps_the_resized_image_alike(size):
     y, x = np.mgrid[0:24, 0:20].astype(np.float32)
     image = np.stack([np.sin(x / 6), np.cos(y / 7), np.sin((x + y) / 9)], -1)
-    expected = geometry.resize(geometry.warp(image, _smooth_flow()), size)
-    found = geometry.warp(geometry.resize(jnp.asarray(image), size), geometry.resize_flow(_smooth_flow(), size))
+    expected = resize(warp(image, _smooth_flow()), size)
+    found = warp(resize(jnp.asarray(image), size), resize_flow(_smooth_flow(), size))
     inside = np.s_[size[0] // 6 : -size[0] // 6, size[1] // 6 : -size[1] // 6]
     assert np.abs(np.asarray(found - expected))[inside].max() < 0.03
 
 
 def test_resize_flow_scales_each_axis():
     flow = jnp.broadcast_to(jnp.array([3.0, 5.0]), (10, 20, 2))
-    np.testing.assert_allclose(
-        geometry.resize_flow(flow, (20, 10)), np.broadcast_to([1.5, 10.0], (20, 10, 2)), atol=1e-5
-    )
+    np.testing.assert_allclose(resize_flow(flow, (20, 10)), np.broadcast_to([1.5, 10.0], (20, 10, 2)), atol=1e-5)
 
 
 def test_two_flows_in_turn_are_the_second_and_the_first_warped_by_it():
     y, x = np.mgrid[0:24, 0:20].astype(np.float32)
     image = np.stack([x / 20, y / 24], -1)  # linear, so that bilinear sampling is exact
     first, second = _smooth_flow(), _smooth_flow()[::-1, ::-1].copy()
-    at_once = geometry.warp(image, second + geometry.warp(first, second))
-    in_turn = geometry.warp(geometry.warp(image, first), second)
+    at_once = warp(image, second + warp(first, second))
+    in_turn = warp(warp(image, first), second)
     np.testing.assert_allclose(at_once[6:-6, 6:-6], in_turn[6:-6, 6:-6], atol=1e-5)  # clear of the edges
 
 
@@ -104,7 +107,7 @@ def _affine_flow(matrix, size):
 
 def test_an_affine_flow_reads_the_mapped_pixel():
     image = _image(shape=(20, 20, 1))
-    found = geometry.warp(image, _affine_flow([[0, 1, 2], [1, 0, 3]], (6, 5)))
+    found = warp(image, _affine_flow([[0, 1, 2], [1, 0, 3]], (6, 5)))
     for y, x in np.ndindex(6, 5):
         np.testing.assert_allclose(found[y, x], image[x + 3, y + 2], atol=1e-6)
 
@@ -113,7 +116,7 @@ def test_a_warped_keypoint_lands_on_the_warped_pixel():
     image = np.zeros((30, 30, 1), np.float32)
     image[12, 20] = 1
     shift = _affine_flow([[1, 0, 5], [0, 1, -3]], (30, 30))
-    y, x = np.unravel_index(np.asarray(geometry.warp(image, shift))[..., 0].argmax(), (30, 30))
+    y, x = np.unravel_index(np.asarray(warp(image, shift))[..., 0].argmax(), (30, 30))
     assert (x + 5, y - 3) == (20, 12)
 
 
@@ -121,7 +124,7 @@ def test_gradients_against_finite_differences():
     image, flow, weight = _image(), _flow(amount=1.2), _image(5)
 
     def loss(image, flow):
-        return jnp.sum(geometry.warp(image, flow) * weight)
+        return jnp.sum(warp(image, flow) * weight)
 
     by_image, by_flow = jax.grad(loss, argnums=(0, 1))(jnp.asarray(image), jnp.asarray(flow))
     generator = np.random.default_rng(3)

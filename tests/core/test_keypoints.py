@@ -1,9 +1,13 @@
 """Keypoints: the joint table, mirroring, scaling, and pose maps there and back."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.core import keypoints
+
+# Compiled whole: each operation by itself takes longer to compile than to run.
+pose_map = jax.jit(keypoints.pose_map, static_argnums=(2, 3))
 
 
 def _people(seed=0, people=3, size=(64, 48)):
@@ -49,7 +53,7 @@ def test_scale_keeps_pixel_centres():
 
 def test_pose_map_against_a_slow_reference():
     points, visible = _people(people=1, size=(20, 16))
-    maps = np.asarray(keypoints.pose_map(points[0], visible[0], (20, 16), 1.5))
+    maps = np.asarray(pose_map(points[0], visible[0], (20, 16), 1.5))
     for y, x, joint in np.ndindex(20, 16, 18):
         squared = (x - points[0, joint, 0]) ** 2 + (y - points[0, joint, 1]) ** 2
         expected = np.exp(-squared / (2 * 1.5**2)) * visible[0, joint]
@@ -58,7 +62,7 @@ def test_pose_map_against_a_slow_reference():
 
 def test_pose_map_there_and_back():
     points, visible = _people()
-    maps = keypoints.pose_map(jnp.asarray(points), jnp.asarray(visible), (64, 48), 1.5)
+    maps = pose_map(jnp.asarray(points), jnp.asarray(visible), (64, 48), 1.5)
     assert maps.shape == (3, 64, 48, 18)
     read, read_visible, confidence = keypoints.read_pose_map(maps)
     np.testing.assert_array_equal(read_visible, visible)

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -121,16 +120,11 @@ def test_missing_photos_leave_pairs_out_and_missing_labels_are_unknown(tmp_path,
     assert not (tmp_path / "other").exists()
 
 
-def test_commands(tmp_path):
+def test_commands(build_script, tmp_path):
     source = field_folders.viton_hd(tmp_path / "hd")
-
-    def run(*arguments):
-        command = [sys.executable, str(ROOT / "data" / "build.py"), *map(str, arguments)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-
-    healthy = run("doctor", "--dataset=viton_hd", f"--source={source}")
-    assert healthy.returncode == 0 and "2 train, 2 test, 2 test_unpaired can be read" in healthy.stdout, healthy.stderr
+    code, said, wrong = build_script("doctor", "--dataset=viton_hd", f"--source={source}")
+    assert code == 0 and "2 train, 2 test, 2 test_unpaired can be read" in said, wrong
     damage_photo(source)
-    assert run("doctor", "--dataset=viton_hd", f"--source={source}").returncode == 1
-    unknown = run("doctor", "--dataset=viton_hp", f"--source={source}")
-    assert unknown.returncode == 2 and "did you mean viton_hd" in unknown.stderr
+    assert build_script("doctor", "--dataset=viton_hd", f"--source={source}")[0] == 1
+    code, _, wrong = build_script("doctor", "--dataset=viton_hp", f"--source={source}")
+    assert code == 2 and "did you mean viton_hd" in wrong

@@ -1,6 +1,5 @@
 """Leakage: near-duplicates against copies made here, checks of prepared datasets, and the hash of a split."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -157,22 +156,18 @@ def test_split_hash_knows_no_order():
     assert splits.part_of("test_unpaired") == "test" and splits.part_of("train") == "train"
 
 
-def test_check_command(tmp_path):
+def test_check_command(build_script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     field_folders.viton_hd(tmp_path / "hd")
     prepare.build(viton_hd, tmp_path / "hd", tmp_path / "clean")
-
-    def run(*arguments):
-        command = [sys.executable, str(ROOT / "data" / "build.py"), "check", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-
-    clean = run("--data_dir=clean")
-    assert clean.returncode == 0 and "0 leaks among 8 pictures; the split's hash is" in clean.stdout, clean.stderr
+    code, said, wrong = build_script("check", "--data_dir=clean")
+    assert code == 0 and "0 leaks among 8 pictures; the split's hash is" in said, wrong
     photo = tmp_path / "hd" / "train" / "image" / "00001_00.jpg"
     (tmp_path / "hd" / "test" / "image" / "00006_00.jpg").write_bytes(photo.read_bytes())
     prepare.build(viton_hd, tmp_path / "hd", tmp_path / "leaky", rebuild=True)
-    leaky = run("--data_dir=leaky")
-    assert leaky.returncode == 1 and "1 leaks among" in leaky.stdout and "person=00006_00" in leaky.stdout
-    assert run().returncode == 2
+    code, said, _ = build_script("check", "--data_dir=leaky")
+    assert code == 1 and "1 leaks among" in said and "person=00006_00" in said
+    assert build_script("check")[0] == 2
 
 
 def test_real_photos(test_data):

@@ -277,7 +277,8 @@ def test_examples_beyond_the_buffer_go_to_disk_and_come_back_in_the_same_order(s
     assert entries(place) == entries(again)
 
 
-def test_the_command_line_without_tensorflow(source, tmp_path):
+def test_the_command_line_without_tensorflow(source, tmp_path, build_script, monkeypatch):
+    """In a process of its own, which shows what is imported; its mistakes in this one."""
     code = (
         "import runpy, sys\n"
         "sys.path.insert(0, sys.path[0])\n"
@@ -288,15 +289,13 @@ def test_the_command_line_without_tensorflow(source, tmp_path):
     )
     script = str(ROOT / "data" / "build.py")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-
-    def run(*arguments):
-        command = [sys.executable, "-c", code, script, *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-
-    done = run("pose_and_dress", f"--source={source}", f"--data_dir={tmp_path / 'data'}")
+    command = [sys.executable, "-c", code, script]
+    command += ["pose_and_dress", f"--source={source}", f"--data_dir={tmp_path / 'data'}"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("False") and "train" in done.stderr
     input_pipeline.find_dataset(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
     for arguments, said in (
         (("pose_and_dres",), "There is no dataset"),
         (("pose_and_dress",), "--source"),
@@ -304,7 +303,7 @@ def test_the_command_line_without_tensorflow(source, tmp_path):
         (("pose_and_dress", f"--source={tmp_path}", "--data_dir=x"), "no videos"),
         (("pose_and_dress", f"--source={source}", "--data_dir=/proc/none"), "cannot be written"),
     ):
-        failed = run(*arguments)
-        assert failed.returncode == 2 and said in failed.stderr and "Traceback" not in failed.stderr
-        assert len(failed.stderr.strip().splitlines()) == 1
+        status, _, wrong = build_script(*arguments)
+        assert status == 2 and said in wrong and "Traceback" not in wrong
+        assert len(wrong.strip().splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]

@@ -1,9 +1,5 @@
 """data/build.py pictures: what files for ReaderCNN are made from, and what is said where they cannot be."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import cv2
 import drawn_pictures
 import numpy as np
@@ -15,13 +11,6 @@ from vton_jax.core.errors import UserError
 from vton_jax.inputs import pictures
 from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run(*arguments):
-    command = [sys.executable, "data/build.py", "pictures", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -30,9 +19,9 @@ def run(*arguments):
         (("--kind=nothing",), "Give --kind=KIND, --source=DIR"),
     ],
 )
-def test_mistakes_are_a_sentence(arguments, said):
-    done = run(*arguments)
-    assert done.returncode == 2 and said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+def test_mistakes_are_a_sentence(build_script, arguments, said):
+    code, _, wrong = build_script("pictures", *arguments)
+    assert code == 2 and said in wrong and len(wrong.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

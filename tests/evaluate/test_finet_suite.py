@@ -50,6 +50,7 @@ def small(monkeypatch, tmp_path):
     pairs = lambda size, count: [(*finet_cases._separate([person(n), person(n + 1)]), "top") for n in range(count)]  # noqa: E731
     monkeypatch.setattr(finet_cases, "_pairs", pairs)
     monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
+    monkeypatch.setattr(finet_judge, "_STEPS", 100)  # they need not be right
     return tmp_path
 
 

@@ -84,6 +84,7 @@ class Parser:
 @pytest.fixture
 def toy(monkeypatch):
     monkeypatch.setitem(systems.SYSTEMS, "toy", Toy)
+    monkeypatch.setattr(strangers_cells, "PANEL", (128, 96))
     monkeypatch.setattr(dressing, "PictureReader", Parser)
     monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
 

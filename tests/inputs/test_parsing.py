@@ -249,9 +249,9 @@ def test_the_suite_without_its_data_dies_in_a_sentence(command, capsys, tmp_path
 
 
 def test_the_released_reader_reads_real_photos(test_data):
-    """On 12 of the validation photos; what the whole set gives stands in docs/evaluation.md."""
+    """On 5 of the validation photos; what the whole set gives stands in docs/evaluation.md."""
     folder = test_data / "ccp"
-    numbers = [number for number in ccp.numbers(folder) if ccp.is_validation(number)][::9]
+    numbers = [number for number in ccp.numbers(folder) if ccp.is_validation(number)][::25]
     reader, matrix = PictureReader(), np.zeros((10, 11), np.int64)
     for number in numbers:
         photo, ids = ccp.read(folder, number)

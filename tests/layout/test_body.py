@@ -30,6 +30,6 @@ def test_body_is_finite_whatever_is_missing():
     keypoints, visible = standing()
     rng = np.random.default_rng(0)
     masks = np.stack([np.zeros(18, bool)] + [visible & (rng.uniform(size=18) < 0.3) for _ in range(30)])
-    bodies = jax.vmap(lambda v: body_of(Layout(None, keypoints * v[:, None], v), SIZE))(masks)
+    bodies = jax.jit(jax.vmap(lambda v: body_of(Layout(None, keypoints * v[:, None], v), SIZE)))(masks)
     for leaf in jax.tree.leaves(bodies):
         assert np.isfinite(np.asarray(leaf)).all()

@@ -4,19 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from capsule_people import SIZE, person
+from capsule_people import SIZE, compose, person, places
 
 from vton_jax.core import geometry, label_tables, segmentation
 from vton_jax.core.segmentation import ID, UNKNOWN
 from vton_jax.core.types import Layout
 from vton_jax.layout import body_map, body_parts, coarse_map, completion, garment_types, tucking
-from vton_jax.layout.body import body_of
 
-compose = jax.jit(coarse_map.coarse_target_segmentation)
-trunk_places = jax.jit(lambda layout: body_map.trunk_coordinates(geometry.grid(SIZE), body_of(layout, SIZE)))
-# Compiled whole: each operation by itself takes longer to compile than to run.
-body = jax.jit(lambda layout: body_of(layout, SIZE))
-limbs = jax.jit(lambda layout: body_map.limb_place(geometry.grid(SIZE), body_of(layout, SIZE)))
 shoes = jax.jit(lambda layout: body_parts.shoe_top(body_parts.figure_of(layout)))
 
 
@@ -26,8 +20,8 @@ def fraction_of(canvas, labels, mask) -> float:
 
 def limb_mask(layout: Layout, name: str, low: float, high: float):
     index = [limb[0] for limb in body_map.LIMBS].index(name)
-    near, place = limbs(layout)
-    return np.asarray((near[index] < 0.6) & (place[index] > low) & (place[index] < high))
+    _, (near, place), _ = places(layout)
+    return (near[index] < 0.6) & (place[index] > low) & (place[index] < high)
 
 
 def test_shoes_are_as_high_as_the_users():
@@ -110,8 +104,8 @@ def test_garment_types_replace_what_they_should():
 
 def trunk(layout: Layout, low: float, high: float):
     """Pixels of the trunk's middle between two fractions of the way from neck to hips."""
-    fraction, across = trunk_places(layout)
-    return np.asarray((fraction > low) & (fraction < high) & (np.abs(across) < 0.6))
+    _, _, (fraction, across) = places(layout)
+    return (fraction > low) & (fraction < high) & (np.abs(across) < 0.6)
 
 
 def test_a_top_goes_into_trousers_or_over_them():
@@ -126,11 +120,11 @@ def test_a_top_goes_into_trousers_or_over_them():
     }  # fmt: skip
     for (length, tuck), what in expected.items():
         donor = person(0.5, 2.0)
-        fraction, across = trunk_places(donor)
+        _, _, (fraction, across) = places(donor)
         cloth = segmentation.region(donor.segmentation, segmentation.GARMENTS) & (np.abs(across) < 1) & (fraction > 0)
         halves = np.where(fraction < ends[length], ID["upper-clothes"], ID["pants"])
         donor = donor.replace(segmentation=np.where(cloth, halves, donor.segmentation).astype(np.uint8))
-        coarse = compose(user, donor, pose, jnp.int32(0), (None, jnp.int32(tucking.TUCKS.index(tuck))))[0]
+        coarse = compose(user, donor, pose, 0, tuck=tuck)[0]
         labels = segmentation.UPPER if what == "top" else segmentation.LOWER
         assert fraction_of(coarse, labels, waist) > 0.9, (length, tuck)
         assert fraction_of(coarse, segmentation.UPPER, trunk(pose, 0.1, 0.45)) > 0.9
@@ -140,7 +134,7 @@ def test_a_top_goes_into_trousers_or_over_them():
 
 def test_two_garments_of_two_donors_are_worn_together():
     user, top, skirt, pose = person(2.0, 2.0), person(0.55, 2.0), person(2.0, 0.6, "skirt"), person(2.0, 1.2)
-    coarse = compose(user, top, pose, jnp.int32(0), (skirt, jnp.int32(0)))[0]
+    coarse = compose(user, top, pose, 0, beside=skirt)[0]
     worn = set(np.unique(coarse)) & set(segmentation.GARMENTS)
     assert worn == {ID["upper-clothes"], ID["skirt"]}  # nothing of the user's own
     assert fraction_of(coarse, segmentation.ARMS, limb_mask(pose, "left-forearm", 1.2, 1.9)) > 0.9  # the top's sleeve
@@ -149,12 +143,10 @@ def test_two_garments_of_two_donors_are_worn_together():
 
 def test_a_belt_around_a_top_leaves_no_stripe():
     user, donor, pose = person(2.0, 2.0), person(0.5, 2.0), person(2.0, 1.0, "skirt")
-    fraction = np.asarray(trunk_places(donor)[0])
+    _, _, (fraction, _) = places(donor)
     stripe = (fraction > 0.7) & (fraction < 0.8)
     belted = np.where(stripe & (donor.segmentation == ID["upper-clothes"]), ID["belt"], donor.segmentation)
-    coarse = compose(
-        user, donor.replace(segmentation=belted.astype(np.uint8)), pose, jnp.int32(0), (None, jnp.int32(0))
-    )[0]
+    coarse = compose(user, donor.replace(segmentation=belted.astype(np.uint8)), pose, 0)[0]
     assert fraction_of(coarse, segmentation.UPPER, trunk(pose, 0.6, 0.88)) > 0.95
 
 
@@ -162,8 +154,8 @@ def test_seen_from_behind_no_face_is_pasted():
     user, donor = person(2.0, 2.0), person(0.5, 2.0)
     pose = person(2.0, 2.0, turn=np.pi)
     coarse, _ = compose(user, donor, pose, 0)
-    seen = body(pose)
-    unit = (np.asarray(geometry.grid(SIZE)) - np.asarray(seen.head)) / np.asarray(seen.height) / (0.05, 0.07)
+    seen, _, _ = places(pose)
+    unit = (np.asarray(geometry.grid(SIZE)) - seen.head) / seen.height / (0.05, 0.07)
     skull = ((unit**2).sum(-1) < 1) & (unit[..., 1] < 0.3)
     assert fraction_of(coarse, segmentation.HAIR, skull) > 0.95
 
@@ -196,7 +188,7 @@ def test_counterfactual_truth(drawn_cases):
             Layout(*(drawn_cases[f"{who}_{part}"][index] for part in ("segmentation", "keypoints", "visible")))
             for who in ("input", "donor", "pose")
         )
-        coarse.append(np.asarray(compose(*layouts, jnp.int32(kind))[0]))
+        coarse.append(np.asarray(compose(*layouts, kind)[0]))
     coarse, truth, pose = np.stack(coarse), drawn_cases["output_segmentation"], drawn_cases["pose_segmentation"]
 
     def miou(predicted):

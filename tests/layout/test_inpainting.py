@@ -1,7 +1,6 @@
 """What is filled in: classes, regions and the garments that stay, on somebody of rectangles."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from finet_people import SIZE, person
@@ -15,6 +14,8 @@ ONE = person()
 PLACES = ONE["keypoints"], ONE["visible"]
 _classes = jax.jit(inpainting.classes_of)
 _mask = jax.jit(inpainting.region_mask)
+_crop = jax.jit(inpainting.crop, static_argnums=2)
+_context = jax.jit(inpainting.contextual_garments)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def classes():
 
 def test_every_label_has_its_class():
     labels = np.tile(np.arange(len(LABELS), dtype=np.int32), (3, 1))
-    found = np.asarray(inpainting.classes_of(labels, jnp.zeros((18, 2)), jnp.zeros(18, bool)))[0]
+    found = np.asarray(_classes(labels, np.zeros((18, 2), np.float32), np.zeros(18, bool)))[0]
     named = {name: CLASSES[number] for name, number in zip(LABELS, found, strict=True)}
     assert named["hair"] == named["face"] == "head" and named["hat"] == "hat" and named["scarf"] == "top"
     assert named["skirt"] == named["pants"] == named["belt"] == "bottom" and named["left-shoe"] == "shoes"
@@ -72,23 +73,23 @@ def test_crops_are_squares_around_the_garment():
     picture = np.random.default_rng(0).random((40, 30, 2)).astype(np.float32)
     mask = np.zeros((40, 30), bool)
     mask[10:26, 4:12] = True
-    found = np.asarray(inpainting.crop(jnp.asarray(picture), jnp.asarray(mask), 16))
+    found = np.asarray(_crop(picture, mask, 16))
     wanted = np.ones((16, 16, 2), np.float32)
     wanted[:, 4:12] = picture[10:26, 4:12]  # 16 rows and columns about the middle, one pixel each
     np.testing.assert_allclose(found, wanted, atol=1e-5)
-    half = np.asarray(inpainting.crop(jnp.ones((40, 30, 1)) * 0.25, jnp.asarray(mask), 8))
+    half = np.asarray(_crop(np.full((40, 30, 1), 0.25, np.float32), mask, 8))
     assert (half[:, 3:5] == 0.25).all() and (half[:, [0, 7]] == 1).all()
 
 
 def test_the_context_shows_the_others_alone(classes):
     image = ONE["image"].astype(np.float32) / 255
     region = REGIONS.index("top")
-    found = np.asarray(inpainting.contextual_garments(image, jnp.asarray(classes), region))
+    found = np.asarray(_context(image, classes, region))
     by_garment = dict(zip(REGIONS, np.split(found, 4, -1), strict=True))
     assert (by_garment["top"] == 1).all() and (by_garment["hat"] == inpainting.ABSENT).all()
     pants = image[ONE["segmentation"] == ID["pants"]].mean(0)
     np.testing.assert_allclose(by_garment["bottom"][16, 16], pants, atol=0.02)
-    assert list(np.asarray(inpainting.present(jnp.asarray(classes)))) == [False, True, True, True]
+    assert list(np.asarray(jax.jit(inpainting.present)(classes))) == [False, True, True, True]
     changed = image.copy()
     changed[classes == CLASSES.index("top")] = 0
-    np.testing.assert_array_equal(found, inpainting.contextual_garments(changed, jnp.asarray(classes), region))
+    np.testing.assert_array_equal(found, _context(changed, classes, region))

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawn_params import drawn_params
 
 from vton_jax.core import segmentation
 from vton_jax.models import reader_cnn, weights
@@ -20,7 +20,7 @@ SIZE = (64, 64)
 def path(tmp_path_factory):
     """A small network's weights, by chance."""
     network = reader_cnn.ReaderCNN((8, 8, 8, 8, 8), 16)
-    params = jax.jit(network.init)(jax.random.PRNGKey(0), jnp.zeros((1, *SIZE, 3)))
+    params = drawn_params(network, jnp.zeros((1, *SIZE, 3)))
     path = tmp_path_factory.mktemp("weights") / "reader_cnn.safetensors"
     settings = {"model": "reader_cnn", "widths": [8, 8, 8, 8, 8], "hidden": 16, "size": list(SIZE)}
     weights.save(path, params, settings)

@@ -4,6 +4,7 @@ import base64
 import threading
 import time
 
+import decoded_here
 import numpy as np
 import pytest
 from media_samples import clip
@@ -44,11 +45,12 @@ class Inverted:
 
 
 @pytest.fixture
-def studio(tmp_path):
-    """Makes (service, client) with options."""
+def studio(tmp_path, monkeypatch):
+    """Makes (service, client) with options, which decodes uploads in this process."""
     from vton_jax.studio import server
 
     made = []
+    decoded_here.patch(monkeypatch)
 
     def make(**options):
         held = {"folder": str(tmp_path / f"studio{len(made)}"), "warm": False} | options

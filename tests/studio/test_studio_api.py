@@ -6,6 +6,7 @@ import threading
 import time
 import zipfile
 
+import decoded_here
 import numpy as np
 import pytest
 from painted_system import SIZE, PaintedSystems
@@ -34,13 +35,14 @@ def files(tmp_path):
 
 
 @pytest.fixture
-def studio(tmp_path):
-    """Makes (service, client) with options."""
+def studio(tmp_path, monkeypatch):
+    """Makes (service, client) with options, which decodes uploads in this process."""
     from fastapi.testclient import TestClient
 
     from vton_jax.studio import server
 
     made = []
+    decoded_here.patch(monkeypatch)
 
     def make(pause=lambda: None, **options):
         held = {"folder": str(tmp_path / f"studio{len(made)}"), "warm": False, "max_frames": 4} | options
@@ -66,8 +68,9 @@ def ended(client, job):
     return found
 
 
-def test_from_uploads_to_a_clip_with_its_settings(studio, files, tmp_path):
+def test_from_uploads_to_a_clip_with_its_settings(studio, files, tmp_path, monkeypatch):
     service, client = studio()
+    monkeypatch.undo()  # decoded by a child, as for people
     answer = post(client, files, garment_type="upper", temporal_filter="none")
     assert answer.status_code == 202, answer.text
     job = ended(client, answer.json())

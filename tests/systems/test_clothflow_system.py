@@ -153,17 +153,18 @@ def test_mistakes_are_sentences():
 
 def test_the_rest_of_a_source_is_without_what_the_garment_replaces(user):
     labels = user.layout.segmentation
-    image, kept = stages.rest_of(user.image[None], labels[None], KIND["lower"][None])
+    rest = jax.jit(stages.rest_of)(user.image[None], labels[None], KIND["lower"][None])
+    image, kept = jax.device_get(rest)
     gone = labels == PANTS
-    assert (np.asarray(image)[0][gone] == stages.GREY).all() and (np.asarray(kept)[0][gone] == 255).all()
-    np.testing.assert_array_equal(np.asarray(image)[0][~gone], user.image[~gone])
-    np.testing.assert_array_equal(np.asarray(kept)[0][~gone], labels[~gone])
+    assert (image[0][gone] == stages.GREY).all() and (kept[0][gone] == 255).all()
+    np.testing.assert_array_equal(image[0][~gone], user.image[~gone])
+    np.testing.assert_array_equal(kept[0][~gone], labels[~gone])
 
 
 def test_clothing_moves_along_the_flow():
     """A flow of half a picture's pixels, one to the right, reads two to the right at full size."""
-    one = jax.tree.map(lambda a: jnp.asarray(a)[None], garment())
-    out = stages.moved(one, jnp.broadcast_to(jnp.array([1.0, 0.0]), (1, 32, 32, 2)))
+    one = jax.tree.map(lambda a: np.asarray(a)[None], garment())
+    out = jax.device_get(jax.jit(stages.moved)(one, np.broadcast_to(np.float32([1, 0]), (1, 32, 32, 2))))
     np.testing.assert_allclose(out["flow"], np.broadcast_to([2, 0], (1, *SIZE, 2)))
     np.testing.assert_allclose(out["warped"][0, :, :-2], one.image[0, :, 2:], atol=1e-6)
     worn = one.layout.segmentation[0] == UPPER
@@ -171,7 +172,7 @@ def test_clothing_moves_along_the_flow():
 
 
 def test_a_spline_stands_in_for_the_network():
-    one, goal = (jax.tree.map(lambda a: jnp.asarray(a)[None], x) for x in (garment(), person(6)))
+    one, goal = (jax.tree.map(lambda a: np.asarray(a)[None], x) for x in (garment(), person(6)))
     flow = np.asarray(jax.jit(lambda g, t: stages.clothing_flow("spline", None, None, g, t))(one, goal))[0]
     masks = [np.asarray(layout.segmentation[0] == UPPER)[::2, ::2] for layout in (one.layout, goal)]
     np.testing.assert_allclose(flow, thin_plate_spline.flow(*masks), atol=1e-5)
@@ -180,10 +181,12 @@ def test_a_spline_stands_in_for_the_network():
 
 
 def test_the_dense_pose_follows_the_joints():
-    near, far = (np.asarray(stages.dense_pose(jax.tree.map(lambda a: jnp.asarray(a)[None], person(s)))) for s in (0, 8))
+    find = jax.jit(stages.dense_pose)
+    near, far = (np.asarray(find(jax.tree.map(lambda a: a[None], person(shift)))) for shift in (0, 8))
     assert near.shape == (1, 16, 16, stages.NUM_DENSE) and np.isfinite(near).all()
     np.testing.assert_allclose(near[:, :, 2:12], far[:, :, 4:14], atol=1e-4)  # two of its pixels are eight
-    assert stages.pose_maps(jax.tree.map(lambda a: a[None], person()), True).shape[-1] == 18 + stages.NUM_DENSE
+    maps = jax.eval_shape(lambda: stages.pose_maps(jax.tree.map(lambda a: a[None], person()), True))
+    assert maps.shape[-1] == 18 + stages.NUM_DENSE
 
 
 # --- the system ------------------------------------------------------------------------------------------------------

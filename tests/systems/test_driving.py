@@ -1,5 +1,6 @@
 """A picture brought to life: the two modes, what is laid back, and the command on files and live."""
 
+import jax
 import numpy as np
 import pytest
 import tiny_first_order
@@ -114,7 +115,7 @@ def test_moved_pixels_are_those_that_the_network_meant():
     bent = maps() | {"offsets": np.float32(0.1 * generator.normal(0, 1, (1, 1, 2)) * np.ones((64, 64, 2)))}
     found = cropping.lay_back(whole, (0, 0, SIDE), bent, fade=False)
     batch = {name: one[None] for name, one in bent.items()}
-    wanted = first_order.compose(whole[None].astype(np.float32) / 255, batch)["image"][0] * 255
+    wanted = jax.jit(first_order.compose)(whole[None].astype(np.float32) / 255, batch)["image"][0] * 255
     assert np.abs(found - np.asarray(wanted)).max() < 6  # OpenCV looks between pixels in 32 steps
     large = np.kron(whole, np.ones((3, 3, 1), np.uint8))
     there = cropping.lay_back(large, (0, 0, 3 * SIDE), maps((2 * 5 / (SIDE - 1), 0.0)), fade=False)

@@ -94,7 +94,7 @@ def test_a_picture_is_read_once(user, monkeypatch):
     monkeypatch.setattr(
         PictureReader, "read", lambda self, picture, *, thorough=True: (looks.append(thorough), read(self, picture))[1]
     )
-    large = framing.resize(user, (2048, 1536))
+    large = framing.resize(user, (512, 384))
     first, again = reader.stand_of(large), reader.stand_of(large.copy())
     assert first == again and first.bottom - first.top > 0.5 and not reader.looks_flat(large) and looks == [False]
     worn = reader.read_garment(user, "outfit", False)
@@ -205,16 +205,16 @@ def test_no_person_is_refused():
         reader_lib.require_person(empty, "the photo")
 
 
-@pytest.mark.parametrize("layout", ["refined", "backward"])
-def test_the_clip_dresses_the_user(layout, user, garment):
+@pytest.mark.parametrize(("layout", "count"), [("refined", 2), ("backward", SEARCHED + 1)])
+def test_the_clip_dresses_the_user(layout, count, user, garment):
     system = Lab126("joint", layout=layout)
-    frames, _ = video_files.read_frames(SAMPLES / "pose.mp4", SEARCHED + 1)
+    frames, _ = video_files.read_frames(SAMPLES / "pose.mp4", count)
     worn, donor, poses = system.read_user(user), system.read_garment(garment), system.read_poses(np.stack(frames))
     worn = worn.replace(backdrop=backdrops.backdrop(worn.image, worn.layout.segmentation))
     results = list(system.dress(worn, [donor], poses))
     with pytest.raises(GarmentsExclude, match="2 garments of type 'upper'"):
         next(system.dress(worn, [donor, donor], poses))
-    assert len(results) == SEARCHED + 1
+    assert len(results) == count
     for result in results:
         assert result.image.shape == (*system.size, 3)
         assert np.isfinite(result.image).all() and result.image.min() >= 0 and result.image.max() <= 1
@@ -324,19 +324,19 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(command, capsys, tmp_path,
 
 
 def test_invert_writes_what_it_promises(command, tmp_path):
-    command("vton_jax.invert", f"--output={tmp_path}", "--num_iterations=32")
+    command("vton_jax.invert", f"--output={tmp_path}", "--num_iterations=12")
     for name in ("coarse.png", "final.png", "steps.png", "iterations.mp4", "error.csv"):
         assert (tmp_path / name).stat().st_size > 0
     with open(tmp_path / "error.csv") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["iteration", "error"]
     errors = [float(row[1]) for row in rows[1:]]
-    assert 5 < len(errors) <= 32 and errors[-1] < 0.8 * errors[0]
+    assert 5 < len(errors) <= 12 and errors[-1] < 0.8 * errors[0]
     assert not list(tmp_path.glob(".*"))
 
 
 def test_invert_presents_an_image(command, tmp_path, capsys):
-    command("vton_jax.invert", f"--output={tmp_path}", "--present=image", "--num_iterations=12")
+    command("vton_jax.invert", f"--output={tmp_path}", "--present=image", "--num_iterations=6")
     shown = [cv2.imread(str(tmp_path / name)).astype(float) for name in ("presented.png", "final.png")]
     with open(tmp_path / "error.csv") as file:
         errors = [float(row[1]) for row in list(csv.reader(file))[1:]]

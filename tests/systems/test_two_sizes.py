@@ -2,17 +2,15 @@
 
 import types
 
-import jax
 import numpy as np
-from capsule_people import person
+from capsule_people import compose, person
 
 from vton_jax.compositing import backdrops, full_size, kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
-from vton_jax.layout import coarse_map, completion
+from vton_jax.layout import completion
 
 SIZES = (256, 192), (128, 96)
-compose = jax.jit(coarse_map.coarse_target_segmentation)
 
 
 def small_try_on(size):

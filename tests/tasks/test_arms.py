@@ -18,7 +18,7 @@ from vton_jax.tasks.modules import settings_of
 from vton_jax.tasks.re_map import re_map_params
 from vton_jax.tasks.triple_guided import TRAINED, TripleGuidedTask
 
-SIZE, COUNT, WIDTHS = (64, 64), 2, (8, 8, 8)
+SIZE, COUNT, WIDTHS = (64, 64), 2, (8,)
 RE_MAP = ReMapCNN(widths=WIDTHS)
 UPPER = segmentation.ID["upper-clothes"]
 

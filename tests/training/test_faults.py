@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -47,8 +48,8 @@ def wait_for(happened, process, seconds=120):
 
 
 def test_killed_twice_once_inside_a_save_the_run_ends_the_same(train, tmp_path):
-    common = ["--num_steps=40", "--checkpoint_every=2", "--ema_decay=0.9", "--log_every=3"]
-    whole = train(*common, name="whole")
+    common = ["--num_steps=24", "--checkpoint_every=2", "--ema_decay=0.9", "--log_every=3"]
+    whole = train(*common, "--checkpoint_every=24", name="whole")
     parts = tmp_path / "parts"
     process = start(parts, *common)
     wait_for(lambda: (parts / "checkpoints" / "4").exists(), process)
@@ -56,14 +57,14 @@ def test_killed_twice_once_inside_a_save_the_run_ends_the_same(train, tmp_path):
     process.kill()  # SIGKILL
     process.communicate()
     reached = max(int(path.name) for path in parts.glob("checkpoints/*") if path.name.isdigit())
-    assert reached < 40
+    assert reached < 24
     process = start(parts, *common)
     wait_for(lambda: (parts / "checkpoints" / str(reached + 2)).exists(), process)
     time.sleep(random.Random(time.time_ns()).uniform(0, 0.2))
     process.kill()
     process.communicate()
     train(*common, name="parts")
-    assert_same_state(saved_state(parts, 40), saved_state(whole, 40))
+    assert_same_state(saved_state(parts, 24), saved_state(whole, 24))
     assert metrics(parts) == metrics(whole)
     assert not list(parts.glob("checkpoints/*orbax-checkpoint-tmp*"))
 
@@ -185,6 +186,28 @@ def test_a_note_of_another_host_is_waited_for(tmp_path, monkeypatch):
     assert time.monotonic() - begun >= 0.5 and not (tmp_path / "run.lock").exists()
 
 
+# Trains three times, the second time on a full disk; writes what was said, and with which exit code.
+FILLING = """
+import os, subprocess, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import tiny_training
+disk, out = map(Path, sys.argv[2:])
+
+def train(number, steps):
+    common = tiny_training.command(disk / "run", "--schedule=constant", "--checkpoint_every=3", steps)[2:]
+    os.dup2(os.open(out / str(number), os.O_CREAT | os.O_WRONLY), 2)
+    (out / f"code {number}").write_text(str(tiny_training.train_here(common)))
+
+train(1, "--num_steps=3")
+subprocess.run(["dd", "if=/dev/zero", f"of={disk / 'fill'}", "bs=1k"], stderr=subprocess.DEVNULL)
+train(2, "--num_steps=6")
+(out / "checkpoints").write_text(" ".join(path.name for path in (disk / "run" / "checkpoints").iterdir()))
+(disk / "fill").unlink()
+train(3, "--num_steps=6")
+"""
+
+
 def test_a_full_disk_is_a_sentence_and_the_last_checkpoint_stays(tmp_path):
     """On a tmpfs of its own, in a mount namespace of its own, filled to the last page between two checkpoints."""
     if (
@@ -197,21 +220,15 @@ def test_a_full_disk_is_a_sentence_and_the_last_checkpoint_stays(tmp_path):
     disk, out = tmp_path / "disk", tmp_path / "out"
     disk.mkdir()
     out.mkdir()
-    run = [*tiny_training.command(disk / "run", "--schedule=constant", "--checkpoint_every=3")]
-    script = f"""
-        mount -t tmpfs -o size=4m none {disk}
-        {" ".join(run)} --num_steps=3 2> {out}/1 || exit 91
-        dd if=/dev/zero of={disk}/fill bs=1k 2> /dev/null
-        {" ".join(run)} --num_steps=6 2> {out}/2; echo $? > {out}/code
-        ls {disk}/run/checkpoints > {out}/checkpoints
-        rm {disk}/fill
-        {" ".join(run)} --num_steps=6 2> {out}/3 || exit 93
-    """
+    (out / "program.py").write_text(FILLING)
+    python = f"{sys.executable} {out / 'program.py'} {Path(tiny_training.__file__).parent} {disk} {out}"
+    script = f"mount -t tmpfs -o size=4m none {disk} && exec {python}"
     environment = tiny_training.environment()
     done = subprocess.run(["unshare", "-rm", "sh", "-c", script], env=environment, capture_output=True, timeout=300)
     said = {path.name: path.read_text() for path in out.iterdir()}
-    assert done.returncode == 0, said
-    assert said["code"].strip() == "2" and said["checkpoints"].split() == ["3"], said
+    assert done.returncode == 0, (said, done.stderr)
+    assert [said[f"code {number}"] for number in (1, 2, 3)] == ["0", "2", "0"], said
+    assert said["checkpoints"].split() == ["3"], said
     last = said["2"].strip().splitlines()[-1]
     assert "is full" in last and "make room" in last and "Traceback" not in said["2"]
     assert "resumed at step 3" in said["3"]

@@ -3,9 +3,7 @@
 import contextlib
 import dataclasses
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -131,22 +129,15 @@ def test_weights_of_another_size_die_in_a_sentence(script):
             task.frozen()
 
 
-def run_train(*arguments, cwd):
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
-
-
 def logged(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_smoke_recipe_trains_and_exports(tmp_path):
-    """One recipe as it is; the others differ in the network, which tests/models/test_models.py covers."""
-    done = run_train(
-        f"--flagfile={FOLDER}/re_map_cnn_smoke.flags", "--workdir=run", "--export=run/out.safetensors", cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+def test_a_smoke_recipe_trains_and_exports(train_script, tmp_path, monkeypatch):
+    """One recipe, narrower; the others differ in the network, which tests/models/test_models.py covers."""
+    monkeypatch.chdir(tmp_path)
+    recipe = f"--flagfile={FOLDER}/re_map_cnn_smoke.flags"
+    train_script(recipe, "--re_map_cnn.widths=8,8", "--workdir=run", "--export=run/out.safetensors")
     rows = logged(tmp_path / "run")
     assert rows[-1]["step"] == 4 and {"l1", "flow", "loss"} <= set(rows[-1])
     assert (tmp_path / "run" / "checkpoints" / "4").is_dir()
@@ -154,7 +145,7 @@ def test_a_smoke_recipe_trains_and_exports(tmp_path):
     assert params["params"] and settings["size"] == [64, 64]
 
 
-def test_from_a_catalogue_of_files_to_a_trained_network(tmp_path):
+def test_from_a_catalogue_of_files_to_a_trained_network(train_script, tmp_path, monkeypatch):
     """Catalogue -> data/build.py -> train.py --dataset=DIR, the way that a shop's own videos go."""
     pytest.importorskip("tensorflow_datasets")
     from vton_jax.catalogue import videos
@@ -170,8 +161,8 @@ def test_from_a_catalogue_of_files_to_a_trained_network(tmp_path):
     assert input_pipeline.find_dataset(tmp_path / "datasets")
     recipe = f"--flagfile={FOLDER}/triple_guided_cnn_none_smoke.flags"
     few = ("--dataset=datasets", "--size=64x48", "--num_steps=2", "--pictures_every=0", "--workdir=run")
-    done = run_train(recipe, *few, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    train_script(recipe, *few, "--triple_guided_cnn.widths=8,8")
     assert logged(tmp_path / "run")[-1]["step"] == 2
 
 

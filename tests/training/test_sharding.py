@@ -7,10 +7,13 @@ parameters by 1e-3.
 """
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -43,8 +46,8 @@ def flat(state):
     return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves((state.params, state.ema_params))])
 
 
-def many_devices(folder) -> dict:
-    """Runs in a process with eight devices: parameters by mesh; a sharded state is saved in `folder`."""
+def many_devices(folder, path) -> None:
+    """Runs in a process with eight devices: parameters by mesh into the file `path`, a sharded state into `folder`."""
     from vton_jax.training import checkpoints
 
     assert jax.device_count() == 8
@@ -65,33 +68,10 @@ def many_devices(folder) -> dict:
     saved.save(3, state, tiny_training.memory_source(16, 0), {})
     saved.wait()
     saved.close()
-    return found
+    Path(path).write_text(json.dumps(found))
 
 
-def test_eight_devices_equal_one(tmp_path):
-    program = (
-        "import json, sys; sys.path[:0] = sys.argv[1:4]\n"
-        "import test_sharding as t; print(json.dumps(t.many_devices(sys.argv[4])))"
-    )
-    tests = tiny_training.ROOT / "tests"
-    paths = [str(tiny_training.ROOT), str(tests), str(tests / "training"), str(tmp_path)]
-    result = subprocess.run(
-        [sys.executable, "-c", program, *paths],
-        env=tiny_training.environment(8),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stderr
-    found = {name: np.array(values) for name, values in json.loads(result.stdout.splitlines()[-1]).items()}
-    here = flat(three_steps(sharding.make_mesh()))
-    for name in ("data parallel", "fsdp", "both"):
-        np.testing.assert_allclose(found[name], here, rtol=0, atol=1e-6, err_msg=name)
-    np.testing.assert_allclose(found["fsdp"], found["data parallel"], rtol=0, atol=1e-6)
-    # The state that lay on eight devices comes back to one, bit by bit.
-    whole = tiny_training.saved_state(tmp_path, 3)
-    leaves = jax.tree.leaves((whole["params"], whole["ema_params"]))
-    np.testing.assert_array_equal(np.concatenate([np.ravel(leaf) for leaf in leaves]), found["both"])
+COMMON = ["--batch_size=8", "--schedule=constant", "--learning_rate=1e-3", "--tiny_network.width=64"]
 
 
 def free_port() -> int:
@@ -100,29 +80,92 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def train_in_processes(workdir, number, *arguments, slurm=False):
-    """Trains with `number` processes that talk to each other, told by flags or as srun would tell them.
-
-    Returns what process 0 said.
-    """
-    port = free_port()
-    running = []
+def told(number, *, slurm=False):
+    """Flags and variables of `number` processes that talk to each other, told by flags or as srun would tell them."""
+    port, found = free_port(), []
     for index in range(number):
-        told = [f"--coordinator=localhost:{port}", f"--num_processes={number}", f"--process_id={index}"]
-        environment = tiny_training.environment()
-        if slurm:
-            told = []
-            environment |= {"SLURM_JOB_ID": str(port), "SLURM_STEP_NODELIST": "localhost", "SLURM_LOCALID": str(index)}
-            environment |= {
-                "SLURM_PROCID": str(index),
-                "SLURM_NTASKS": str(number),
-                "SLURM_STEP_NUM_TASKS": str(number),
-            }
-        command = tiny_training.command(workdir, *arguments, *told)
-        running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-    said = [process.communicate(timeout=240)[1] for process in running]
-    assert [process.returncode for process in running] == [0] * number, said
-    return said[0]
+        flags = [f"--coordinator=localhost:{port}", f"--num_processes={number}", f"--process_id={index}"]
+        variables = {"SLURM_JOB_ID": str(port), "SLURM_STEP_NODELIST": "localhost", "SLURM_LOCALID": str(index)}
+        variables |= {"SLURM_PROCID": str(index), "SLURM_NTASKS": str(number), "SLURM_STEP_NUM_TASKS": str(number)}
+        found.append(([], variables) if slurm else (flags, {}))
+    return found
+
+
+def start(stages) -> None:
+    """Forks the processes of each stage, which find all imported, and waits for them before the next stage.
+
+    Args: stages: of processes (variables, flags of a training, file for what is said, arguments of `many_devices`,
+    which comes before the training, or none).
+    """
+    from vton_jax import train  # noqa: F401
+    from vton_jax.training import loop  # noqa: F401
+
+    for stage in stages:
+        running = []
+        for variables, flags, said, folders in stage:
+            running.append(os.fork())
+            if not running[-1]:
+                os.environ.update(variables)
+                os.dup2(os.open(said, os.O_CREAT | os.O_WRONLY), 2)
+                if folders:
+                    many_devices(*folders)
+                sys.exit(tiny_training.train_here(flags))
+        codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in running]
+        if any(codes):
+            sys.exit(f"exit codes {codes}")
+
+
+@pytest.fixture(scope="module")
+def eight_devices(tmp_path_factory):
+    """Two processes train, two go on, and one with eight devices, which runs `many_devices` before.
+
+    Returns: the folder of `many_devices`, its parameters by mesh, the folder of the run, and what the first process of
+    each of the three said.
+    """
+    folder = tmp_path_factory.mktemp("eight")
+    stages = (
+        ([*COMMON, "--num_steps=3", "--pictures_every=2", "--fsdp=2"], told(2), 1),
+        ([*COMMON, "--num_steps=5", "--evaluate_every=4"], told(2, slurm=True), 1),
+        ([*COMMON, "--num_steps=7", "--fsdp=4"], [([], {})], 8),
+    )
+    given = [
+        [
+            (
+                {"XLA_FLAGS": tiny_training.environment(devices)["XLA_FLAGS"]} | variables,
+                [*tiny_training.command(folder / "parts", *arguments)[2:], *flags],
+                str(folder / f"said_{stage}_{index}"),
+                [str(folder / "saved"), str(folder / "found.json")] if devices > 1 else [],
+            )
+            for index, (flags, variables) in enumerate(processes)
+        ]
+        for stage, (arguments, processes, devices) in enumerate(stages)
+    ]
+    program = "import json, sys; sys.path[:0] = sys.argv[1:4]; import test_sharding as t; t.start(json.load(sys.stdin))"
+    tests = tiny_training.ROOT / "tests"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tiny_training.ROOT), str(tests), str(tests / "training")],
+        env=tiny_training.environment(),
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    said = {path.name: path.read_text() for path in folder.glob("said_*")}
+    assert done.returncode == 0, (done.stderr, said)
+    found = {name: np.array(values) for name, values in json.loads((folder / "found.json").read_text()).items()}
+    return folder / "saved", found, folder / "parts", [said[f"said_{stage}_0"] for stage in range(3)]
+
+
+def test_eight_devices_equal_one(eight_devices):
+    folder, found, _, _ = eight_devices
+    here = flat(three_steps(sharding.make_mesh()))
+    for name in ("data parallel", "fsdp", "both"):
+        np.testing.assert_allclose(found[name], here, rtol=0, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(found["fsdp"], found["data parallel"], rtol=0, atol=1e-6)
+    # The state that lay on eight devices comes back to one, bit by bit.
+    whole = tiny_training.saved_state(folder, 3)
+    leaves = jax.tree.leaves((whole["params"], whole["ema_params"]))
+    np.testing.assert_array_equal(np.concatenate([np.ravel(leaf) for leaf in leaves]), found["both"])
 
 
 def examples_of(line) -> set[int]:
@@ -130,19 +173,16 @@ def examples_of(line) -> set[int]:
     return {index for index in range(tiny_training.EXAMPLES) if int(line["seen"]) >> index & 1}
 
 
-def test_two_processes_train_save_and_resume_and_hand_over(train, tmp_path):
+def test_two_processes_train_save_and_resume_and_hand_over(train, tmp_path, eight_devices):
     """Two processes, again two, eight devices with fsdp, one device: the run of one device, each example once."""
-    common = ["--batch_size=8", "--schedule=constant", "--learning_rate=1e-3", "--tiny_network.width=64"]
-    whole = train(*common, "--num_steps=9", name="whole")
     parts = tmp_path / "parts"
-    said = train_in_processes(parts, 2, *common, "--num_steps=3", "--pictures_every=2", "--fsdp=2")
-    assert "2 processes" in said
-    said = train_in_processes(parts, 2, *common, "--num_steps=5", "--evaluate_every=4", slurm=True)
-    assert "2 processes" in said and "resumed at step 3" in said
-    command = tiny_training.command(parts, *common, "--num_steps=7", "--fsdp=4")
-    done = subprocess.run(command, env=tiny_training.environment(8), capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0 and "8 devices" in done.stderr and "resumed at step 5" in done.stderr, done.stderr
-    train(*common, "--num_steps=9", name="parts")
+    shutil.copytree(eight_devices[2], parts)
+    first, second, third = eight_devices[3]
+    assert "2 processes" in first
+    assert "2 processes" in second and "resumed at step 3" in second
+    assert "8 devices" in third and "resumed at step 5" in third
+    whole = train(*COMMON, "--num_steps=9", name="whole")
+    train(*COMMON, "--num_steps=9", name="parts")
     lines = [line for line in tiny_training.metrics(parts) if "seen" in line]
     assert [line["step"] for line in lines] == list(range(1, 10))
     assert [line["seen"] for line in lines] == [line["seen"] for line in tiny_training.metrics(whole)]

@@ -89,9 +89,9 @@ def test_other_shapes_and_models_are_refused_in_a_sentence(train, capsys):
 
 
 def test_max_seconds_stops_cleanly_and_finishes(train):
-    workdir = train("--num_steps=1000000", "--max_seconds=6", "--schedule_seconds=6", "--log_every=20")
+    workdir = train("--num_steps=1000000", "--max_seconds=2", "--schedule_seconds=2", "--log_every=20")
     assert (workdir / "finished.json").exists()
-    assert (workdir / "flags.txt").read_text().count("--schedule_seconds=6.0") == 1
+    assert (workdir / "flags.txt").read_text().count("--schedule_seconds=2.0") == 1
 
 
 def test_pictures_and_flags_file(train):

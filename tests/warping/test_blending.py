@@ -1,6 +1,6 @@
 """How flow and picture come together: which pixels show the garment, and what fills it."""
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from vton_jax.core import geometry, segmentation
@@ -8,13 +8,18 @@ from vton_jax.warping import blending
 
 
 def pictures(size, channels=3, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).random((2, *size, channels), np.float32))
+    return np.random.default_rng(seed).random((2, *size, channels), np.float32)
+
+
+# Each is compiled whole: its operations one by one take far longer.
+place_dress, blend_after = jax.jit(blending.place_dress), jax.jit(blending.blend_after, static_argnames="thresholds")
 
 
 def test_garment_mask_covers_what_each_type_covers():
     types = segmentation.GARMENT_TYPES
-    every = jnp.broadcast_to(jnp.arange(segmentation.NUM_LABELS), (len(types), 1, segmentation.NUM_LABELS))
-    masks, targets = (of(every, jnp.arange(len(types))) for of in (blending.garment_mask, blending.target_mask))
+    every = np.broadcast_to(np.arange(segmentation.NUM_LABELS), (len(types), 1, segmentation.NUM_LABELS))
+    of_types = lambda of: jax.jit(of)(every, np.arange(len(types)))  # noqa: E731
+    masks, targets = (np.asarray(of_types(of)) for of in (blending.garment_mask, blending.target_mask))
     for index, name in enumerate(types):
         assert set(np.flatnonzero(masks[index, 0])) == set(segmentation.GARMENT_LABELS[name])
         assert set(np.flatnonzero(targets[index, 0])) == set(segmentation.TARGET_LABELS[name])
@@ -25,40 +30,41 @@ def test_garment_mask_covers_what_each_type_covers():
 
 
 def re_map_outputs(dress, dx, mask):
-    flow = jnp.zeros((*dress.shape[:3], 2)).at[..., 0].set(dx)
-    return {"flow": flow, "warped": geometry.warp(dress, flow), "mask": jnp.full((*dress.shape[:3], 1), mask)}
+    flow = np.broadcast_to(np.float32([dx, 0]), (*dress.shape[:3], 2))
+    warped = np.asarray(jax.jit(geometry.warp)(dress, flow))
+    return {"flow": flow, "warped": warped, "mask": np.full((*dress.shape[:3], 1), mask, np.float32)}
 
 
 def test_place_dress():
     shirt = segmentation.LABELS.index("upper-clothes")
     worn = np.zeros((2, 6, 8), bool)
     worn[:, 1:5, 3:6] = True
-    s_dress = segmentation.one_hot(jnp.where(worn, shirt, 0))
-    dress = jnp.where(worn[..., None], 0.5 * pictures((6, 8)), 1.0)
+    s_dress = np.eye(segmentation.NUM_LABELS, dtype=np.float32)[np.where(worn, shirt, 0)]
+    dress = np.where(worn[..., None], 0.5 * pictures((6, 8)), np.float32(1))
     target = np.roll(worn, -1, 2)
     # One pixel to the left in the target: it reads its right neighbour.
-    placed = blending.place_dress(re_map_outputs(dress, 1, 1.0), dress, s_dress, jnp.asarray(target))
+    placed = place_dress(re_map_outputs(dress, 1, 1.0), dress, s_dress, target)
     np.testing.assert_allclose(placed["dress_image"], np.roll(dress, -1, 2), atol=1e-6)
     np.testing.assert_array_equal(np.asarray(placed["s_dress"]).argmax(-1), np.where(target, shirt, 0))
     # Where the mask trusts nothing, the dress's mean colour stands in; outside the garment it is white.
-    placed = blending.place_dress(re_map_outputs(dress, 1, 0.0), dress, s_dress, jnp.asarray(target))
+    placed = place_dress(re_map_outputs(dress, 1, 0.0), dress, s_dress, target)
     for n in range(2):
         mean = np.asarray(dress[n])[worn[n]].mean(0)
         np.testing.assert_allclose(np.asarray(placed["dress_image"][n])[target[n]], np.tile(mean, (12, 1)), atol=1e-5)
         assert (np.asarray(placed["dress_image"][n])[~target[n]] == 1).all()
-    empty = blending.place_dress(
-        re_map_outputs(dress, 0, 0.5), dress, segmentation.one_hot(jnp.zeros_like(worn, int)), target
-    )
+    nobody = np.eye(segmentation.NUM_LABELS, dtype=np.float32)[np.zeros(worn.shape, int)]
+    empty = place_dress(re_map_outputs(dress, 0, 0.5), dress, nobody, target)
     assert np.isfinite(empty["dress_image"]).all()
 
 
 def test_blend_after_touches_only_the_garment():
     image, dress = pictures((6, 8)), pictures((6, 8), seed=1)
-    inside = jnp.zeros((2, 6, 8)).at[:, 2:4].set(1)
-    out = blending.blend_after(image, re_map_outputs(dress, 0, 1.0), inside)
+    inside = np.zeros((2, 6, 8), np.float32)
+    inside[:, 2:4] = 1
+    out = np.asarray(blend_after(image, re_map_outputs(dress, 0, 1.0), inside))
     np.testing.assert_allclose(out[:, 2:4], dress[:, 2:4], atol=1e-6)
     np.testing.assert_array_equal(out[:, :2], image[:, :2])
-    half_way = blending.blend_after(image, re_map_outputs(dress, 0, 0.5), inside)
+    half_way = np.asarray(blend_after(image, re_map_outputs(dress, 0, 0.5), inside))
     np.testing.assert_allclose(half_way[:, 2:4], (image + dress)[:, 2:4] / 2, atol=1e-6)
 
 
@@ -77,13 +83,13 @@ def test_where_the_flow_is_not_trusted_the_cloth_around_goes_on():
     rows, inside = np.mgrid[:64, :48][0], garment_out[0]
     shirt, hidden = re_map["warped"][0], re_map["mask"][0, ..., 0] == 0
     widely = blending.Thresholds(around=6 / 64)
-    out = np.asarray(blending.blend_after(painted, re_map, garment_out, widely))[0]
+    out = np.asarray(blend_after(painted, re_map, garment_out, thresholds=widely))[0]
     error = np.abs(out - shirt).max(-1)
     assert error[inside & ~hidden].max() < 1e-5 and error[inside & hidden & (rows < 52)].max() < 0.15
     assert (out[~inside] == painted[0][~inside]).all()
     # Nothing is trusted: the painter's colours stay.
-    nothing = blending.blend_after(
-        painted, re_map | {"mask": np.zeros((1, 64, 48, 1), np.float32)}, garment_out, widely
+    nothing = blend_after(
+        painted, re_map | {"mask": np.zeros((1, 64, 48, 1), np.float32)}, garment_out, thresholds=widely
     )
     np.testing.assert_array_equal(nothing, painted)
 
@@ -91,7 +97,8 @@ def test_where_the_flow_is_not_trusted_the_cloth_around_goes_on():
 def test_how_far_cloth_goes_on_does_not_depend_on_the_size():
     large = lambda maps: np.repeat(np.repeat(maps, 4, 1), 4, 2)  # noqa: E731
     painted, re_map, garment_out = half_known_shirt()
-    small = blending.blend_after(painted, re_map, garment_out)
-    out = blending.blend_after(large(painted), {n: large(maps) for n, maps in re_map.items()}, large(garment_out))
-    difference = np.abs(np.asarray(geometry.block_means(out, 4)) - np.asarray(small))
+    small = blend_after(painted, re_map, garment_out)
+    out = blend_after(large(painted), {n: large(maps) for n, maps in re_map.items()}, large(garment_out))
+    means = np.asarray(out).reshape(1, 64, 4, 48, 4, 3).mean((2, 4))
+    difference = np.abs(means - np.asarray(small))
     assert difference.mean() < 0.005 and np.abs(np.asarray(small) - painted).mean() > 0.1

@@ -5,7 +5,11 @@ moves what it has seen so far along the optical flow to the next frame (DIS flow
 two frames then agree, and no further than the colours around, so that moving edges stay single.
 """
 
+import collections
+import dataclasses
+import functools
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -15,6 +19,7 @@ import numpy as np
 FILTERS = ("none", "gaussian", "motion")
 WINDOW, AHEAD = 48, 16  # frames that `stream` filters at a time, and that it looks at beyond them
 _KEEP, _TOLERANCE, _LEEWAY = 0.9, 0.35, 0.04  # of `motion`
+_REFINEMENTS = 2  # of its flow: on six drawn walks SSIM and flicker are as with five (docs/performance.md)
 
 
 def _weights(radius: int) -> np.ndarray:
@@ -34,60 +39,105 @@ def gaussian(frames: np.ndarray, radius: int = 2) -> np.ndarray:
 
 def optical_flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The backward flow [H, W, 2] by which the source frame shows the target frame; frames float [H, W, 3]."""
-    grey = [cv2.cvtColor(np.round(f * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for f in (target, source)]
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)
+    return _flow(_grey(source), _grey(target))
+
+
+def _grey(frame: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(np.round(frame * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY)
+
+
+def _flow(source: np.ndarray, target: np.ndarray, refinements: int = 5) -> np.ndarray:
+    """`optical_flow` of grey frames uint8 [H, W]. Args: refinements: iterations at the end of each scale."""
+    return _searcher(refinements, threading.get_ident()).calc(target, source, None)
+
+
+@functools.lru_cache(maxsize=32)
+def _searcher(refinements: int, thread: int) -> cv2.DISOpticalFlow:
+    """A search of a thread's own: it keeps its buffers, which take a millisecond to make."""
+    found = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    found.setVariationalRefinementIterations(refinements)
+    return found
 
 
 def moved(source: np.ndarray, flow: np.ndarray, *, nearest: bool = False) -> np.ndarray:
     """The source frame warped by a backward flow: float, or of labels (`nearest`) the label that is nearest."""
-    height, width = flow.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x, y = _pixels(flow.shape[:2])
     place = (x + flow[..., 0], y + flow[..., 1])
     if nearest:
         return cv2.remap(source, *place, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     return cv2.remap(source.astype(np.float32), *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def motion(
-    frames: np.ndarray, keep: float = _KEEP, tolerance: float = _TOLERANCE, leeway: float = _LEEWAY
-) -> np.ndarray:
+@functools.lru_cache(maxsize=8)
+def _pixels(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The places (x, y) of a frame's pixels, float32 [H, W] each."""
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
+    return x, y
+
+
+@dataclasses.dataclass(frozen=True)
+class _Frame:
+    """A frame as it came, and what every step of `motion` from and to it asks of it."""
+
+    image: np.ndarray  # float32 [H, W, 3]
+    grey: np.ndarray  # uint8 [H, W]
+    low: np.ndarray  # [H, W, 3], the least that may be mixed in
+    high: np.ndarray  # and the most
+
+
+def _frame(image: np.ndarray) -> _Frame:
+    image, window = np.asarray(image, np.float32), np.ones((3, 3), np.uint8)
+    return _Frame(image, _grey(image), cv2.erode(image, window) - _LEEWAY, cv2.dilate(image, window) + _LEEWAY)
+
+
+def motion(frames: np.ndarray) -> np.ndarray:
     """A recursive average that follows the motion, run forwards and backwards, so that it lags neither way.
 
-    Each frame is mixed with the filtered one before it, moved onto it, whose weight is `keep` where the unfiltered two
-    agree: times exp(-(difference / tolerance)²). What is mixed in is first brought within the range of the frame's own
-    3x3 pixels there, and `leeway` beyond it: this is what keeps ghosts away (Karis, "High-quality temporal
+    Each frame is mixed with the filtered one before it, moved onto it, whose weight is `_KEEP` where the unfiltered two
+    agree: times exp(-(difference / `_TOLERANCE`)²). What is mixed in is first brought within the range of the frame's
+    own 3x3 pixels there, and `_LEEWAY` beyond it: this is what keeps ghosts away (Karis, "High-quality temporal
     supersampling", SIGGRAPH 2014 courses).
     """
-    frames = np.asarray(frames, np.float32)
-    there, back = (_recursive(f, keep, tolerance, leeway) for f in (frames, frames[::-1]))
-    return np.clip((there + back[::-1]) / 2, 0, 1)
+    return np.stack(list(_both_ways(map(_frame, frames), len(frames), 0)))
 
 
-def _recursive(frames: np.ndarray, keep: float, tolerance: float, leeway: float) -> np.ndarray:
-    out = [frames[0]]
-    for before, frame in itertools.pairwise(frames):
-        out.append(step(before, out[-1], frame, keep=keep, tolerance=tolerance, leeway=leeway))
-    return np.stack(out)
+def _both_ways(frames: Iterable[_Frame], window: int, ahead: int) -> Iterator[np.ndarray]:
+    """`motion` of any number of frames, which knows `ahead` frames beyond the `window` that it gives back at a time."""
+    frames, held, flows, last = iter(frames), [], [], None
+    while True:
+        held += itertools.islice(frames, window + ahead - len(held))
+        if not held:
+            return
+        flows += (_step_flow(after, frame) for frame, after in itertools.pairwise(held[len(flows) :]))
+        done = window if len(held) == window + ahead else len(held)
+        there, back = [], [held[-1].image]
+        for frame in held[:done]:
+            last = frame, (frame.image if last is None else _step(*last, frame, _step_flow(last[0], frame)))
+            there.append(last[1])
+        for (after, frame), flow in zip(itertools.pairwise(held[::-1]), reversed(flows), strict=True):
+            back.append(_step(after, back[-1], frame, flow))
+        yield from (np.clip((one + two) / 2, 0, 1) for one, two in zip(there, reversed(back), strict=False))
+        held, flows = held[done:], flows[done:]
 
 
-def step(
-    before: np.ndarray,
-    filtered: np.ndarray,
-    frame: np.ndarray,
-    *,
-    keep: float = _KEEP,
-    tolerance: float = _TOLERANCE,
-    leeway: float = _LEEWAY,
-) -> np.ndarray:
+def step(before: np.ndarray, filtered: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """One step of `motion` forwards, for frames that are shown as they come: [H, W, 3], not clipped.
 
     Args: before, filtered: the frame before, as it came and as this step gave it back.
     """
-    flow, window = optical_flow(before, frame), np.ones((3, 3), np.uint8)
-    difference = np.abs(moved(before, flow) - frame).mean(-1, keepdims=True)
-    weight = keep * np.exp(-np.square(difference / tolerance))
-    seen = np.clip(moved(filtered, flow), cv2.erode(frame, window) - leeway, cv2.dilate(frame, window) + leeway)
-    return (1 - weight) * frame + weight * seen
+    before, frame = _frame(before), _frame(frame)
+    return _step(before, filtered, frame, _step_flow(before, frame))
+
+
+def _step_flow(before: _Frame, frame: _Frame) -> np.ndarray:
+    return _flow(before.grey, frame.grey, _REFINEMENTS)
+
+
+def _step(before: _Frame, filtered: np.ndarray, frame: _Frame, flow: np.ndarray) -> np.ndarray:
+    difference = cv2.transform(cv2.absdiff(moved(before.image, flow), frame.image), np.full((1, 3), 1 / 3))[..., None]
+    weight = _KEEP * np.exp(-np.square(difference / _TOLERANCE))
+    seen = np.clip(moved(filtered, flow), frame.low, frame.high)
+    return frame.image + weight * (seen - frame.image)
 
 
 def apply(name: str, frames: np.ndarray) -> np.ndarray:
@@ -103,13 +153,23 @@ def stream(name: str, items: Iterable, image_of: Callable[[Any], np.ndarray]) ->
     """The filter on a clip of any length: (item, its filtered image) for every item, whose frame `image_of` it is.
 
     A clip of fewer than `WINDOW` + `AHEAD` frames is filtered as `apply` does it. In a longer one a window's frames
-    know `AHEAD` frames to either side of it: what `motion` would bring from farther away weighs less than a fifth.
+    know all before them, and `AHEAD` beyond it: what `motion` would bring from farther away weighs less than a fifth.
     Raises: ValueError for another name.
     """
     if name == "none":
         yield from ((item, image_of(item)) for item in items)
         return
-    items, held, past = iter(items), [], []
+    items, waiting, held, past = iter(items), collections.deque(), [], []
+    if name == "motion":
+
+        def frames() -> Iterator[_Frame]:
+            for item in items:
+                waiting.append(item)
+                yield _frame(image_of(item))
+
+        for image in _both_ways(frames(), WINDOW, AHEAD):
+            yield waiting.popleft(), image
+        return
     while True:
         held += itertools.islice(items, WINDOW + AHEAD - len(held))
         if not held:

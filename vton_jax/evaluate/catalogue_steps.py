@@ -65,6 +65,16 @@ class Readings:
     garments: Garment
 
 
+def read_forward(reader: Reader, frames: dict[str, np.ndarray]) -> dict[str, Layout]:
+    """MultiPathCNN's layouts of people in uint8 [B, H, W, 3] by name, read in one go: parts that are not filled cost as
+    much."""
+    layouts, _ = reader.read_people(np.concatenate(list(frames.values())))
+    ends = np.cumsum([len(one) for one in frames.values()])
+    return {
+        name: at(layouts, slice(end - len(one), end)) for (name, one), end in zip(frames.items(), ends, strict=True)
+    }
+
+
 def read_users(reader: Reader, images: np.ndarray) -> User:
     """Users [B] in photos uint8 [B, H, W, 3]."""
     layouts, latents = reader.read_layouts(images)
@@ -195,12 +205,17 @@ def arm_scores(
     Returns: scores, and pictures {arm or baseline: float [B, H, W, 3]}.
     """
     results, images, scores = {}, {}, {"try_on": {}, "paired": {}}
-    goal = read.poses.layout.replace(segmentation=final)
+    goal, count, kept = read.poses.layout.replace(segmentation=final), len(final), _kept(read)
+    both = jax.tree.map(
+        lambda *a: np.concatenate(a),
+        (read.users, read.garments, goal),
+        (read.users, read.garments, read.outputs.layout),
+    )
     for arm, system in systems.items():
-        dressed = system.painter.dress(read.users, read.garments, goal)
-        paired = system.painter.dress(read.users, read.garments, read.outputs.layout)
+        painted = system.painter.dress(*both)  # in one go: parts of a batch that are not filled cost as much
+        dressed, paired = at(painted, slice(count)), at(painted, slice(count, None))
         images[arm] = dressed.image
-        results |= picture_scores(f"preserved.{arm}", _preserved(dressed, read, cases), cases)
+        results |= picture_scores(f"preserved.{arm}", _preserved(dressed, kept, read, cases), cases)
         for group, one in (("try_on", dressed), ("paired", paired)):
             scores[group][arm] = case_scores(one.image, cases)
             results |= means(f"{group}.{arm}", scores[group][arm])
@@ -217,18 +232,28 @@ def arm_scores(
     return results, images
 
 
-def _preserved(dressed: Dressed, read: Readings, cases: dict) -> np.ndarray:
+def _kept(read: Readings) -> list[tuple]:
+    """Of each case what every arm keeps of the photo: the user with a backdrop, and the head carried into the pose."""
+    found = []
+    for i in range(len(read.users.image)):
+        user = at(read.users, i)
+        user = user.replace(backdrop=backdrops.backdrop(user.image, user.layout.segmentation))
+        found.append((user, kept_parts.carried_head(user, at(read.poses.layout, i))))
+    return found
+
+
+def _preserved(dressed: Dressed, kept: list[tuple], read: Readings, cases: dict) -> np.ndarray:
     """The same over the photo's own background, with the head and what stands still, float [B, H, W, 3].
 
     render.py does more (`Painter.paint`): it paints the head's own outline, and moves the garment that is kept.
     """
-    images = []
-    for i, kind in enumerate(cases["garment_type"]):
-        user, pose = at(read.users, i), at(read.poses.layout, i)
-        user = user.replace(backdrop=backdrops.backdrop(user.image, user.layout.segmentation))
-        head = kept_parts.carried_head(user, pose)
-        images.append(kept_parts.restore(at(dressed, i), user, pose, head, int(kind)).image)
-    return np.stack(images)
+    each = zip(kept, cases["garment_type"], strict=True)
+    return np.stack(
+        [
+            kept_parts.restore(at(dressed, i), user, at(read.poses.layout, i), head, int(kind)).image
+            for i, ((user, head), kind) in enumerate(each)
+        ]
+    )
 
 
 def _flow_scores(name: str, unpaired: np.ndarray, paired: np.ndarray, cases: dict) -> dict[str, float]:

@@ -41,7 +41,7 @@ class CatalogueSuite(protocol.Suite):
 
         report.say("reading people")
         names = ("input", "pose", "output")
-        forward = {name: system.reader.read_people(cases[f"{name}_image"])[0] for name in names}
+        forward = catalogue_steps.read_forward(system.reader, {name: cases[f"{name}_image"] for name in names})
         yield from catalogue_steps.forward_scores("multi_path", forward, cases).items()
         users = catalogue_steps.read_users(system.reader, cases["input_image"])
         poses, outputs = (catalogue_steps.read_poses(system.reader, cases[f"{name}_image"]) for name in names[1:])

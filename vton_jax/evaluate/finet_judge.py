@@ -14,7 +14,6 @@ import functools
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -76,7 +75,7 @@ class Judge:
 
     def styles(self, found: np.ndarray) -> np.ndarray:
         """Probabilities [N, S] by features [N, F]."""
-        return np.asarray(jax.nn.softmax(_logits(self.params, (found - self.mean) / self.deviation)))
+        return np.asarray(_styles(self.params, (found - self.mean) / self.deviation))
 
     def keeps(self, found: list, style: np.ndarray) -> np.ndarray:
         """Whether garments keep the rules of outfits of a style [N]: bool [N]; what is not worn (None) does not."""
@@ -95,11 +94,11 @@ def train(found: np.ndarray, style: np.ndarray, num_styles: int, seed: int = 0) 
     x, generator = (found - mean) / deviation, np.random.default_rng(seed)
     sizes = (x.shape[1], _HIDDEN, _HIDDEN, num_styles)
     params = [
-        (jnp.asarray(generator.normal(0, np.sqrt(2 / a), (a, b)), jnp.float32), jnp.zeros(b))
+        (generator.normal(0, np.sqrt(2 / a), (a, b)).astype(np.float32), np.zeros(b, np.float32))
         for a, b in itertools.pairwise(sizes)
     ]
-    optimizer = optax.adamw(optax.cosine_decay_schedule(_RATE, _STEPS), weight_decay=_DECAY)
-    state = optimizer.init(params)
+    optimizer = _optimizer(_STEPS)
+    state = jax.jit(optimizer.init)(params)
     for _ in range(_STEPS):
         rows = generator.integers(0, len(x), _BATCH)
         noisy = x[rows] + generator.normal(0, 0.1, (_BATCH, x.shape[1]))
@@ -107,11 +106,22 @@ def train(found: np.ndarray, style: np.ndarray, num_styles: int, seed: int = 0) 
     return Judge(jax.device_get(params), mean, deviation)
 
 
+@functools.cache
+def _optimizer(steps: int) -> optax.GradientTransformation:
+    """The same one each time: another would be compiled anew."""
+    return optax.adamw(optax.cosine_decay_schedule(_RATE, steps), weight_decay=_DECAY)
+
+
 def _logits(params, x):
     for number, (kernel, bias) in enumerate(params):
         x = x @ kernel + bias
         x = jax.nn.silu(x) if number < len(params) - 1 else x
     return x
+
+
+@jax.jit
+def _styles(params, x):
+    return jax.nn.softmax(_logits(params, x))
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -97,6 +97,7 @@ class FileBatches(PositionedBatches):
         self.first, self.num_rows = own_rows(batch_size)
         self.batch_size = batch_size
         self.reader, self.reader_at = None, -1
+        self.read = -1, {}  # the last batch and its position: a run looks at its first batch before it trains on it
         super().__init__(lambda position: next(self._open(position)))
 
     def _open(self, position: int):
@@ -111,12 +112,12 @@ class FileBatches(PositionedBatches):
         return iter(numbers.map(place).to_iter_dataset(self.options).batch(self.num_rows, drop_remainder=True))
 
     def __next__(self) -> dict:
-        if self.reader_at != self.position:
-            self.reader = self._open(self.position)
-        batch = next(self.reader)
+        if self.read[0] != self.position:
+            if self.reader_at != self.position:
+                self.reader = self._open(self.position)
+            self.read, self.reader_at = (self.position, next(self.reader)), self.position + 1
         self.position += 1
-        self.reader_at = self.position
-        return batch
+        return dict(self.read[1])
 
 
 def memory_batches(examples: dict[str, np.ndarray], batch_size: int, seed: int) -> PositionedBatches:

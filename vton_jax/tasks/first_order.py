@@ -4,6 +4,7 @@ Conventions: see `vton_jax.tasks`; batches as in `inputs.clips`.
 """
 
 import dataclasses
+import functools
 
 import flax.traverse_util
 import jax
@@ -146,6 +147,7 @@ class FirstOrderTask(TaskDefaults):
         return {"first_order": visualize.contact_sheet(rows, column_titles=titles)}
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def drawn(network: model.FirstOrder, key: jax.Array) -> dict:
     """Parameters to begin with: kernels from a normal distribution by what they sum over, frames of points upright.
 
@@ -163,7 +165,8 @@ def drawn(network: model.FirstOrder, key: jax.Array) -> dict:
         elif path[-2] == "frames":
             found[path] = jnp.tile(jnp.eye(2).reshape(-1), network.num_points)
         else:
-            found[path] = jnp.full(leaf.shape, float(path[-1] == "scale"))
+            # Of the leaf's type: a weakly typed one is another type after the first step, which is compiled anew.
+            found[path] = jnp.full(leaf.shape, path[-1] == "scale", leaf.dtype)
     return flax.traverse_util.unflatten_dict(found)
 
 

@@ -5,6 +5,7 @@ frozen MultiPathCNN reads here; or what was read already, see `cached_examples.l
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from vton_jax.models import latent_prior_cnn as latent_prior
 from vton_jax.models import multi_path_cnn as multi_path
 from vton_jax.models import weights
 from vton_jax.systems.lab126 import target_layouts
-from vton_jax.tasks.modules import TaskDefaults, check_size, frozen_multi_path, load, settings_of
+from vton_jax.tasks.modules import TaskDefaults, check_size, frozen_multi_path, load, settings_of, untrained
 
 
 @dataclasses.dataclass
@@ -55,7 +56,7 @@ class LatentPriorTask(TaskDefaults):
             raise UserError(f"The examples of --dataset are of {theirs}, not of --size={self.size[0]}x{self.size[1]}.")
         maps = jnp.zeros((1, *blocks, segmentation.NUM_LABELS))
         w = jnp.zeros((1, self.latent_prior_cnn.latent_size))
-        make = jax.jit(lambda: self.latent_prior_cnn.init(key, maps, w, w))
+        make = functools.partial(untrained, self.latent_prior_cnn, key, maps, w, w)
         return {"latent_prior_cnn": load(self.init_from, "latent_prior_cnn", make)}
 
     def frozen(self):

@@ -1,6 +1,7 @@
 """What the tasks share: what most do alike, weights from files, settings of networks, the sizes they take."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import jax
@@ -59,6 +60,12 @@ def settings_of(module, size: tuple[int, int]) -> dict:
         if isinstance(value, int | float | str | tuple) and field.name not in ("name", "parent"):
             plain[field.name] = value
     return plain
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def untrained(network, key: jax.Array, *inputs: jax.Array) -> dict:
+    """A network's first parameters. Traced once a process, though a run asks for their shapes first."""
+    return network.init(key, *inputs)
 
 
 def load(path: str | Path, model: str, make) -> dict:

@@ -17,7 +17,7 @@ from vton_jax.media import visualize
 from vton_jax.models import losses, weights
 from vton_jax.models import multi_path_cnn as multi_path
 from vton_jax.tasks import adversarial
-from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, load, settings_of, total
+from vton_jax.tasks.modules import PEOPLE, TaskDefaults, check_size, load, settings_of, total, untrained
 
 
 @dataclasses.dataclass
@@ -48,7 +48,7 @@ class MultiPathTask(TaskDefaults):
     def init(self, key: jax.Array, batch: dict) -> dict:
         del batch  # the size says it all
         keys, image = jax.random.split(key), jnp.zeros((1, *self.size, 3))
-        make = jax.jit(lambda: self.multi_path_cnn.init(keys[0], image))
+        make = functools.partial(untrained, self.multi_path_cnn, keys[0], image)
         params = {"multi_path_cnn": load(self.init_from, "multi_path_cnn", make)}
         if self.adversarial_weight:
             params["discriminator"] = jax.jit(multi_path.Discriminator().init)(keys[1], image)

@@ -17,7 +17,7 @@ from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import weights
 from vton_jax.systems.lab126 import arms
 from vton_jax.tasks.guided import Guided
-from vton_jax.tasks.modules import load, total
+from vton_jax.tasks.modules import load, total, untrained
 
 
 def re_map_params(network: re_map.ReMapCNN, key: jax.Array, size: tuple[int, int], path: str | Path = "") -> dict:
@@ -25,8 +25,7 @@ def re_map_params(network: re_map.ReMapCNN, key: jax.Array, size: tuple[int, int
     height, width = size
     image, maps = jnp.zeros((1, height, width, 3)), jnp.zeros((1, height, width, segmentation.NUM_LABELS))
     pose = jnp.zeros((1, height // 4, width // 4, keypoints.NUM_JOINTS))
-    make = jax.jit(lambda: network.init(key, image, maps, maps, pose, pose))
-    return load(path, "re_map_cnn", make)
+    return load(path, "re_map_cnn", functools.partial(untrained, network, key, image, maps, maps, pose, pose))
 
 
 def frozen_re_map(task, key: jax.Array | None = None) -> dict:

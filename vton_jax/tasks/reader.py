@@ -4,6 +4,7 @@ Conventions: batches as in `reading_views`; the rest as in `vton_jax.tasks`.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from vton_jax.core.framing import to_float
 from vton_jax.inputs import reading_views
 from vton_jax.media import visualize
 from vton_jax.models import reader_cnn as reader
-from vton_jax.tasks.modules import TaskDefaults, check_size, load, total
+from vton_jax.tasks.modules import TaskDefaults, check_size, load, total, untrained
 
 
 @dataclasses.dataclass
@@ -36,7 +37,7 @@ class ReaderTask(TaskDefaults):
 
     def init(self, key, batch):
         del batch  # the size says it all
-        make = jax.jit(lambda: self.reader_cnn.init(key, jnp.zeros((1, *self.size, 3))))
+        make = functools.partial(untrained, self.reader_cnn, key, jnp.zeros((1, *self.size, 3)))
         return {"reader_cnn": load(self.init_from, "reader_cnn", make)}
 
     def _loss(self, params, frozen, batch, rng):

@@ -19,7 +19,7 @@ from vton_jax.models import triple_guided_cnn as triple_guided
 from vton_jax.systems.lab126 import arms
 from vton_jax.tasks import adversarial
 from vton_jax.tasks.guided import Guided
-from vton_jax.tasks.modules import load, open_perceptual, settings_of, total
+from vton_jax.tasks.modules import load, open_perceptual, settings_of, total, untrained
 from vton_jax.tasks.re_map import frozen_re_map, re_map_terms
 from vton_jax.warping import blending
 
@@ -72,7 +72,7 @@ class TripleGuidedTask(Guided):
     def init(self, key, batch):
         self._cached = "guide" in batch
         image, maps = jnp.zeros((1, *self.size, 3)), jnp.zeros((1, *self.size, segmentation.NUM_LABELS))
-        make = jax.jit(lambda: self.triple_guided_cnn.init(key, image, image, maps, maps, maps))
+        make = functools.partial(untrained, self.triple_guided_cnn, key, image, image, maps, maps, maps)
         params = {"triple_guided_cnn": load(self.init_from, "triple_guided_cnn", make)}
         if self._arm.trains_flow:
             params["re_map_cnn"] = frozen_re_map(self, jax.random.fold_in(key, 1))
