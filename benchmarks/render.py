@@ -110,7 +110,7 @@ def measure(arm: str, num_frames: int, rate: float, output_size: str | None) -> 
                 watch.watch(system.layouts, "targets", "layouts")
                 watch.watch(system.painter, "paint", "paint")
                 watch.watch(in_between, "fill", "between")
-                watch.watch(temporal_filters, "apply", "filter")
+                watch.watch(temporal_filters, "stream", "filter")
                 watch.watch(full_size, "enlarge", "full size")
                 watch.watch(video_files, "write_video", "write")
                 watch.watch(batching, "ahead", "waiting")

@@ -22,7 +22,7 @@ def folders(tmp_path_factory):
     """Real pictures that are large and simple, generated ones that are small and noisy: files of very unlike sizes."""
     folder, noise = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
     for index in range(8):
-        photo_files.write_image(folder / "real" / f"r{index}.png", np.full((90, 70, 3), 20 * index, np.uint8))
+        photo_files.write_image(folder / "real" / f"photo{index}.png", np.full((90, 70, 3), 20 * index, np.uint8))
         for arm in ("none", "post"):
             picture = noise.integers(0, 255, (40, 30, 3)).astype(np.uint8)
             photo_files.write_image(folder / arm / f"case{index}.png", picture)
