@@ -14,9 +14,6 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Most of the time goes into compiling: programs that are ready in a quarter of the time may run slower.
 FAST_COMPILATION = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", FAST_COMPILATION)
-# Names of layers and lines of the sources in programs take time, and are for profiles.
-os.environ.setdefault("FLAX_PROFILE", "0")
-os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 # Two processes on two cores: threads of small matrix products would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
