@@ -86,7 +86,7 @@ def person(
     trunk = (np.abs(across) < 0.85) & (fraction > 0)
     canvas = np.where(trunk & (fraction < 1.12) & (fraction > 0.85), ID[lower], canvas)
     canvas = np.where(trunk & (fraction < 0.9), ID["upper-clothes"], canvas)
-    offset = (np.stack(np.mgrid[: SIZE[0], : SIZE[1]][::-1], -1) - body.head) / body.height / (0.06, 0.085)
+    offset = (np.asarray(geometry.grid(SIZE)) - body.head) / body.height / (0.06, 0.085)
     skull = (offset**2).sum(-1) < 1
     face = skull & (offset[..., 1] > -0.4) & (np.abs(offset[..., 0]) < 0.8) & (np.cos(turn) > 0)
     canvas = np.where(skull, np.where(face, ID["face"], ID["hair"]), canvas)

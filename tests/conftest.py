@@ -95,34 +95,6 @@ def drawn_cases() -> dict:
 
 
 @pytest.fixture
-def train(monkeypatch, tmp_path):
-    """Runs train.py in this process with the tiny task: train('--flag', ..., source=...) -> the folder of the run."""
-    import tiny_training
-    from absl import flags
-    from absl.testing import flagsaver
-
-    from vton_jax import train as script
-    from vton_jax.command_line import flag_utils
-    from vton_jax.inputs import input_pipeline
-    from vton_jax.tasks import TASKS
-
-    with contextlib.suppress(ImportError):
-        import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
-    monkeypatch.setitem(TASKS, "tiny", tiny_training.TinyTask)
-
-    def run(*arguments, source=tiny_training.memory_source, name="run"):
-        if source:  # None: as --dataset says
-            monkeypatch.setattr(input_pipeline, "open_batches", lambda _, size, seed, *rest, **more: source(size, seed))
-        argv = ["train.py", "--model=tiny", *tiny_training.command(tmp_path / name, *arguments)[2:]]
-        with flagsaver.flagsaver():
-            flag_utils.run(script.main, script.define_more_flags, argv)
-        return tmp_path / name
-
-    yield run
-    flags.FLAGS.unparse_flags()
-
-
-@pytest.fixture
 def train_script():
     """Runs train.py in this process: train_script('--flag', ...)."""
     from absl import flags
@@ -132,7 +104,7 @@ def train_script():
     from vton_jax.command_line import flag_utils
 
     with contextlib.suppress(ImportError):
-        import grain  # noqa: F401  before flagsaver looks, as above
+        import grain  # noqa: F401  imported before flagsaver looks: it would delete the flags that Grain defines later
 
     def run(*arguments):
         with flagsaver.flagsaver():
@@ -143,26 +115,38 @@ def train_script():
 
 
 @pytest.fixture
+def train(train_script, monkeypatch, tmp_path):
+    """`train_script` with the tiny task: train('--flag', ..., source=...) -> the folder of the run."""
+    import tiny_training
+
+    from vton_jax.inputs import input_pipeline
+    from vton_jax.tasks import TASKS
+
+    monkeypatch.setitem(TASKS, "tiny", tiny_training.TinyTask)
+
+    def run(*arguments, source=tiny_training.memory_source, name="run"):
+        if source:  # None: as --dataset says
+            monkeypatch.setattr(input_pipeline, "open_batches", lambda _, size, seed, *rest, **more: source(size, seed))
+        train_script("--model=tiny", *tiny_training.command(tmp_path / name, *arguments)[2:])
+        return tmp_path / name
+
+    return run
+
+
+@pytest.fixture
 def command(monkeypatch):
     """Runs an entry point in this process, with flags of its own: command('vton_jax.render', '--flag', ...)."""
-    from absl import flags
+    import own_flags
 
     from vton_jax.command_line import flag_utils
 
-    known = dict(vars(flags.FLAGS))
-
-    def only(flag_values):
-        vars(flags.FLAGS).clear()
-        vars(flags.FLAGS).update(flag_values)
-
     def run(name, *arguments):
-        only(vars(flags.FlagValues()))
-        spec = importlib.util.find_spec(name)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        more = getattr(module, "define_more_flags", None)
-        flag_utils.run(module.main, more, [name, *map(str, arguments)])
+        with own_flags.fresh():
+            spec = importlib.util.find_spec(name)
+            module = importlib.util.module_from_spec(spec)
+            monkeypatch.setitem(sys.modules, name, module)
+            spec.loader.exec_module(module)
+            more = getattr(module, "define_more_flags", None)
+            flag_utils.run(module.main, more, [name, *map(str, arguments)])
 
-    yield run
-    only(known)
+    return run

@@ -5,11 +5,9 @@ import functools
 import re
 from statistics import NormalDist
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from drawn_params import drawn_params
 from jax.extend.core import Var
@@ -29,8 +27,6 @@ from vton_jax.models import (
     triple_guided_cnn,
     weights,
 )
-from vton_jax.tasks import TASKS
-from vton_jax.tasks.multi_path import MultiPathTask
 from vton_jax.training import train_state
 
 SMALL = (64, 32)  # two places or more for every attention
@@ -217,11 +213,13 @@ def total_loss(case, module, params, size):
 
 
 @functools.cache
-def shapes_of(name, size, dtype=jnp.float32):
+def shapes_of(name, size):
     """The shapes of a network's parameters; it is traced once for all tests."""
     case = CASES[name]
     with quick_kernels():
-        return jax.eval_shape(lambda key: case.module(size, dtype).init(key, *case.inputs(size)), jax.random.PRNGKey(0))
+        return jax.eval_shape(
+            lambda key: case.module(size, jnp.float32).init(key, *case.inputs(size)), jax.random.PRNGKey(0)
+        )
 
 
 def reached(jaxpr):
@@ -358,52 +356,3 @@ def test_triple_guided_image_is_the_mixture_it_says():
     np.testing.assert_allclose(out["weights"].sum(-1), 1.0, atol=1e-5)
     parts = np.stack([out["painted"], inputs[0], inputs[1]], -2)  # painted, copied from the input, from the dress
     np.testing.assert_allclose(out["image"], (out["weights"][..., None] * parts).sum(-2), atol=1e-5)
-
-
-class TinyPaths(nn.Module):
-    """What the task needs of MultiPathCNN, quick to compile."""
-
-    size: tuple[int, int] = SMALL
-
-    @nn.compact
-    def __call__(self, image):
-        x = nn.avg_pool(image, (2, 2), (2, 2))
-        pose, labels = nn.Dense(18)(x), nn.Dense(18)(x)
-        return {"z": nn.Dense(4)(x.mean((1, 2))), "image": nn.Dense(3)(image), "segmentation": labels, "pose": pose}
-
-
-@quick_kernels()
-def test_the_adversarial_option_gives_both_modules_their_gradient():
-    task = MultiPathTask(TinyPaths(), SMALL, adversarial_weight=0.1)
-    batch = {"garment_type": np.array([0, 3]), "donor_flat": np.array([True, False])}
-    for seed, person in enumerate(("input", "donor", "output")):
-        batch |= {
-            f"{person}_image": (pictures(SMALL, seed=seed) * 255).astype(np.uint8),
-            f"{person}_segmentation": labels(SMALL).astype(np.uint8),
-            f"{person}_keypoints": points(SMALL, 18),
-            f"{person}_visible": np.ones((2, 18), bool),
-        }
-    assert task.modules == ("multi_path_cnn", "discriminator") and MultiPathTask().modules == ("multi_path_cnn",)
-    params = jax.device_get(task.init(jax.random.PRNGKey(0), batch))
-    optimizer = optax.sgd(0.1)
-    step = jax.jit(train_state.make_train_step(task, optimizer), compiler_options=QUICK)
-    state, found = jax.device_get(step(train_state.create(params, optimizer), {}, batch, jax.random.PRNGKey(1)))
-    assert found["finite"] == 1
-    assert {"adversarial", "discriminator_real", "discriminator_fake"} <= set(found)
-    for name in task.modules:
-        assert found[f"gradient_norm/{name}"] > 0
-        moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), params[name], state.params[name])
-        assert max(jax.tree.leaves(moved)) > 0
-    # A flat donor shows no person: its place is the output's.
-    people = jax.device_get(jax.jit(task._people)(batch))
-    np.testing.assert_array_equal(people["image"][1], batch["output_image"][0])
-    np.testing.assert_array_equal(people["image"][4], batch["donor_image"][1])
-
-
-def test_every_task_says_what_sizes_it_takes():
-    for name, task in TASKS.items():
-        with pytest.raises(ValueError, match=r"--size=250x190 .* multiples of (16|32|64), for example 256x192"):
-            if name == "multi_path_cnn":
-                task(multi_path_cnn.MultiPathCNN(size=(250, 190)), size=(250, 190))
-            else:
-                task(size=(250, 190))

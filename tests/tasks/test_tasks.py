@@ -14,6 +14,7 @@ from tiny_training import metrics
 
 from vton_jax.command_line import flag_utils
 from vton_jax.inputs import input_pipeline
+from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.tasks import TASKS
 from vton_jax.tasks.modules import TaskDefaults
 from vton_jax.tasks.protocol import Task
@@ -154,3 +155,12 @@ def test_the_loop_runs_without_flags(tmp_path):
     assert (tmp_path / "run" / "mean.txt").exists() and not (tmp_path / "run" / "flags.txt").exists()
     with pytest.raises(ValueError, match="Give --workdir=DIR"):
         preparation.join_processes(TrainingOptions())
+
+
+def test_every_task_says_what_sizes_it_takes():
+    for name, task in TASKS.items():
+        with pytest.raises(ValueError, match=r"--size=250x190 .* multiples of (16|32|64), for example 256x192"):
+            if name == "multi_path_cnn":
+                task(MultiPathCNN(size=(250, 190)), size=(250, 190))
+            else:
+                task(size=(250, 190))

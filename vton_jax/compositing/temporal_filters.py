@@ -77,17 +77,15 @@ def _pixels(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class _Frame:
-    """A frame as it came, and what every step of `motion` from and to it asks of it."""
+    """A frame as it came, and in grey, as every step of `motion` from and to it asks for it."""
 
     image: np.ndarray  # float32 [H, W, 3]
     grey: np.ndarray  # uint8 [H, W]
-    low: np.ndarray  # [H, W, 3], the least that may be mixed in
-    high: np.ndarray  # and the most
 
 
 def _frame(image: np.ndarray) -> _Frame:
-    image, window = np.asarray(image, np.float32), np.ones((3, 3), np.uint8)
-    return _Frame(image, _grey(image), cv2.erode(image, window) - _LEEWAY, cv2.dilate(image, window) + _LEEWAY)
+    image = np.asarray(image, np.float32)
+    return _Frame(image, _grey(image))
 
 
 def motion(frames: np.ndarray) -> np.ndarray:
@@ -136,7 +134,8 @@ def _step_flow(before: _Frame, frame: _Frame) -> np.ndarray:
 def _step(before: _Frame, filtered: np.ndarray, frame: _Frame, flow: np.ndarray) -> np.ndarray:
     difference = cv2.transform(cv2.absdiff(moved(before.image, flow), frame.image), np.full((1, 3), 1 / 3))[..., None]
     weight = _KEEP * np.exp(-np.square(difference / _TOLERANCE))
-    seen = np.clip(moved(filtered, flow), frame.low, frame.high)
+    low, high = (find(frame.image, np.ones((3, 3), np.uint8)) for find in (cv2.erode, cv2.dilate))
+    seen = np.clip(moved(filtered, flow), low - _LEEWAY, high + _LEEWAY)
     return frame.image + weight * (seen - frame.image)
 
 
