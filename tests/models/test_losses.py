@@ -1,6 +1,7 @@
 """Losses against slow, obvious references."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.evaluate import metrics
@@ -65,3 +66,21 @@ def test_least_squares_adversarial():
     scores = np.float32([1, 0])
     assert losses.least_squares_adversarial(scores, True) == losses.least_squares_adversarial(scores, False) == 0.5
     assert losses.least_squares_adversarial(np.ones(2, np.float32), True) == 0
+
+
+def test_a_network_with_a_stride_sees_every_pixel_alike():
+    a, b = (jax.random.uniform(jax.random.PRNGKey(i), (2, 8, 8, 3)) for i in range(2))
+    keys = jax.random.split(jax.random.PRNGKey(2), 400)
+
+    def seen(key):
+        def every_fourth(picture):
+            one, two = losses.moved_alike(key, picture, b)
+            return jnp.abs(one - two)[:, ::4, ::4].sum()
+
+        return jnp.abs(jax.grad(every_fourth)(a)), jnp.sort(losses.moved_alike(key, a, b)[0].ravel())
+
+    gradients, values = jax.vmap(seen)(keys)
+    assert (gradients[0] == 0).mean() == 15 / 16  # at one time
+    mean = gradients.mean(0)
+    assert jnp.abs(mean - 1 / 16).max() < 0.05
+    assert (values == jnp.sort(a.ravel())).all()  # nothing is lost

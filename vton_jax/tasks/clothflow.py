@@ -17,7 +17,7 @@ from vton_jax.media import visualize
 from vton_jax.models import clothflow_flow as flow_stage
 from vton_jax.models import clothflow_layout as layout_stage
 from vton_jax.models import clothflow_render as render_stage
-from vton_jax.models import lpips, lpips_weights
+from vton_jax.models import losses, lpips, lpips_weights
 from vton_jax.models.weights import load_network
 from vton_jax.systems.clothflow import stages, variants
 from vton_jax.tasks.guided import Guided
@@ -265,11 +265,13 @@ class ClothFlowRenderTask(ClothFlowTask):
         terms = render_stage.loss(out["image"], x["truth"])
         weights = dict(render_stage.LOSS_WEIGHTS)
         if (features := _features(self, frozen)) is not None:
-            pair = jnp.stack([out["image"], x["truth"]], 1)
+            pair = out["image"], x["truth"]
             if self.crop:
-                pair = _crops(pair, x["garment_truth"], self.crop, jax.random.fold_in(rng, 1))
+                crops = _crops(jnp.stack(pair, 1), x["garment_truth"], self.crop, jax.random.fold_in(rng, 1))
+                pair = jnp.unstack(crops, axis=1)
+            pair = losses.moved_alike(jax.random.fold_in(rng, 2), *pair)
             first = lambda pictures: features(pictures)[: self.feature_layers]  # noqa: E731
-            terms = render_stage.loss(pair[:, 0], pair[:, 1], first) | terms  # of the picture the whole counts
+            terms = render_stage.loss(*pair, first) | terms  # of the picture the whole counts
             weights |= {"perceptual": self.perceptual_weight, "style": self.style_weight * self._variant.style}
         return total(terms, {name: weights[name] for name in terms}), terms
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.media import visualize
-from vton_jax.models import lpips, lpips_weights, weights
+from vton_jax.models import losses, lpips, lpips_weights, weights
 from vton_jax.models import re_map_cnn as re_map
 from vton_jax.models import triple_guided_cnn as triple_guided
 from vton_jax.systems.lab126 import arms
@@ -103,7 +103,8 @@ class TripleGuidedTask(Guided):
         terms = triple_guided.loss(out, x["truth"], x["garment_truth"])
         value = total(terms, triple_guided.LOSS_WEIGHTS)
         if "perceptual" in frozen:
-            distance = lpips.Lpips(self._distance, frozen["perceptual"]).distance(out["image"], x["truth"])
+            pair = losses.moved_alike(jax.random.fold_in(rng, 1), out["image"], x["truth"])
+            distance = lpips.Lpips(self._distance, frozen["perceptual"]).distance(*pair)
             terms["perceptual"] = distance.mean()
             value = value + self.perceptual_weight * terms["perceptual"]
         if self._arm.trains_flow:
