@@ -10,7 +10,6 @@ from vton_jax.core.segmentation import ID
 from vton_jax.models import weights
 from vton_jax.systems.finet.variants import variant_of, weights_name
 from vton_jax.tasks import finet
-from vton_jax.tasks.modules import settings_of
 
 SIZE = (64, 48)
 _JOINTS = {
@@ -75,5 +74,4 @@ def write_weights(folder, variant: str = "full") -> None:
     """Untrained weights of a variant."""
     for stage, task in tiny_tasks(variant).items():
         name = f"finet_{stage}"
-        settings = {"model": name, "variant": variant} | settings_of(getattr(task, name), SIZE)
-        weights.save(weights.path_of(weights_name(stage, variant), folder), drawn(task)[name], settings)
+        weights.save(weights.path_of(weights_name(stage, variant), folder), drawn(task)[name], task.settings)

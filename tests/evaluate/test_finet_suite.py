@@ -39,6 +39,13 @@ def test_features_say_what_colour_and_how_long():
     assert finet_judge.features(image, classes, *args, "hat") is None
 
 
+def test_a_pair_exchanges_one_garment_and_keeps_the_rest():
+    ((user, donor, region),) = finet_cases._pairs((64, 48), 1)
+    assert region in ("top", "bottom") and user["image"].shape == donor["image"].shape == (64, 48, 3)
+    worn = inpainting.REGIONS.index(region)
+    assert all(inpainting.garment(one["classes"], worn).sum() > 20 for one in (user, donor))
+
+
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """Rectangles for people, a folder of them for the judge, untrained networks."""

@@ -11,8 +11,9 @@ from vton_jax.core.errors import GarmentForPerson, NoPersonFound, UserError
 from vton_jax.core.segmentation import NUM_LABELS
 from vton_jax.core.types import Layout
 from vton_jax.media import photo_files
+from vton_jax.models import weights
 from vton_jax.reading.picture_reader import Seen
-from vton_jax.systems.finet import sheet, system
+from vton_jax.systems.finet import cases, sheet, system
 from vton_jax.systems.finet.options import InpaintOptions
 
 ONE = person()
@@ -52,6 +53,28 @@ def somebody(finet):
 
 def fill(finet, somebody, region="top", seed=0, **options):
     return finet.inpaint(somebody, region, jax.random.PRNGKey(seed), num_samples=3, **options)
+
+
+def test_weights_of_another_make_are_refused_in_a_sentence(folder, tmp_path):
+    for change, says in (
+        ({"joints": None}, "of commit 70c86b8 or before"),
+        ({"variant": "vunet"}, "of the variant vunet"),
+    ):
+        for path in folder.glob("*.safetensors"):
+            params, settings, _ = weights.load(path)
+            weights.save(tmp_path / path.name, params, settings | change)
+        with pytest.raises(UserError, match=says):
+            system.Finet(tmp_path, reader=Reader())
+
+
+def test_the_appearance_follows_the_joints(finet, somebody):
+    """Of one layout: where arms are before the trunk, joints alone say it."""
+    case = finet.case(somebody, "top")
+    stage, params = finet.stages[1], finet.params[1]
+    z = np.zeros((1, stage.network.latent_size), np.float32)
+    one = jax.tree.map(lambda a: np.asarray(a)[None], case)
+    before, after = (cases.fill(stage, params, one.replace(pose=pose), z) for pose in (one.pose, one.pose[..., ::-1]))
+    assert np.abs(before - after)[one.mask].max() > 1e-5
 
 
 def test_fillings_differ_and_the_rest_is_the_photos_own(finet, somebody):

@@ -171,19 +171,19 @@ def transfer(system, distances, options) -> tuple[dict[str, np.ndarray], list]:
 
 def _pairs(size: tuple[int, int], count: int):
     """(user, donor, region) of the test split's examples that exchange half an outfit."""
-    from vton_jax.catalogue import examples
+    from vton_jax.catalogue import examples, exchanges
     from vton_jax.inputs import outfits
 
     number = found = 0
     while found < count:
-        kind = examples.about(number, "test")["garment_type"]
+        kind = exchanges.about(number, "test")["garment_type"]
         if kind in ("upper", "lower"):
             example = examples.draw(number, "test", (2 * size[0], 2 * size[1]), closest=0.86)
             names = ("image", "segmentation", "keypoints", "visible")
             both = [outfits.framed(*(example[f"{shot}_{name}"] for name in names), size) for shot in ("output", "worn")]
             yield *_separate(both), {"upper": "top", "lower": "bottom"}[kind]
             found += 1
-        number += examples.EXAMPLES_OF_ONE
+        number += exchanges.EXAMPLES_OF_ONE
 
 
 def _box(mask: np.ndarray) -> tuple[slice, slice]:

@@ -45,7 +45,7 @@ class _InpaintPanel:
         self.job = gr.State("")
         gr.Markdown(
             "A garment is taken away and filled in again in several ways that go with the rest (FiNet). Its weights "
-            "have had minutes of training so far: fillings lie where they should, but cloth is blurred."
+            "have had an hour of training: hues and cuts differ, but cloth has no folds or prints yet."
         )
         with gr.Row():
             with gr.Column(scale=2, min_width=300):

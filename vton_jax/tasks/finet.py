@@ -89,13 +89,13 @@ class FinetTask(TaskDefaults):
         return {self.modules[0]: self._loss}
 
     def _loss(self, params, frozen, batch, rng):
-        keys = jax.random.split(rng, 4)
+        keys = jax.random.split(rng, 5)
         case, own = draw_cases(batch, keys[0]), params[self.modules[0]]
         terms, z = self._latent(own, case, keys)
         count = max(1, round(self.painted * len(z)))
         some = jax.tree.map(lambda a: a[:count], case)
         filled = cases.fill(self._stage, own, some, z[:count])
-        terms |= self._terms(filled, some, frozen)
+        terms |= self._terms(filled, some, frozen, keys[4])
         if self._variant.latent_regression:
             terms["regression"] = self._regression(own, some, keys[3])
         return total(terms | {"kl": self.kl_weight * terms.pop("pull", 0.0)}, self._weights()), terms
@@ -125,9 +125,14 @@ class FinetTask(TaskDefaults):
     def finish(self, params, frozen, batches, workdir):
         del frozen, batches, workdir
         if self.export:
-            (name,) = self.modules
-            settings = {"model": name, "variant": self.variant} | settings_of(self._network, self.size)
-            weights.save(self.export, params[name], settings)
+            weights.save(self.export, params[self.modules[0]], self.settings)
+
+    @property
+    def settings(self) -> dict:
+        """What a file of weights says beside them. `joints`: both stages know them, unlike those of commit 70c86b8."""
+        return {"model": self.modules[0], "variant": self.variant, "joints": True} | settings_of(
+            self._network, self.size
+        )
 
     def _shown(self, params, batch) -> tuple[cases.Case, list]:
         """Some cases, and what is filled in: from the posterior, then from the prior twice."""
@@ -168,8 +173,8 @@ class FinetShapeTask(FinetTask):
     def _weights() -> dict:
         return finet_cnn.SHAPE_WEIGHTS
 
-    def _terms(self, filled, case: cases.Case, frozen) -> dict:
-        del frozen
+    def _terms(self, filled, case: cases.Case, frozen, key) -> dict:
+        del frozen, key
         return finet_cnn.shape_loss(filled, case.classes, case.mask)
 
     def pictures(self, params, frozen, batch):
@@ -195,7 +200,7 @@ class FinetAppearanceTask(FinetTask):
     size: tuple[int, int] = dressed_people.SIZE
     variant: str = "full"
     painted: float = 0.25
-    kl_weight: float = 0.03
+    kl_weight: float = 0.005
     free_bits: float = 0.05
     context_dropped: float = 0.5
     perceptual: str = "none"
@@ -214,12 +219,12 @@ class FinetAppearanceTask(FinetTask):
     def _weights(self) -> dict:
         return finet_cnn.APPEARANCE_WEIGHTS | {"perceptual": self.perceptual_weight, "style": self.style_weight}
 
-    def _terms(self, filled, case: cases.Case, frozen) -> dict:
+    def _terms(self, filled, case: cases.Case, frozen, key) -> dict:
         garment = case.garment & case.mask
         terms = finet_cnn.appearance_loss(filled, case.image, case.mask, garment)
         if frozen:
             network = lpips.Lpips(self._features, frozen["perceptual"])
-            both = network.features(jnp.concatenate([filled, case.image]))
+            both = network.features(jnp.concatenate(losses.moved_alike(key, filled, case.image)))
             painted, truth = zip(*(jnp.split(maps, 2) for maps in both), strict=True)
             terms["perceptual"] = losses.perceptual(painted, truth, [1 / len(both)] * len(both))
             terms["style"] = losses.style(painted, truth, [1 / len(both)] * len(both))

@@ -68,13 +68,14 @@ def _person(case: Case) -> tuple[jax.Array, ...]:
 
 def base_parts(case: Case, stage: str, variant: Variant) -> tuple[jax.Array, ...]:
     """What the U-Net starts from: for the shape the person and what stays of the layout; for the appearance what stays
-    of the picture, and the whole layout or, in one stage, what the shape network would have."""
+    of the picture, and the person with the whole layout or, in one stage, with what the shape network would have. The
+    paper's second stage sees no joints; but a sleeve before the trunk is of the trunk's class."""
     if stage == "shape":
         return _person(case)
-    left = case.image * ~case.mask[..., None]
-    if not variant.two_stages:
-        return left, *_person(case)
-    return left, jax.nn.one_hot(case.classes, inpainting.NUM_CLASSES), case.mask[..., None].astype(jnp.float32)
+    left, person = case.image * ~case.mask[..., None], _person(case)
+    if variant.two_stages:
+        person = jax.nn.one_hot(case.classes, inpainting.NUM_CLASSES), *person[1:]
+    return left, *person
 
 
 def target_parts(case: Case, stage: str, variant: Variant) -> tuple[jax.Array, ...]:

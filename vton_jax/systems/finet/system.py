@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.compositing import filled_regions
-from vton_jax.core import programs
+from vton_jax.core import geometry, programs
 from vton_jax.core.errors import GarmentForPerson, NoPersonFound, UserError
 from vton_jax.core.framing import to_float
 from vton_jax.core.keypoints import ID as JOINTS
@@ -34,6 +34,9 @@ _ANKLES = [JOINTS["left-ankle"], JOINTS["right-ankle"]]
 # Whoever ends so near to the photo's lower edge is cut off, of the photo's height; then the frame reaches to the soles,
 # a part of what is shown below the ankles, at most so many times as far as what is shown.
 _CUT, _FOOT, _LONGEST = 0.02, 0.06, 2.5
+# Of class probabilities, in the frame's pixels: .6 to 1 gives the most right pixels on drawn people and photos of the
+# validation split (.8733 in place of .8723), and the larger it is the fewer specks there are.
+_SMOOTH = 0.8
 _WAYS = ("both", "shape", "appearance", "none")
 
 
@@ -59,7 +62,9 @@ def _fill(stages: tuple[Stage, ...], params: tuple, case: Case, latents: tuple) 
     for stage, own, z in zip(stages, params, latents, strict=True):
         filled = cases.fill(stage, own, found, z)
         if stage.name == "shape":
-            classes = jnp.where(found.mask, filled.argmax(-1), found.classes)
+            # A class of a pixel or two is an error more often than not.
+            likely = geometry.blur(jax.nn.softmax(filled), _SMOOTH, 2)
+            classes = jnp.where(found.mask, likely.argmax(-1), found.classes)
             found = found.replace(classes=classes)
         else:
             found = found.replace(image=filled)
@@ -84,6 +89,10 @@ class Finet:
             network, params, _, settings = load_network(f"finet_{stage}", FinetCNN, path)
             if settings.get("variant", "full") != variant:
                 raise UserError(f"The weights {path} are of the variant {settings.get('variant')}, not of {variant}.")
+            if not settings.get("joints"):
+                raise UserError(
+                    f"The weights {path} are of commit 70c86b8 or before; use that one, or train them again."
+                )
             self.size: tuple[int, int] = tuple(settings["size"])
             self.stages.append(Stage(stage, network, self.variant))
             self.params.append(params)
