@@ -23,10 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = ("1s", "2s", "5s")
 # Table 1 of the talk: people's fooling rates in percent, after 1, 2 and 5 seconds.
 TALK = {"none": (17.6, 5.6, 0), "post": (48.0, 43.8, 29.7), "pre": (47.6, 44.1, 30.4), "joint": (48.1, 46.1, 34.2)}
-SCORES = {"ssim": "SSIM", "psnr": "PSNR", "ssim_garment": "SSIM, garment", "psnr_garment": "PSNR, garment"}
+SCORES = {
+    "ssim": "SSIM", "psnr": "PSNR", "lpips": "LPIPS", "ssim_garment": "SSIM, garment", "psnr_garment": "PSNR, garment",
+    "lpips_garment": "LPIPS, garment", "print_correlation": "print correlation",
+}  # fmt: skip
 BASELINES = {"pose_image": "*baseline:* the pose image as it is", "paste": "*baseline:* the dress pasted"}
 PICTURE_BYTES = 300_000
-# Of two numbers the first is the higher one where the talk's claim holds.
+# Of two numbers the first is the better one where the talk's claim holds.
 BACKWARD = (
     ("mIoU of the final map, of the coarse map with its holes wrong", "backward.final_miou", "backward.coarse_miou"),
     ("mIoU of the final map, of the coarse map with its holes filled", "backward.final_miou", "backward.filled_miou"),
@@ -36,8 +39,12 @@ BACKWARD = (
 MEASURES = {
     "SSIM, garment": "try_on.ARM.ssim_garment",
     "PSNR, garment": "try_on.ARM.psnr_garment",
+    "LPIPS, garment (less is better)": "try_on.ARM.lpips_garment",
+    "print correlation": "try_on.ARM.print_correlation",
     "SSIM, garment, the true body's layout": "paired.ARM.ssim_garment",
     "PSNR, garment, the true body's layout": "paired.ARM.psnr_garment",
+    "LPIPS, garment, the true body's layout (less is better)": "paired.ARM.lpips_garment",
+    "print correlation, the true body's layout": "paired.ARM.print_correlation",
 } | {f"critic fooling rate, {level[:-1]} s": f"critic.ARM.fooling_{level}" for level in LEVELS}
 
 
@@ -59,13 +66,14 @@ def rate(results: dict, name: str) -> str:
 
 
 def arms_table(results: dict, group: str) -> str:
+    there = {score: title for score, title in SCORES.items() if f"{group}.none.{score}" in results}
     rows = [
         [{**dict.fromkeys(ARM_NAMES), **BASELINES}[name] or name]
-        + [number(score, results[f"{group}.{name}.{score}"]) for score in SCORES]
+        + [number(score, results[f"{group}.{name}.{score}"]) for score in there]
         for name in (*ARM_NAMES, *BASELINES)
         if f"{group}.{name}.ssim" in results
     ]
-    return table(["arm", *SCORES.values()], rows)
+    return table(["arm", *there.values()], rows)
 
 
 def critic_table(results: dict, what: str) -> str:
@@ -104,8 +112,8 @@ def claims_table(results: dict) -> str:
 
 
 def verdict(results: dict, one: str, other: str) -> str:
-    """For or against `one` being higher; undecided where a 95% interval of the difference spans 0."""
-    difference = results[one] - results[other]
+    """For or against `one` being better; undecided where a 95% interval of the difference spans 0."""
+    difference = (results[one] - results[other]) * (-1 if "lpips" in one else 1)
     group, arm, score = one.partition(".")[0], other.split(".")[1], one.rpartition(".")[2]
     name = f"critic.joint_minus_{arm}_{score[-2:]}" if group == "critic" else f"{group}.joint_minus_{arm}.{score}"
     if ".joint." in one and f"{name}.low" in results and results[f"{name}.low"] <= 0 <= results[f"{name}.high"]:
@@ -130,7 +138,7 @@ def differences_table(results: dict) -> str:
     for label, name, scale in kinds:
         names = [name.replace("ARM", arm) for arm in others]
         if all(f"{name}.low" in results for name in names):
-            digits = 4 if "ssim" in name else 2
+            digits = 2 if "psnr" in name or scale > 1 else 4
             values = [[scale * results[f"{name}{end}"] for end in ("", ".low", ".high")] for name in names]
             rows.append([label, *("{:+.{d}f} ({:+.{d}f} to {:+.{d}f})".format(*v, d=digits) for v in values)])
     return table(["", *(f"joint minus {arm}" for arm in others)], rows)

@@ -126,6 +126,8 @@ def test_claims_are_judged_by_their_intervals():
     assert judged("none") == "for" and judged("pre") == "against"
     assert judged("none", {f"{name}.low": -0.1, f"{name}.high": 0.3}) == "undecided"
     assert judged("none", {f"{name}.low": 0.05, f"{name}.high": 0.3}) == "for"
+    less = {"try_on.joint.lpips": 0.1, "try_on.none.lpips": 0.2}
+    assert results_page.verdict(less, *less) == "for"  # a distance
     rates = {"critic.joint.fooling_5s": 0.2, "critic.post.fooling_5s": 0.3}
     difference = {"critic.joint_minus_post_5s.low": -0.2, "critic.joint_minus_post_5s.high": 0.1}
     assert results_page.verdict(rates, *rates) == "against"
@@ -143,6 +145,10 @@ def test_tables_stand_between_their_marks():
         f"critic.joint_minus_{arm}_1s{end}": 0.1 for arm in ("none", "post", "pre") for end in ("", ".low", ".high")
     }
     assert "+10.00 (+10.00 to +10.00)" in results_page.differences_table(results)
+    results |= {
+        f"try_on.joint_minus_{arm}.lpips{end}": 0.02 for arm in ("none", "post", "pre") for end in ("", ".low", ".high")
+    }
+    assert "| LPIPS | +0.0200 (+0.0200 to +0.0200) |" in results_page.differences_table(results)
     assert "SSIM" not in results_page.differences_table(results)  # no table without its intervals
 
 

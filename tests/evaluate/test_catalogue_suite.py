@@ -59,6 +59,34 @@ def test_the_truth_itself_scores_best():
     assert worse["x.ssim"] < 0.95 and worse["x.psnr_garment"] < worse["x.psnr"]
 
 
+def test_prints_are_alike_or_not_whatever_the_cloths_brightness():
+    rng = np.random.default_rng(2)
+    garment = np.zeros((64, 48), bool)
+    garment[10:50, 8:40] = True
+    stripes = (50 + 20 * (np.arange(64) // 3 % 2)[:, None] + rng.normal(0, 0.1, (64, 48))).astype(np.float32)
+    across = (50 + 20 * (np.arange(48) // 3 % 2) + 0 * stripes).astype(np.float32)
+    correlation = scores.print_correlation
+    assert correlation(stripes - 30, stripes, garment) > 0.999
+    assert correlation(-stripes, stripes, garment) < -0.999
+    assert abs(correlation(across, stripes, garment)) < 0.1
+    assert correlation(np.full_like(stripes, 50), stripes, garment) == 0
+    assert np.isnan(correlation(stripes, np.full_like(stripes, 50), garment))  # there is no print
+    assert np.isnan(correlation(stripes, stripes, garment & False))
+
+
+def test_where_pictures_differ_beside_the_garment_they_are_alike_alone():
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 255, (2, 64, 48, 3)).astype(np.uint8)
+    mask = np.zeros((2, 64, 48), bool)
+    mask[:, 20:40, 10:30] = True
+    image = truth.astype(np.float32) / 255
+    image[:, 50:] = 0
+    distance = lambda a, b: {"lpips": np.abs(a - b).mean((1, 2, 3))}  # noqa: E731
+    found = catalogue_steps._seen_scores(image, {"output_image": truth, "garment_mask": mask}, distance)
+    assert (found["lpips"] > 0.05).all() and (found["lpips_garment"] == 0).all()
+    assert found["print_correlation"].min() > 0.999
+
+
 def test_a_case_whose_garment_is_not_found_is_left_out():
     class Reader:
         def read_garment(self, frame, kind, flat):

@@ -9,12 +9,11 @@ import numpy as np
 
 from vton_jax.core import segmentation
 from vton_jax.core.keypoints import ID as JOINTS
-from vton_jax.evaluate import metrics
+from vton_jax.evaluate import metrics, scores
 
 _NEAR = 15.0  # CIELAB units: a colour that is nearer than this to the truth is right
 _APART = 20.0  # units that two regions differ by, for their border to be seen
-_PRINT = 2.0  # units that a print's detail deviates by
-_BAND, _HAND, _DETAIL = 0.02, 0.045, 0.02  # of the picture's height: of a border, around a wrist, of what is no detail
+_BAND, _HAND = 0.02, 0.045  # of the picture's height: of a border, around a wrist
 
 
 def _lab(picture: np.ndarray) -> np.ndarray:
@@ -66,20 +65,6 @@ def _border(answer: np.ndarray, truth: np.ndarray, inside: np.ndarray, outside: 
     return float(np.mean([(one == two)[band].mean() for band in bands]))
 
 
-def _correlation(answer: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
-    """Of the detail of both lightnesses within a mask."""
-    sigma = _DETAIL * len(mask)
-    inner = cv2.erode(mask.astype(np.uint8), np.ones((5, 5))) > 0
-    details = []
-    for picture in (answer, truth):
-        light, weight = picture[..., 0] * mask, mask.astype(np.float32)
-        around = cv2.GaussianBlur(light, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3)
-        details.append((light - around)[inner])
-    if inner.sum() < 50 or details[1].std() < _PRINT:
-        return float("nan")
-    return float(np.corrcoef(*details)[0, 1]) if details[0].std() > 1e-3 else 0.0
-
-
 def case_scores(answer: np.ndarray, truth: np.ndarray, labels: np.ndarray, facts: dict) -> dict[str, float]:
     """The scores of an answer but for LPIPS. Args: facts: see `cases`, the truth's `about`."""
     points, visible = np.asarray(facts["keypoints"], np.float32), np.asarray(facts["visible"], bool)
@@ -91,7 +76,7 @@ def case_scores(answer: np.ndarray, truth: np.ndarray, labels: np.ndarray, facts
     return {
         "ssim": float(metrics.ssim(answer, truth)),
         "ssim_garment": float(metrics.ssim(answer, truth, garment)),
-        "print_correlation": _correlation(one, two, garment),
+        "print_correlation": scores.print_correlation(one[..., 0], two[..., 0], garment),
         "garment_colour": _right(one, two, garment),
         "face_kept": _right(one, two, found["face"]),
         "hands": _right(one, two, found["hands"]),
@@ -103,7 +88,7 @@ def case_scores(answer: np.ndarray, truth: np.ndarray, labels: np.ndarray, facts
 def alone(picture: np.ndarray, labels: np.ndarray, garment_type: str) -> np.ndarray:
     """A picture of which everything but the true garment is grey: what LPIPS of the garment compares."""
     garment = segmentation.region(labels, segmentation.TARGET_LABELS[garment_type])
-    return np.where(garment[..., None], picture, np.float32(0.5))
+    return scores.alone(picture, garment)
 
 
 def groups(facts: dict) -> dict[str, str]:

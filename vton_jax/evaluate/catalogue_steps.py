@@ -16,15 +16,19 @@ from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Garment, Layout, Pose, User
 from vton_jax.evaluate import metrics
 from vton_jax.evaluate.dressing import Compared
+from vton_jax.evaluate.perceptual import Distances
 from vton_jax.evaluate.scores import (
+    alone,
     arm_differences,
     at,
     case_scores,
     flow_error,
     layout_score,
+    lightness,
     means,
     paste,
     picture_scores,
+    print_correlation,
     sharpness,
     stack,
 )
@@ -196,14 +200,15 @@ def target_scores(maps: Maps, poses: Pose, cases: dict) -> dict[str, float]:
 
 
 def arm_scores(
-    systems: dict[str, Lab126], read: Readings, final: np.ndarray, cases: dict, seed: int
+    systems: dict[str, Lab126], read: Readings, final: np.ndarray, cases: dict, how: tuple[Distances, int]
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Lets every arm paint the cases, and scores it beside the baselines.
 
     `paired` has the output frame itself as the pose image, read from its pixels as ever: what the arm does when the
-    target layout is not another body's. Args: final: target layouts uint8 [B, H, W]. seed: of the bootstrap.
-    Returns: scores, and pictures {arm or baseline: float [B, H, W, 3]}.
+    target layout is not another body's. Args: final: target layouts uint8 [B, H, W]. how: perceptual distances, and the
+    bootstrap's seed. Returns: scores, and pictures {arm or baseline: float [B, H, W, 3]}.
     """
+    distances, seed = how
     results, images, scores = {}, {}, {"try_on": {}, "paired": {}}
     goal, count, kept = read.poses.layout.replace(segmentation=final), len(final), _kept(read)
     both = jax.tree.map(
@@ -217,7 +222,7 @@ def arm_scores(
         images[arm] = dressed.image
         results |= picture_scores(f"preserved.{arm}", _preserved(dressed, kept, read, cases), cases)
         for group, one in (("try_on", dressed), ("paired", paired)):
-            scores[group][arm] = case_scores(one.image, cases)
+            scores[group][arm] = _seen_scores(one.image, cases, distances)
             results |= means(f"{group}.{arm}", scores[group][arm])
         if arm in _FLOWS:
             results |= _flow_scores(_FLOWS[arm], dressed.flow, paired.flow, cases)
@@ -228,8 +233,18 @@ def arm_scores(
     each = enumerate(cases["pose_image"])
     images["paste"] = np.stack([paste(image, at(read.poses.layout, i), at(read.garments, i)) for i, image in each])
     for name in ("pose_image", "paste"):
-        results |= picture_scores(f"try_on.{name}", images[name], cases)
+        results |= means(f"try_on.{name}", _seen_scores(images[name], cases, distances))
     return results, images
+
+
+def _seen_scores(images: np.ndarray, cases: dict, distances: Distances) -> dict[str, np.ndarray]:
+    """`case_scores` [B], and how alike pictures and garments look: LPIPS where there are weights, print correlation."""
+    truth, garment = to_float(cases["output_image"]), cases["garment_mask"]
+    each = zip(images, truth, garment, strict=True)
+    prints = [print_correlation(lightness(one), lightness(true), region) for one, true, region in each]
+    found = case_scores(images, cases) | {"print_correlation": np.array(prints)} | distances(images, truth)
+    garments = distances(alone(images, garment), alone(truth, garment))
+    return found | {f"{name}_garment": values for name, values in garments.items()}
 
 
 def _kept(read: Readings) -> list[tuple]:

@@ -15,7 +15,7 @@ class CatalogueSuite(protocol.Suite):
     name = "catalogue"
 
     @dataclasses.dataclass(frozen=True)
-    class Options(protocol.SuiteOptions):
+    class Options(protocol.PerceptualOptions, protocol.SuiteOptions):
         num_cases: int = option(90, "Try-on cases, each of another user; half of the garments lie flat.", lower_bound=2)
         num_clip_frames: int = option(24, "Frames of each of the two clip cases (0: none).", lower_bound=0)
         num_failure_cases: int = option(
@@ -29,9 +29,10 @@ class CatalogueSuite(protocol.Suite):
 
     def run(self):
         from vton_jax.catalogue import cases as catalogue_cases
-        from vton_jax.evaluate import catalogue_steps, dressing, failure_suite
+        from vton_jax.evaluate import catalogue_steps, dressing, failure_suite, perceptual
 
         options = self.options
+        distances = perceptual.open_distances(options.perceptual)
         systems = dressing.open_arms(options)
         system = systems["none"]
         report.say(f"drawing {options.num_cases} cases")
@@ -60,7 +61,7 @@ class CatalogueSuite(protocol.Suite):
         yield from catalogue_steps.target_scores(maps, poses, cases).items()
 
         report.say("the four arms")
-        results, images = catalogue_steps.arm_scores(systems, read, maps.refined, cases, options.seed)
+        results, images = catalogue_steps.arm_scores(systems, read, maps.refined, cases, (distances, options.seed))
         yield from results.items()
         self.pictures |= catalogue_steps.sheets(cases, images, maps)
 
@@ -73,6 +74,7 @@ class CatalogueSuite(protocol.Suite):
             "cases": f"{options.num_cases} of the test split, seed {options.seed}; {options.num_clip_frames} frames of "
             "each clip",
             "size": f"{system.size[0]}x{system.size[1]}; SSIM with an 11-tap Gaussian; flow errors at 128x96",
+            **distances.protocol,
         }
         self.texts["cases"] = catalogue_steps.counts(cases)
         if options.num_failure_cases:
@@ -84,5 +86,9 @@ class CatalogueSuite(protocol.Suite):
         parts = ["<p>Unseen people and garments; user, donor and pose enter as RGB alone.</p>"]
         parts.append("<h2>Try-on against the counterfactual truth</h2>")
         rows = [*ARM_NAMES, "pose_image", "paste"]
-        parts.append(report.score_table(results, "try_on", rows, scores.PICTURE_SCORES))
+        seen = {"print_correlation": "print correlation", "lpips": "LPIPS", "lpips_garment": "LPIPS garment"}
+        columns = scores.PICTURE_SCORES | {
+            name: title for name, title in seen.items() if f"try_on.none.{name}" in results
+        }
+        parts.append(report.score_table(results, "try_on", rows, columns))
         return parts + failure_suite.tables(results)

@@ -15,6 +15,8 @@ from vton_jax.evaluate import metrics
 
 FLOW_HEIGHT = 128  # endpoint errors are given in pixels at 128x96
 PICTURE_SCORES = {"ssim": "SSIM", "psnr": "PSNR", "ssim_garment": "SSIM garment", "psnr_garment": "PSNR garment"}
+_DETAIL = 0.02  # of the picture's height: what is larger is no detail of a print
+_PRINT = 2.0  # CIELAB units that a print's detail deviates by at least
 
 
 def stack(items):
@@ -43,6 +45,32 @@ def frame_scores(images: np.ndarray, truth: np.ndarray, garment: np.ndarray) -> 
 def case_scores(images: np.ndarray, cases: dict) -> dict[str, np.ndarray]:
     """`frame_scores` of every case against its truth."""
     return frame_scores(images, to_float(cases["output_image"]), cases["garment_mask"])
+
+
+def alone(pictures: np.ndarray, garment: np.ndarray) -> np.ndarray:
+    """Pictures [..., H, W, 3], grey everywhere but in the garment's region: what LPIPS of a garment compares."""
+    return np.where(garment[..., None], pictures, np.float32(0.5))
+
+
+def lightness(picture: np.ndarray) -> np.ndarray:
+    """CIELAB's L of a picture float [H, W, 3], in 0 to 100."""
+    return cv2.cvtColor(np.asarray(picture, np.float32), cv2.COLOR_RGB2LAB)[..., 0]
+
+
+def print_correlation(answer: np.ndarray, truth: np.ndarray, garment: np.ndarray) -> float:
+    """Of the detail of two lightnesses [H, W] within a region; NaN where the truth is plain or hardly there."""
+    sigma = _DETAIL * len(garment)
+    inner = cv2.erode(garment.astype(np.uint8), np.ones((5, 5))) > 0
+    details = []
+    for light in (answer, truth):
+        weight = garment.astype(np.float32)
+        mean = cv2.GaussianBlur(light * weight, (0, 0), sigma) / np.maximum(
+            cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3
+        )
+        details.append((light - mean)[inner])
+    if inner.sum() < 50 or details[1].std() < _PRINT:
+        return float("nan")
+    return float(np.corrcoef(*details)[0, 1]) if details[0].std() > 1e-3 else 0.0
 
 
 def means(name: str, scores: dict[str, np.ndarray]) -> dict[str, float]:
