@@ -10,6 +10,7 @@ from vton_jax import systems
 from vton_jax.core.errors import UserError
 from vton_jax.core.types import Dressed
 from vton_jax.evaluate import critic, critic_examples, critic_suite, report
+from vton_jax.models import weights
 from vton_jax.models.critic_cnn import CriticCNN
 
 NETWORK = CriticCNN(widths=(16, 16))
@@ -134,7 +135,6 @@ def test_the_suite_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setattr(critic, "train", functools.partial(critic.train, batch=8))
     monkeypatch.setattr(critic, "_SEEN", 8)  # as many as are held out: parts are filled up
     monkeypatch.setattr(critic.critic_cnn, "CriticCNN", lambda: NETWORK)
-    monkeypatch.setattr(critic_suite, "digest_of", lambda path: path.name)
     options = critic_suite.CriticSuite.Options(data=str(tmp_path), num_examples=1000)
     suite = critic_suite.CriticSuite(options, steps=40)
     results, sheets, texts = dict(suite.run()), suite.pictures, suite.texts
@@ -144,6 +144,8 @@ def test_the_suite_end_to_end(tmp_path, monkeypatch):
         assert results[f"critic.joint.fooling_{level}"] == results[f"critic.real_accuracy_{level}"] > 0.5
         assert results[f"critic.joint.preferred_{level}"] == 0  # equal is not preferred
     assert len(sheets) == 2 and "stand-in" in texts["protocol"]["suite"] and texts["protocol"]["split_hash"]
+    released = {path.stem for path in weights.FOLDER.glob("*.safetensors")}
+    assert {"triple_guided_cnn_joint", "re_map_cnn"} <= set(texts["about"]) <= released
     report.write(tmp_path, suite, results)
     text = (tmp_path / "report.html").read_text()
     assert "stand-in for the talk" in text and all(name in text for name in results)

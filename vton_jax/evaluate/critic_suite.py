@@ -39,6 +39,7 @@ class CriticSuite(protocol.Suite):
         from vton_jax.evaluate import critic, critic_examples, dressing
 
         options, steps = self.options, self.steps or critic.STEPS
+        self.texts["about"] = self._weights()
         examples, held_out = critic_examples.read_examples(options.data, options.num_examples)
         pictures = critic_examples.dress_all(dressing.open_arms(options), examples)
         yield "num_examples", len(held_out)
@@ -64,14 +65,14 @@ class CriticSuite(protocol.Suite):
             "people",
             "results": "another person's pose image; the layout that LatentPriorCNN expects; before `kept_parts`",
         }
-        self.texts["about"] = self._weights()
 
     def _weights(self) -> dict[str, str]:
         from vton_jax.models import weights
 
         names = [f"triple_guided_cnn_{arm}" for arm in ("none", "pre", "joint")]
-        names += ["re_map_cnn", "re_map_cnn_joint"]
-        return {name: digest_of(weights.path_of(name, self.options.weights)) for name in names}
+        paths = [weights.path_of(name, self.options.weights) for name in [*names, "re_map_cnn", "re_map_cnn_joint"]]
+        # The last one is there where `joint` has a ReMapCNN of its own.
+        return {path.stem: digest_of(path) for path in paths if path.exists()}
 
     def sections(self, results):
         rows = [[arm, *(_rate(results, f"critic.{arm}.fooling_{level}") for level in LEVELS)] for arm in ARM_NAMES]
