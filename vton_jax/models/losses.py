@@ -63,9 +63,8 @@ def moved_alike(key: jax.Array, *pictures: jax.Array) -> tuple[jax.Array, ...]:
     """Pictures [B, H, W, 3], rolled by the same 0 to 15 pixels down and to the right.
 
     AlexNet looks at every fourth place, its later layers at every eighth and sixteenth, always the same ones: what is
-    learned from its features alone has a lattice of these periods. A picture of 128x96 that is to be like eight of
-    cloth, 150 steps of Adam: what repeats every 4 pixels is 2.1 times what chance gives, every 8 2.8 times; moved
-    by chance at every step, 0.8 and 1.4 times.
+    learned from its features has a lattice of these periods. By benchmarks/feature_lattice.py what repeats every 4
+    pixels is 2.1 times what chance gives, every 8 2.8 times; moved by chance at every step, 0.8 and 1.3 times.
     """
     down, right = jax.random.randint(key, (2,), 0, _STRIDE)
     return tuple(jnp.roll(picture, (down, right), (1, 2)) for picture in pictures)

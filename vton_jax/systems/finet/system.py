@@ -34,8 +34,8 @@ _ANKLES = [JOINTS["left-ankle"], JOINTS["right-ankle"]]
 # Whoever ends so near to the photo's lower edge is cut off, of the photo's height; then the frame reaches to the soles,
 # a part of what is shown below the ankles, at most so many times as far as what is shown.
 _CUT, _FOOT, _LONGEST = 0.02, 0.06, 2.5
-# Of class probabilities, in the frame's pixels: .6 to 1 gives the most right pixels on drawn people and photos of the
-# validation split (.8733 in place of .8723), and the larger it is the fewer specks there are.
+# Of class probabilities, in the frame's pixels: on drawn people and photos of the validation split as many pixels are
+# right as without (0.899), and there are fewer pieces of a class (10.8 a person instead of 11.3).
 _SMOOTH = 0.8
 _WAYS = ("both", "shape", "appearance", "none")
 
