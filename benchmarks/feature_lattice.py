@@ -1,9 +1,9 @@
 """Whether features with strides leave a lattice: python benchmarks/feature_lattice.py --perceptual=FILE
 
-FILE: lpips_alexnet.safetensors. A picture is optimised until its features and their Gram matrices are like those of eight
-pictures of cloth, as a painter's is that cannot know the detail: compared as they lie, and moved alike by up to 3 and 15
-pixels at every step (`losses.moved_alike`). Of what repeats every 4, 8 and 16 pixels: how many times what chance gives. Two
-minutes.
+FILE: lpips_alexnet.safetensors. A picture is optimised until its features and their Gram matrices are like those of
+eight pictures of cloth, as a painter's is that cannot know the detail: compared as they lie, and moved alike by up to 3
+and 15 pixels at every step (`losses.moved_alike`). Of what repeats every 4, 8 and 16 pixels: how many times what chance
+gives. Two minutes.
 """
 
 import argparse
