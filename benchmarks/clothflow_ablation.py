@@ -1,9 +1,10 @@
 """ClothFlow's ablation, trained and scored: python benchmarks/clothflow_ablation.py --dataset=DIR --output=DIR
 
-Trains every stage that a variant has of its own, all by the recipe of the whole system's stage and for as many minutes
-(`--minutes`), then scores all variants by the suite `clothflow`. What is trained already stays: the same command again
-goes on. `--dataset` is a folder of `vton cache_examples --kind=people`; `--perceptual` the weights of VGG16 without
-which `no_style` equals `full`. Weights and OUTPUT/evaluation stay in the folder `--output`.
+Trains every stage that a variant has of its own, all by the recipe of the whole system's stage, from the start and for
+as many steps (STEPS, times `--scale`), so that all variants see equal samples, then scores them by the suite
+`clothflow`. What is trained already stays: the same command again goes on. `--dataset` is a folder of `vton
+cache_examples --kind=people`; `--perceptual` the weights of VGG16 or AlexNet without which `no_style` equals `full`.
+Weights and OUTPUT/evaluation stay in the folder `--output`.
 """
 
 import argparse
@@ -15,6 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from vton_jax.systems.clothflow import variants
+
+# Each took at least 30 minutes of one CPU core (docs/clothflow.md).
+STEPS = {"layout": 6000, "flow": 6000, "render": 1500}
 
 
 def trainings(names: list[str]) -> list[tuple[str, str, str]]:
@@ -29,9 +33,11 @@ def trainings(names: list[str]) -> list[tuple[str, str, str]]:
 
 def command(weights: str, stage: str, name: str, options: argparse.Namespace) -> list[str]:
     """How one stage of a variant is trained."""
-    folder, seconds = Path(options.output), 60 * options.minutes
-    flags = [f"--flagfile={ROOT}/vton_jax/flagfiles/clothflow_{stage}.flags", f"--dataset={options.dataset}"]
-    flags += [f"--variant={name}", f"--max_seconds={seconds}", f"--schedule_seconds={seconds}"]
+    folder, steps = Path(options.output), max(1, round(STEPS[stage] * options.scale))
+    recipes = [f"--flagfile={ROOT}/vton_jax/flagfiles/clothflow_{part}.flags" for part in (stage, "base")]
+    # The second takes back what the first may have of a recipe for a GPU.
+    flags = [*recipes, "--dtype=float32", f"--dataset={options.dataset}"]
+    flags += [f"--variant={name}", f"--num_steps={steps}", "--max_seconds=0", "--schedule_seconds=0"]
     flags += ["--init_from="]  # everything from the start
     flags += [f"--workdir={folder / weights}", f"--export={folder / weights}.safetensors"]
     if stage == "render":
@@ -45,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--scale", type=float, default=1, help="of the number of steps")
     parser.add_argument("--variants", default=",".join(variants.VARIANTS))
     parser.add_argument("--perceptual", default="none")
     parser.add_argument("--crop", type=int, default=64, help="side of the squares that VGG16 sees")

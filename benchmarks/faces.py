@@ -1,10 +1,10 @@
-"""How faces, hands and shoes come into a result: python benchmarks/faces.py [--count=48]
+"""How faces, bare limbs, hands and shoes come into a result: python benchmarks/faces.py [--count=48]
 
 Cases of the catalogue's validation split: the photo and the true result are read as photos are, and painted by the arm
 `none` into the true layout; then what the photo keeps is laid over, as in every try-on (`compositing.kept_parts`).
 Prints the mean absolute error and SSIM of the face around eyes and nose, by how far the person turns from the one
-picture to the other, and the error of hands around the wrists and of shoes around the ankles. Faces count where photo
-and truth show one.
+picture to the other, the same of all bare arms and legs, and the error of hands around the wrists and of shoes around
+the ankles. Faces count where photo and truth show one.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.reader import Reader
 
 TURNS = ((0, 30), (30, 60), (60, 75), (75, 180))  # degrees
+LIMBS = {"arms": segmentation.ARMS, "legs": segmentation.LEGS}
+FEWEST = 100  # pixels of arms or legs that count
 FACE, END = 0.1, 0.07  # of the person's height: how far around eyes and nose, and around wrists and ankles
 _FACE_JOINTS = [keypoints.ID[name] for name in ("nose", "left-eye", "right-eye")]
 _ENDS = {
@@ -73,9 +75,14 @@ def main() -> None:
     drawn = cases.draw_cases(count, split="validation")
     images, truth = results(drawn, count), to_float(drawn["output_image"])
     error = np.abs(images - truth).mean(-1)
-    faces, ends = [], {name: [] for name in _ENDS}
+    faces, ends, bare = [], {name: [] for name in _ENDS}, {name: [] for name in LIMBS}
     for index in range(count):
         case = at(drawn, index)
+        for name, labels in LIMBS.items():
+            there = segmentation.region(case["output_segmentation"], labels)
+            if there.sum() >= FEWEST:
+                similar = float(metrics.ssim(images[index], truth[index], there))
+                bare[name].append((error[index][there].mean(), similar))
         face = around(case, _FACE_JOINTS, segmentation.FACE[:1], FACE, each=False)
         for name, (joints, labels) in _ENDS.items():
             there = around(case, joints, labels, END, each=True)
@@ -89,6 +96,8 @@ def main() -> None:
         if len(here):
             print(f"face, turned {first} to {last} degrees: {len(here)} cases, error {here[:, 1].mean():.4f}, "
                   f"SSIM {np.nanmean(here[:, 2]):.3f}")  # fmt: skip
+    for name, found in bare.items():
+        print(f"{name}: {len(found)} cases, error {np.mean(found, 0)[0]:.4f}, SSIM {np.mean(found, 0)[1]:.3f}")
     for name, found in ends.items():
         print(f"{name}: {len(found)} cases, error {np.mean(found):.4f}")
 

@@ -27,9 +27,19 @@ def _places(layout: Layout) -> tuple:
     return body, body_map.limb_place(points, body), body_map.trunk_coordinates(points, body)
 
 
-def compose(user: Layout, donor: Layout, pose: Layout, kind: int, *, beside: Layout | None = None, tuck: str = "auto"):
+def compose(
+    user: Layout,
+    donor: Layout,
+    pose: Layout,
+    kind: int,
+    *,
+    beside: Layout | None = None,
+    tuck: str = "auto",
+    sleeves: tuple[float, float] = (0.0, 2.0),
+):
     """`coarse_target_segmentation`, its arguments always of the same types, so that it is compiled once a size."""
-    return _compose(user, donor, pose, jnp.int32(kind), (beside or user, jnp.int32(TUCKS.index(tuck))))
+    besides = beside or user, jnp.int32(TUCKS.index(tuck)), jnp.float32(sleeves)
+    return _compose(user, donor, pose, jnp.int32(kind), besides)
 
 
 def places(layout: Layout) -> tuple:

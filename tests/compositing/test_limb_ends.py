@@ -11,6 +11,7 @@ from vton_jax.core import segmentation
 from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.segmentation import ID
 from vton_jax.core.types import Dressed, User
+from vton_jax.layout import limbs
 
 
 def body(first, last, height=200.0, side="left", joints=("elbow", "wrist")):
@@ -67,7 +68,8 @@ def test_the_photos_hands_and_shoes_come_into_the_result():
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
     photo = np.stack([rows / SIZE[0], columns / SIZE[1], np.full(SIZE, 0.5)], -1).astype(np.float32)
     user, final = User(photo, layout, None, np.ones(SIZE, bool)), pose.segmentation
-    ends = kept_parts.carried_limb_ends(user, pose, final)
+    bodies = limbs.bodies_of((layout, pose), SIZE)
+    ends = kept_parts.carried_limb_ends(user, bodies, final)
     assert len(ends) == 4
     none, flow = np.zeros(SIZE, np.float32), np.zeros((*SIZE, 2), np.float32)
     result = kept_parts.compose(
@@ -84,6 +86,6 @@ def test_the_photos_hands_and_shoes_come_into_the_result():
     assert result.moved_weight[there].min() > 0.5
     np.testing.assert_allclose(result.photo_flow[there], np.broadcast_to([-12, -5], (there.sum(), 2)), atol=0.1)
     # Not on a sleeve, nor of a hand that the photo does not show.
-    assert max(end.weight.max() for end in kept_parts.carried_limb_ends(user, pose, np.full_like(final, 4))) == 0
+    assert max(end.weight.max() for end in kept_parts.carried_limb_ends(user, bodies, np.full_like(final, 4))) == 0
     unseen = user.replace(shown=np.zeros(SIZE, bool))
-    assert max(end.weight.max() for end in kept_parts.carried_limb_ends(unseen, pose, final)) == 0
+    assert max(end.weight.max() for end in kept_parts.carried_limb_ends(unseen, bodies, final)) == 0

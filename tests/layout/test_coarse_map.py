@@ -64,6 +64,21 @@ def test_steps_in_order_and_what_each_does():
     assert others <= set(segmentation.GARMENTS + segmentation.HAIR + segmentation.FACE)
 
 
+def test_what_is_known_of_sleeves_outweighs_what_their_layout_shows():
+    pose = person(0.0, 2.0)
+    for sleeves, covered, bare in (
+        ((1.95, 1.99), (0.1, 1.9), None),
+        ((0.0, 0.0), None, (0.1, 1.9)),
+        ((0.45, 0.75), (0.1, 0.4), (0.85, 1.9)),
+    ):
+        coarse = compose(pose, person(1.2, 2.0), pose, 0, sleeves=sleeves)[0]
+        for limb, place in (("left-upper-arm", 0), ("left-forearm", 1)):
+            for where, labels in ((covered, segmentation.UPPER), (bare, segmentation.ARMS)):
+                if where and max(where[0], place) + 0.1 < min(where[1], place + 1):
+                    mask = limb_mask(pose, limb, max(where[0], place), min(where[1], place + 1))
+                    assert fraction_of(coarse, labels, mask) > 0.9
+
+
 @pytest.mark.parametrize("turn", [0.0, np.pi])
 def test_sleeves_come_from_the_donor_never_from_user_or_pose(turn):
     long, short, none = person(2.0, 2.0), person(0.55, 2.0), person(0.0, 2.0)

@@ -65,8 +65,77 @@ def test_arms_go_where_cloth_is_beside_the_shoulder():
     for joint in ("left-elbow", "left-wrist", "right-elbow", "right-wrist"):
         x, y = np.rint(joints[ID[joint]]).astype(int)
         assert not mask[y, x]
-    sure, _ = garment_fit.wearer(points, probability(TRUNK), "upper", np.ones_like(mask), sleeveless=True)
+    sure, _ = garment_fit.wearer(points, probability(TRUNK), "upper", np.ones_like(mask), sleeves="none")
     np.testing.assert_allclose(sure, joints)
+
+
+@pytest.mark.parametrize("astray", [-0.05, 0.0, 0.05])
+def test_a_short_sleeve_ends_half_way_down_the_upper_arm(astray):
+    """However far out the shoulder was read: it gives way."""
+    points, mask = worn(sleeve=0.1)
+    for side, sign in (("left", 1), ("right", -1)):
+        points[ID[f"{side}-shoulder"]] += [sign * astray * HEIGHT, 0.05 * HEIGHT]
+    joints, _ = garment_fit.wearer(points, probability(TRUNK), "upper", mask, sleeves="short")
+    for side, sign in (("left", 1), ("right", -1)):
+        shoulder, elbow = joints[ID[f"{side}-shoulder"]], joints[ID[f"{side}-elbow"]]
+        end = (128 + sign * 0.21 * HEIGHT - shoulder[0]) / (elbow - shoulder)[0]
+        assert 0.4 < end < 0.8
+
+
+def test_how_far_sleeves_reach_by_what_they_probably_are():
+    bounds = garment_fit.sleeve_bounds
+    np.testing.assert_allclose(bounds([0.05, 0.9, 0.03, 0.02]), garment_fit.THRESHOLDS.short)
+    np.testing.assert_allclose(bounds([0.0, 0.5, 0.45, 0.05]), (0.45, 1.5))  # unsure: what the picture shows, between
+    np.testing.assert_allclose(bounds([0.97, 0.01, 0.01, 0.01]), (0, 0))
+    assert bounds(np.ones(4))[0] == 0 and bounds(np.ones(4))[1] > 1.95
+
+
+def trousers(length, spread, turn=0.0):
+    """The mask of trousers of somebody 200 pixels tall, that reach down the leg to a place `length`, legs spread."""
+    row, column = np.mgrid[:320, :320]
+    x, y = np.moveaxis((np.stack([column, row], -1) - 160) @ np.array(
+        [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]), -1, 0) / HEIGHT  # fmt: skip
+    y = y + 0.3
+    mask = (abs(x) < 0.14) & (y > 0) & (y < 0.2)
+    for sign in (1, -1):
+        middle = sign * (0.07 + spread * np.maximum(y - 0.1, 0))
+        mask |= (abs(x - middle) < 0.07) & (y > 0.1) & (y < 0.1 + length * BODY.thigh / np.hypot(1, spread))
+    return mask
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.5, np.pi])
+@pytest.mark.parametrize("length, spread", [(2.0, 0.0), (2.0, 0.25), (1.2, 0.0), (0.7, 0.1)])
+def test_legs_are_as_long_as_their_outline_says(length, spread, turn):
+    """Whatever joints were read: networks take the hem of shorts for the ankles."""
+    mask = trousers(length, spread, turn)
+    points = np.zeros((18, 2))
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    read = ("left-hip", "right-hip", "left-ankle", "right-ankle")
+    for name in read:
+        sign, down = (1 if "left" in name else -1), 0.1 if "hip" in name else 0.1 + min(length, 0.8) * BODY.thigh
+        points[ID[name]] = rotation @ (HEIGHT * np.array([sign * 0.07, down - 0.3])) + 160
+    joints, given = garment_fit.wearer(points, probability(read), "lower", mask)
+    assert given[[ID[name] for name in read]].all()
+    for side, sign in (("left", 1), ("right", -1)):
+        hip, knee, ankle = (joints[ID[f"{side}-{name}"]] for name in ("hip", "knee", "ankle"))
+        wanted = rotation @ (HEIGHT * np.array([sign * 0.07, 0.1 - 0.3])) + 160
+        assert np.linalg.norm(hip - wanted) < 0.02 * HEIGHT
+        np.testing.assert_allclose(np.linalg.norm(knee - hip), BODY.thigh * HEIGHT, rtol=0.08)
+        # The cloth ends where it should along the leg, and the leg lies in the cloth.
+        for place, inside in ((0.5 * min(length, 1), True), (length - 0.12, True), (length + 0.15, False)):
+            x, y = np.rint(hip + place / 2 * (ankle - hip)).astype(int)
+            assert mask[y, x] == inside
+
+
+def test_an_outline_that_is_none_leaves_what_was_read():
+    points, read = np.zeros((18, 2)), ("left-hip", "right-hip", "left-knee", "right-knee")
+    for name in read:
+        points[ID[name]] = 100 + (10 if "left" in name else -10), 100 + (50 if "knee" in name else 0)
+    half = trousers(1.0, 0.0)
+    half[:, 150:] = False
+    for mask in (np.zeros((320, 320), bool), np.eye(320, dtype=bool) & (np.arange(320) == 9), half):
+        joints, given = garment_fit.wearer(points, probability(read), "lower", mask)
+        assert given.sum() == 6 and np.isfinite(joints).all()
 
 
 def test_an_elbow_that_was_read_is_taken():

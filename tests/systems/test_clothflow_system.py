@@ -288,6 +288,8 @@ def test_the_ablation_trains_every_stage_once_and_in_order():
     assert len({file for file, _, _ in found}) == len(found) == 2 + 4 + 7
     stages = [stage for _, stage, _ in found]
     assert stages == sorted(stages, key=variants.STAGES.index)
-    options = argparse.Namespace(output="o", dataset="d", minutes=1, perceptual="none", crop=64, more=[])
+    options = argparse.Namespace(output="o", dataset="d", scale=0.5, perceptual="none", crop=64, more=[])
     flags = clothflow_ablation.command("clothflow_render_no_style", "render", "no_style", options)
     assert "--flow_weights=o/clothflow_flow.safetensors" in flags and "--variant=no_style" in flags
+    # As many steps for every variant, by a clock for none.
+    assert f"--num_steps={clothflow_ablation.STEPS['render'] // 2}" in flags and "--max_seconds=0" in flags

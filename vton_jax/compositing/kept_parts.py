@@ -9,13 +9,13 @@ import functools
 from collections.abc import Callable, Sequence
 
 import cv2
-import jax
 import numpy as np
 
-from vton_jax.compositing import head_flow, limb_ends
-from vton_jax.core import framing, keypoints, programs, segmentation
+from vton_jax.compositing import bare_limbs, head_flow, limb_ends
+from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
-from vton_jax.layout.body import PROPORTIONS, body_of
+from vton_jax.layout import limbs
+from vton_jax.layout.body import PROPORTIONS, Body
 
 BACKGROUNDS = ("inpaint", "network")
 _HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
@@ -109,9 +109,6 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     return np.minimum(keep, _softened(keep))
 
 
-_body = programs.Program(body_of, static=1)
-
-
 @dataclasses.dataclass(frozen=True)
 class Head:
     """The user's photo moved, scaled and turned so that its head lies on the target's."""
@@ -132,7 +129,7 @@ def carried_head(user: User, pose: Layout) -> Head | None:
     the other, from behind, does not.
     """
     size = user.image.shape[:2]
-    own, there = (jax.device_get(_body(one, size)) for one in (user.layout, pose))
+    own, there = limbs.bodies_of((user.layout, pose), user.image.shape[:2])
     angle, face = np.degrees(abs(head_flow.yaw_between(own, there))), head_flow.shows_face(own)
     trust = np.clip((CHOSEN.other_turn - angle) / (CHOSEN.other_turn - CHOSEN.same_turn), 0, 1)
     turned = np.clip((CHOSEN.painted_face - angle) / (CHOSEN.painted_face - CHOSEN.own_face), 0, 1) * face
@@ -227,15 +224,51 @@ class Carried:
     weight: np.ndarray  # float [H, W]
 
 
-def carried_limb_ends(user: User, pose: Layout, final: np.ndarray) -> list[Carried]:
+def shown_labels(user: User) -> np.ndarray:
+    """The labels uint8 [H, W] of what the photo shows."""
+    return np.where(np.asarray(user.shown), np.asarray(user.layout.segmentation), 0).astype(np.uint8)
+
+
+def with_limbs(
+    dressed: Dressed, user: User, bodies: tuple[Body, Body], still: np.ndarray
+) -> tuple[Dressed, list[Carried]]:
+    """`dressed` with bare arms shaded in the photo's skin, and over it the bare limbs that the photo shows, if any.
+
+    Args: still: see `stillness`.
+    """
+    labels, final = shown_labels(user), np.asarray(dressed.labels)
+    there = limbs.limbs_of(final, bodies[1])
+    if not there:
+        return dressed, []
+    painted = np.asarray(dressed.image)
+    image = bare_limbs.shaded(user.image, labels, there, final, painted)
+    other = (image != painted).any(-1)
+    off = lambda of: np.where(other, 0, np.asarray(of))  # noqa: E731
+    dressed = dressed.replace(
+        image=image,
+        photo_weight=off(dressed.photo_weight),
+        moved_weight=off(dressed.moved_weight),
+        garment_weight=off(dressed.garment_weight),
+        besides=tuple((flow, off(of)) for flow, of in dressed.besides),
+    )
+    found = limbs.limbs_of(labels, bodies[0]), there
+    place, weight = bare_limbs.carried(user.image, labels, found, final, still)
+    picture = cv2.remap(user.image.astype(np.float32), place, None, cv2.INTER_LINEAR)
+    return dressed, [Carried(picture, place - _grid(final.shape), weight)]
+
+
+def _grid(size: tuple[int, int]) -> np.ndarray:
+    """The places float32 [H, W, 2] of a picture's own pixels."""
+    return np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32)
+
+
+def carried_limb_ends(user: User, bodies: tuple[Body, Body], final: np.ndarray) -> list[Carried]:
     """The user's hands and shoes where the final map [H, W] shows the target's; none where people turn otherwise."""
     size = user.image.shape[:2]
-    own, there = (jax.device_get(_body(one, size)) for one in (user.layout, pose))
-    angle = np.degrees(abs(head_flow.yaw_between(own, there)))
+    angle = np.degrees(abs(head_flow.yaw_between(*bodies)))
     trust = np.clip((CHOSEN.other_turn - angle) / (CHOSEN.other_turn - CHOSEN.same_turn), 0, 1)
-    found, grid = [], np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32)
-    for end in limb_ends.limb_ends(own, there, size) if trust > 0 else ():
-        labels = np.where(np.asarray(user.shown), np.asarray(user.layout.segmentation), 0).astype(np.uint8)
+    found, grid, labels = [], _grid(size), shown_labels(user)
+    for end in limb_ends.limb_ends(*bodies, size) if trust > 0 else ():
         both = (cv2.remap(labels, end.place, None, cv2.INTER_NEAREST) == end.label) & (final == end.label)
         weight = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
         weight = np.float32(trust) * end.near * np.minimum(weight, _softened(weight))
@@ -251,7 +284,8 @@ def compose(
     the photo.
 
     Args: dressed: one frame, without a leading axis. user: with the photo and its backdrop. keep: float [H, W], how
-    much stays as it is in the photo, see `kept`. head: see `carried_head`. ends: see `carried_limb_ends`.
+    much stays as it is in the photo, see `kept`. head: see `carried_head`. ends: see `carried_limb_ends` and
+    `with_limbs`.
     """
     photo, final = user.image, np.asarray(dressed.labels)
     image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
@@ -287,14 +321,11 @@ def compose(
 
 
 def restore(dressed: Dressed, user: User, pose: Layout, head: Head | None, garment_type: int) -> Dressed:
-    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, head, hands and
-    shoes.
+    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, head, bare limbs,
+    hands and shoes.
     """
     labels, final = np.asarray(user.layout.segmentation), np.asarray(dressed.labels)
-    return compose(
-        dressed,
-        user,
-        kept(labels, final, stillness(user.layout, pose), garment_type),
-        head,
-        carried_limb_ends(user, pose, final),
-    )
+    still = stillness(user.layout, pose)
+    keep, bodies = kept(labels, final, still, garment_type), limbs.bodies_of((user.layout, pose), user.image.shape[:2])
+    dressed, bare = with_limbs(dressed, user, bodies, still)
+    return compose(dressed, user, keep, head, [*bare, *carried_limb_ends(user, bodies, final)])

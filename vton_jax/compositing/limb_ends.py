@@ -41,6 +41,7 @@ LIMBS = (
 )
 CHOSEN = Thresholds()
 _DOWN = np.float32([0, 1])
+_MARGIN = 1.5  # of the reach: so far places are said; enlarged, flows are interpolated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ class LimbEnd:
 
 def limb_ends(own: Body, there: Body, size: tuple[int, int]) -> list[LimbEnd]:
     """The hands and feet that the photo shows as the target does."""
-    points, found = np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32), []
+    found, pixels = [], np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32)
     for side, limb in ((side, limb) for limb in LIMBS for side in ("right", "left")):
         joints = [JOINTS[f"{side}-{name}"] for name in limb.joints]
         if not all(body.visible[joint] for body in (own, there) for joint in joints):
@@ -65,14 +66,24 @@ def limb_ends(own: Body, there: Body, size: tuple[int, int]) -> list[LimbEnd]:
             continue
         if not limb.turns:
             along = user_along = _DOWN
-        relative = (points - start) / there.height
+        box = _box(start + limb.beyond * there.height * along, _MARGIN * limb.reach * there.height, size)
+        relative = (pixels[box] - start) / there.height
         down, aside = relative @ along, relative @ np.float32([along[1], -along[0]])
         across = np.float32([user_along[1], -user_along[0]])
-        place = user_start + own.height * (down[..., None] * user_along + aside[..., None] * across)
+        place, near = pixels.copy(), np.zeros(size, np.float32)
+        place[box] = user_start + own.height * (down[..., None] * user_along + aside[..., None] * across)
         distance = np.hypot(down - limb.beyond, aside) / limb.reach
-        near = np.clip(4 * (1 - distance), 0, 1) * np.clip(1 + 40 * down, 0, 1)
-        found.append(LimbEnd(ID[f"{side}-{limb.label}"], place.astype(np.float32), near.astype(np.float32)))
+        near[box] = np.clip(4 * (1 - distance), 0, 1) * np.clip(1 + 40 * down, 0, 1)
+        found.append(LimbEnd(ID[f"{side}-{limb.label}"], place, near))
     return found
+
+
+def _box(middle: np.ndarray, reach: float, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a picture of a size (height, width) that are so near to a point."""
+    first, last = (
+        np.clip(of(middle + sign * reach), 0, size[::-1]).astype(int) for of, sign in ((np.floor, -1), (np.ceil, 1))
+    )
+    return tuple(slice(*ends) for ends in zip(first[::-1], last[::-1], strict=True))
 
 
 def _bone(body: Body, first: int, last: int) -> tuple[np.ndarray, np.ndarray, float]:

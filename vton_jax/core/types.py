@@ -58,6 +58,7 @@ class Garment:
     garment_type: Any  # int32 [], index in segmentation.GARMENT_TYPES
     flat: Any  # bool []
     tuck: Any = None  # int32 [], how it meets what is worn above or below, index in tucking.TUCKS; None: as they fall
+    sleeves: Any = None  # float [2], between which places down the arm (0..2) they end; None: as its layout says
 
 
 @flax.struct.dataclass

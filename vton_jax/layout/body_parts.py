@@ -88,12 +88,14 @@ def figure_of(layout: Layout) -> Figure:
     return Figure(layout, body, points, *limb_place(points, body), *trunk_coordinates(points, body))
 
 
-def covered_fraction(label: jax.Array, body: Body, garment: jax.Array, arms: bool) -> jax.Array:
+def covered_fraction(
+    label: jax.Array, body: Body, garment: jax.Array, arms: bool, bounds: jax.Array | None = None
+) -> jax.Array:
     """How far down arms or legs a garment reaches, as a limb's place (0..2, see `limb_place`), float [].
 
     Sleeves cover an arm from the shoulder on, and both arms alike: so a sleeve ends where the first skin is seen on
     either arm, however much of the garment lies in front of the rest of the arm. `label` int [H, W]; `garment` bool
-    [H, W] marks the garment's pixels.
+    [H, W] marks the garment's pixels. `bounds` float [2]: what is known of it anyway, if it covers arms at all.
     """
     index, t = np.flatnonzero(arms == IS_ARM), THRESHOLDS
     steps, offsets = np.linspace(*t.looked_at, dtype=np.float32), np.array(t.lanes, np.float32)
@@ -113,7 +115,8 @@ def covered_fraction(label: jax.Array, body: Body, garment: jax.Array, arms: boo
     hides = (first_skin == 2.0) & (last_cloth > t.to_the_joint) & ~known[~FROM_TRUNK[index]].any()
     end = jnp.minimum(first_skin + t.beyond_end, jnp.where(hides, 2.0, last_cloth + t.beyond_end))
     end = jnp.where(end > t.long_sleeve, jnp.clip(end, *t.wrist), end)
-    return jnp.where(end < t.shoulder_cloth, 0.0, end)
+    end = jnp.where(end < t.shoulder_cloth, 0.0, end)
+    return end if bounds is None else jnp.clip(end, bounds[0], bounds[1])
 
 
 def shoe_top(person: Figure) -> jax.Array:

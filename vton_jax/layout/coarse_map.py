@@ -46,6 +46,7 @@ class Thresholds:
 
 
 THRESHOLDS = Thresholds()
+_ANY = (0.0, 2.0)  # sleeves of which nothing is known
 _TAKEN = np.array([bit_set(segmentation.GARMENT_LABELS[t]) for t in segmentation.GARMENT_TYPES], dtype=np.int32)
 _KEPT = np.array(
     [bit_set(set(GARMENTS) - set(segmentation.REPLACED_LABELS[t])) for t in segmentation.GARMENT_TYPES], dtype=np.int32
@@ -120,6 +121,7 @@ class Worn:
     beside: Figure  # who lends what is worn besides the donor's garment: the user, or another donor
     garment_type: jax.Array  # int32 [], of the donor's garment
     tuck: jax.Array  # int32 [], index in `tucking.TUCKS`
+    sleeves: jax.Array  # float [2, 2], of both garments, between which places down the arm they end
 
 
 # Steps 7 and 8: limbs that the pose person's clothes hid, and the garments.
@@ -145,7 +147,7 @@ def add_dress(canvas: jax.Array, worn: Worn, target: Figure) -> jax.Array:
     user, pick = worn.user, lambda table: jnp.asarray(table)[worn.garment_type]
     # Both at once, as the figures below: half the program to compile.
     both, wanted = stacked(worn.donor, worn.beside), jnp.stack([pick(_TAKEN), pick(_KEPT)])
-    layers = jax.vmap(garment_layers, (0, 0, None, None))(both, wanted, target, canvas)
+    layers = jax.vmap(garment_layers, (0, 0, None, None, 0))(both, wanted, target, canvas, worn.sleeves)
     layer = {name: jnp.where(taken > 0, taken, kept) for name, (taken, kept) in layers.items()}
     layer = tuck_in_or_out(layer, target, worn.tuck)
     order = [layer[name] for name in ("upper", "lower", "under_lower", "under_upper")]
@@ -167,7 +169,7 @@ def add_dress(canvas: jax.Array, worn: Worn, target: Figure) -> jax.Array:
 
 
 def coarse_target_segmentation(
-    user: Layout, donor: Layout, pose: Layout, garment_type, besides: tuple = (None, None)
+    user: Layout, donor: Layout, pose: Layout, garment_type, besides: tuple = (None, None, None)
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The coarse map of the user in the donor's garment in the pose of the pose image.
 
@@ -176,15 +178,18 @@ def coarse_target_segmentation(
         wearer (garment_fit.py).
       garment_type: a name or an index in `segmentation.GARMENT_TYPES`, see `resolve_garment_type`; indices `vmap`.
       besides: the layout of the garment that is worn above or below the donor's, by default the user's own; and how
-        they meet, an index in `tucking.TUCKS`, by default `auto`.
+        they meet, an index in `tucking.TUCKS`, by default `auto`; and between which places down the arm (0..2) the
+        donor's sleeves end, float [2], by default where its layout says.
 
     Returns: the coarse map, uint8 [H, W] with `UNKNOWN`, and all eight maps by the names in `STEPS`.
     """
     garment_type = resolve_garment_type(user.segmentation, donor.segmentation, garment_type)
-    beside, tuck = besides
+    beside, tuck, sleeves = besides
+    sleeves = jnp.stack([jnp.array(_ANY) if sleeves is None else jnp.asarray(sleeves), jnp.array(_ANY)])
     layouts = (user, donor, pose) if beside is None else (user, donor, pose, beside)
     user, donor, target, *others = unstacked(jax.vmap(figure_of)(stacked(*layouts)), len(layouts))
-    worn = Worn(user, donor, others[0] if others else user, garment_type, jnp.asarray(0 if tuck is None else tuck))
+    tuck = jnp.asarray(0 if tuck is None else tuck)
+    worn = Worn(user, donor, others[0] if others else user, garment_type, tuck, sleeves)
     head = head_layer(user, target)
     # An ordinary dict would leave jit sorted by its keys.
     steps = collections.OrderedDict(start=start(pose))

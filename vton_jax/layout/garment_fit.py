@@ -32,9 +32,27 @@ class Thresholds:
     sleeve_down: float = 0.14
     sleeve_least: float = 0.0015  # square body heights
     bare: complex = 1 + 0.1j  # where an arm goes that no sleeve shows, aside and down: clear of the cloth
+    # How far down the upper arm a short sleeve reaches, in its lengths: as the catalogue cuts them. And how wide the
+    # band about the bone is in which its end is looked for, in body heights.
+    short: tuple[float, float] = (0.45, 0.75)
+    unlikely: float = 0.1  # probability: classes of sleeves below it do not count
+    lane: float = 0.02
+    steps: int = 32  # of an upper arm
+    # Lower garments: at which fraction of their length they lie how wide, in body heights; how far the hip joints are
+    # below the waist; which fraction of a leg, from its end on, is its hem; and how far legs are apart at least. By
+    # thought: so photographed trousers end at the ankles and shorts above the knee, see `benchmarks/flat_lengths.py`.
+    trousers: tuple[float, float] = (0.2, 0.28)
+    skirt: tuple[float, float] = (0.1, 0.235)
+    waist: float = 0.1
+    band: float = 0.04
+    hem: float = 0.12
+    gap: float = 0.02
 
 
 THRESHOLDS = Thresholds()
+# Between which places down the arm (0..2, 1 being the elbow) sleeves of `reader_cnn.SLEEVES` end, as the catalogue cuts
+# them: none, short, three-quarter, long.
+SLEEVE_ENDS = np.array([(0.0, 0.0), THRESHOLDS.short, (0.85, 1.5), (1.95, 1.99)], np.float32)
 _TRUNK = ("neck", "left-shoulder", "right-shoulder", "left-hip", "right-hip")
 _LEGS = ("left-hip", "right-hip", "left-knee", "right-knee", "left-ankle", "right-ankle")
 _USED = {"upper": _TRUNK, "lower": _LEGS, "dress": _TRUNK + _LEGS[2:]}
@@ -67,7 +85,7 @@ def _similarity(body: np.ndarray, seen: np.ndarray, weights: np.ndarray) -> tupl
 
 
 def wearer(
-    points: np.ndarray, probability: np.ndarray, kind: str, mask: np.ndarray, *, sleeveless: bool = False
+    points: np.ndarray, probability: np.ndarray, kind: str, mask: np.ndarray, *, sleeves: str = "", skirt: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """The wearer's joints [18, 2] and which are given, bool [18]: those that the garment of a kind covers.
 
@@ -75,7 +93,9 @@ def wearer(
     are missing where fewer than `THRESHOLDS.least` were read.
 
     Args: points [18, 2], as read. probability [18], that each lies on the garment. kind: of `KINDS`. mask: bool [H, W],
-    the garment, which shows where a sleeve goes that ends above the elbow. sleeveless: arms are clear of the cloth.
+    the garment, which shows where a sleeve goes that ends above the elbow. sleeves: which it has, where that was read.
+    Of `none`, arms are clear of the cloth; `short` ones end within `THRESHOLDS.short` of the shoulder, which gives way.
+    skirt: whether a lower garment is one. Of lower garments only the way they lie is read, the rest is their outline's.
     Raises: ValueError for another kind.
     """
     if kind not in KINDS:
@@ -96,10 +116,15 @@ def wearer(
             read = _complex(points[ID[name]])
             believed = probability[ID[name]] > t.probable and abs(read - place) < t.astray * abs(scale)
             found[name] = read if believed else place
-        if kind != "lower":
+        if kind == "lower":
+            found |= _legs(mask, scale / abs(scale), skirt=skirt)
+        else:
             for side, sign in (("left", 1.0), ("right", -1.0)):
-                ahead = _sleeve(mask & (not sleeveless), found[f"{side}-shoulder"], scale, sign)
-                found |= _arm(found[f"{side}-shoulder"], points, probability, side=side, scale=scale, ahead=ahead)
+                shoulder = found[f"{side}-shoulder"]
+                ahead = _sleeve(mask & (sleeves != "none"), shoulder, scale, sign)
+                if sleeves == "short":
+                    shoulder = found[f"{side}-shoulder"] = _shoulder(mask, shoulder, scale, ahead)
+                found |= _arm(shoulder, points, probability, side=side, scale=scale, ahead=ahead)
     joints, given = np.zeros((NUM_JOINTS, 2), np.float32), np.zeros(NUM_JOINTS, bool)
     for name, place in found.items():
         joints[ID[name]], given[ID[name]] = (place.real, place.imag), True
@@ -116,6 +141,71 @@ def _sleeve(mask: np.ndarray, shoulder: complex, scale: complex, sign: float) ->
     ahead = beside[here].mean() if enough else sign * t.bare.real + 1j * t.bare.imag
     ahead = ahead * scale
     return ahead / abs(ahead)
+
+
+def _legs(mask: np.ndarray, turn: complex, *, skirt: bool) -> dict[str, complex]:
+    """Hips, knees and ankles of a lower garment that lies turned: a leg goes from its hip to the middle of its hem.
+
+    What joints were read says little: a network takes the hem for the ankles, however short trousers are. A side
+    without cloth is left out.
+    """
+    t, (row, column) = THRESHOLDS, np.nonzero(mask)
+    if not len(row):
+        return {}
+    cloth = (column + 1j * row) / turn  # upright
+    top, bottom = np.quantile(cloth.imag, (0.005, 0.995))
+
+    at, wide = t.skirt if skirt else t.trousers
+    here = abs(cloth.imag - top - at * (bottom - top)) < t.band * (bottom - top)
+    if here.sum() < t.least:
+        return {}
+    left, right = np.quantile(cloth.real[here], (0.02, 0.98))
+    height = (right - left) / (0.96 * wide)  # between the quantiles
+    middle, hips, quarter = (left + right) / 2, top + t.waist * height, (right - left) / 4
+    aside, found = cloth.real - _parting(cloth, top, t.gap * height), {}
+    # The garment's front is up: the wearer's left is at the right.
+    for side, sign in (("left", 1), ("right", -1)):
+        hip = middle + sign * quarter + 1j * hips
+        own = cloth[sign * aside > 0] - hip
+        own = own[own.imag > 0]
+        if not len(own):
+            continue
+        far = abs(own)
+        hem = own[far > (1 - t.hem) * np.quantile(far, 0.99)].mean()
+        along = hem / abs(hem)
+        found[f"{side}-hip"] = hip * turn
+        for name, place in (("knee", BODY.thigh), ("ankle", BODY.thigh + BODY.shin)):
+            found[f"{side}-{name}"] = (hip + along * place * height) * turn
+    return found
+
+
+def _parting(cloth: np.ndarray, top: float, gap: float) -> np.ndarray:
+    """For pixels x + iy of a lower garment, at which x their row parts the legs: in its widest gap, or its middle."""
+    rows = np.floor(cloth.imag - top).astype(int)
+    rows -= rows.min()
+    parted = np.zeros(rows.max() + 1)
+    for row in np.unique(rows):
+        x = np.sort(cloth.real[rows == row])
+        widest = np.argmax(np.diff(x)) if len(x) > 1 and np.diff(x).max() > gap else None
+        parted[row] = (x[0] + x[-1]) / 2 if widest is None else (x[widest] + x[widest + 1]) / 2
+    return parted[rows]
+
+
+def sleeve_bounds(probability: np.ndarray) -> np.ndarray:
+    """Between which places down the arm a garment's sleeves end, float32 [2], by how probable each class [4] is."""
+    likely = SLEEVE_ENDS[np.asarray(probability) >= min(THRESHOLDS.unlikely, float(np.max(probability)))]
+    return np.float32([likely[:, 0].min(), likely[:, 1].max()])
+
+
+def _shoulder(mask: np.ndarray, shoulder: complex, scale: complex, ahead: complex) -> complex:
+    """The shoulder, moved along its arm until a short sleeve ends where such sleeves do."""
+    t, length = THRESHOLDS, BODY.upper_arm * abs(scale)
+    row, column = np.nonzero(mask)
+    beyond = (column + 1j * row - shoulder) / ahead
+    down = beyond.real[abs(beyond.imag) < t.lane * abs(scale)] * t.steps / length
+    cloth = np.bincount(np.floor(down[down > 0]).astype(int), minlength=2 * t.steps) > 0
+    end = (np.argmin(cloth) if not cloth.all() else len(cloth)) / t.steps
+    return shoulder + (end - np.clip(end, *t.short)) * length * ahead
 
 
 def _arm(

@@ -87,9 +87,12 @@ def source_code(source: Figure, wanted: jax.Array, from_behind: jax.Array) -> tu
     return carried | (beneath << 5) | (bits << 10), upper, lower
 
 
-def garment_layers(source: Figure, wanted: jax.Array, target: Figure, canvas: jax.Array) -> dict[str, jax.Array]:
+def garment_layers(
+    source: Figure, wanted: jax.Array, target: Figure, canvas: jax.Array, sleeves: jax.Array | None = None
+) -> dict[str, jax.Array]:
     """Carries a source's garments in the bit set `wanted` over to a target's canvas [H, W], part by part.
 
+    sleeves: float [2], between which places down the arm they end; None: as the source shows.
     Returns label maps int32 [H, W], 0 where none: lower, upper (or dress), sleeve, under_lower, under_upper, skin.
     """
     t = THRESHOLDS
@@ -112,7 +115,8 @@ def garment_layers(source: Figure, wanted: jax.Array, target: Figure, canvas: ja
     labels = jnp.asarray(source.layout.segmentation).astype(jnp.int32)
 
     def clothed(arms: bool, bits, garment_label):
-        end = body_parts.covered_fraction(labels, source.body, in_bit_set(labels, bits & wanted), arms)
+        worn = in_bit_set(labels, bits & wanted)
+        end = body_parts.covered_fraction(labels, source.body, worn, arms, sleeves if arms else None)
         index = np.flatnonzero(arms == IS_ARM)
         near, found = nearness[index], limb[index]
         # `index ^ 1`: the other limb of the same arm or leg.

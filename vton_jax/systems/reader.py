@@ -223,18 +223,20 @@ class Reader:
         if flat and garment_type == "outfit":
             raise NoGarmentFound(garment_type, flat)  # an outfit of several pieces does not lie flat as one
         if flat:
-            layout, kind = _flat_layout(self.seen(frame, thorough=thorough), garment_type, mask)
+            found = self.seen(frame, thorough=thorough)
+            layout, kind = _flat_layout(found, garment_type, mask)
+            sleeves = garment_fit.sleeve_bounds(found.sleeves)
         else:  # whoever says that it is worn knows better than the network
             layout = layout_of(self.seen(frame, thorough=thorough), ("person", "garment"))
             if mask is not None:
                 layout = layout.replace(segmentation=outlines.keep(np.asarray(layout.segmentation), mask))
-            kind = garment_type or "outfit"
+            kind, sleeves = garment_type or "outfit", garment_fit.sleeve_bounds(np.ones(4))  # as the picture shows
         region = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[kind])
         if region.mean() < LEAST_GARMENT:
             raise NoGarmentFound(kind, flat)
         image = np.where(region[..., None], to_float(frame), 1.0)
         index = np.int32(segmentation.GARMENT_TYPES.index(kind))
-        return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat))
+        return Garment(image=image, layout=layout, garment_type=index, flat=np.bool_(flat), sleeves=sleeves)
 
 
 def _key(picture: np.ndarray) -> tuple[bytes, tuple[int, ...]]:
@@ -252,9 +254,12 @@ def _flat_layout(found: Seen, garment_type: str | None, mask: np.ndarray | None)
     """The layout of a garment that lies alone, its wearer's joints with it, and its type."""
     kind = garment_type or found.type
     there = filled_piece(1 - found.labels[..., 0]) if mask is None else mask
-    bare = found.sleeve_class == "none"
-    joints = garment_fit.wearer(found.keypoints, _on_sleeves(found), kind, there, sleeveless=bare)
-    return Layout(_as_one(there, 1 + found.labels[..., 1:].argmax(-1), kind), *joints), kind
+    labels = _as_one(there, 1 + found.labels[..., 1:].argmax(-1), kind)
+    skirt = bool((labels == segmentation.ID["skirt"]).any())
+    joints = garment_fit.wearer(
+        found.keypoints, _on_sleeves(found), kind, there, sleeves=found.sleeve_class, skirt=skirt
+    )
+    return Layout(labels, *joints), kind
 
 
 def _on_sleeves(found: Seen) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 from vton_jax.core import geometry, keypoints, programs, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
-from vton_jax.layout import coarse_map, completion, inversion, solvers
+from vton_jax.layout import coarse_map, completion, inversion, limbs, solvers
 from vton_jax.models import latent_prior_cnn, layout_refinement_cnn, weights
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.layout_refinement_cnn import Given, LayoutRefinementCNN
@@ -34,7 +34,7 @@ CHUNK = 4  # frames of a clip whose coarse maps are made, and that are painted, 
 # Of a clip every so many frames are searched. On eight clips of 32 frames of the catalogue's validation split layouts
 # were as right as with each one searched (0.507 both), and so were what fills holes (0.624, 0.619).
 SEARCHED = 4
-_BELT = segmentation.ID["belt"]
+_BELT, _BAG = segmentation.ID["belt"], segmentation.ID["bag"]
 _SAMPLES = 4  # latents of the Gauss-Newton matrix, where the weights do not bring it
 
 
@@ -117,6 +117,9 @@ def _refine(network: LayoutRefinementCNN, params, coarse: jax.Array, given: Give
     # the coarse map says (`garment_layers`).
     hidden = (coarse != _BELT) & (coarse != segmentation.UNKNOWN)
     logits = logits.at[..., _BELT].set(jnp.where(hidden, -jnp.inf, logits[..., _BELT]))
+    # The pose person's bag is not the user's, and nothing would paint it: bags stay with who stands where they stood.
+    own_pose = (given.user.keypoints == given.pose.keypoints).all((1, 2))[:, None, None]
+    logits = logits.at[..., _BAG].set(jnp.where(own_pose, logits[..., _BAG], -jnp.inf))
     return logits.argmax(-1).astype(jnp.uint8)
 
 
@@ -190,7 +193,7 @@ class TargetLayouts:
         self, users: Layout, garments: Garment, poses: Layout, batch: int = CHUNK, *, besides: Layout | None = None
     ):
         """The same for many users, each with a garment and a pose of their own: all have a leading axis B."""
-        pairs = (users, garments.layout, poses, garments.garment_type, (besides, garments.tuck))
+        pairs = (users, garments.layout, poses, garments.garment_type, (besides, garments.tuck, garments.sleeves))
         return in_batches(lambda part: _compose(*part), pairs, batch, full=True)
 
     @functools.cached_property
@@ -320,6 +323,7 @@ class Search:
             final, errors = found.refined, np.zeros(0)
         if same_pose(user, pose.layout):
             final = completion.in_own_pose(final, np.asarray(user.segmentation))
+        final = limbs.narrowed(final, user, jax.tree.map(lambda a: a[0], pose.layout))
         return Target(coarse=found.coarse, final=final, errors=errors, steps=found.steps)
 
     def _searched(self, coarse: np.ndarray, pose: Pose, z_user: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
