@@ -85,10 +85,11 @@ def carried(
 
 def _like_its_limb(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """How surely pixels [H, W] of a limb's mask show it, float32: they are of about its hue."""
-    hue = cv2.cvtColor(np.float32(image), cv2.COLOR_RGB2LAB)[..., 1:]
-    apart = np.abs(hue - np.median(hue[mask], 0)).max(-1)
-    begin, end = CHOSEN.other
-    return np.float32(mask * np.clip((end - apart) / (end - begin), 0, 1))
+    hue = cv2.cvtColor(np.float32(image[mask])[None], cv2.COLOR_RGB2LAB)[0, :, 1:]
+    apart = np.abs(hue - np.median(hue, 0)).max(-1)
+    (begin, end), sure = CHOSEN.other, np.zeros(mask.shape, np.float32)
+    sure[mask] = np.clip((end - apart) / (end - begin), 0, 1)
+    return sure
 
 
 def shaded(
