@@ -5,9 +5,11 @@ import types
 
 import cv2
 import numpy as np
+import pytest
 from capsule_people import SIZE, person
 
 from vton_jax.core import segmentation
+from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.segmentation import ID
 from vton_jax.layout import limbs
 
@@ -79,7 +81,37 @@ def test_a_limb_that_fills_a_sleeve_becomes_as_wide_as_limbs_are():
     assert limbs.narrowed(nobody, pose, pose) is nobody
 
 
+@pytest.mark.parametrize("hidden", ["right-elbow", "right-wrist"])
+def test_a_limb_whose_joints_are_hidden_is_left_as_it_is(hidden):
+    """Guessed joints lie anywhere: a leg that strides behind the other would be cut off."""
+    pose = person(0.0, 0.0)
+    visible = np.array(pose.visible)
+    visible[JOINTS[hidden]] = False
+    there = pose.replace(visible=visible, keypoints=np.where(visible[:, None], pose.keypoints, 0))
+    (body,) = limbs.bodies_of((there,), SIZE)
+    labels = np.array(pose.segmentation)
+    assert ARM not in limbs.limbs_of(labels, body) and ID["left-arm"] in limbs.limbs_of(labels, body)
+    clothed = pose.replace(segmentation=np.where(labels == ARM, ID["upper-clothes"], labels).astype(np.uint8))
+    wide = cv2.dilate(np.uint8(labels == ARM), np.ones((15, 15), np.uint8)) > 0
+    final = np.where(wide & (labels == 0), ARM, labels).astype(np.uint8)
+    assert (limbs.narrowed(final, clothed, there) == final)[wide].all()
+
+
+def test_a_limb_whose_joints_are_anothers_is_left_as_it_is():
+    """Joints of the leg in front were taken for those of the one that strides behind it."""
+    pose = person(0.0, 0.0)
+    labels = np.array(pose.segmentation)
+    astray = labels.copy()
+    astray[labels == ARM] = 0
+    astray[np.roll(labels == ARM, (70, 25), (0, 1)) & (labels == 0)] = ARM
+    nobody = pose.replace(segmentation=np.zeros_like(labels))
+    assert (limbs.narrowed(astray, nobody, pose) == astray)[astray == ARM].all()
+    (body,) = limbs.bodies_of((pose,), SIZE)
+    assert ARM not in limbs.limbs_of(astray, body)
+
+
 def test_every_limb_has_its_joints():
-    body = types.SimpleNamespace(joints=np.arange(36, dtype=np.float32).reshape(18, 2), height=np.float32(100))
+    joints = np.arange(36, dtype=np.float32).reshape(18, 2)
+    body = types.SimpleNamespace(joints=joints, height=np.float32(100), visible=np.ones(18, bool))
     assert limbs.limbs_of(np.zeros((8, 8), np.uint8), body) == {}
     assert {label for _, _, label, _ in limbs.CHAINS} == {*segmentation.ARMS, *segmentation.LEGS}
