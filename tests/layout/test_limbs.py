@@ -35,7 +35,7 @@ def test_places_lead_back_to_their_points():
     assert inside.sum() > 500 and limb.seen.all()
     assert np.abs(across[inside]).max() < 1.3
     # Outlines are shrunk by `edge`: nothing else moves.
-    assert np.linalg.norm(limb.points(down, across) - points, axis=-1)[inside].max() < limbs.CHOSEN.edge * 1.3
+    assert np.linalg.norm(limb.points(down, across) - points, axis=-1)[inside].max() < limb.edge * 1.3
     np.testing.assert_allclose(limb.half[4:12], 6, atol=1)
     np.testing.assert_allclose(limb.centre[4:12], 0, atol=0.6)
 

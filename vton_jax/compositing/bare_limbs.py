@@ -9,7 +9,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from vton_jax.core import segmentation
+from vton_jax.core import framing, segmentation
 from vton_jax.core.segmentation import ID
 from vton_jax.layout.limbs import CHAINS, Limb
 
@@ -22,8 +22,8 @@ class Thresholds:
     # a little of the cloth.
     within: float = 0.06
     fade: float = 0.2
-    around: int = 5  # pixels about a limb whose places are said too: enlarged, flows are interpolated
-    fewest_skin: int = 30  # pixels whose middle colour is believed
+    around: float = 5 / 256  # of the frame's height about a limb, places are said too: enlarged, flows are interpolated
+    fewest_skin: float = 0.0006  # of the frame: so many pixels' middle colour is believed
     hue: float = 8.0  # CIELAB units: an arm whose hue is farther from the face's is no skin
     other: tuple[float, float] = (15.0, 25.0)  # what is so far from its limb's hue begins to be, and is, none of it
     painted: float = 0.25  # how much brighter or darker a painted arm may make its skin in a place
@@ -63,7 +63,12 @@ def carried(
     pixels = np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32)
     place, weight = pixels.copy(), np.zeros(size, np.float32)
     for label, limb in there.items():
-        near = cv2.dilate(np.uint8(final == label), np.ones((2 * CHOSEN.around + 1,) * 2, np.uint8)) > 0
+        near = (
+            cv2.dilate(
+                np.uint8(final == label), np.ones((2 * framing.pixels(CHOSEN.around, size[0]) + 1,) * 2, np.uint8)
+            )
+            > 0
+        )
         near &= (final == label) | ~segmentation.region(final, segmentation.ARMS + segmentation.LEGS)
         y, x = np.nonzero(near)
         down, across = limb.place(np.stack([x, y], -1).astype(np.float32))
@@ -125,7 +130,7 @@ def shaded(
 def _lit_from_the_right(image: np.ndarray, labels: np.ndarray) -> bool:
     """Whether the face is brighter on the picture's right; arms are lit as faces are (correlation .3)."""
     y, x = np.nonzero(labels == ID["face"])
-    if len(x) < CHOSEN.fewest_skin:
+    if len(x) < CHOSEN.fewest_skin * labels.size:
         return False
     light = np.log(image[y, x] @ LUMA + DARK)
     return float(((x - x.mean()) * light).sum()) > 0
@@ -133,7 +138,7 @@ def _lit_from_the_right(image: np.ndarray, labels: np.ndarray) -> bool:
 
 def _skin(image: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
     """ln(colour + DARK) [3] of arms: what is seen of them, or as bright beside the face as they usually are."""
-    middle = lambda mask: np.median(image[mask], 0) if mask.sum() >= CHOSEN.fewest_skin else None  # noqa: E731
+    middle = lambda mask: np.median(image[mask], 0) if mask.mean() >= CHOSEN.fewest_skin else None  # noqa: E731
     arm, face = (middle(segmentation.region(labels, of)) for of in (segmentation.ARMS, (ID["face"],)))
     if arm is not None and (face is None or np.abs(_hue(arm) - _hue(face)).max() < CHOSEN.hue):
         return np.log(arm + DARK)

@@ -43,7 +43,7 @@ class Thresholds:
     reach: float = 0.09  # of the body height: labels farther from the bone are no limb
     about: float = 0.7  # of a limb's pixels lie so near at least: else its joints are another's
     smooth: float = 1.0  # sigma of outlines, in rows
-    edge: float = 1.2  # pixels within an outline: there a little of the background is seen
+    edge: float = 0.0055  # body heights within an outline: there a little of the background is seen
     wrist: float = 1.9  # how far down limbs are narrowed: hands are wider
     # Times `USUAL_HALF`: wider ones are narrowed. Of the pixels that this changes in 45 cases of the catalogue's
     # validation split .33 were right and .41 are; with 1 they were as right before, with 1.5 half as many change.
@@ -61,6 +61,7 @@ class Limb:
     centre: np.ndarray  # float32 [rows], pixels from the bone to the middle between the outlines
     half: np.ndarray  # float32 [rows], pixels from there to either
     seen: np.ndarray  # bool [rows]
+    edge: float  # pixels within its outlines that `points` leaves
 
     def place(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(down, across) of points [N, 2]."""
@@ -71,7 +72,7 @@ class Limb:
     def points(self, down: np.ndarray, across: np.ndarray) -> np.ndarray:
         """The points float32 [N, 2] at places [N]."""
         centre, half = self._outlines(down)
-        side = centre + across * np.maximum(half - CHOSEN.edge, 0.5)
+        side = centre + across * np.maximum(half - self.edge, 0.5)
         second = down >= 1
         start, bone = self.joints[0 + second], self.joints[1 + second] - self.joints[0 + second]
         return (start + (down - second)[:, None] * bone + side[:, None] * _across(bone)).astype(np.float32)
@@ -124,7 +125,8 @@ def limb_of(labels: np.ndarray, label: int, joints: np.ndarray, height: float) -
     np.minimum.at(low, row, side - 0.5)
     np.maximum.at(high, row, side + 0.5)
     low, high = (_smoothed(np.interp(_ROWS, _ROWS[seen], edge[seen])) for edge in (low, high))
-    return Limb(np.float32(joints), (low + high) / 2, np.maximum((high - low) / 2, 0.5), seen)
+    half = np.maximum((high - low) / 2, 0.5)
+    return Limb(np.float32(joints), (low + high) / 2, half, seen, CHOSEN.edge * height)
 
 
 def _smoothed(rows: np.ndarray) -> np.ndarray:
