@@ -323,7 +323,8 @@ class Search:
             final, errors = found.refined, np.zeros(0)
         if same_pose(user, pose.layout):
             final = completion.in_own_pose(final, np.asarray(user.segmentation))
-        final = limbs.narrowed(final, user, jax.tree.map(lambda a: a[0], pose.layout))
+        if found.refined is not None:  # in their own clothes nobody's limb comes out of a sleeve
+            final = limbs.narrowed(final, user, jax.tree.map(lambda a: a[0], pose.layout))
         return Target(coarse=found.coarse, final=final, errors=errors, steps=found.steps)
 
     def _searched(self, coarse: np.ndarray, pose: Pose, z_user: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
