@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from vton_jax.systems.clothflow import variants
 
-# Each took at least 30 minutes of one CPU core (docs/clothflow.md).
+# Meant for 30 minutes of one CPU core and more; `flow` took 23 and 41 of two shared ones, the rest was not finished.
 STEPS = {"layout": 6000, "flow": 6000, "render": 1500}
 
 

@@ -25,6 +25,7 @@ from vton_jax.core.types import Layout
 from vton_jax.layout.body import PROPORTIONS
 from vton_jax.layout.body_map import IS_ARM, LIMB_LABEL, SHINS, limb_known
 from vton_jax.layout.body_parts import Figure, figure_of, shoe_top
+from vton_jax.layout.garment_fit import ANY_SLEEVES
 from vton_jax.layout.garment_layers import garment_layers
 from vton_jax.layout.garment_types import resolve_garment_type
 from vton_jax.layout.head_layer import head_layer
@@ -46,7 +47,6 @@ class Thresholds:
 
 
 THRESHOLDS = Thresholds()
-_ANY = (0.0, 2.0)  # sleeves of which nothing is known
 _TAKEN = np.array([bit_set(segmentation.GARMENT_LABELS[t]) for t in segmentation.GARMENT_TYPES], dtype=np.int32)
 _KEPT = np.array(
     [bit_set(set(GARMENTS) - set(segmentation.REPLACED_LABELS[t])) for t in segmentation.GARMENT_TYPES], dtype=np.int32
@@ -185,7 +185,7 @@ def coarse_target_segmentation(
     """
     garment_type = resolve_garment_type(user.segmentation, donor.segmentation, garment_type)
     beside, tuck, sleeves = besides
-    sleeves = jnp.stack([jnp.array(_ANY) if sleeves is None else jnp.asarray(sleeves), jnp.array(_ANY)])
+    sleeves = jnp.stack([jnp.asarray(ANY_SLEEVES if sleeves is None else sleeves), jnp.asarray(ANY_SLEEVES)])
     layouts = (user, donor, pose) if beside is None else (user, donor, pose, beside)
     user, donor, target, *others = unstacked(jax.vmap(figure_of)(stacked(*layouts)), len(layouts))
     tuck = jnp.asarray(0 if tuck is None else tuck)

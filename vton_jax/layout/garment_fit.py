@@ -53,6 +53,7 @@ THRESHOLDS = Thresholds()
 # Between which places down the arm (0..2, 1 being the elbow) sleeves of `reader_cnn.SLEEVES` end, as the catalogue cuts
 # them: none, short, three-quarter, long.
 SLEEVE_ENDS = np.array([(0.0, 0.0), THRESHOLDS.short, (0.85, 1.5), (1.95, 1.99)], np.float32)
+ANY_SLEEVES = np.float32([0, 2])  # the same of sleeves of which nothing is known
 _TRUNK = ("neck", "left-shoulder", "right-shoulder", "left-hip", "right-hip")
 _LEGS = ("left-hip", "right-hip", "left-knee", "right-knee", "left-ankle", "right-ankle")
 _USED = {"upper": _TRUNK, "lower": _LEGS, "dress": _TRUNK + _LEGS[2:]}

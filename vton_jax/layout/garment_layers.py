@@ -88,11 +88,11 @@ def source_code(source: Figure, wanted: jax.Array, from_behind: jax.Array) -> tu
 
 
 def garment_layers(
-    source: Figure, wanted: jax.Array, target: Figure, canvas: jax.Array, sleeves: jax.Array | None = None
+    source: Figure, wanted: jax.Array, target: Figure, canvas: jax.Array, sleeves: jax.Array
 ) -> dict[str, jax.Array]:
     """Carries a source's garments in the bit set `wanted` over to a target's canvas [H, W], part by part.
 
-    sleeves: float [2], between which places down the arm they end; None: as the source shows.
+    sleeves: float [2], between which places down the arm they end at any rate.
     Returns label maps int32 [H, W], 0 where none: lower, upper (or dress), sleeve, under_lower, under_upper, skin.
     """
     t = THRESHOLDS

@@ -230,7 +230,7 @@ class Reader:
             layout = layout_of(self.seen(frame, thorough=thorough), ("person", "garment"))
             if mask is not None:
                 layout = layout.replace(segmentation=outlines.keep(np.asarray(layout.segmentation), mask))
-            kind, sleeves = garment_type or "outfit", garment_fit.sleeve_bounds(np.ones(4))  # as the picture shows
+            kind, sleeves = garment_type or "outfit", garment_fit.ANY_SLEEVES  # as the picture shows
         region = segmentation.region(layout.segmentation, segmentation.GARMENT_LABELS[kind])
         if region.mean() < LEAST_GARMENT:
             raise NoGarmentFound(kind, flat)
