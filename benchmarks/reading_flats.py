@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from vton_jax.core import framing
 from vton_jax.inputs import drawn_people
 from vton_jax.media import photo_files, progress, visualize
-from vton_jax.reading.picture_reader import PictureReader, filled_piece
+from vton_jax.reading.picture_reader import PictureReader
 
 LIGHT, DARK, GROUND = 255, 230, 246
 WANTED = 0.93
@@ -66,7 +66,7 @@ def measure(reader: PictureReader, pictures: list[tuple[np.ndarray, np.ndarray]]
     """(IoU, picture, mask read, true mask), the worst first."""
     found = []
     for picture, true in progress.each(pictures, "picture"):
-        mask = filled_piece(1 - reader.read(picture).labels[..., 0])
+        mask = reader.read(picture).cut_out
         found.append((float((mask & true).sum() / max((mask | true).sum(), 1)), picture, mask, true))
     return sorted(found, key=lambda one: one[0])
 

@@ -1,4 +1,4 @@
-"""Labels that take the outline of a picture's own mask."""
+"""Outlines by a picture's own mask, and by its colours where the network doubts."""
 
 import numpy as np
 
@@ -16,3 +16,46 @@ def test_nothing_outside_and_the_nearest_label_inside():
     assert (kept[4, 5:13] == 4).all() and (kept[16:18, 5:13] == 6).all()
     np.testing.assert_array_equal(kept[5:15, 4:14], labels[5:15, 4:14])
     assert not outlines.keep(np.zeros_like(labels), mask).any()
+
+
+def test_a_mask_is_one_piece_without_small_holes():
+    there = np.zeros((60, 60), bool)
+    there[10:50, 10:40], there[20:22, 20:24], there[30:40, 20:30], there[5:8, 50:55] = True, False, False, True
+    truth = np.zeros((60, 60), bool)
+    truth[10:50, 10:40], truth[30:40, 20:30] = True, False
+    np.testing.assert_array_equal(outlines.one_piece(there), truth)
+    assert not outlines.one_piece(np.zeros((9, 9), bool)).any()
+
+
+def trousers(size=(200, 160)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A picture of blue trousers on brown ground, their mask, and a reading that doubts what lies between the legs."""
+    generator = np.random.default_rng(5)
+    truth = np.zeros(size, bool)
+    truth[20:180, 40:120] = True
+    truth[70:180, 65:95] = False
+    picture = np.where(truth[..., None], (40, 60, 120), (150, 110, 70)) + generator.normal(0, 6, (*size, 3))
+    probability = np.where(truth, 0.995, 0.01)
+    probability[70:150, 65:95] = 0.9
+    return np.clip(picture, 0, 255).astype(np.uint8), truth, probability
+
+
+def test_where_the_network_doubts_colours_decide():
+    picture, truth, probability = trousers()
+    np.testing.assert_array_equal(outlines.cut_out(picture, probability), truth)
+    large = np.repeat(np.repeat(picture, 3, 0), 3, 1), np.repeat(np.repeat(probability, 3, 0), 3, 1)
+    found = outlines.cut_out(*large)
+    assert found.shape == (600, 480) and (found == np.repeat(np.repeat(truth, 3, 0), 3, 1)).mean() > 0.98
+
+
+def test_where_colours_say_nothing_the_network_is_believed():
+    picture, _, probability = trousers()
+    even = np.full_like(picture, 246)
+    found = outlines.cut_out(even, np.where(probability > 0.5, 0.9, 0.2))  # nothing is sure
+    both = found & (probability > 0.5)
+    assert both.sum() > outlines.THRESHOLDS.alike * (found | (probability > 0.5)).sum()
+
+
+def test_nothing_and_everything_are_left_as_they_are():
+    picture, *_ = trousers()
+    assert not outlines.cut_out(picture, np.zeros(picture.shape[:2])).any()
+    assert outlines.cut_out(picture, np.ones(picture.shape[:2])).all()

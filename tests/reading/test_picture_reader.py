@@ -11,7 +11,7 @@ from vton_jax.core import segmentation
 from vton_jax.models import reader_cnn, weights
 from vton_jax.reading import picture_reader
 from vton_jax.reading.person_crop import windows
-from vton_jax.reading.picture_reader import PictureReader, box_of, filled_piece
+from vton_jax.reading.picture_reader import PictureReader, box_of
 
 SIZE = (64, 64)
 
@@ -98,16 +98,6 @@ def test_the_box_is_of_the_largest_thing():
     speck = np.zeros((200, 100), bool)
     speck[3, 3] = True
     assert box_of(speck) is None
-
-
-def test_a_garments_mask_is_one_piece_without_holes():
-    probability = np.zeros((60, 60), np.float32)
-    probability[10:50, 10:40], probability[20:30, 20:30], probability[5:8, 50:55] = 0.9, 0.1, 0.9
-    mask = filled_piece(probability)
-    truth = np.zeros((60, 60), bool)
-    truth[10:50, 10:40] = True
-    np.testing.assert_array_equal(mask, truth)
-    assert not filled_piece(np.zeros((9, 9), np.float32)).any()
 
 
 def test_labels_beyond_a_crop_are_background():

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vton_jax.core import keypoints, segmentation
-from vton_jax.reading.picture_reader import Seen, filled_piece, tempered
+from vton_jax.reading.picture_reader import Seen, tempered
 
 FACINGS = ("front", "right", "back", "left")  # by quarters of a turn to the picture's right
 _WORN = {
@@ -119,7 +119,7 @@ def describe(seen: Seen, mask: np.ndarray | None = None) -> Description:
             "person", sure, "outfit", garments, sleeves=next((one.sleeves for one in garments if one.sleeves), ""),
             facing=facing_of(seen.facing), framing=framing_of(seen),
         )  # fmt: skip
-    there = filled_piece(1 - seen.labels[..., 0]) if mask is None else mask
+    there = seen.cut_out if mask is None else mask
     sleeves = "" if seen.type == "lower" else seen.sleeve_class
     length = flat_length(there) if seen.type == "lower" else length_of(seen.type, there, seen)
     sure *= float(tempered(seen.types, TYPE_TEMPERATURE).max())

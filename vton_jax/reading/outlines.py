@@ -1,7 +1,68 @@
-"""A picture's own alpha channel as the outline of what was read in it."""
+"""Outlines of what was read: a picture's own alpha channel, or its colours where the network doubts.
+
+Conventions: pictures are uint8 [H, W, 3], masks bool [H, W].
+"""
+
+import dataclasses
 
 import cv2
 import numpy as np
+
+from vton_jax.core import framing
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """Probabilities chosen by the IoU on flat garments of the catalogue's validation split, in their own colours and
+    near-white (`benchmarks/reading_flats.py`), and by looking at flat photos of the CC0 validation split.
+    """
+
+    there: float = 0.5  # from which a pixel shows something
+    sure: float = 0.97  # from which it is the garment: between trouser legs the network says .6 to .96
+    nothing: float = 0.1  # below which it is not
+    alike: float = 0.65  # IoU with the network's own mask: below it colours do not tell garment and ground apart
+    hole: float = 0.012  # of the garment: what is smaller is no hole in it, but a print in the ground's colour
+
+
+THRESHOLDS = Thresholds()
+_SIDE = 256  # pixels of the longer side at which colours are looked at
+_ROUNDS = 3  # of GrabCut
+
+
+def cut_out(picture: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """A garment's mask: one piece of what is probably there; where the network doubts, its own colours and the ground's
+    decide (Rother, Kolmogorov and Blake, "GrabCut", SIGGRAPH 2004).
+
+    Args: probability: float [H, W], that a pixel is not background.
+    """
+    size = probability.shape
+    factor = min(1.0, _SIDE / max(size))
+    smaller = tuple(max(1, round(factor * a)) for a in size)
+    probability = cv2.resize(probability.astype(np.float32), smaller[::-1], interpolation=cv2.INTER_AREA)
+    there = probability > THRESHOLDS.there
+    marks = np.where(there, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    marks[probability > THRESHOLDS.sure] = cv2.GC_FGD
+    marks[probability < THRESHOLDS.nothing] = cv2.GC_BGD
+    piece = one_piece(there)
+    if there.any() and not there.all():
+        cv2.setRNGSeed(0)  # clusters start at random
+        image = np.ascontiguousarray(framing.resize(picture, smaller)[..., ::-1])
+        cv2.grabCut(image, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
+        found = one_piece(np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)))
+        if (found & piece).sum() > THRESHOLDS.alike * (found | piece).sum():
+            piece = found
+    return cv2.resize(piece.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+
+
+def one_piece(there: np.ndarray) -> np.ndarray:
+    """The largest piece of a mask, its small holes filled."""
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(there.astype(np.uint8))
+    if count == 1:
+        return there
+    piece = pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    _, holes, stats, _ = cv2.connectedComponentsWithStats((~piece).astype(np.uint8), connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < THRESHOLDS.hole * piece.sum()
+    return piece | (small[holes] & ~piece)
 
 
 def keep(labels: np.ndarray, mask: np.ndarray) -> np.ndarray:

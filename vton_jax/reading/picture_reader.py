@@ -21,7 +21,7 @@ from vton_jax.core.segmentation import DRESS, LOWER, UPPER
 from vton_jax.core.types import Layout
 from vton_jax.models import reader_cnn, weights
 from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES, ReaderCNN
-from vton_jax.reading import digest_of
+from vton_jax.reading import digest_of, edges, outlines
 from vton_jax.reading.person_crop import crop_to, widened, windows
 
 MAX_SIDE = 1024  # of pictures that are only looked at: the network sees less
@@ -61,6 +61,7 @@ class Seen:
     sleeves: np.ndarray  # [4], of `reader_cnn.SLEEVES`
     facing: np.ndarray  # [2], (sin, cos) of the turn to the picture's right, the shorter the less is known
     others: int = 0  # how many people there are besides, as far as they stand apart
+    picture: np.ndarray | None = None  # uint8 [H, W, 3], what was looked at
 
     @property
     def is_a(self) -> str:
@@ -89,6 +90,13 @@ class Seen:
         found = 1 + self.labels[..., 1:].argmax(-1)
         return np.where(self.labels[..., 0] > _SURE, 0, found).astype(np.uint8)
 
+    @functools.cached_property
+    def cut_out(self) -> np.ndarray:
+        """The mask bool [H, W] of a garment that lies alone, as one piece."""
+        if self.picture is None:
+            return outlines.one_piece(self.labels[..., 0] < 1 - _SURE)
+        return outlines.cut_out(self.picture, 1 - self.labels[..., 0])
+
 
 class PictureReader:
     """Reads pictures with a file of ReaderCNN's weights (default: the released one)."""
@@ -111,7 +119,8 @@ class PictureReader:
     def read(self, picture: np.ndarray, *, thorough: bool = True) -> Seen:
         """What a picture shows: looked at whole, then the largest thing in it again, in a crop of its own.
 
-        Args: thorough: at several sizes, each with its mirror image, of which labels are a mean; else once.
+        Args: thorough: at several sizes, each with its mirror image, of which labels are a mean, then brought to the
+        picture's edges; else once.
         """
         looks = [
             self._at(picture, crop_to(picture, box, self.size), mirrored=thorough)
@@ -124,8 +133,11 @@ class PictureReader:
         found, box = max((one for one in closer if one), key=lambda one: _shoulders(one[0]), default=(looks[0], None))
         if thorough and box is not None:
             others = [self._in(picture, box, size, mirrored=True).labels for size in _OTHERS]
-            found = dataclasses.replace(found, labels=np.mean([found.labels, *others], 0))
-        return dataclasses.replace(found, others=_others(looks, found.segmentation > 0))
+            labels = np.mean([found.labels, *others], 0)
+            if found.is_a != "garment":  # which `Seen.cut_out` cuts out by its colours
+                labels = edges.sharpened(picture, labels)
+            found = dataclasses.replace(found, labels=labels)
+        return dataclasses.replace(found, others=_others(looks, found.segmentation > 0), picture=picture)
 
     def _closer(self, picture: np.ndarray, box: np.ndarray | None, *, mirrored: bool) -> tuple[Seen, np.ndarray] | None:
         """What a crop around a box shows, and the crop's own box; None without one."""
@@ -254,14 +266,3 @@ def _of_one(labels: np.ndarray) -> np.ndarray:
     """Labels uint8 [H, W] of the largest person alone."""
     pieces = pieces_of(labels > 0)
     return labels * pieces[0] if pieces else np.zeros_like(labels)
-
-
-def filled_piece(probability: np.ndarray) -> np.ndarray:
-    """The largest piece of what is probably there, its holes filled: a garment's mask bool [H, W]."""
-    mask = (probability > _SURE).astype(np.uint8)
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask)
-    if count == 1:
-        return mask > 0
-    piece = (pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
-    outlines, _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(np.zeros_like(piece), outlines, -1, 1, cv2.FILLED) > 0

@@ -15,7 +15,7 @@ from vton_jax.core.files import require_writable
 from vton_jax.core.keypoints import JOINTS
 from vton_jax.media import photo_files, visualize
 from vton_jax.reading.descriptions import Description, describe
-from vton_jax.reading.picture_reader import MAX_SIDE, PictureReader, Seen, filled_piece
+from vton_jax.reading.picture_reader import MAX_SIDE, PictureReader, Seen
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic")
 _LABELS = 0.45  # how much of the labels' colour lies on the picture
@@ -82,8 +82,9 @@ def drawn(picture: np.ndarray, seen: Seen, found: Description, mask: np.ndarray 
     """A picture uint8 [H, W, 3] with labels, outline and the joints in sight, and above it what was read."""
     shown, labels = picture.copy(), seen.segmentation
     if found.kind != "none":
-        there = (labels > 0) if mask is None else mask
-        there = filled_piece(there.astype(np.float32)) if found.kind == "garment" else there
+        there = mask
+        if mask is None:
+            there = seen.cut_out if found.kind == "garment" else labels > 0
         colours = visualize.colour_segmentation(labels)
         mixed = (1 - _LABELS) * picture + _LABELS * colours
         shown = np.where((there & (labels > 0))[..., None], np.rint(mixed).astype(np.uint8), picture)

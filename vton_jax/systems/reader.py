@@ -31,7 +31,7 @@ from vton_jax.models import multi_path_cnn, weights
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.weights import load_network
 from vton_jax.reading import clip_following, descriptions, outlines
-from vton_jax.reading.picture_reader import MAX_SIDE, PictureReader, Seen, box_of, filled_piece, layout_of
+from vton_jax.reading.picture_reader import MAX_SIDE, PictureReader, Seen, box_of, layout_of
 from vton_jax.systems.garments import LEAST_GARMENT
 
 LEAST_PERSON = 0.02  # of a picture: less is no person
@@ -253,7 +253,7 @@ def _looked_at(picture: np.ndarray) -> np.ndarray:
 def _flat_layout(found: Seen, garment_type: str | None, mask: np.ndarray | None) -> tuple[Layout, str]:
     """The layout of a garment that lies alone, its wearer's joints with it, and its type."""
     kind = garment_type or found.type
-    there = filled_piece(1 - found.labels[..., 0]) if mask is None else mask
+    there = found.cut_out if mask is None else mask
     labels = _as_one(there, 1 + found.labels[..., 1:].argmax(-1), kind)
     skirt = bool((labels == segmentation.ID["skirt"]).any())
     joints = garment_fit.wearer(
