@@ -35,7 +35,7 @@ def trousers(size=(200, 160)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     truth[70:180, 65:95] = False
     picture = np.where(truth[..., None], (40, 60, 120), (150, 110, 70)) + generator.normal(0, 6, (*size, 3))
     probability = np.where(truth, 0.995, 0.01)
-    probability[70:150, 65:95] = 0.9
+    probability[70:150, 65:95] = 0.8
     return np.clip(picture, 0, 255).astype(np.uint8), truth, probability
 
 

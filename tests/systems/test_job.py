@@ -274,6 +274,17 @@ def test_a_pictures_own_alpha_is_its_mask(files, tmp_path):
     TryOnJob(**files, system=ToySystem()).read()
 
 
+def test_nothing_beside_a_garments_picture_is_garment(files, tmp_path):
+    """A wide picture of cloth alone: the frame goes on with its colour above and below, the garment does not."""
+    cloth = np.full((16, 24, 3), 20, np.uint8)
+    photo_files.write_image(tmp_path / "cloth.png", cloth)
+    (garment,) = TryOnJob(**(files | {"garment": str(tmp_path / "cloth.png")}), system=ToySystem()).read().garments
+    own = np.zeros(SIZE, bool)
+    own[8:24] = True
+    np.testing.assert_array_equal(np.asarray(garment.layout.segmentation) > 0, own)
+    assert (np.asarray(garment.image)[~own] == 1).all() and (np.asarray(garment.image)[own] < 0.5).all()
+
+
 def test_what_pictures_are_taken_for_is_said_with_what_overrules_it(files):
     class Telling(ToySystem):
         def describe(self, picture, mask=None):

@@ -18,7 +18,7 @@ class Thresholds:
     """
 
     there: float = 0.5  # from which a pixel shows something
-    sure: float = 0.97  # from which it is the garment: between trouser legs the network says .6 to .96
+    sure: float = 0.9  # from which it is the garment: between trouser legs the network often says less
     nothing: float = 0.1  # below which it is not
     alike: float = 0.65  # IoU with the network's own mask: below it colours do not tell garment and ground apart
     hole: float = 0.012  # of the garment: what is smaller is no hole in it, but a print in the ground's colour

@@ -27,7 +27,7 @@ from vton_jax.reading.person_crop import crop_to, widened, windows
 MAX_SIDE = 1024  # of pictures that are only looked at: the network sees less
 _BATCH = 4
 _AT_ONCE = 16  # frames of a clip whose probabilities are in memory
-_OTHERS = ((192, 160), (320, 256))  # beside the size that was learned at, where a picture is read at several
+_OTHERS = ((320, 256), (448, 352))  # beside the size that was learned at, where a picture is read at several
 _MARGIN = 0.08  # of the larger side of what was found, around it in the crop
 _LEAST = 0.004  # of a picture: less is too small to be looked at again
 _CLOSE = 0.01  # of a picture's longer side: what lies so close to a piece belongs to it

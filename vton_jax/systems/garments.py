@@ -16,6 +16,16 @@ def kind_of(garment: Garment) -> str:
     return segmentation.GARMENT_TYPES[int(np.max(garment.garment_type))]
 
 
+def within(garment: Garment, own: np.ndarray) -> Garment:
+    """A garment without what was read beside its picture, where a frame goes on with the colours of the edge.
+
+    Args: own: bool [H, W], where in the frame the picture lies.
+    """
+    labels = np.where(own, garment.layout.segmentation, 0).astype(np.uint8)
+    image = np.where(own[..., None], garment.image, np.float32(1))
+    return garment.replace(image=image, layout=garment.layout.replace(segmentation=labels))
+
+
 def worn_together(garments: Sequence[Garment]) -> tuple[Garment, ...]:
     """Garments that are worn at once, the upper one first. Raises: GarmentsExclude."""
     kinds = [kind_of(garment) for garment in garments]

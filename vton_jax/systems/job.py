@@ -29,7 +29,7 @@ from vton_jax.reading import outlines
 from vton_jax.reading.descriptions import Description
 from vton_jax.systems import contact_sheet, person_clips, pose_clips
 from vton_jax.systems import pictures as picture_files
-from vton_jax.systems.garments import kind_of, own_garment, worn_together
+from vton_jax.systems.garments import kind_of, own_garment, within, worn_together
 from vton_jax.systems.options import JobOptions
 from vton_jax.systems.person_clips import PersonClip
 from vton_jax.systems.pictures import Pictures
@@ -208,11 +208,13 @@ class TryOnJob:
         # What lies flat says what it is; of what is worn, the order of the pictures.
         for index in sorted(range(len(flat)), key=lambda i: several and not flat[i]):
             given, frame, own = pictures.garments[index], views.garments[index], {}
+            bring = where.garment(index).place.bring_mask
             if given.mask is not None:  # a system need not know of masks that no picture has
-                own["mask"] = where.garment(index).place.bring_mask(given.mask, self.system.size)
+                own["mask"] = bring(given.mask, self.system.size)
             left = next((half for half in ("upper", "lower") if half not in taken), None)
             wanted = left if several and not flat[index] else kind
-            found[index] = self.system.read_garment(frame, wanted, flat[index], **own)
+            garment = self.system.read_garment(frame, wanted, flat[index], **own)
+            found[index] = within(garment, bring(np.ones(given.picture.shape[:2], bool), self.system.size))
             taken.add(kind_of(found[index]))
             said += self._said("garment", given.file, frame, own.get("mask"))
         garments = [found[index] for index in range(len(found))]
