@@ -86,7 +86,8 @@ def main() -> None:
         face = around(case, _FACE_JOINTS, segmentation.FACE[:1], FACE, each=False)
         for name, (joints, labels) in _ENDS.items():
             there = around(case, joints, labels, END, each=True)
-            ends[name] += [error[index][there].mean()] if there.any() else []
+            if there.any():
+                ends[name].append((error[index][there].mean(), float(metrics.ssim(images[index], truth[index], there))))
         if face.any() and case["input_visible"][_FACE_JOINTS].any():
             similar = float(metrics.ssim(images[index], truth[index], face))
             faces.append((np.degrees(case["turn"]), error[index][face].mean(), similar))
@@ -96,10 +97,8 @@ def main() -> None:
         if len(here):
             print(f"face, turned {first} to {last} degrees: {len(here)} cases, error {here[:, 1].mean():.4f}, "
                   f"SSIM {np.nanmean(here[:, 2]):.3f}")  # fmt: skip
-    for name, found in bare.items():
+    for name, found in (bare | ends).items():
         print(f"{name}: {len(found)} cases, error {np.mean(found, 0)[0]:.4f}, SSIM {np.mean(found, 0)[1]:.3f}")
-    for name, found in ends.items():
-        print(f"{name}: {len(found)} cases, error {np.mean(found):.4f}")
 
 
 if __name__ == "__main__":

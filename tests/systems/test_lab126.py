@@ -233,27 +233,47 @@ def test_the_clip_dresses_the_user(layout, user, garment, monkeypatch):
     assert corner < 6
 
 
-class SeesBelts:
-    """A LayoutRefinementCNN that would put a belt everywhere, over what the coarse map says."""
+class Sees:
+    """A LayoutRefinementCNN that would put labels everywhere, one with 5 more than the coarse map, another with 4."""
+
+    def __init__(self, *names):
+        self.labels = [segmentation.ID[name] for name in names]
 
     def apply(self, params, known, maps):
-        belt = jnp.zeros(known.shape).at[..., segmentation.ID["belt"]].set(5.0)
-        return {"segmentation": known + belt}
+        more = jnp.zeros(known.shape)
+        for value, label in zip((5.0, 4.0), self.labels, strict=False):
+            more = more.at[..., label].set(value)
+        return {"segmentation": known + more}
+
+
+def refined(coarse: np.ndarray, *names: str) -> np.ndarray:
+    """What becomes of a coarse map [1, H, W] where the network sees labels everywhere."""
+    joints = np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), bool)
+    layout = Layout(np.zeros(coarse.shape, np.uint8), *joints)
+    worn = Garment(np.ones((*coarse.shape, 3), np.float32), layout, np.zeros(1, np.int32), np.ones(1, bool))
+    given = target_layouts.given_of(layout, worn, layout)
+    return np.asarray(target_layouts._refine(Sees(*names), {}, coarse, given))
 
 
 def test_a_belt_stays_below_a_top_that_falls_over_it():
     """Else it cuts through the print of every new shirt; where the coarse map knows nothing there may be one."""
-    size, shape = (64, 48), (1, 64, 48)
     upper, belt = segmentation.ID["upper-clothes"], segmentation.ID["belt"]
-    coarse = np.full(shape, upper, np.uint8)
+    coarse = np.full((1, 64, 48), upper, np.uint8)
     coarse[:, 20:24], coarse[:, 40:50] = belt, segmentation.UNKNOWN
-    joints = np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), bool)
-    layout = Layout(np.zeros(shape, np.uint8), *joints)
-    worn = Garment(np.ones((1, *size, 3), np.float32), layout, np.zeros(1, np.int32), np.ones(1, bool))
-    given = target_layouts.given_of(layout, worn, layout)
-    found = np.asarray(target_layouts._refine(SeesBelts(), {}, coarse, given))
+    found = refined(coarse, "belt")
     np.testing.assert_array_equal(found == belt, coarse != upper)
     assert (found[coarse == upper] == upper).all()
+
+
+def test_a_dress_does_not_become_a_skirt_below_a_top():
+    """What is cloth stays cloth, of the likeliest kind that somebody wears; what is none stays none."""
+    dress, pants, arm = (segmentation.ID[name] for name in ("dress", "pants", "left-arm"))
+    coarse = np.zeros((1, 64, 48), np.uint8)
+    coarse[:, 10:40], coarse[:, 40, :4] = dress, segmentation.ID["skirt"]  # a speck of a skirt is nobody's
+    assert (refined(coarse, "skirt", "pants") == dress).all()
+    coarse[:, 50:60] = pants
+    assert (refined(coarse, "skirt", "pants") == pants).all()
+    np.testing.assert_array_equal(refined(coarse, "left-arm"), np.full_like(coarse, arm))
 
 
 def test_what_the_refinement_has_not_seen_is_left_to_the_backward_procedure(system, user, garment):

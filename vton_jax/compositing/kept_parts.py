@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from vton_jax.compositing import bare_limbs, head_flow, limb_ends
+from vton_jax.compositing import bare_limbs, head_flow, limb_ends, shoes
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout import limbs
@@ -263,7 +263,7 @@ def _grid(size: tuple[int, int]) -> np.ndarray:
 
 
 def carried_limb_ends(user: User, bodies: tuple[Body, Body], final: np.ndarray) -> list[Carried]:
-    """The user's hands and shoes where the final map [H, W] shows the target's; none where people turn otherwise."""
+    """The user's hands where the final map [H, W] shows the target's; none where people turn otherwise."""
     size = user.image.shape[:2]
     angle = np.degrees(abs(head_flow.yaw_between(*bodies)))
     trust = np.clip((CHOSEN.other_turn - angle) / (CHOSEN.other_turn - CHOSEN.same_turn), 0, 1)
@@ -274,6 +274,16 @@ def carried_limb_ends(user: User, bodies: tuple[Body, Body], final: np.ndarray) 
         weight = np.float32(trust) * end.near * np.minimum(weight, _softened(weight))
         picture = cv2.remap(user.image.astype(np.float32), end.place, None, cv2.INTER_LINEAR)
         found.append(Carried(picture, end.place - grid, weight))
+    return found
+
+
+def carried_shoes(user: User, bodies: tuple[Body, Body], final: np.ndarray) -> list[Carried]:
+    """The user's shoes in the outlines that the final map [H, W] gives them."""
+    found, grid = [], _grid(final.shape)
+    for shoe in shoes.shoes(shown_labels(user), final, *bodies):
+        inner = cv2.erode(np.float32(final == shoe.label), _square(CHOSEN.inner, len(final)))
+        picture = cv2.remap(user.image.astype(np.float32), shoe.place, None, cv2.INTER_LINEAR)
+        found.append(Carried(picture, shoe.place - grid, np.minimum(inner, _softened(inner))))
     return found
 
 
@@ -328,4 +338,6 @@ def restore(dressed: Dressed, user: User, pose: Layout, head: Head | None, garme
     still = stillness(user.layout, pose)
     keep, bodies = kept(labels, final, still, garment_type), limbs.bodies_of((user.layout, pose), user.image.shape[:2])
     dressed, bare = with_limbs(dressed, user, bodies, still)
-    return compose(dressed, user, keep, head, [*bare, *carried_limb_ends(user, bodies, final)])
+    return compose(
+        dressed, user, keep, head, [*bare, *carried_limb_ends(user, bodies, final), *carried_shoes(user, bodies, final)]
+    )

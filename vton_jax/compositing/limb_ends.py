@@ -1,7 +1,4 @@
-"""The photo's hands and feet where the target's are.
-
-Hands move, turn and grow with the forearm; feet move and grow with the ankle: they stand on the ground however the shin
-leans.
+"""The photo's hands where the target's are: they move, turn and grow with the forearm.
 
 Conventions: NumPy; points are (x, y) in pixels, lengths fractions of the body height; `Body`: see layout/body.py, one
 frame of NumPy arrays.
@@ -17,64 +14,48 @@ from vton_jax.layout.body import Body
 
 
 @dataclasses.dataclass(frozen=True)
-class Limb:
-    """What ends in a hand, by eye on the catalogue's validation split, or in a foot, by thought."""
-
-    joints: tuple[str, str]  # of its last bone
-    label: str  # of what is carried
-    beyond: float  # the last joint to the middle of what is carried, along its direction
-    reach: float  # about it
-    turns: bool  # with the bone; else it hangs down
-
-
-@dataclasses.dataclass(frozen=True)
 class Thresholds:
     """By eye on the catalogue's validation split."""
 
+    beyond: float = 0.035  # the wrist to the middle of what is carried, along the forearm
+    reach: float = 0.065  # about it
     shortest: float = 0.05  # of a bone as it is seen: one that points to the camera says no direction
     foreshortened: float = 1.6  # how much longer one bone may look than the other: else its end is seen otherwise
 
 
-LIMBS = (
-    Limb(("elbow", "wrist"), "arm", 0.035, 0.065, True),
-    Limb(("knee", "ankle"), "shoe", 0.03, 0.09, False),
-)
 CHOSEN = Thresholds()
-_DOWN = np.float32([0, 1])
 _MARGIN = 1.5  # of the reach: so far places are said; enlarged, flows are interpolated
 
 
 @dataclasses.dataclass(frozen=True)
 class LimbEnd:
-    """Where in the photo the pixels of a hand or a foot lie."""
+    """Where in the photo the pixels of a hand lie."""
 
-    label: int  # of its arm or shoe
+    label: int  # of its arm
     place: np.ndarray  # float32 [H, W, 2]
     near: np.ndarray  # float32 [H, W] in [0, 1], softly ending around it
 
 
 def limb_ends(own: Body, there: Body, size: tuple[int, int]) -> list[LimbEnd]:
-    """The hands and feet that the photo shows as the target does."""
+    """The hands that the photo shows as the target does."""
     found, pixels = [], np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32)
-    for side, limb in ((side, limb) for limb in LIMBS for side in ("right", "left")):
-        joints = [JOINTS[f"{side}-{name}"] for name in limb.joints]
+    for side in ("right", "left"):
+        joints = [JOINTS[f"{side}-{name}"] for name in ("elbow", "wrist")]
         if not all(body.visible[joint] for body in (own, there) for joint in joints):
             continue
         (start, along, length), (user_start, user_along, user_length) = (_bone(body, *joints) for body in (there, own))
         ratio = user_length / length if length > 0 else np.inf
         if min(length, user_length) < CHOSEN.shortest or max(ratio, 1 / ratio) > CHOSEN.foreshortened:
             continue
-        if not limb.turns:
-            along = user_along = _DOWN
-        box = _box(start + limb.beyond * there.height * along, _MARGIN * limb.reach * there.height, size)
+        box = _box(start + CHOSEN.beyond * there.height * along, _MARGIN * CHOSEN.reach * there.height, size)
         relative = (pixels[box] - start) / there.height
         down, aside = relative @ along, relative @ np.float32([along[1], -along[0]])
         across = np.float32([user_along[1], -user_along[0]])
         place, near = pixels.copy(), np.zeros(size, np.float32)
         place[box] = user_start + own.height * (down[..., None] * user_along + aside[..., None] * across)
-        distance = np.hypot(down - limb.beyond, aside) / limb.reach
+        distance = np.hypot(down - CHOSEN.beyond, aside) / CHOSEN.reach
         near[box] = np.clip(4 * (1 - distance), 0, 1) * np.clip(1 + 40 * down, 0, 1)
-        found.append(LimbEnd(ID[f"{side}-{limb.label}"], place, near))
+        found.append(LimbEnd(ID[f"{side}-arm"], place, near))
     return found
 
 
