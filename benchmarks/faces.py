@@ -1,10 +1,10 @@
-"""How faces, bare limbs, hands and shoes come into a result: python benchmarks/faces.py [--count=48]
+"""Faces, bare limbs, hands and shoes in a result: python benchmarks/faces.py [--count=48] [--perceptual=FILE]
 
 Cases of the catalogue's validation split: the photo and the true result are read as photos are, and painted by the arm
 `none` into the true layout; then what the photo keeps is laid over, as in every try-on (`compositing.kept_parts`).
 Prints the mean absolute error and SSIM of the face around eyes and nose, by how far the person turns from the one
-picture to the other, the same of all bare arms and legs, and the error of hands around the wrists and of shoes around
-the ankles. Faces count where photo and truth show one.
+picture to the other, and the same of all bare arms and legs, of hands around the wrists and of shoes around the ankles;
+of these by `--perceptual`, AlexNet's weights, LPIPS too. Faces count where photo and truth show one.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from vton_jax.compositing import backdrops, kept_parts
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, User
-from vton_jax.evaluate import metrics
+from vton_jax.evaluate import metrics, perceptual
 from vton_jax.evaluate.scores import at
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.reader import Reader
@@ -48,6 +48,13 @@ def around(case: dict, joints: list[int], labels: tuple[int, ...], reach: float,
     return there & np.any(near, 0)
 
 
+def close_up(image: np.ndarray, truth: np.ndarray, there: np.ndarray, reach: int) -> np.ndarray:
+    """A square [2 reach, 2 reach, 3] about the pixels `there`, bool [H, W]; all others are the truth's."""
+    shown = np.where(there[..., None], image, truth)
+    low = np.clip(np.argwhere(there).mean(0).astype(int) - reach, 0, np.array(there.shape) - 2 * reach)
+    return shown[low[0] : low[0] + 2 * reach, low[1] : low[1] + 2 * reach]
+
+
 def results(drawn: dict, count: int) -> np.ndarray:
     """The results float [B, H, W, 3] of cases."""
     reader, out = Reader(), []
@@ -71,11 +78,14 @@ def results(drawn: dict, count: int) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=48, help="cases")
-    count = parser.parse_args().count
+    parser.add_argument("--perceptual", default="none", help="AlexNet's weights for LPIPS")
+    options = parser.parse_args()
+    count, distances = options.count, perceptual.open_distances(options.perceptual)
     drawn = cases.draw_cases(count, split="validation")
     images, truth = results(drawn, count), to_float(drawn["output_image"])
     error = np.abs(images - truth).mean(-1)
     faces, ends, bare = [], {name: [] for name in _ENDS}, {name: [] for name in LIMBS}
+    near = {name: [] for name in _ENDS}
     for index in range(count):
         case = at(drawn, index)
         for name, labels in LIMBS.items():
@@ -88,6 +98,8 @@ def main() -> None:
             there = around(case, joints, labels, END, each=True)
             if there.any():
                 ends[name].append((error[index][there].mean(), float(metrics.ssim(images[index], truth[index], there))))
+                reach = images.shape[1] // 10
+                near[name].append([close_up(of[index], truth[index], there, reach) for of in (images, truth)])
         if face.any() and case["input_visible"][_FACE_JOINTS].any():
             similar = float(metrics.ssim(images[index], truth[index], face))
             faces.append((np.degrees(case["turn"]), error[index][face].mean(), similar))
@@ -99,6 +111,9 @@ def main() -> None:
                   f"SSIM {np.nanmean(here[:, 2]):.3f}")  # fmt: skip
     for name, found in (bare | ends).items():
         print(f"{name}: {len(found)} cases, error {np.mean(found, 0)[0]:.4f}, SSIM {np.mean(found, 0)[1]:.3f}")
+    for name, pairs in near.items():
+        for key, values in distances(*np.moveaxis(np.array(pairs), 1, 0)).items():
+            print(f"{name}: {len(values)} cases, {key} {values.mean():.4f}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import capsule_people
 import cv2
 import jax.numpy as jnp
 import numpy as np
@@ -246,9 +247,9 @@ class Sees:
         return {"segmentation": known + more}
 
 
-def refined(coarse: np.ndarray, *names: str) -> np.ndarray:
+def refined(coarse: np.ndarray, *names: str, joints=None) -> np.ndarray:
     """What becomes of a coarse map [1, H, W] where the network sees labels everywhere."""
-    joints = np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), bool)
+    joints = joints or (np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), bool))
     layout = Layout(np.zeros(coarse.shape, np.uint8), *joints)
     worn = Garment(np.ones((*coarse.shape, 3), np.float32), layout, np.zeros(1, np.int32), np.ones(1, bool))
     given = target_layouts.given_of(layout, worn, layout)
@@ -274,6 +275,20 @@ def test_a_dress_does_not_become_a_skirt_below_a_top():
     coarse[:, 50:60] = pants
     assert (refined(coarse, "skirt", "pants") == pants).all()
     np.testing.assert_array_equal(refined(coarse, "left-arm"), np.full_like(coarse, arm))
+
+
+@pytest.mark.parametrize("down, kept", [(2.0, True), (0.5, False)])
+def test_long_trousers_do_not_become_short_ones(down, kept):
+    """A network that sees bare legs everywhere; what ends above the knees it may shorten."""
+    worn = capsule_people.person(0.5, down)
+    coarse = np.asarray(worn.segmentation)[None]
+    joints = np.asarray(worn.keypoints, np.float32)[None], np.asarray(worn.visible)[None]
+    found = refined(coarse, "left-leg", joints=joints)
+    below = segmentation.region(coarse, segmentation.LOWER)
+    assert below.any()
+    expected = np.where(below & kept, coarse, segmentation.ID["left-leg"])
+    np.testing.assert_array_equal(found[below], expected[below])
+    assert (found[coarse == segmentation.ID["upper-clothes"]] == segmentation.ID["left-leg"]).all()
 
 
 def test_what_the_refinement_has_not_seen_is_left_to_the_backward_procedure(system, user, garment):
