@@ -1,6 +1,7 @@
 """The try-on path on the packaged sample, and the scripts on bad input."""
 
 import csv
+import dataclasses
 import os
 import subprocess
 import sys
@@ -234,16 +235,16 @@ def test_the_clip_dresses_the_user(layout, user, garment, monkeypatch):
     assert corner < 6
 
 
+@dataclasses.dataclass(frozen=True)
 class Sees:
     """A LayoutRefinementCNN that would put labels everywhere, one with 5 more than the coarse map, another with 4."""
 
-    def __init__(self, *names):
-        self.labels = [segmentation.ID[name] for name in names]
+    names: tuple[str, ...]
 
     def apply(self, params, known, maps):
         more = jnp.zeros(known.shape)
-        for value, label in zip((5.0, 4.0), self.labels, strict=False):
-            more = more.at[..., label].set(value)
+        for value, name in zip((5.0, 4.0), self.names, strict=False):
+            more = more.at[..., segmentation.ID[name]].set(value)
         return {"segmentation": known + more}
 
 
@@ -253,7 +254,7 @@ def refined(coarse: np.ndarray, *names: str, joints=None) -> np.ndarray:
     layout = Layout(np.zeros(coarse.shape, np.uint8), *joints)
     worn = Garment(np.ones((*coarse.shape, 3), np.float32), layout, np.zeros(1, np.int32), np.ones(1, bool))
     given = target_layouts.given_of(layout, worn, layout)
-    return np.asarray(target_layouts._refine(Sees(*names), {}, coarse, given))
+    return np.asarray(target_layouts._refine(Sees(names), {}, coarse, given))
 
 
 def test_a_belt_stays_below_a_top_that_falls_over_it():

@@ -24,6 +24,7 @@ from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES, ReaderCNN
 from vton_jax.reading import digest_of, edges, outlines
 from vton_jax.reading.person_crop import crop_to, widened, windows
 
+_WAY = 2  # of reading with the same weights: annotations made in another way are others
 MAX_SIDE = 1024  # of pictures that are only looked at: the network sees less
 _BATCH = 4
 _AT_ONCE = 16  # frames of a clip whose probabilities are in memory
@@ -105,7 +106,7 @@ class PictureReader:
 
     def __init__(self, path=None):
         path = path or weights.released("reader_cnn")
-        self.name = f"PictureReader-{digest_of(path)}"
+        self.name = f"PictureReader-{_WAY}-{digest_of(path)}"
         self._params, settings, _ = weights.load(path, "reader_cnn")
         self.size: tuple[int, int] = tuple(settings["size"])
         self.sizes = tuple(sorted({self.size, *_OTHERS}))
