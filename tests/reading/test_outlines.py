@@ -1,6 +1,7 @@
 """Outlines by a picture's own mask, and by its colours where the network doubts."""
 
 import numpy as np
+import pytest
 
 from vton_jax.reading import outlines
 
@@ -59,3 +60,13 @@ def test_nothing_and_everything_are_left_as_they_are():
     picture, *_ = trousers()
     assert not outlines.cut_out(picture, np.zeros(picture.shape[:2])).any()
     assert outlines.cut_out(picture, np.ones(picture.shape[:2])).all()
+
+
+@pytest.mark.parametrize("inside", [0.0, 1.0])
+def test_too_few_pixels_have_no_colours(inside):
+    """Cloth that fills its picture but for a few pixels, and a speck of it."""
+    picture, *_ = trousers()
+    probability = np.full(picture.shape[:2], inside)
+    probability[100:102, 80] = 1 - inside
+    found = outlines.cut_out(picture, probability)
+    assert found.mean() == pytest.approx(inside, abs=1e-3)

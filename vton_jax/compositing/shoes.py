@@ -21,7 +21,7 @@ _SIDES = ("right", "left")
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """By the error of shoes in `benchmarks/faces.py`, on the catalogue's validation split."""
+    """By thought; `benchmarks/faces.py` measures what comes of them on the catalogue's validation split."""
 
     least: float = 0.001  # of the squared body height: less of a shoe shows too little
     aside: float = 0.01  # of a shoe's middle from the ankle: from here on it is seen which way it points

@@ -27,6 +27,7 @@ class Thresholds:
 THRESHOLDS = Thresholds()
 _SIDE = 256  # pixels of the longer side at which colours are looked at
 _ROUNDS = 3  # of GrabCut
+_FEWEST = 50  # pixels of garment and of ground whose colours can be told
 
 
 def cut_out(picture: np.ndarray, probability: np.ndarray) -> np.ndarray:
@@ -44,7 +45,7 @@ def cut_out(picture: np.ndarray, probability: np.ndarray) -> np.ndarray:
     marks[probability > THRESHOLDS.sure] = cv2.GC_FGD
     marks[probability < THRESHOLDS.nothing] = cv2.GC_BGD
     piece = one_piece(there)
-    if there.any() and not there.all():
+    if min(there.sum(), (~there).sum()) >= _FEWEST:
         cv2.setRNGSeed(0)  # clusters start at random
         image = np.ascontiguousarray(framing.resize(picture, smaller)[..., ::-1])
         cv2.grabCut(image, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
