@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from vton_jax.compositing import shoes
+from vton_jax.compositing import kept_parts, shoes
 from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.segmentation import ID
+from vton_jax.core.types import Layout, User
 
 SIZE = (120, 100)
 
@@ -69,3 +70,17 @@ def test_no_shoe_comes_from_where_none_is_seen_or_goes_where_none_is():
     assert not shoes.shoes(labels, np.zeros(SIZE, np.uint8), body(), body())
     assert not shoes.shoes(np.zeros(SIZE, np.uint8), labels, body(), body())
     assert not shoes.shoes(speck, labels, body(), body())
+
+
+def test_the_photos_shoes_come_into_the_outlines_and_not_beside_them():
+    labels = ellipse("left-shoe", (30, 40), (12, 6))
+    final = ellipse("left-shoe", (60, 90), (12, 6))
+    photo = colours(labels) / np.float32([SIZE[1], SIZE[0], 100])
+    layout = Layout(labels, np.zeros((18, 2), np.float32), np.zeros(18, bool))
+    user = User(photo, layout, None, np.ones(SIZE, bool))
+    (carried,) = kept_parts.carried_shoes(user, (body(), body()), final)
+    assert not carried.weight[final == 0].any() and carried.weight[90, 60] > 0.9
+    np.testing.assert_allclose(carried.picture[90, 60], photo[40, 30], atol=0.01)
+    np.testing.assert_allclose(carried.flow[90, 60], [-30, -50], atol=0.5)
+    unseen = user.replace(shown=np.zeros(SIZE, bool))
+    assert not kept_parts.carried_shoes(unseen, (body(), body()), final)

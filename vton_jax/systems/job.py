@@ -207,22 +207,20 @@ class TryOnJob:
             flat = [look(frame) if known is None else known for known, frame in zip(flat, views.garments, strict=True)]
         # What lies flat says what it is; of what is worn, the order of the pictures.
         for index in sorted(range(len(flat)), key=lambda i: several and not flat[i]):
-            given, frame, own = pictures.garments[index], views.garments[index], {}
+            given, frame = pictures.garments[index], views.garments[index]
             bring = where.garment(index).place.bring_mask
-            if given.mask is not None:  # a system need not know of masks that no picture has
-                own["mask"] = bring(given.mask, self.system.size)
+            own = {} if given.mask is None else {"mask": bring(given.mask, self.system.size)}  # some know of no masks
             left = next((half for half in ("upper", "lower") if half not in taken), None)
             wanted = left if several and not flat[index] else kind
-            garment = self.system.read_garment(frame, wanted, flat[index], **own)
-            found[index] = within(garment, bring(np.ones(given.picture.shape[:2], bool), self.system.size))
+            there = bring(np.ones(given.picture.shape[:2], bool), self.system.size)
+            found[index] = within(self.system.read_garment(frame, wanted, flat[index], **own), there)
             taken.add(kind_of(found[index]))
             said += self._said("garment", given.file, frame, own.get("mask"))
         garments = [found[index] for index in range(len(found))]
         if self.options.tuck != "auto":
             if not getattr(self.system, "tucks", False):
-                raise WrongOption(
-                    "tuck", self.options.tuck, "is not known to the system, which lays clothes its own way."
-                )
+                why = "is not known to the system, which lays clothes its own way."
+                raise WrongOption("tuck", self.options.tuck, why)
             garments = [garment.replace(tuck=np.int32(TUCKS.index(self.options.tuck))) for garment in garments]
         worn_together(garments)  # raises
         return tuple(garments), said
