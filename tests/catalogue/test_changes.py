@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vton_jax.catalogue import changes
+from vton_jax.catalogue import changes, exchanges
 from vton_jax.core import segmentation
 
 SIZE = (128, 96)
@@ -37,7 +37,7 @@ def test_users_who_keep_their_clothes_differ_from_the_truth_in_clothes_alone(dra
         clothes = [segmentation.region(labels, segmentation.GARMENTS) for labels in (change.kept, change.truth)]
         faces = [segmentation.region(labels, (segmentation.ID["face"],)) for labels in (change.kept, change.truth)]
         bare = [face & ~(clothes[0] | clothes[1]) for face in faces]
-        assert (bare[0] != bare[1]).sum() <= 0.01 * bare[0].sum()
+        assert (bare[0] != bare[1]).sum() <= 0.02 * bare[0].sum()  # hair moves a little with what lies below it
 
 
 def test_the_truth_wears_the_garment_and_stands_where_the_photo_shows_the_user(drawn):
@@ -57,3 +57,27 @@ def test_several_pieces_do_not_lie_flat():
         change = changes.draw(number, "train", (32, 24), 0.86)
         kinds[change.kind] = change.flat
     assert kinds["outfit"] is None and kinds["upper"].shape == (32, 24, 3)
+
+
+def test_coats_come_off_with_a_top_and_scarves_stay():
+    """Whoever shows a pose wears and carries things that are nobody else's."""
+    scarf, worn, seen = segmentation.ID["scarf"], {"coat": 0, "scarf": 0}, set()
+    for number in range(0, 24, 2):
+        exchange = exchanges.sample(np.random.default_rng(number), number, "train")
+        more = exchanges.layered(np.random.default_rng(number), exchange)
+        names = [[thing if isinstance(thing, str) else thing.name for thing in things]
+                 for things in (more.own, more.extras[0])]  # fmt: skip
+        assert more.given == exchange.given and more.kept == exchange.kept
+        if exchange.kind == "lower":
+            assert more is exchange
+            continue
+        worn["coat"] += "coat" in names[0] and "coat" not in names[1]
+        worn["scarf"] += "scarf" in names[1]
+    assert min(worn.values()) > 0
+    for number in (1, 2, 4, 5):
+        change = changes.draw(number, "train", SIZE, 0.86)
+        for kept, truth in zip(change.kept, change.truth, strict=True):
+            there = (kept == scarf).sum()
+            assert abs((truth == scarf).sum() - there) <= 0.3 * there + 2
+            seen.add(bool(there))
+    assert seen == {False, True}

@@ -36,5 +36,8 @@ def test_in_the_photos_own_pose_only_clothes_change():
     own = np.array([[0, ID["bag"], ID["left-shoe"], ID["left-arm"], ID["left-arm"], ID["pants"], ID["pants"], 0]])
     final = np.array([[ID["left-leg"], 0, 0, ID["left-arm"], ID["dress"], ID["left-leg"], 0, ID["skirt"]]])
     expected = [0, ID["bag"], ID["left-shoe"], ID["left-arm"], ID["dress"], ID["left-leg"], 0, ID["skirt"]]
+    # A scarf lies over whatever is put on, and where there was none, none comes.
+    own, final = (np.append(of, [[ID["scarf"]] * 2 + [ID["face"]]], 1) for of in (own, final))
+    final[0, -3:], expected = (ID["upper-clothes"], ID["face"], ID["upper-clothes"]), [*expected, *own[0, -3:-1]]
     found = completion.in_own_pose(final.astype(np.uint8), own.astype(np.uint8))
-    assert found[0].tolist() == expected and found.dtype == np.uint8
+    assert found[0].tolist() == [*expected, ID["upper-clothes"]] and found.dtype == np.uint8

@@ -23,10 +23,14 @@ def test_garment_mask_covers_what_each_type_covers():
     for index, name in enumerate(types):
         assert set(np.flatnonzero(masks[index, 0])) == set(segmentation.GARMENT_LABELS[name])
         assert set(np.flatnonzero(targets[index, 0])) == set(segmentation.TARGET_LABELS[name])
-    # Beside a dress or an outfit nothing is worn: all garments of the target show it.
+    # Beside a dress or an outfit nothing is worn: all garments of the target show it, but a scarf, which is no garment
+    # to give, and comes off for none.
+    scarf = segmentation.ID["scarf"]
     assert set(segmentation.GARMENT_LABELS["dress"]) == {segmentation.ID["dress"]}
     for name in ("dress", "outfit"):
-        assert set(segmentation.TARGET_LABELS[name]) == set(segmentation.GARMENTS)
+        assert set(segmentation.TARGET_LABELS[name]) == set(segmentation.GARMENTS) - {scarf}
+    for of in (segmentation.GARMENT_LABELS, segmentation.REPLACED_LABELS, segmentation.TARGET_LABELS):
+        assert all(scarf not in labels for labels in of.values())
 
 
 def re_map_outputs(dress, dx, mask):

@@ -259,8 +259,9 @@ CHANCES = Chances()
 def sample(generator: np.random.Generator, gender: float, *, short_hair: bool, kind: str) -> list[Accessory | Garment]:
     """What somebody carries and wears besides clothes.
 
-    Args: short_hair: a cap goes over it. kind: of the garment that is exchanged; a scarf counts as an upper garment and
-    a belt as a lower one (`segmentation.GARMENT_LABELS`), so that neither is worn where that is exchanged.
+    Args: short_hair: a cap goes over it. kind: of the garment that is exchanged: a belt counts as a lower one
+    (`segmentation.GARMENT_LABELS`) and is worn where an upper one is, and a scarf, which would hide a top, where a
+    lower one is; `exchanges.layered` has it there, too.
     """
     uniform, found = lambda low, high: float(generator.uniform(low, high)), []
     chosen = {field.name: generator.random() < getattr(CHANCES, field.name)[int(gender > 0.5)]
@@ -270,7 +271,7 @@ def sample(generator: np.random.Generator, gender: float, *, short_hair: bool, k
         in_hand = generator.random() < 0.35
         found += hand_bag(side, half) if in_hand else shoulder_bag(side, half, uniform(0.0, 1.6))
     if chosen["scarf"] and kind == "lower":
-        found += scarf(uniform(0.28, 0.42), uniform(2.0, 4.5) if generator.random() < 0.6 else 0.0)
+        found += sample_scarf(generator)
     if chosen["sunglasses"]:
         found += sunglasses(uniform(0.24, 0.34))
     if chosen["cap"] and short_hair:
@@ -282,11 +283,21 @@ def sample(generator: np.random.Generator, gender: float, *, short_hair: bool, k
     return found
 
 
+def sample_scarf(generator: np.random.Generator) -> list[Accessory]:
+    uniform = lambda low, high: float(generator.uniform(low, high))  # noqa: E731
+    return scarf(uniform(0.28, 0.42), uniform(2.0, 4.5) if generator.random() < 0.6 else 0.0)
+
+
+def sample_coat(generator: np.random.Generator, top: Cut) -> list[Garment]:
+    """Over a top."""
+    return coat(top, float(generator.choice([0.0, 0.0, 0.5, 1.0, 1.4])), float(generator.uniform(0.15, 0.7)))
+
+
 def sample_around(generator: np.random.Generator, cuts: tuple[Cut, Cut], kind: str) -> list[Garment]:
     """A coat or tights for somebody in a top and what is below, of whom a garment of type `kind` is exchanged: only
     where they neither hide it nor are of its type."""
     if kind == "lower" and generator.random() < COATS:
-        return coat(cuts[0], float(generator.choice([0.0, 0.0, 0.5, 1.0, 1.4])), float(generator.uniform(0.15, 0.7)))
+        return sample_coat(generator, cuts[0])
     if kind == "upper" and cuts[1].kind == "skirt" and generator.random() < TIGHTS:
         return tights()
     return []

@@ -35,7 +35,7 @@ def draw(
     """Change `number` of a split; a function of both. Args: closest, grounds: see `examples.draw`."""
     number = number + _FIRST
     generator = np.random.default_rng([SPLITS.index(split), number, 3])
-    exchange = exchanges.sample(generator, number, split)
+    exchange = exchanges.layered(generator, exchanges.sample(generator, number, split))
     dressed = exchanges.dress(generator, exchange)
     look = {"size": size, "grounds": grounds}
     users, shown, truth, kept = [], [], [], []
@@ -47,7 +47,7 @@ def draw(
         shown.append(users[-1])
         truth.append(views.view_of(dressed.after, pose, place.eye, size).segmentation)
         kept.append(shot.view.segmentation)
-    _, person, skins, _ = exchanges.third(number, split, exchange)
+    _, person, skins, _ = exchanges.third(number, split, exchange, laden=True)
     for index in range(TARGETS - _OWN):
         theirs = examples.third_place(generator, place.eye, person.height / dressed.before.height, size)
         pose = poses.sample_pose(generator)

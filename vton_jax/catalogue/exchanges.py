@@ -85,6 +85,20 @@ def extras_of(generator: np.random.Generator, who: Character, cuts: tuple[Cut, C
     return [wardrobe.sample_shoes(generator), *who.hair, *around, *besides]
 
 
+def layered(generator: np.random.Generator, exchange: Exchange) -> Exchange:
+    """The exchange of somebody who wears more than what is exchanged, as people in the street do: a coat, which comes
+    off with a top that is exchanged, and a scarf, which stays. Where only a lower garment is, `sample` has both.
+    """
+    if exchange.kind == "lower":
+        return exchange
+    own, (extras, donors) = exchange.own, exchange.extras
+    if generator.random() < accessories.COATS:
+        own = [*own, *accessories.sample_coat(generator, own[0].cut)]
+    if generator.random() < accessories.CHANCES.scarf[int(exchange.user.identity.gender > 0.5)]:
+        extras = [*extras, *accessories.sample_scarf(generator)]
+    return dataclasses.replace(exchange, own=own, extras=(extras, donors))
+
+
 def textures_of(generator: np.random.Generator, who: Character, person: people.Person, style: str) -> dict:
     """The texture of every layer: the photo's where a garment is of one."""
     return textures.sample_textures(generator, who.looks, person.layers, style) | photo_cloth.textures(person.worn)
@@ -115,10 +129,11 @@ def dress(generator: np.random.Generator, exchange: Exchange) -> Dressed:
 
 
 def third(
-    number: int, split: str, exchange: Exchange
+    number: int, split: str, exchange: Exchange, *, laden: bool = False
 ) -> tuple[np.random.Generator, people.Person, dict, people.Person]:
     """One more person of the circle, who shows poses.
 
+    Args: laden: whether they wear and carry what `extras_of` has.
     Returns: a generator for the rest of their picture, the person, their textures, and the same person as the user is
     dressed after the exchange.
     """
@@ -126,9 +141,10 @@ def third(
     circle = exchange.numbers[0] // CIRCLE * CIRCLE
     free = [other for other in range(circle, circle + CIRCLE) if other not in exchange.numbers]
     who, style = characters.character(free[generator.integers(len(free))], split), styles.sample(generator)
-    worn = garments.sample(generator, who.identity.gender, style)
+    cuts = garments.sample_cuts(generator, who.identity.gender, style)
     rest = [wardrobe.sample_shoes(generator), *who.hair]
-    person = people.dress(who.identity, [*worn, *rest])
+    shown = extras_of(generator, who, cuts, "lower") if laden else rest
+    person = people.dress(who.identity, [*garments.outfit(*cuts), *shown])
     other = people.dress(who.identity, [*exchange.given, *exchange.kept, *rest])
     return generator, person, textures_of(generator, who, person, style), other
 

@@ -44,11 +44,13 @@ LEGS = (ID["left-leg"], ID["right-leg"])
 SHOES = (ID["left-shoe"], ID["right-shoe"])
 
 # What a garment type covers on the donor, what it replaces on the user, and what shows it in a target layout. A dress
-# is one piece, an outfit all that is worn. Where either is given nothing else is worn, whatever a decoder calls it.
+# is one piece, an outfit all that is worn but a scarf, which like a hat or a bag is nobody's to give and comes off for
+# nothing. Where either is given nothing else is worn, whatever a decoder calls it.
 GARMENT_TYPES = ("upper", "lower", "dress", "outfit")
-GARMENT_LABELS = {"upper": UPPER, "lower": LOWER, "dress": DRESS, "outfit": GARMENTS}
-REPLACED_LABELS = {"upper": UPPER + DRESS, "lower": LOWER + DRESS, "dress": GARMENTS, "outfit": GARMENTS}
-TARGET_LABELS = GARMENT_LABELS | {"dress": GARMENTS}
+_TOP, _ALL = (ID["upper-clothes"],), tuple(label for label in GARMENTS if label != ID["scarf"])
+GARMENT_LABELS = {"upper": _TOP, "lower": LOWER, "dress": DRESS, "outfit": _ALL}
+REPLACED_LABELS = {"upper": _TOP + DRESS, "lower": LOWER + DRESS, "dress": _ALL, "outfit": _ALL}
+TARGET_LABELS = GARMENT_LABELS | {"dress": _ALL}
 
 # A mirrored left arm is a right arm.
 MIRROR = np.array(

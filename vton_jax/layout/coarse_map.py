@@ -152,6 +152,7 @@ def add_dress(canvas: jax.Array, worn: Worn, target: Figure) -> jax.Array:
     layer = tuck_in_or_out(layer, target, worn.tuck)
     order = [layer[name] for name in ("upper", "lower", "under_lower", "under_upper")]
     garment = jnp.select([one > 0 for one in order], order, 0)
+    scarf = layers["upper"][1] == ID["scarf"]  # the user's: over whatever comes below it
 
     # Collars are low in front and high behind: there a garment covers the nape.
     body = target.body
@@ -161,6 +162,7 @@ def add_dress(canvas: jax.Array, worn: Worn, target: Figure) -> jax.Array:
     covered = segmentation.region(canvas, ARMS + SHOES)
     result = jnp.where((garment > 0) & ~head & ~covered, garment, canvas.astype(jnp.int32))
     result = jnp.where((layer["sleeve"] > 0) & ~head, layer["sleeve"], result)
+    result = jnp.where(scarf & ~head, ID["scarf"], result)
     result = jnp.where((result == UNKNOWN) & (layer["skin"] > 0), layer["skin"], result)
     top = shoe_top(user)
     for leg, shoe, shin in zip(LEGS, SHOES, SHINS, strict=True):
@@ -186,7 +188,7 @@ def coarse_target_segmentation(
     garment_type = resolve_garment_type(user.segmentation, donor.segmentation, garment_type)
     beside, tuck, sleeves = besides
     sleeves = jnp.stack([jnp.asarray(ANY_SLEEVES if sleeves is None else sleeves), jnp.asarray(ANY_SLEEVES)])
-    layouts = (user, donor, pose) if beside is None else (user, donor, pose, beside)
+    layouts = (user, donor, pose) if beside is None else (user, donor, pose, _without_scarf(beside))
     user, donor, target, *others = unstacked(jax.vmap(figure_of)(stacked(*layouts)), len(layouts))
     tuck = jnp.asarray(0 if tuck is None else tuck)
     worn = Worn(user, donor, others[0] if others else user, garment_type, tuck, sleeves)
@@ -201,3 +203,9 @@ def coarse_target_segmentation(
     steps["add_pose_lines"] = add_pose_lines(steps["remove_dress"], target)
     steps["add_dress"] = add_dress(steps["add_pose_lines"], worn, target)
     return steps["add_dress"], steps
+
+
+def _without_scarf(layout: Layout) -> Layout:
+    """A donor's layout, below whose scarf their top goes on."""
+    labels = jnp.asarray(layout.segmentation)
+    return layout.replace(segmentation=jnp.where(labels == ID["scarf"], jnp.uint8(ID["upper-clothes"]), labels))

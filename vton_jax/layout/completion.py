@@ -78,7 +78,8 @@ def _blurred(mask: np.ndarray, sigma: float) -> np.ndarray:
 def in_own_pose(final: np.ndarray, own: np.ndarray) -> np.ndarray:
     """The final map [H, W] of somebody in the pose of their own photo, whose labels `own` [H, W] are. NumPy.
 
-    Where neither shows a garment nothing changes: limbs, shoes, bags and the background are the photo's.
+    Where neither shows a garment nothing changes: limbs, shoes, bags and the background are the photo's. So is a scarf,
+    which no garment replaces.
     """
     worn = segmentation.region(final, GARMENTS) | segmentation.region(own, GARMENTS)
-    return np.where(worn, final, own).astype(np.uint8)
+    return np.where(worn & (own != segmentation.ID["scarf"]), final, own).astype(np.uint8)
