@@ -60,7 +60,7 @@ def test_every_garment_regains_its_own_print():
 
 @pytest.mark.parametrize("factor", [1.5, 4, 8])
 def test_outlines_are_sharp_and_nothing_bleeds_over_them(factor):
-    """A soft red disk in a map that knows its outline becomes a sharp one, round and not in steps."""
+    """A red disk, soft within its outline, that the map knows, becomes a sharp one, round and not in steps."""
     small, large = (64, 48), (int(64 * factor), int(48 * factor))
     rows, columns = ((np.mgrid[: large[0], : large[1]].T + 0.5) / factor).T
     truth = (rows - 32) ** 2 + (columns - 24) ** 2 < 16**2
@@ -70,7 +70,8 @@ def test_outlines_are_sharp_and_nothing_bleeds_over_them(factor):
     found = {}
     for name in ("dress", "hair"):
         labels = np.where(fraction > 0.5, ID[name], 0).astype(np.uint8)
-        found[name] = full_size.enlarge(soft, dressed(size=small).replace(labels=labels), empty, [empty])
+        laid = np.where(labels[..., None] > 0, soft, 0)
+        found[name] = full_size.enlarge(laid, dressed(size=small).replace(labels=labels), empty, [empty])
     found["blurred"] = framing.resize(soft, large)
     error = {name: np.abs(out - truth[..., None] * red).mean() for name, out in found.items()}
     assert error["dress"] < 0.5 * error["blurred"]
@@ -78,6 +79,47 @@ def test_outlines_are_sharp_and_nothing_bleeds_over_them(factor):
     # Outlines' widths; hair frays.
     frays = {name: ((out[..., 0] > 0.1) & (out[..., 0] < 0.9)).sum() for name, out in found.items()}
     assert frays["dress"] < 0.4 * frays["blurred"] and 1.5 * frays["dress"] < frays["hair"] < frays["blurred"]
+
+
+def test_shading_across_a_limb_is_enlarged_whole():
+    """A limb ten pixels wide that is bright on one side: its outlines are as bright and dark as they were."""
+    labels = np.zeros((64, 48), np.uint8)
+    labels[8:56, 19:29] = ID["left-arm"]
+    shade = np.clip((np.arange(48) - 19) / 9, 0, 1).astype(np.float32)
+    picture = np.where(labels[..., None] > 0, shade[None, :, None], np.float32(0.5)).repeat(3, -1)[..., :3]
+    empty = np.zeros((64, 48, 3), np.float32), np.zeros((256, 192, 3), np.float32)
+    out = full_size.enlarge(picture, dressed(size=(64, 48)).replace(labels=labels), empty, [empty])
+    across = np.asarray(out)[60:190, 79:113].mean((0, 2))
+    assert across[0] < 0.15 and across[-1] > 0.85 and (np.diff(across) > -0.01).all()
+
+
+def test_nothing_of_the_old_outline_returns_between_it_and_the_new_one():
+    """Somebody black and wide leaves a limb on white: where it is narrower nothing of the photo shows."""
+    size, large = (64, 48), (256, 192)
+    old, labels = np.zeros(large, bool), np.zeros(size, np.uint8)
+    old[:, 56:136], labels[:, 16:32] = True, ID["left-leg"]  # of the small map the old one's columns are 14 to 34
+    photo = np.where(old[..., None], 0.0, 1.0).astype(np.float32).repeat(3, -1)
+    hole = np.zeros(size, np.float32)
+    hole[:, 12:36] = 1
+    image = np.where(labels[..., None] > 0, np.float32([0.8, 0.6, 0.5]), np.float32(1))
+    result = dressed(size=size).replace(labels=labels, photo_weight=1 - hole)
+    empty = np.zeros((*size, 3), np.float32), np.zeros((*large, 3), np.float32)
+    out = np.asarray(full_size.enlarge(image, result, (framing.resize(photo, size), photo), [empty]))
+    assert out[:, 68:124, 0].min() > 0.75 and out[:, [*range(50, 61), *range(131, 142)]].min() > 0.97
+
+
+def test_outlines_that_are_not_enlarged_are_soft_but_where_the_photo_shows():
+    size = (512, 16)
+    labels, kept = np.zeros(size, np.uint8), np.zeros(size, np.float32)
+    labels[:, 8:], kept[:8] = ID["dress"], 1
+    image = np.where(labels[..., None] > 0, np.float32([1, 0, 0]), np.float32([0, 0, 1]))
+    out = full_size.softened(dressed(size=size).replace(labels=labels, image=image, photo_weight=kept))
+    np.testing.assert_array_equal(out[:8], image[:8])
+    assert ((out[8:, 7:9, 0] > 0.1) & (out[8:, 7:9, 0] < 0.9)).all()
+    np.testing.assert_allclose(out[8:, [0, 1, 2, -1, -2]], image[8:, [0, 1, 2, -1, -2]], atol=0.01)
+    np.testing.assert_allclose(out.sum(-1), 1, atol=1e-5)  # of red and blue alone
+    nobody = dressed(size=size).replace(labels=np.zeros(size, np.uint8), image=image)
+    np.testing.assert_array_equal(full_size.softened(nobody), image)
 
 
 @pytest.mark.parametrize("size", [(128, 96), (133, 100), (32, 24)])

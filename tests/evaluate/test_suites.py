@@ -86,8 +86,8 @@ class Tiny:
             yield Target(labels, labels, np.ones(3), {})
 
     def paint(self, user, garment, targets):
-        for _ in targets.segmentation:
-            yield types.SimpleNamespace(image=user.image)
+        for labels in targets.segmentation:
+            yield types.SimpleNamespace(image=user.image, labels=labels, photo_weight=np.ones(labels.shape))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from vton_jax.core import batching, framing, geometry, programs, segmentation
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Garment, Result
 
-_HAIR = segmentation.ID["hair"]
+_HAIR, _LIMBS = segmentation.ID["hair"], segmentation.ARMS + segmentation.LEGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Outlines:
     frayed: float = 2.5  # exponent of hair
     begin: float = 0.5  # from an outline: where a part's colours begin to be its own
     end: float = 4.5  # where they are
+    end_of_limbs: float = 2.0  # which are a few pixels wide, and shaded across: else they come out flat
     smooth: float = 1.2  # sigma that makes outlines smooth
+    soft: float = 0.5 / 256  # of the height: sigma of outlines that are not enlarged, about a pixel wide
     core: int = 2  # within what stays when smoothed: farther off a part would be lost, as a strap
     margin: int = 6  # around a part: what its smooth outline may reach
 
@@ -72,11 +74,11 @@ def dress_picture(garment: Garment, picture: np.ndarray) -> np.ndarray:
 def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Enlarges float maps [h, w, C] bilinearly to [H, W, C], each part [h, w] of ATR's labels on its own.
 
-    Pixels near an outline show a little of both sides: there a part goes on from its inside. Outlines are smooth, and a
-    pixel or two wide, but for hair, which frays.
+    Pixels near an outline show a little of both sides: there a part goes on from its inside. Not so the background,
+    over which people are laid with hard edges. Outlines are smooth, and a pixel or two wide, but for hair, which frays.
     """
     steps = np.array(parts.shape) / size
-    places = {int(part): _Box(parts == part, steps, size) for part in np.unique(parts)}
+    places = {int(part): _Box(int(part), parts, steps, size) for part in np.unique(parts)}
     scores = {part: box.score() for part, box in places.items()}
     best = np.zeros(size, np.float32)
     sharpness = np.full(size, CHOSEN.sharp / steps[0], np.float32)
@@ -95,12 +97,13 @@ def grow(maps: np.ndarray, parts: np.ndarray, size: tuple[int, int]) -> np.ndarr
 
 
 class _Box:
-    """Where a part [h, w] lies, and its surroundings, in the map and in the enlarged one.
+    """Where a part of a map [h, w] lies, and its surroundings, in the map and in the enlarged one.
 
-    Args: mask: bool [h, w]. steps: pixels of the map in one of the enlarged map's, (rows, columns). size: (H, W).
+    Args: steps: pixels of the map in one of the enlarged map's, (rows, columns). size: (H, W).
     """
 
-    def __init__(self, mask: np.ndarray, steps: np.ndarray, size: tuple[int, int]):
+    def __init__(self, part: int, parts: np.ndarray, steps: np.ndarray, size: tuple[int, int]):
+        mask = parts == part
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         begin = np.maximum(0, np.array([rows[0], columns[0]]) - CHOSEN.margin)
         end = np.minimum(mask.shape, np.array([rows[-1], columns[-1]]) + 1 + CHOSEN.margin)
@@ -109,6 +112,8 @@ class _Box:
         shift = (first + 0.5) * steps - 0.5 - begin
         self._matrix = np.float32([[steps[1], 0, shift[1]], [0, steps[0], shift[0]]])
         self._shape, self._mask = tuple(int(n) for n in last - first), mask.astype(np.float32)
+        self._end = CHOSEN.end_of_limbs if part in _LIMBS else CHOSEN.end
+        self._hard = part == 0
 
     def _warp(self, picture: np.ndarray) -> np.ndarray:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -125,8 +130,10 @@ class _Box:
 
     def enlarged(self, maps: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Maps [h, w, C] in `large`, as the part's inside goes on, a few channels at a time: which, and [H, W, 4]."""
-        inside = cv2.distanceTransform(self._mask[self.small].astype(np.uint8), cv2.DIST_L2, 5)
-        known = np.clip((inside - CHOSEN.begin) / (CHOSEN.end - CHOSEN.begin), 0, 1) ** 2
+        known = self._mask[self.small]
+        if not self._hard:
+            inside = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 5)
+            known = np.clip((inside - CHOSEN.begin) / (self._end - CHOSEN.begin), 0, 1) ** 2
         for first in range(0, maps.shape[-1], 4):  # OpenCV takes four at most
             channels = slice(first, min(first + 4, maps.shape[-1]))
             here = np.ascontiguousarray(maps[self.small][..., channels])
@@ -174,6 +181,32 @@ def enlarge(
     maps = np.concatenate([image, _copies(result, photo[0], small)], -1)
     maps = grow(maps, np.asarray(result.labels), photo[1].shape[:2])
     return np.asarray(_with_details(maps, result, photo[1], large))
+
+
+def softened(result: Dressed, frame: np.ndarray | None = None) -> np.ndarray:
+    """A result of the networks' size, float [h, w, 3], with outlines as soft as a photo's.
+
+    People are laid over their background with hard edges, which `enlarge` draws anew; what shows the photo itself is as
+    it is. Args: result: one frame's, without a leading axis. frame: its picture, where that was filtered over time.
+    """
+    frame = np.asarray(result.image if frame is None else frame, np.float32)
+    inside, shown = np.asarray(result.labels) > 0, np.asarray(result.photo_weight)
+    if not inside.any() or inside.all():
+        return frame
+    part = cv2.GaussianBlur(np.float32(inside), (0, 0), CHOSEN.soft * len(inside))
+    within, beyond = (_gone_on(frame, side) for side in (inside, ~inside))
+    soft = beyond + (within - beyond) * part[..., None]
+    return frame + (soft - frame) * (1 - shown)[..., None]
+
+
+def _gone_on(picture: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """A picture [h, w, 3] that outside of a mask [h, w] has the colours of the nearest pixel inside."""
+    _, nearest = cv2.distanceTransformWithLabels(
+        np.uint8(~inside), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    table = np.zeros((nearest.max() + 1, 3), np.float32)
+    table[nearest[inside]] = picture[inside]
+    return table[nearest]
 
 
 class Views:
@@ -231,6 +264,8 @@ class Views:
             (frame, result), ((small, whole, fitted), place) = given
             if canvas != self.person.shape[:2]:
                 frame = enlarge(frame, result.dressed, (small, whole), dresses)
+            else:
+                frame = softened(result.dressed, frame)
             if place != normalisation.Normalisation():
                 frame = framing.resize(place.put_back(frame, fitted), self.size)
             return frame

@@ -302,8 +302,8 @@ def compose(
     in_place, moved, new = np.asarray(dressed.photo_weight), np.asarray(dressed.moved_weight), np.ones_like(keep)
     if user.backdrop is not None:
         backdrop = user.backdrop
-        person = _softened((final > 0).astype(np.float32))
-        image = backdrop.picture + (image - backdrop.picture) * person[..., None]
+        person = np.float32(final > 0)  # soft edges would show what was painted behind: the old outline's shadow
+        image = np.where(person[..., None] > 0, image, backdrop.picture)
         # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
         known = 1 - cv2.dilate(backdrop.hole, _square(CHOSEN.halo, len(final)))
         # Enlarged, flows are interpolated: where the person's meets the background's, neither is copied along.

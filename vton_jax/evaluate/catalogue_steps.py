@@ -9,7 +9,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from vton_jax.compositing import backdrops, kept_parts, temporal_filters
+from vton_jax.compositing import backdrops, full_size, kept_parts, temporal_filters
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
@@ -265,7 +265,7 @@ def _preserved(dressed: Dressed, kept: list[tuple], read: Readings, cases: dict)
     each = zip(kept, cases["garment_type"], strict=True)
     return np.stack(
         [
-            kept_parts.restore(at(dressed, i), user, at(read.poses.layout, i), head, int(kind)).image
+            full_size.softened(kept_parts.restore(at(dressed, i), user, at(read.poses.layout, i), head, int(kind)))
             for i, ((user, head), kind) in enumerate(each)
         ]
     )

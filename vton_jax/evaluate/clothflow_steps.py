@@ -11,6 +11,7 @@ import numpy as np
 
 from vton_jax.catalogue import examples
 from vton_jax.compositing import backdrops
+from vton_jax.compositing.full_size import softened
 from vton_jax.core import label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
@@ -108,13 +109,13 @@ def dress(system: ClothFlow, painters: dict[str, Painter], beside: dict, cases: 
         for name, painter in painters.items():
             system.painter = painter
             (result,) = system.dress(user, [garment], poses)
-            images[name].append(np.asarray(result.image))
+            images[name].append(softened(result.dressed))
             flows[name].append(np.asarray(result.dressed.flow))
             if name == "full":
                 layouts.append(result.target.final)
         for arm, other in beside.items():
             (result,) = other.dress(user, [garment], poses)
-            images[f"lab126_{arm}"].append(np.asarray(result.image))
+            images[f"lab126_{arm}"].append(softened(result.dressed))
     cases, left_out = scores.at(cases, np.array(kept, int)), len(cases["garment_type"]) - len(kept)
     stacked = ({name: np.stack(all_) for name, all_ in of.items()} for of in (images, flows))
     return Made(cases, np.array(layouts), *stacked, left_out)

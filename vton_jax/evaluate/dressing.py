@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from vton_jax import systems
+from vton_jax.compositing.full_size import softened
 from vton_jax.core.types import Garment, Pose, Target, User
 from vton_jax.evaluate.protocol import LAB126, SuiteOptions, WholeSystemOptions
 from vton_jax.models import weights
@@ -49,11 +50,13 @@ class Compared:
         seen = user if seen is None else seen
         if not self.arms:
             made = {name: list(system.dress(seen, (garment,), poses)) for name, system in self.systems.items()}
-            images = {name: np.stack([result.image for result in results]) for name, results in made.items()}
+            images = {
+                name: np.stack([softened(result.dressed) for result in results]) for name, results in made.items()
+            }
             return images, [result.target for result in next(iter(made.values()))]
         targets = list(self.first.layouts.targets(user, garment, poses))
         goal = poses.layout.replace(segmentation=np.stack([target.final for target in targets]))
-        paint = lambda system: np.stack([one.image for one in system.painter.paint(seen, [garment], goal)])  # noqa: E731
+        paint = lambda system: np.stack([softened(one) for one in system.painter.paint(seen, [garment], goal)])  # noqa: E731
         return {name: paint(system) for name, system in self.systems.items()}, targets
 
 
