@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vton_jax.core import keypoints
-from vton_jax.core.keypoints import ID
+from vton_jax.core.keypoints import ID, JOINTS
 from vton_jax.layout import garment_fit
 from vton_jax.layout.body import PROPORTIONS as BODY
 
@@ -125,6 +125,36 @@ def test_legs_are_as_long_as_their_outline_says(length, spread, turn):
         for place, inside in ((0.5 * min(length, 1), True), (length - 0.12, True), (length + 0.15, False)):
             x, y = np.rint(hip + place / 2 * (ankle - hip)).astype(int)
             assert mask[y, x] == inside
+
+
+@pytest.mark.parametrize("too_small", [0.6, 1.0, 1.3])
+@pytest.mark.parametrize(("length", "sleeve"), [(0.5, 0.0), (0.9, 0.14)])
+@pytest.mark.parametrize("turn", [0.0, 0.6, np.pi])
+def test_wearers_of_dresses_are_as_tall_as_it_lies_wide(too_small, length, sleeve, turn):
+    """Whatever joints were read below the shoulders, and however long it is; sleeves lie beside it, with a gap."""
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    truth = np.zeros((18, 2))
+    for name in (*TRUNK, "left-knee", "right-knee", "left-ankle", "right-ankle"):
+        sign = {"left": 1, "right": -1}.get(name.split("-")[0], 0)
+        joint = name.split("-")[-1]
+        down = {"hip": BODY.torso, "knee": BODY.torso + BODY.thigh, "ankle": BODY.torso + BODY.thigh + BODY.shin}
+        wide = BODY.hip_distance if joint in down else BODY.shoulder_distance
+        truth[ID[name]] = [sign * wide / 2, down.get(joint, BODY.neck_to_shoulders if sign else 0.0)]
+    row, column = np.mgrid[:360, :360]
+    x, y = np.moveaxis((np.stack([column, row], -1) - 180) @ rotation, -1, 0) / HEIGHT
+    narrowest, at = garment_fit.THRESHOLDS.dress_narrowest[2], garment_fit.THRESHOLDS.dress[1]
+    half = np.interp(y, [0, 0.25 * length, 0.4 * length, length], [0.13, at / 2, narrowest / 2, 0.3])
+    mask = (abs(x) < half) & (y > -0.02) & (y < length)
+    mask |= (abs(abs(x) - 0.3) < 0.03) & (y > -0.02) & (y < 0.4) & (sleeve > 0)
+    mask |= (abs(x) < 0.33) & (abs(y - 0.01) < 0.02) & (sleeve > 0)
+    shown = lambda joints: (joints * HEIGHT) @ rotation.T + 180  # noqa: E731
+    read = truth.copy()
+    below = [name for name in JOINTS if name.endswith(("hip", "knee", "ankle"))]
+    read[[ID[name] for name in below], 1] *= too_small
+    names = [*TRUNK, *below]
+    joints, given = garment_fit.wearer(shown(read), probability(names), "dress", mask)
+    away = np.linalg.norm(joints - shown(truth), axis=-1)[[ID[name] for name in names]] / HEIGHT
+    assert away.max() < 0.06 and given[[ID[name] for name in names]].all()
 
 
 def test_an_outline_that_is_none_leaves_what_was_read():
