@@ -18,7 +18,7 @@ import numpy as np
 from vton_jax.core import geometry, keypoints, programs, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
-from vton_jax.layout import body_parts, coarse_map, completion, inversion, limbs, solvers
+from vton_jax.layout import body_parts, coarse_map, completion, hems, inversion, limbs, solvers
 from vton_jax.layout.body import body_of
 from vton_jax.models import latent_prior_cnn, layout_refinement_cnn, weights
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
@@ -352,8 +352,9 @@ class Search:
             final, errors = found.refined, np.zeros(0)
         if same_pose(user, pose.layout):
             final = completion.in_own_pose(final, np.asarray(user.segmentation))
-        if found.refined is not None:  # in their own clothes nobody's limb comes out of a sleeve
-            final = limbs.narrowed(final, user, jax.tree.map(lambda a: a[0], pose.layout))
+        if found.refined is not None:  # in their own clothes nobody's limb comes out of a sleeve, and hems are theirs
+            there = jax.tree.map(lambda a: a[0], pose.layout)
+            final = limbs.narrowed(hems.even(final, there), user, there)
         return Target(coarse=found.coarse, final=final, errors=errors, steps=found.steps)
 
     def _searched(self, coarse: np.ndarray, pose: Pose, z_user: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
