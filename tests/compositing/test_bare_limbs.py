@@ -134,6 +134,38 @@ def test_skin_comes_from_arms_or_from_the_face():
     assert bare_limbs.shaded(photo_of(labels, face), np.zeros_like(labels), there, labels, PLAIN) is PLAIN
 
 
+def test_what_is_made_up_of_a_limb_has_the_colours_of_what_is_carried():
+    """Row by row, and without a seam; of the other limb where nothing is seen of one; never of what is no skin."""
+    labels, there = read(person(0.0, 0.5))
+    skin, place = np.float32([0.7, 0.5, 0.4]), np.zeros(SIZE, np.float32)
+    for label in (LEFT, RIGHT):
+        y, x = np.nonzero(labels == label)
+        place[y, x] = there[label].place(np.stack([x, y], -1).astype(np.float32))[0]
+    photo = np.broadcast_to(skin, (*SIZE, 3)) * (0.6 + 0.2 * place[..., None])  # brighter down the legs
+    sure = np.float32((labels == LEFT) & (place > 1.2))
+    painted = np.where(segmentation.region(labels, segmentation.LEGS)[..., None], 0.8 * skin, PLAIN).astype(np.float32)
+    out = bare_limbs.matched(painted, (photo, sure), there, labels, STILL)
+    seen, above = sure > 0, (labels == LEFT) & (place < 1.1)
+    assert np.abs(out - photo)[seen].max() < 0.03
+    np.testing.assert_allclose(out[above], np.broadcast_to(0.84 * skin, out[above].shape), atol=0.03)
+    edge = np.diff(out.mean(-1), axis=0)[(labels == LEFT)[1:] & (labels == LEFT)[:-1]]
+    assert np.abs(edge).max() < 0.02
+    assert np.abs(out - photo)[(labels == RIGHT) & (place > 1.2)].max() < 0.05
+    rest = ~segmentation.region(labels, segmentation.LEGS)
+    assert (out[rest] == painted[rest]).all()
+    green = np.where(sure[..., None] > 0, np.float32([0.2, 0.6, 0.2]), photo)
+    for nothing in ((green, sure), (photo, 0 * sure)):
+        np.testing.assert_array_equal(bare_limbs.matched(painted, nothing, there, labels, STILL), painted)
+    # Elsewhere it is lit otherwise: its hue alone is taken over.
+    dark = np.where(
+        segmentation.region(labels, segmentation.LEGS)[..., None], 0.5 * skin * np.float32([0.95, 1, 1.1]), PLAIN
+    )
+    moved = np.log(bare_limbs.matched(dark, (photo, sure), there, labels, MOVED)[above] + bare_limbs.DARK).mean(0)
+    wanted, before = (np.log(colour + bare_limbs.DARK) for colour in (0.84 * skin, dark[above][0]))
+    np.testing.assert_allclose(moved - moved.mean(), wanted - wanted.mean(), atol=0.03)
+    assert moved.mean() == pytest.approx(before.mean(), abs=0.02)
+
+
 def test_limbs_in_a_result_are_the_photos_own():
     """At its place all of a photo's bare limbs come back, and nothing else changes."""
     layout = person(0.0, 0.5)

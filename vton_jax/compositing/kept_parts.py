@@ -241,7 +241,11 @@ def with_limbs(
     if not there:
         return dressed, []
     painted = np.asarray(dressed.image)
+    found = limbs.limbs_of(labels, bodies[0]), there
+    place, weight = bare_limbs.carried(user.image, labels, found, final, still)
+    picture = cv2.remap(user.image.astype(np.float32), place, None, cv2.INTER_LINEAR)
     image = bare_limbs.shaded(user.image, labels, there, final, painted)
+    image = bare_limbs.matched(image, (picture, weight), there, final, still)
     other = (image != painted).any(-1)
     off = lambda of: np.where(other, 0, np.asarray(of))  # noqa: E731
     dressed = dressed.replace(
@@ -251,9 +255,6 @@ def with_limbs(
         garment_weight=off(dressed.garment_weight),
         besides=tuple((flow, off(of)) for flow, of in dressed.besides),
     )
-    found = limbs.limbs_of(labels, bodies[0]), there
-    place, weight = bare_limbs.carried(user.image, labels, found, final, still)
-    picture = cv2.remap(user.image.astype(np.float32), place, None, cv2.INTER_LINEAR)
     return dressed, [Carried(picture, place - _grid(final.shape), weight)]
 
 
