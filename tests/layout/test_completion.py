@@ -36,8 +36,27 @@ def test_in_the_photos_own_pose_only_clothes_change():
     own = np.array([[0, ID["bag"], ID["left-shoe"], ID["left-arm"], ID["left-arm"], ID["pants"], ID["pants"], 0]])
     final = np.array([[ID["left-leg"], 0, 0, ID["left-arm"], ID["dress"], ID["left-leg"], 0, ID["skirt"]]])
     expected = [0, ID["bag"], ID["left-shoe"], ID["left-arm"], ID["dress"], ID["left-leg"], 0, ID["skirt"]]
-    # A scarf lies over whatever is put on, and where there was none, none comes.
-    own, final = (np.append(of, [[ID["scarf"]] * 2 + [ID["face"]]], 1) for of in (own, final))
-    final[0, -3:], expected = (ID["upper-clothes"], ID["face"], ID["upper-clothes"]), [*expected, *own[0, -3:-1]]
+    # A scarf or a bag lies over whatever is put on.
+    own = np.append(own, [[ID["scarf"], ID["scarf"], ID["bag"], ID["face"]]], 1)
+    final = np.append(final, [[ID["upper-clothes"], ID["face"], ID["dress"], ID["upper-clothes"]]], 1)
+    expected += [ID["scarf"], ID["scarf"], ID["bag"], ID["upper-clothes"]]
     found = completion.in_own_pose(final.astype(np.uint8), own.astype(np.uint8))
-    assert found[0].tolist() == [*expected, ID["upper-clothes"]] and found.dtype == np.uint8
+    assert found[0].tolist() == expected and found.dtype == np.uint8
+
+
+def test_pieces_of_limbs_and_cloth_that_hang_together_with_nobody_are_gone():
+    final = person(0.5, 1.2).segmentation.astype(np.uint8)
+    np.testing.assert_array_equal(completion.without_islands(final), final)
+    apart = final.copy()
+    ID = segmentation.ID
+    free = [(4, 4, "left-arm"), (4, 40, "skirt"), (40, 4, "left-shoe"), (80, 4, "hair"), (120, 4, "bag")]
+    for row, column, name in free:
+        assert not final[row : row + 9, column : column + 9].any()
+        apart[row : row + 9, column : column + 9] = ID[name]
+    apart[40:43, 4:13] = ID["left-leg"]  # with an ankle
+    found = completion.without_islands(apart)
+    assert not found[:20, :60].any() and found.dtype == np.uint8
+    apart[:20, :60] = 0
+    np.testing.assert_array_equal(found, apart)
+    nobody = np.zeros_like(final)
+    np.testing.assert_array_equal(completion.without_islands(nobody), nobody)

@@ -11,6 +11,8 @@ import numpy as np
 from vton_jax.core import segmentation
 from vton_jax.core.segmentation import GARMENTS, UNKNOWN
 
+_BEFORE = (segmentation.ID["scarf"], segmentation.ID["bag"])
+_LOOSE = 0.5  # of a piece that is limbs or cloth, from which on it is no shoe, head or bag
 _NARROW = 4.0  # pixels a Gaussian's sigma keeps, where the picture is made smaller for it
 
 
@@ -78,8 +80,23 @@ def _blurred(mask: np.ndarray, sigma: float) -> np.ndarray:
 def in_own_pose(final: np.ndarray, own: np.ndarray) -> np.ndarray:
     """The final map [H, W] of somebody in the pose of their own photo, whose labels `own` [H, W] are. NumPy.
 
-    Where neither shows a garment nothing changes: limbs, shoes, bags and the background are the photo's. So is a scarf,
-    which no garment replaces.
+    Where neither shows a garment nothing changes: limbs, shoes and the background are the photo's. So are scarves and
+    bags, which no garment replaces: what is seen of them lies before all cloth.
     """
     worn = segmentation.region(final, GARMENTS) | segmentation.region(own, GARMENTS)
-    return np.where(worn & (own != segmentation.ID["scarf"]), final, own).astype(np.uint8)
+    return np.where(worn & ~segmentation.region(own, _BEFORE), final, own).astype(np.uint8)
+
+
+def without_islands(final: np.ndarray) -> np.ndarray:
+    """A final map [H, W] without pieces of limbs and cloth that hang together with nobody. NumPy.
+
+    Shoes, heads and what is carried may lie apart: what joins them is often not seen.
+    """
+    _, pieces, about, _ = cv2.connectedComponentsWithStats(np.uint8(final > 0), connectivity=8)
+    if len(about) <= 2:
+        return final
+    main = 1 + about[1:, cv2.CC_STAT_AREA].argmax()
+    loose = segmentation.region(final, (*segmentation.ARMS, *segmentation.LEGS, *GARMENTS))
+    part = np.bincount(pieces[loose], minlength=len(about)) / np.maximum(about[:, cv2.CC_STAT_AREA], 1)
+    gone = (part > _LOOSE) & (np.arange(len(about)) != main)
+    return np.where(gone[pieces] & (final > 0), 0, final).astype(np.uint8)

@@ -352,6 +352,8 @@ class Search:
             final, errors = found.refined, np.zeros(0)
         if same_pose(user, pose.layout):
             final = completion.in_own_pose(final, np.asarray(user.segmentation))
+        else:
+            final = completion.without_islands(final)
         if found.refined is not None:  # in their own clothes nobody's limb comes out of a sleeve, and hems are theirs
             there = jax.tree.map(lambda a: a[0], pose.layout)
             final = limbs.narrowed(hems.even(final, there), user, there)
