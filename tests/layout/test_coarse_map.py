@@ -117,6 +117,26 @@ def test_garment_types_replace_what_they_should():
     assert fraction_of(lower, segmentation.LEGS, limb_mask(pose, "left-shin", 1.3, 1.9)) > 0.9  # the skirt's hem
 
 
+def test_a_scarf_stays_with_the_user_whatever_is_exchanged():
+    def with_scarf(layout):
+        hung = np.asarray(trunk(layout, 0.02, 0.3)) & (np.asarray(layout.segmentation) == ID["upper-clothes"])
+        return layout.replace(segmentation=np.where(hung, np.uint8(ID["scarf"]), layout.segmentation))
+
+    made = jax.jit(lambda *given: coarse_map.coarse_target_segmentation(*given)[0])
+    user, donor, pose = person(2.0, 2.0), person(0.55, 0.6, "skirt"), person(2.0, 1.2)
+    where, kinds = trunk(pose, 0.08, 0.25), segmentation.GARMENT_TYPES
+    for kind in ("upper", "lower", "outfit"):
+        for own, others in ((with_scarf(user), donor), (user, with_scarf(donor))):
+            coarse = made(own, others, with_scarf(pose), jnp.int32(kinds.index(kind)))
+            stays = fraction_of(coarse, (ID["scarf"],), where)
+            assert stays > 0.9 if own is not user else stays == 0
+            assert fraction_of(coarse, segmentation.UPPER, where) > 0.95  # a donor's top goes on below a scarf
+            assert fraction_of(coarse, (ID["scarf"],), ~np.asarray(trunk(pose, -0.1, 0.45))) == 0
+    # What is worn above or below comes without its donor's scarf, too.
+    coarse = compose(user, donor, pose, kinds.index("lower"), beside=with_scarf(person(1.0, 2.0)))[0]
+    assert fraction_of(coarse, (ID["scarf"],), where) == 0 and fraction_of(coarse, segmentation.UPPER, where) > 0.9
+
+
 def trunk(layout: Layout, low: float, high: float):
     """Pixels of the trunk's middle between two fractions of the way from neck to hips."""
     _, _, (fraction, across) = places(layout)

@@ -253,6 +253,12 @@ def test_what_the_user_still_wears_moves_by_a_flow_of_its_own(made, user):
     assert segmentation.GARMENT_TYPES[int(own.garment_type)] == "lower"
     np.testing.assert_array_equal((own.image != 1).any(-1), user.layout.segmentation == PANTS)
     assert garments_lib.other_garment(user, garment("outfit")) is None
+    # A scarf goes along with the top below it.
+    labels = user.layout.segmentation.copy()
+    labels[labels == UPPER] = np.where(np.arange((labels == UPPER).sum()) < 20, segmentation.ID["scarf"], UPPER)
+    top = garments_lib.other_garment(user.replace(layout=user.layout.replace(segmentation=labels)), garment("lower"))
+    np.testing.assert_array_equal((top.image != 1).any(-1), user.layout.segmentation == UPPER)
+    np.testing.assert_array_equal(top.layout.segmentation, user.layout.segmentation)
     painter = made("tps").painter  # whose flow is known: here it hardly leads away
     dressed = painter.dress(user, garment(), poses(1).layout)
     kept = painter.keep_other_garment(dressed, user, garment(), poses(1).layout)

@@ -89,6 +89,12 @@ def mirror(segmentation: np.ndarray) -> np.ndarray:
     return table[np.asarray(segmentation, dtype=np.uint8)[..., ::-1]]
 
 
+def scarf_as_top(labels):
+    """Label ids whose scarves are a part of the top below them; NumPy in, NumPy out."""
+    where = np.where if isinstance(labels, np.ndarray) else jnp.where
+    return where(labels == ID["scarf"], labels.dtype.type(ID["upper-clothes"]), labels)
+
+
 def fill_from_nearest(labels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """Labels uint8 [H, W] with the nearest label that is not in `unknown` (bool [H, W]) in its place. NumPy.
 

@@ -188,7 +188,10 @@ def coarse_target_segmentation(
     garment_type = resolve_garment_type(user.segmentation, donor.segmentation, garment_type)
     beside, tuck, sleeves = besides
     sleeves = jnp.stack([jnp.asarray(ANY_SLEEVES if sleeves is None else sleeves), jnp.asarray(ANY_SLEEVES)])
-    layouts = (user, donor, pose) if beside is None else (user, donor, pose, _without_scarf(beside))
+    # A donor's top goes on below a scarf, which stays with the donor.
+    plain = lambda of: of.replace(segmentation=segmentation.scarf_as_top(jnp.asarray(of.segmentation)))  # noqa: E731
+    donor, beside = plain(donor), None if beside is None else plain(beside)
+    layouts = (user, donor, pose) if beside is None else (user, donor, pose, beside)
     user, donor, target, *others = unstacked(jax.vmap(figure_of)(stacked(*layouts)), len(layouts))
     tuck = jnp.asarray(0 if tuck is None else tuck)
     worn = Worn(user, donor, others[0] if others else user, garment_type, tuck, sleeves)
@@ -203,9 +206,3 @@ def coarse_target_segmentation(
     steps["add_pose_lines"] = add_pose_lines(steps["remove_dress"], target)
     steps["add_dress"] = add_dress(steps["add_pose_lines"], worn, target)
     return steps["add_dress"], steps
-
-
-def _without_scarf(layout: Layout) -> Layout:
-    """A donor's layout, below whose scarf their top goes on."""
-    labels = jnp.asarray(layout.segmentation)
-    return layout.replace(segmentation=jnp.where(labels == ID["scarf"], jnp.uint8(ID["upper-clothes"]), labels))

@@ -64,7 +64,7 @@ def source_code(source: Figure, wanted: jax.Array, from_behind: jax.Array) -> tu
         counts = jnp.stack([(label == one).sum() * ((wanted >> one) & 1) for one in labels])
         return jnp.where(counts.max() > 0, jnp.asarray(labels)[jnp.argmax(counts)], 0)
 
-    upper, lower = commonest((*UPPER, *DRESS)), commonest((ID["skirt"], ID["pants"]))
+    upper, lower = commonest((ID["upper-clothes"], *DRESS)), commonest((ID["skirt"], ID["pants"]))
     in_trunk = jnp.abs(source.across) < t.half_width
     # A belt around a top that goes on below it, and stays with its owner, leaves the top whole.
     ends = jnp.where((label == upper) & (jnp.abs(source.across) < t.belted), fraction, -jnp.inf).max()

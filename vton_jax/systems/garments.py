@@ -56,7 +56,9 @@ def other_garment(user: User, garment: Garment) -> Garment | None:
     other = {"upper": "lower", "lower": "upper"}.get(segmentation.GARMENT_TYPES[int(garment.garment_type)])
     if other is None:
         return None
-    worn = segmentation.region(np.asarray(user.layout.segmentation), segmentation.GARMENT_LABELS[other])
+    labels = segmentation.scarf_as_top(np.asarray(user.layout.segmentation))  # theirs goes along with their own top
+    worn = segmentation.region(labels, segmentation.GARMENT_LABELS[other])
+    user = user.replace(layout=user.layout.replace(segmentation=labels))
     return worn_garment(user, other, worn) if worn.mean() >= LEAST_GARMENT else None
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vton_jax.compositing import kept_parts
-from vton_jax.core import geometry, programs
+from vton_jax.core import geometry, programs, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Dressed, Garment, Layout, User
 from vton_jax.systems.garments import other_garment, type_of_all
@@ -34,7 +34,7 @@ def _keep(image: jax.Array, shown: jax.Array, labels: jax.Array, own: Garment, f
     seen = jnp.concatenate([own.image, (shown * worn)[..., None]], -1)
     seen = geometry.warp(seen, flow)
     mask = re_map["mask"] * seen[..., 3:]
-    region = blending.target_mask(labels.astype(jnp.int32), own.garment_type)
+    region = blending.target_mask(segmentation.scarf_as_top(labels.astype(jnp.int32)), own.garment_type)
     brought = {"flow": flow, "warped": seen[..., :3], "mask": mask}
     return blending.blend_after(image, brought, region), mask[..., 0] * region, flow
 
