@@ -122,6 +122,9 @@ def matched(
         seen = np.unique(row[known])
         middle = np.stack([np.median(apart[row[known] == one], 0) for one in seen])
         every = np.stack([np.interp(rows, seen, channel) for channel in middle.T], -1).astype(np.float32)
+        # Beyond what is seen the limb's colours are those of all that is: at its end what was painted may be a shadow.
+        beyond = (rows < seen[0]) | (rows > seen[-1])
+        every[beyond] = np.median(log(picture[y, x])[known], 0) - np.median(log(image[y, x]), 0)
         every -= (1 - still[label]) * every.mean(-1, keepdims=True)
         blur = {"sigmaX": 0.01, "sigmaY": CHOSEN.rows, "borderType": cv2.BORDER_REPLICATE}
         off[label] = row, cv2.GaussianBlur(every, (0, 0), **blur)
