@@ -28,7 +28,7 @@ class Thresholds:
     other: tuple[float, float] = (15.0, 25.0)  # what is so far from its limb's hue begins to be, and is, none of it
     painted: float = 0.25  # how much brighter or darker a painted arm may make its skin in a place
     known: float = 0.7  # of what is carried: from here on it says what colours its limb has
-    rows: float = 2.0  # sigma in rows of a limb (`limbs.BINS` a bone) over which colours go over into each other
+    rows: float = 2.0  # sigma in rows of a limb (`limbs.BINS` a bone) over which it gets brighter or darker
 
 
 # Bare arms of photographed people, lit from the picture's left, by (down, across): how much brighter than the arm's
@@ -97,12 +97,12 @@ def matched(
     final: np.ndarray,
     still: np.ndarray,
 ) -> np.ndarray:
-    """The picture [H, W, 3], its limbs in the colours of their own skin that is carried there, row by row.
+    """The picture [H, W, 3], its limbs in the colours of their own skin that is carried there.
 
-    So what the photo does not show of a limb goes on from what it does, without a seam; as bright as that only where
-    the limb stands still: moved, it is lit otherwise. On 32 cases of the catalogue's validation split arms have an
-    error of .092 with all of the brightness, .089 so and without. A limb of which nothing is carried has the colours of
-    the other one.
+    So what the photo does not show of a limb goes on from what it does, without a seam; as bright as that, row by row,
+    only where the limb stands still: moved, it is lit otherwise. On 32 cases of the catalogue's validation split arms
+    have an error of .092 with all of the brightness, .089 so and without. A limb of which nothing is carried has the
+    colours of the other one.
     Args: skin: what is carried, [H, W, 3], and how surely, [H, W]. there: `limbs_of(final)`. still: see `carried`.
     """
     (picture, sure), out, off = skin, image.copy(), {}
@@ -118,16 +118,15 @@ def matched(
         hues = [_hue(np.median(of[y, x][known], 0)) for of in (picture, image)]
         if np.abs(hues[0] - hues[1]).max() > CHOSEN.other[0]:  # what was read as the limb is none
             continue
-        apart = (log(picture[y, x]) - log(image[y, x]))[known]
+        # One hue, of all that is seen: single rows show straps and rings. And how bright, row by row; beyond what is
+        # seen as all that is: at its end what was painted may be a shadow.
+        whole = np.median(log(picture[y, x])[known], 0) - np.median(log(image[y, x]), 0)
+        apart = (log(picture[y, x]) - log(image[y, x]))[known].mean(-1)
         seen = np.unique(row[known])
-        middle = np.stack([np.median(apart[row[known] == one], 0) for one in seen])
-        every = np.stack([np.interp(rows, seen, channel) for channel in middle.T], -1).astype(np.float32)
-        # Beyond what is seen the limb's colours are those of all that is: at its end what was painted may be a shadow.
-        beyond = (rows < seen[0]) | (rows > seen[-1])
-        every[beyond] = np.median(log(picture[y, x])[known], 0) - np.median(log(image[y, x]), 0)
-        every -= (1 - still[label]) * every.mean(-1, keepdims=True)
-        blur = {"sigmaX": 0.01, "sigmaY": CHOSEN.rows, "borderType": cv2.BORDER_REPLICATE}
-        off[label] = row, cv2.GaussianBlur(every, (0, 0), **blur)
+        bright = np.interp(rows, seen, [np.median(apart[row[known] == one]) for one in seen]).astype(np.float32)
+        bright[(rows < seen[0]) | (rows > seen[-1])] = whole.mean()
+        bright = cv2.GaussianBlur(bright[None], (0, 0), CHOSEN.rows, borderType=cv2.BORDER_REPLICATE)[0]
+        off[label] = row, whole - whole.mean() + still[label] * bright[:, None]
     for label, (row, own) in off.items():
         own = off.get(_OTHER[label], (row, None))[1] if own is None else own
         if own is not None:
