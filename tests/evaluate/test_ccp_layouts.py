@@ -241,8 +241,8 @@ class Known:
             yield Target(labels, labels, np.ones(3), {})
 
     def paint(self, user, garment, targets):
-        for _ in targets.segmentation:
-            yield types.SimpleNamespace(image=user.image)
+        for labels in targets.segmentation:
+            yield types.SimpleNamespace(image=user.image, labels=labels, photo_weight=np.ones(labels.shape))
 
 
 @pytest.fixture

@@ -230,7 +230,8 @@ class Walker(Oracle):
         rng = np.random.default_rng(0)
         for final in targets.segmentation:
             frame = self.truth[final[0, 0]] + self.noise * rng.random((*SIZE, 3), np.float32)
-            yield types.SimpleNamespace(image=np.clip(frame, 0, 1).astype(np.float32))
+            shown = np.ones(frame.shape[:2])
+            yield types.SimpleNamespace(image=np.clip(frame, 0, 1).astype(np.float32), labels=shown, photo_weight=shown)
 
 
 def test_every_arm_flickers_against_the_truth():

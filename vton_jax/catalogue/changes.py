@@ -1,7 +1,8 @@
 """One change of clothes in several poses: what coarse maps are made from, and the layouts that they should become.
 
 An example (`catalogue.examples`) shows one target of everybody it dresses. Dressing people costs more than another look
-at them, so here the same ones are looked at `TARGETS` times; of the truth labels are enough.
+at them, so here the same ones are looked at `TARGETS` times; of the truth labels are enough. They wear coats and
+scarves, and so does who shows poses: what comes off, what stays and what is somebody else's has to be learned.
 """
 
 import dataclasses
