@@ -31,17 +31,27 @@ def test_reconciling_does_not_depend_on_the_size():
     assert (found == large(completion.reconcile(coarse, probabilities))).mean() > 0.99
 
 
-def test_in_the_photos_own_pose_only_clothes_change():
-    ID = segmentation.ID
-    own = np.array([[0, ID["bag"], ID["left-shoe"], ID["left-arm"], ID["left-arm"], ID["pants"], ID["pants"], 0]])
-    final = np.array([[ID["left-leg"], 0, 0, ID["left-arm"], ID["dress"], ID["left-leg"], 0, ID["skirt"]]])
-    expected = [0, ID["bag"], ID["left-shoe"], ID["left-arm"], ID["dress"], ID["left-leg"], 0, ID["skirt"]]
-    # A scarf or a bag lies over whatever is put on.
-    own = np.append(own, [[ID["scarf"], ID["scarf"], ID["bag"], ID["face"]]], 1)
-    final = np.append(final, [[ID["upper-clothes"], ID["face"], ID["dress"], ID["upper-clothes"]]], 1)
-    expected += [ID["scarf"], ID["scarf"], ID["bag"], ID["upper-clothes"]]
-    found = completion.in_own_pose(final.astype(np.uint8), own.astype(np.uint8))
-    assert found[0].tolist() == expected and found.dtype == np.uint8
+def test_in_the_photos_own_pose_only_what_is_exchanged_changes():
+    ID, kinds = segmentation.ID, segmentation.GARMENT_TYPES
+    # (own, in the final map, after: of an outfit, of a top)
+    rows = [
+        ("background", "left-leg", "background", "background"), ("bag", "background", "bag", "bag"),
+        ("left-shoe", "background", "left-shoe", "left-shoe"),
+        ("left-arm", "upper-clothes", "upper-clothes", "upper-clothes"),
+        ("upper-clothes", "left-arm", "left-arm", "left-arm"), ("dress", "face", "face", "face"),
+        ("pants", "left-leg", "left-leg", "pants"), ("pants", "background", "background", "pants"),
+        ("pants", "upper-clothes", "upper-clothes", "upper-clothes"), ("background", "skirt", "skirt", "background"),
+        ("upper-clothes", "pants", "pants", "pants"),
+        # A scarf or a bag lies over whatever is put on.
+        ("scarf", "upper-clothes", "scarf", "scarf"), ("scarf", "face", "scarf", "scarf"),
+        ("bag", "dress", "bag", "bag"),
+        ("face", "upper-clothes", "upper-clothes", "upper-clothes"),
+    ]  # fmt: skip
+    own, final, *expected = np.array([[ID[name] for name in row] for row in rows], np.uint8).T[:, None]
+    for kind, after in zip(("outfit", "upper"), expected, strict=True):
+        found = completion.in_own_pose(final, own, kinds.index(kind))
+        np.testing.assert_array_equal(found, after)
+        assert found.dtype == np.uint8
 
 
 def test_pieces_of_limbs_and_cloth_that_hang_together_with_nobody_are_gone():

@@ -18,7 +18,16 @@ import numpy as np
 from vton_jax.core import geometry, keypoints, programs, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Garment, Layout, Pose, Target, User
-from vton_jax.layout import body_parts, coarse_map, completion, hems, inversion, limbs, solvers
+from vton_jax.layout import (
+    body_parts,
+    coarse_map,
+    completion,
+    garment_types,
+    hems,
+    inversion,
+    limbs,
+    solvers,
+)
 from vton_jax.layout.body import body_of
 from vton_jax.models import latent_prior_cnn, layout_refinement_cnn, weights
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
@@ -216,7 +225,11 @@ class TargetLayouts:
         as_it_falls = beside is None and not (garment.tuck is not None and np.any(garment.tuck))
         known = as_it_falls and not np.array_equal(user.segmentation, garment.layout.segmentation)
         refined = self.refined(coarse, user, garment, poses) if known and self._layout == "refined" else None
-        return Composed(np.asarray(coarse), steps, refined)
+        kind = np.int32(segmentation.GARMENT_TYPES.index("outfit")) if beside is not None else garment.garment_type
+        users = user.segmentation if np.ndim(user.segmentation) == 3 else user.segmentation[None]
+        kinds = [garment_types.resolve_garment_type(one, garment.layout.segmentation, kind) for one in users]
+        kinds = np.broadcast_to(np.array(kinds, np.int32), len(coarse))
+        return Composed(np.asarray(coarse), steps, refined, kinds)
 
     def coarse_pairs(
         self, users: Layout, garments: Garment, poses: Layout, batch: int = CHUNK, *, besides: Layout | None = None
@@ -333,6 +346,7 @@ class Composed:
     coarse: np.ndarray  # uint8 [H, W] with UNKNOWN
     steps: dict[str, np.ndarray]  # the eight steps, uint8 [H, W] each
     refined: np.ndarray | None  # uint8 [H, W], by LayoutRefinementCNN; None: the backward procedure says the rest
+    garment_type: np.ndarray  # int32 [], of all that is exchanged, an index in `segmentation.GARMENT_TYPES`
 
 
 class Search:
@@ -350,13 +364,15 @@ class Search:
             final, errors = self._searched(found.coarse, pose, z_user)
         else:
             final, errors = found.refined, np.zeros(0)
+        there, refined = jax.tree.map(lambda a: a[0], pose.layout), found.refined is not None
+        if refined:  # in their own clothes hems are theirs, and nobody's limb comes out of a sleeve
+            final = hems.even(final, there)
         if same_pose(user, pose.layout):
-            final = completion.in_own_pose(final, np.asarray(user.segmentation))
+            final = completion.in_own_pose(final, np.asarray(user.segmentation), int(found.garment_type))
         else:
             final = completion.without_islands(final)
-        if found.refined is not None:  # in their own clothes nobody's limb comes out of a sleeve, and hems are theirs
-            there = jax.tree.map(lambda a: a[0], pose.layout)
-            final = limbs.narrowed(hems.even(final, there), user, there)
+        if refined:
+            final = limbs.narrowed(final, user, there)
         return Target(coarse=found.coarse, final=final, errors=errors, steps=found.steps)
 
     def _searched(self, coarse: np.ndarray, pose: Pose, z_user: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
