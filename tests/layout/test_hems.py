@@ -69,3 +69,23 @@ def test_what_is_no_skirt_stays():
     short = person()
     short[52:80][short[52:80] == ID["skirt"]] = 0  # too little hangs below the hips to say
     np.testing.assert_array_equal(hems.even(short, pose()), short)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.2])
+def test_a_top_ends_evenly_over_what_is_below_it(tilt):
+    row, column = np.mgrid[: SIZE[0], : SIZE[1]]
+    body, ends = (abs(column - 47.5) < 14) & (row >= 20) & (row < 110), 60 + tilt * (column - 47.5)
+    truth = np.where(body, np.where(row < ends, ID["upper-clothes"], ID["pants"]), 0).astype(np.uint8)
+    truth[50:80, 34:37] = ID["left-arm"]  # before both
+    np.testing.assert_array_equal(hems.even_top(truth)[:, 40:], truth[:, 40:])
+    ragged = truth.copy()
+    ragged[57:61, 42:48][ragged[57:61, 42:48] == ID["upper-clothes"]] = ID["pants"]
+    ragged[60:63, 50:55][ragged[60:63, 50:55] == ID["pants"]] = ID["upper-clothes"]
+    ragged[60:90, 57:60] = ID["upper-clothes"]  # a shirt-tail: that far off it is meant
+    out = hems.even_top(ragged)
+    wrong = lambda labels: (labels != truth)[:, :57].sum()  # noqa: E731
+    assert wrong(ragged) > 20 and wrong(out) < 0.5 * wrong(ragged)
+    np.testing.assert_array_equal(out == ID["left-arm"], truth == ID["left-arm"])
+    assert (out[60:90, 57:60] == ID["upper-clothes"]).mean() > 0.9
+    dress = np.where(body, ID["dress"], 0).astype(np.uint8)
+    np.testing.assert_array_equal(hems.even_top(dress), dress)

@@ -1,4 +1,4 @@
-"""Skirts and the skirts of dresses as what they are: one tube of cloth that ends in an even hem.
+"""Skirts, and the skirts of dresses, as what they are: one tube of cloth with an even hem, as that of tops is.
 
 Where LayoutRefinementCNN does not know how wide or how long a skirt falls, it follows the legs: hems come out arched,
 ragged, or as those of culottes.
@@ -62,7 +62,8 @@ def even(labels: np.ndarray, pose: Layout) -> np.ndarray:
     columns = np.flatnonzero(tube[above])
     if len(columns) < CHOSEN.fewest:
         return labels
-    hem, ends = _hem(tube, columns)
+    ends = len(tube) - 1 - tube[::-1, columns].argmax(0)
+    hem = _line(columns, ends, len(tube))
     out = labels.copy()
     for column, end, wanted in zip(columns, ends, hem, strict=True):
         first, last = sorted((end, wanted))
@@ -84,14 +85,31 @@ def _largest(mask: np.ndarray) -> np.ndarray:
     return pieces == 1 + areas.argmax() if len(areas) else mask.copy()
 
 
-def _hem(tube: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rows [n] in which a line through its lower ends says that a tube [H, W] ends in columns [n], rows [n] in
-    which it does)."""
-    ends = len(tube) - 1 - tube[::-1, columns].argmax(0)
+def _line(columns: np.ndarray, ends: np.ndarray, height: int) -> np.ndarray:
+    """Rows [n] of a line through the rows `ends` [n] in which cloth ends in columns [n] of a map so high."""
     place = (columns - columns.mean()) / max(np.ptp(columns) / 2, 1)
     powers, weight = np.stack([np.ones_like(place), place], -1), np.ones(len(place))
     for _ in range(CHOSEN.rounds):
         root = np.sqrt(weight)[:, None]
         found = powers @ np.linalg.lstsq(powers * root, ends * root[:, 0], rcond=None)[0]
-        weight = 1 / (1 + ((ends - found) / (CHOSEN.near * len(tube))) ** 2)
-    return np.clip(np.rint(found).astype(int), 0, len(tube) - 1), ends
+        weight = 1 / (1 + ((ends - found) / (CHOSEN.near * height)) ** 2)
+    return np.clip(np.rint(found).astype(int), 0, height - 1)
+
+
+def even_top(labels: np.ndarray) -> np.ndarray:
+    """A target layout whose top ends evenly over what is worn below it; itself where no top does."""
+    top, below = labels == segmentation.ID["upper-clothes"], segmentation.region(labels, segmentation.LOWER)
+    meet = top[:-1] & below[1:]
+    columns = np.flatnonzero(meet.any(0))
+    if len(columns) < CHOSEN.fewest:
+        return labels
+    ends = len(meet) - 1 - meet[::-1, columns].argmax(0)
+    hem, out = _line(columns, ends, len(labels)), labels.copy()
+    for column, end, wanted in zip(columns, ends, hem, strict=True):
+        if abs(wanted - end) > CHOSEN.near * len(labels):
+            continue
+        first, last = sorted((end, wanted))
+        part = out[first + 1 : last + 1, column]
+        here = (below if wanted > end else top)[first + 1 : last + 1, column]
+        part[here] = segmentation.ID["upper-clothes"] if wanted > end else labels[end + 1, column]
+    return out

@@ -50,6 +50,7 @@ _BELOW = np.array([*segmentation.LOWER, *segmentation.DRESS])
 # Thighs and shins, of 2: LayoutRefinementCNN shortens what hangs below the hips by .70 at most where it is right to (26
 # of 45 cases of the catalogue's validation split hang there), and spread trousers by 1.4.
 _SHORTER = 0.75
+_LOWER = segmentation.GARMENT_TYPES.index("lower")
 _BELT, _BAG = segmentation.ID["belt"], segmentation.ID["bag"]
 _SAMPLES = 4  # latents of the Gauss-Newton matrix, where the weights do not bring it
 
@@ -367,6 +368,8 @@ class Search:
         there, refined = jax.tree.map(lambda a: a[0], pose.layout), found.refined is not None
         if refined:  # in their own clothes hems are theirs, and nobody's limb comes out of a sleeve
             final = hems.even(final, there)
+            if found.garment_type != _LOWER:  # then the top is the user's own
+                final = hems.even_top(final)
         if same_pose(user, pose.layout):
             final = completion.in_own_pose(final, np.asarray(user.segmentation), int(found.garment_type))
         else:
