@@ -34,7 +34,7 @@ CHOSEN = Thresholds()
 
 
 def even(labels: np.ndarray, pose: Layout) -> np.ndarray:
-    """A target layout whose skirt has no gap between its outlines, and whose hem is a smooth curve.
+    """A target layout whose skirt has no gap between its outlines, and whose hem is straight.
 
     Args: pose: the target's joints, for the hips. The layout itself where nothing hangs below them, or they are hidden.
     """
