@@ -194,19 +194,9 @@ def softened(result: Dressed, frame: np.ndarray | None = None) -> np.ndarray:
     if not inside.any() or inside.all():
         return frame
     part = cv2.GaussianBlur(np.float32(inside), (0, 0), CHOSEN.soft * len(inside))
-    within, beyond = (_gone_on(frame, side) for side in (inside, ~inside))
+    within, beyond = (segmentation.fill_from_nearest(frame, side) for side in (~inside, inside))
     soft = beyond + (within - beyond) * part[..., None]
     return frame + (soft - frame) * (1 - shown)[..., None]
-
-
-def _gone_on(picture: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """A picture [h, w, 3] that outside of a mask [h, w] has the colours of the nearest pixel inside."""
-    _, nearest = cv2.distanceTransformWithLabels(
-        np.uint8(~inside), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    table = np.zeros((nearest.max() + 1, 3), np.float32)
-    table[nearest[inside]] = picture[inside]
-    return table[nearest]
 
 
 class Views:

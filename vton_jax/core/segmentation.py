@@ -95,18 +95,19 @@ def scarf_as_top(labels):
     return where(labels == ID["scarf"], labels.dtype.type(ID["upper-clothes"]), labels)
 
 
-def fill_from_nearest(labels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """Labels uint8 [H, W] with the nearest label that is not in `unknown` (bool [H, W]) in its place. NumPy.
+def fill_from_nearest(values: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """Labels [H, W], or a picture [H, W, C], with the value of the nearest pixel that is not in `unknown` (bool [H, W])
+    in its place. NumPy.
 
-    All is background where everything is unknown.
+    All is 0, the background, where everything is unknown.
     """
     # The distances are those of a 5x5 mask: OpenCV has no others where it names the nearest pixel.
     _, nearest = cv2.distanceTransformWithLabels(
         unknown.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    # Every known pixel carries a number of its own; read its label back through that number.
-    table = np.zeros(nearest.max() + 1, dtype=np.uint8)
-    table[nearest[~unknown]] = labels[~unknown]
+    # Every known pixel carries a number of its own; read its value back through that number.
+    table = np.zeros((nearest.max() + 1, *values.shape[2:]), values.dtype)
+    table[nearest[~unknown]] = values[~unknown]
     return table[nearest]
 
 
