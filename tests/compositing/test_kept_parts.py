@@ -91,6 +91,14 @@ def test_a_part_that_begins_to_move_fades_into_itself_alone(amount):
         np.testing.assert_allclose(keep[rows, columns], gone, atol=1e-6)
 
 
+def test_beside_what_is_gone_the_background_is_made_up():
+    """Rests of the old garment lie there that were not read."""
+    user, final = person(), person().segmentation.copy()
+    final[14:34, 16:20] = 0  # a narrower top
+    keep = kept_parts.kept(user.segmentation, final, kept_parts.stillness(user, user), 0)
+    assert (keep[16:32, 15:20] == 0).all() and keep[16:32, :12].min() > 0.99 and keep[45:, :12].min() > 0.99
+
+
 def test_a_long_sleeve_covers_an_arm_that_stands_still():
     user, final = person(), person().segmentation.copy()
     final[final == ID["left-arm"]] = ID["upper-clothes"]

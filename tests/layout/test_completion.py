@@ -49,8 +49,12 @@ def test_in_the_photos_own_pose_only_what_is_exchanged_changes():
     ]  # fmt: skip
     own, final, *expected = np.array([[ID[name] for name in row] for row in rows], np.uint8).T[:, None]
     for kind, after in zip(("outfit", "upper"), expected, strict=True):
-        found = completion.in_own_pose(final, own, kinds.index(kind))
+        found = completion.in_own_pose(final, own, kinds.index(kind), np.zeros(own.shape, bool))
         np.testing.assert_array_equal(found, after)
+        hands = own == ID["left-arm"]  # no sleeve covers them
+        np.testing.assert_array_equal(
+            completion.in_own_pose(final, own, kinds.index(kind), hands), np.where(hands, own, after)
+        )
         assert found.dtype == np.uint8
 
 

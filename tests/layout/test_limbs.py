@@ -40,6 +40,20 @@ def test_places_lead_back_to_their_points():
     np.testing.assert_allclose(limb.centre[4:12], 0, atol=0.6)
 
 
+def test_hands_are_what_an_arm_shows_beyond_its_wrist():
+    labels = drawn(BENT, 5)
+    body = types.SimpleNamespace(
+        joints=np.zeros((18, 2), np.float32), visible=np.zeros(18, bool), height=np.float32(200)
+    )
+    joints = [JOINTS[f"right-{name}"] for name in ("shoulder", "elbow", "wrist")]
+    body.joints[joints], body.visible[joints] = BENT, True
+    hands = limbs.hands(labels, body)
+    beyond = labels & (np.indices(labels.shape)[1] > 78)
+    assert hands[beyond > 0].all() and 0 < hands.sum() < 0.3 * (labels > 0).sum()
+    assert not hands[:, :60].any() and not hands[labels == 0].any()
+    assert not limbs.hands(np.where(labels, np.uint8(ID["right-leg"]), labels), body).any()
+
+
 def test_down_runs_along_the_bones_and_across_to_the_pictures_right():
     limb = limbs.limb_of(
         drawn(np.float32([[40, 10], [40, 40], [40, 70]]), 5), ARM, np.float32([[40, 10], [40, 40], [40, 70]]), 200.0

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from drawn_params import drawn_params
 
-from vton_jax.core import segmentation
+from vton_jax.core import keypoints, segmentation
+from vton_jax.core.segmentation import ID
 from vton_jax.models import reader_cnn, weights
 from vton_jax.reading import picture_reader
 from vton_jax.reading.person_crop import windows
@@ -160,3 +161,15 @@ def test_a_second_person_is_counted_and_a_bag_is_not():
     assert count(look(own, second)) == count(look(own), look(second)) == 1
     assert count(look(own, bag)) == count(look(own)) == 0
     assert count(look(own), look(second, shoulders=0.04)) == count(look(own), look(second, kind=2)) == 0
+
+
+def test_a_hand_that_was_read_as_a_face_is_its_arms():
+    labels, points, visible = np.zeros((64, 48), np.uint8), np.zeros((18, 2), np.float32), np.zeros(18, bool)
+    for name, place in (("nose", (24, 8)), ("left-wrist", (30, 40)), ("right-wrist", (12, 40))):
+        points[keypoints.ID[name]], visible[keypoints.ID[name]] = place, True
+    labels[4:14, 20:28] = labels[38:44, 28:34] = labels[30:33, 14:16] = ID["face"]
+    found = picture_reader._faces_of_heads(labels, points, visible)
+    assert (found[4:14, 20:28] == ID["face"]).all()
+    assert (found[38:44, 28:34] == ID["left-arm"]).all() and (found[30:33, 14:16] == ID["right-arm"]).all()
+    np.testing.assert_array_equal(found > 0, labels > 0)
+    np.testing.assert_array_equal(picture_reader._faces_of_heads(labels, points, np.zeros(18, bool)), labels)

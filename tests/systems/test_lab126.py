@@ -278,6 +278,18 @@ def test_a_dress_does_not_become_a_skirt_below_a_top():
     np.testing.assert_array_equal(refined(coarse, "left-arm"), np.full_like(coarse, arm))
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_bag_stays_where_the_photo_shows_it_in_its_own_pose(moved):
+    bag, upper = segmentation.ID["bag"], segmentation.ID["upper-clothes"]
+    coarse, own = np.full((1, 64, 48), upper, np.uint8), np.zeros((1, 64, 48), np.uint8)
+    own[:, 20:40, 10:30] = bag
+    joints = np.zeros((1, 18, 2), np.float32), np.ones((1, 18), bool)
+    user, pose = Layout(own, *joints), Layout(own, joints[0] + np.float32(moved), joints[1])
+    worn = Garment(np.ones((*own.shape, 3), np.float32), user, np.zeros(1, np.int32), np.ones(1, bool))
+    found = np.asarray(target_layouts._refine(Sees(("bag",)), {}, coarse, target_layouts.given_of(user, worn, pose)))
+    np.testing.assert_array_equal(found == bag, (own == bag) & (not moved))
+
+
 @pytest.mark.parametrize("down, kept", [(2.0, True), (0.5, False)])
 def test_long_trousers_do_not_become_short_ones(down, kept):
     """A network that sees bare legs everywhere; what ends above the knees it may shorten."""

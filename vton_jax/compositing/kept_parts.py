@@ -52,6 +52,7 @@ class Thresholds:
     soft: float = 1.2 / 256  # sigma of every edge
     inner: float = 1 / 256  # an edge begins so far within what is kept
     halo: float = 2 / 256  # around what the backdrop makes up: the old outline would show in detail of the photo
+    rest: float = 4 / 256  # around what is gone: as `backdrops` fills in
     around_head: float = 4 / 256  # beyond a carried head or hand: moves with it too
     # Around the person: up to the first nothing of the background is copied along its flow, from the second on that is
     # the flow. By eye on photos set aside for choosing.
@@ -59,11 +60,6 @@ class Thresholds:
 
 
 CHOSEN = Thresholds()
-
-
-def _square(fraction: float, height: int) -> np.ndarray:
-    """A kernel that reaches a fraction of the frame's height to every side."""
-    return np.ones((2 * framing.pixels(fraction, height) + 1,) * 2, np.uint8)
 
 
 def _softened(mask: np.ndarray) -> np.ndarray:
@@ -97,15 +93,18 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     Kept are pixels whose parts, in the photo's labels and in the final map, stand still; never what wore the old
     garment or wears the new one. A part that begins to move fades into itself alone: where the final map shows another
     in its place, or the background, half of it would be a ghost. But for the photo's head, which is carried along and
-    whose rim would be missing. Edges are soft on the kept side: the new garment stays whole.
+    whose rim would be missing. Nor is the background kept beside what is gone: rests of it lie there. Edges are soft on
+    the kept side: the new garment stays whole.
     """
     kind = segmentation.GARMENT_TYPES[garment_type]
     changed = segmentation.region(labels, segmentation.REPLACED_LABELS[kind])
     changed |= segmentation.region(final, segmentation.TARGET_LABELS[kind])
     keep = np.minimum(still[labels], still[final])
+    gone = (final == 0) & (labels > 0)
+    keep[(labels + final == 0) & (cv2.dilate(np.uint8(gone), framing.square(CHOSEN.rest, len(gone))) > 0)] = 0
     ghost = (labels != final) & (keep < 1) & ~segmentation.region(labels, _HEAD_LABELS)
     keep = np.where(changed | ghost, 0, keep).astype(np.float32)
-    keep = cv2.erode(keep, _square(CHOSEN.inner, len(keep)))
+    keep = cv2.erode(keep, framing.square(CHOSEN.inner, len(keep)))
     return np.minimum(keep, _softened(keep))
 
 
@@ -146,7 +145,9 @@ def carried_head(user: User, pose: Layout) -> Head | None:
     picture = read(place, borderMode=cv2.BORDER_REPLICATE)
     if turned > 0:
         heads = shown * segmentation.region(labels, _HEAD_LABELS).astype(np.float32)
-        inner = cv2.erode(heads, _square(CHOSEN.inner, size[0]))  # at its outline a little of the background is seen
+        inner = cv2.erode(
+            heads, framing.square(CHOSEN.inner, size[0])
+        )  # at its outline a little of the background is seen
         heads = np.stack([heads, np.minimum(inner, _softened(inner))], -1)
         both = [head_flow.turned(own, there, size, mirrored=mirrored).where(heads) for mirrored in (False, True)]
         picture, place, sure = _on_the_ball(read, both, (picture, place, sure), turned)
@@ -211,7 +212,7 @@ def head_weight(final: np.ndarray, head: Head) -> np.ndarray:
     kinds = [[segmentation.region(labels, kind) for kind in (_HAIR_LABELS[:2], _FACE_LABELS)]
              for labels in (head.labels, final)]  # fmt: skip
     both = np.logical_or(*(here & there for here, there in zip(*kinds, strict=True))) & head.inside
-    weight = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
+    weight = cv2.erode(both.astype(np.float32), framing.square(CHOSEN.inner, len(final)))
     return np.float32(head.sure) * np.minimum(weight, _softened(weight))
 
 
@@ -271,7 +272,7 @@ def carried_limb_ends(user: User, bodies: tuple[Body, Body], final: np.ndarray) 
     found, grid, labels = [], _grid(size), shown_labels(user)
     for end in limb_ends.limb_ends(*bodies, size) if trust > 0 else ():
         both = (cv2.remap(labels, end.place, None, cv2.INTER_NEAREST) == end.label) & (final == end.label)
-        weight = cv2.erode(both.astype(np.float32), _square(CHOSEN.inner, len(final)))
+        weight = cv2.erode(both.astype(np.float32), framing.square(CHOSEN.inner, len(final)))
         weight = np.float32(trust) * end.near * np.minimum(weight, _softened(weight))
         picture = cv2.remap(user.image.astype(np.float32), end.place, None, cv2.INTER_LINEAR)
         found.append(Carried(picture, end.place - grid, weight))
@@ -282,7 +283,7 @@ def carried_shoes(user: User, bodies: tuple[Body, Body], final: np.ndarray) -> l
     """The user's shoes in the outlines that the final map [H, W] gives them."""
     found, grid = [], _grid(final.shape)
     for shoe in shoes.shoes(shown_labels(user), final, *bodies):
-        inner = cv2.erode(np.float32(final == shoe.label), _square(CHOSEN.inner, len(final)))
+        inner = cv2.erode(np.float32(final == shoe.label), framing.square(CHOSEN.inner, len(final)))
         picture = cv2.remap(user.image.astype(np.float32), shoe.place, None, cv2.INTER_LINEAR)
         found.append(Carried(picture, shoe.place - grid, np.minimum(inner, _softened(inner))))
     return found
@@ -306,9 +307,9 @@ def compose(
         person = np.float32(final > 0)  # soft edges would show what was painted behind: the old outline's shadow
         image = np.where(person[..., None] > 0, image, backdrop.picture)
         # Detail of the photo stops a little earlier than its colours: in it the old outline would show.
-        known = 1 - cv2.dilate(backdrop.hole, _square(CHOSEN.halo, len(final)))
+        known = 1 - cv2.dilate(backdrop.hole, framing.square(CHOSEN.halo, len(final)))
         # Enlarged, flows are interpolated: where the person's meets the background's, neither is copied along.
-        near, nearer = (cv2.dilate(np.uint8(final > 0), _square(reach, len(final))) for reach in CHOSEN.apart)
+        near, nearer = (cv2.dilate(np.uint8(final > 0), framing.square(reach, len(final))) for reach in CHOSEN.apart)
         behind = np.where(near, 0, backdrop.copied)
         flow = np.where(nearer[..., None], flow, backdrop.flow)
         in_place, moved, new = person * in_place + (1 - person) * known, person * moved + behind, person
@@ -317,7 +318,7 @@ def compose(
         weight = part.weight
         image = image + (part.picture - image) * weight[..., None]
         # A little beyond the part too: enlarged, its outline moves with it.
-        near = cv2.dilate((weight > 0).astype(np.uint8), _square(CHOSEN.around_head, len(final))) > 0
+        near = cv2.dilate((weight > 0).astype(np.uint8), framing.square(CHOSEN.around_head, len(final))) > 0
         flow = np.where((near & (moved <= weight))[..., None], part.flow, flow)
         in_place, moved, new = (1 - weight) * in_place, weight + (1 - weight) * moved, (1 - weight) * new
         keep = keep * (1 - weight)  # of a head that hardly moved, one of the two pictures: both together have four eyes

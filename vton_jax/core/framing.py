@@ -72,6 +72,11 @@ def pixels(fraction: float, height: int) -> int:
     return max(1, round(fraction * height))
 
 
+def square(fraction: float, height: int) -> np.ndarray:
+    """A kernel uint8 [n, n] that reaches a fraction of the frame's height to every side."""
+    return np.ones((2 * pixels(fraction, height) + 1,) * 2, np.uint8)
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """`256x192` -> (256, 192). Raises: ValueError."""
     parts = text.lower().split("x")

@@ -77,16 +77,17 @@ def _blurred(mask: np.ndarray, sigma: float) -> np.ndarray:
     return small if factor == 1 else cv2.resize(small, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def in_own_pose(final: np.ndarray, own: np.ndarray, garment_type: int) -> np.ndarray:
+def in_own_pose(final: np.ndarray, own: np.ndarray, garment_type: int, hands: np.ndarray) -> np.ndarray:
     """The final map [H, W] of somebody in the pose of their own photo, whose labels `own` [H, W] are. NumPy.
 
     It changes where the garment of the type, an index in `segmentation.GARMENT_TYPES`, comes or what it replaces was;
-    all else is the photo's. So are scarves and bags everywhere: what is seen of them lies before all cloth.
+    all else is the photo's. So are scarves, bags and `hands`, bool [H, W], everywhere: what is seen of them lies before
+    all cloth.
     """
     kind = segmentation.GARMENT_TYPES[garment_type]
     changed = segmentation.region(final, segmentation.TARGET_LABELS[kind])
     changed |= segmentation.region(own, segmentation.REPLACED_LABELS[kind])
-    return np.where(changed & ~segmentation.region(own, _BEFORE), final, own).astype(np.uint8)
+    return np.where(changed & ~segmentation.region(own, _BEFORE) & ~hands, final, own).astype(np.uint8)
 
 
 def without_islands(final: np.ndarray) -> np.ndarray:

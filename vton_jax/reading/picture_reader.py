@@ -17,14 +17,15 @@ import numpy as np
 
 from vton_jax.core import framing, keypoints, programs
 from vton_jax.core.batching import in_batches
-from vton_jax.core.segmentation import DRESS, LOWER, UPPER
+from vton_jax.core.segmentation import DRESS, ID, LOWER, UPPER
 from vton_jax.core.types import Layout
 from vton_jax.models import reader_cnn, weights
 from vton_jax.models.reader_cnn import KINDS, SLEEVES, TYPES, ReaderCNN
 from vton_jax.reading import digest_of, edges, outlines
 from vton_jax.reading.person_crop import crop_to, widened, windows
+from vton_jax.reading.pieces import absorbed
 
-_WAY = 2  # of reading with the same weights: annotations made in another way are others
+_WAY = 3  # of reading with the same weights: annotations made in another way are others
 MAX_SIDE = 1024  # of pictures that are only looked at: the network sees less
 _BATCH = 4
 _AT_ONCE = 16  # frames of a clip whose probabilities are in memory
@@ -33,6 +34,8 @@ _MARGIN = 0.08  # of the larger side of what was found, around it in the crop
 _LEAST = 0.004  # of a picture: less is too small to be looked at again
 _CLOSE = 0.01  # of a picture's longer side: what lies so close to a piece belongs to it
 _SHOULDERS = tuple(keypoints.ID[name] for name in ("neck", "left-shoulder", "right-shoulder"))
+_HEAD = tuple(keypoints.ID[name] for name in ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear"))
+_WRISTS = {keypoints.ID[f"{side}-wrist"]: ID[f"{side}-arm"] for side in ("left", "right")}
 _ANOTHER = 0.25  # of the largest person's pixels: who has so many is another person, not a part of one
 _SURE = 0.5  # probability from which a pixel shows something
 
@@ -63,6 +66,7 @@ class Seen:
     facing: np.ndarray  # [2], (sin, cos) of the turn to the picture's right, the shorter the less is known
     others: int = 0  # how many people there are besides, as far as they stand apart
     picture: np.ndarray | None = None  # uint8 [H, W, 3], what was looked at
+    thorough: bool = False  # whether stray pieces of labels are worth looking for
 
     @property
     def is_a(self) -> str:
@@ -89,7 +93,8 @@ class Seen:
     def segmentation(self) -> np.ndarray:
         """Labels uint8 [H, W]: first whether a pixel shows something, then what."""
         found = 1 + self.labels[..., 1:].argmax(-1)
-        return np.where(self.labels[..., 0] > _SURE, 0, found).astype(np.uint8)
+        found = np.where(self.labels[..., 0] > _SURE, 0, found).astype(np.uint8)
+        return absorbed(found, self.labels) if self.thorough else found
 
     @functools.cached_property
     def cut_out(self) -> np.ndarray:
@@ -121,7 +126,7 @@ class PictureReader:
         """What a picture shows: looked at whole, then the largest thing in it again, in a crop of its own.
 
         Args: thorough: at several sizes, each with its mirror image, of which labels are a mean, then brought to the
-        picture's edges; else once.
+        picture's edges, and without stray pieces; else once.
         """
         looks = [
             self._at(picture, crop_to(picture, box, self.size), mirrored=thorough)
@@ -138,7 +143,9 @@ class PictureReader:
             if found.is_a != "garment":  # which `Seen.cut_out` cuts out by its colours
                 labels = edges.sharpened(picture, labels)
             found = dataclasses.replace(found, labels=labels)
-        return dataclasses.replace(found, others=_others(looks, found.segmentation > 0), picture=picture)
+        thorough &= found.is_a == "person"
+        found = dataclasses.replace(found, picture=picture, thorough=thorough)
+        return dataclasses.replace(found, others=_others(looks, found.segmentation > 0))
 
     def _closer(self, picture: np.ndarray, box: np.ndarray | None, *, mirrored: bool) -> tuple[Seen, np.ndarray] | None:
         """What a crop around a box shows, and the crop's own box; None without one."""
@@ -202,7 +209,25 @@ def layout_of(found: Seen, kinds: tuple[str, ...] = ("person",)) -> Layout:
     """The layout of the largest person in a picture; nothing where the picture is of none of `kinds`."""
     visible = (found.inside > _SURE) & (found.seen > _SURE)
     labels = _of_one(found.segmentation) * np.uint8(found.is_a in kinds)
+    labels = _faces_of_heads(labels, found.keypoints, visible)
     return Layout(labels, np.where(visible[:, None], found.keypoints, 0).astype(np.float32), visible)
+
+
+def _faces_of_heads(labels: np.ndarray, points: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Labels uint8 [H, W] whose faces are no hands: a piece of a face that lies nearer to a wrist than to the head is
+    that arm's. Args: points [18, 2], visible bool [18]: joints.
+    """
+    head, wrists = [joint for joint in _HEAD if visible[joint]], [joint for joint in _WRISTS if visible[joint]]
+    if not head or not wrists:
+        return labels
+    _, pieces, _, middles = cv2.connectedComponentsWithStats(np.uint8(labels == ID["face"]))
+    labels = labels.copy()
+    for number, middle in enumerate(middles[1:], 1):
+        far = {joint: np.linalg.norm(points[joint] - middle) for joint in (*head, *wrists)}
+        nearest = min(far, key=far.get)
+        if nearest in _WRISTS:
+            labels[pieces == number] = _WRISTS[nearest]
+    return labels
 
 
 def _restored(labels: np.ndarray, place: framing.Placement, size: tuple[int, int]) -> np.ndarray:

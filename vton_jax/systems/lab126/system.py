@@ -11,12 +11,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from vton_jax.compositing import hidden_cloth
 from vton_jax.core import batching
-from vton_jax.core.types import Garment, Pose, Result, User
+from vton_jax.core.types import Garment, Pose, Result, Target, User
 from vton_jax.layout import garment_types, solvers
-from vton_jax.systems.garments import own_garment, worn_together
+from vton_jax.systems.garments import other_garment, own_garment, worn_together
 from vton_jax.systems.lab126.painter import Painter
-from vton_jax.systems.lab126.target_layouts import CHUNK, LayoutName, Search, TargetLayouts
+from vton_jax.systems.lab126.target_layouts import CHUNK, LayoutName, Search, TargetLayouts, same_pose
 from vton_jax.systems.reader import Reader
 from vton_jax.systems.reading import ReadsPictures
 
@@ -55,13 +56,29 @@ class Lab126(ReadsPictures):
         # Layouts are found while the frames before are painted: each keeps a core busy that the other leaves.
         targets = batching.ahead(self.layouts.targets(who, garment, poses, *beside), 2 * CHUNK)
         worn = [one.replace(tuck=None) for one in garments]  # layouts know it
+        whole = None
+        if isinstance(user, User) and not beside and other_garment(who, garment) is not None:
+            there = None
+            if len(poses.latent) == 1 and same_pose(who.layout, poses.layout):
+                there = next(targets)
+                targets = itertools.chain([there], targets)
+            whole = self._whole(who, garment, there)
+        painted = who if whole is None else whole.user
         for first in range(0, len(poses.latent), CHUNK):
             part = list(itertools.islice(targets, CHUNK))
             seen = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], poses.layout)
             goal = seen.replace(segmentation=np.stack([target.final for target in part]))
-            here = who if isinstance(user, User) else list(itertools.islice(users, len(part)))
+            here = painted if isinstance(user, User) else list(itertools.islice(users, len(part)))
             for target, dressed in zip(part, self.painter.paint(here, worn, goal), strict=True):
-                yield Result(dressed=dressed, target=target)
+                yield Result(dressed=dressed if whole is None else whole.copied(dressed), target=target)
+
+    def _whole(self, user: User, garment: Garment, target: Target | None) -> hidden_cloth.Completed | None:
+        """The user with all of the clothes that stay, see `hidden_cloth`. Args: target: where the photo's own pose is
+        all that is wanted.
+        """
+        own = Pose(*jax.tree.map(lambda a: np.asarray(a)[None], (user.layout, user.latent)))
+        final = (target or next(self.layouts.targets(user, garment, own))).final
+        return hidden_cloth.completed(user, final, int(garment.garment_type), bag_stays=target is not None)
 
     def dress_live(self, garments: Sequence[Garment], frames: Iterator[tuple[User, Pose]]) -> Iterator[Result]:
         """See `TryOnSystem`. As `dress` has it of a user who moves: z starts from the frame before."""

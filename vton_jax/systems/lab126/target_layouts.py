@@ -134,9 +134,11 @@ def _refine(network: LayoutRefinementCNN, params, coarse: jax.Array, given: Give
     # the coarse map says (`garment_layers`).
     hidden = (coarse != _BELT) & (coarse != segmentation.UNKNOWN)
     logits = logits.at[..., _BELT].set(jnp.where(hidden, -jnp.inf, logits[..., _BELT]))
-    # The pose person's bag is not the user's, and nothing would paint it: bags stay with who stands where they stood.
+    # The pose person's bag is not the user's, and nothing would paint it: bags stay where the photo shows them, with
+    # who stands where they stood.
     own_pose = (given.user.keypoints == given.pose.keypoints).all((1, 2))[:, None, None]
-    logits = logits.at[..., _BAG].set(jnp.where(own_pose, logits[..., _BAG], -jnp.inf))
+    shown = (given.user.segmentation == _BAG).repeat(2, 1).repeat(2, 2)
+    logits = logits.at[..., _BAG].set(jnp.where(own_pose & shown, logits[..., _BAG], -jnp.inf))
     found = logits.argmax(-1)
     # Nobody wears a kind of garment that neither user nor donor does: a dress is no skirt below a top.
     cloth = jnp.stack([(coarse == label).sum((1, 2)) for label in _CLOTH], -1)
@@ -371,7 +373,9 @@ class Search:
             if found.garment_type != _LOWER:  # then the top is the user's own
                 final = hems.even_top(final)
         if same_pose(user, pose.layout):
-            final = completion.in_own_pose(final, np.asarray(user.segmentation), int(found.garment_type))
+            own = np.asarray(user.segmentation)
+            hands = limbs.hands(own, *limbs.bodies_of((user,), own.shape))
+            final = completion.in_own_pose(final, own, int(found.garment_type), hands)
         else:
             final = completion.without_islands(final)
         if refined:
