@@ -48,6 +48,19 @@ def test_where_the_network_doubts_colours_decide():
     assert found.shape == (600, 480) and (found == np.repeat(np.repeat(truth, 3, 0), 3, 1)).mean() > 0.98
 
 
+def test_between_legs_colours_decide_however_sure_the_network_is():
+    picture, truth, probability = trousers()
+    probability[70:150, 65:95] = 0.97
+    wedge = outlines.cut_out(picture, probability)
+    assert wedge[75:145, 70:90].all()  # of a skirt, say, its print
+    np.testing.assert_array_equal(outlines.cut_out(picture, probability, legs=True), truth)
+    whole = truth.copy()
+    whole[20:180, 40:120] = True  # cloth all over: nothing goes
+    plain = np.where(whole[..., None], picture[60, 50], picture[5, 5]).astype(np.uint8)
+    np.testing.assert_array_equal(outlines.cut_out(plain, np.where(whole, 0.995, 0.01), legs=True), whole)
+    assert not outlines._between_legs(np.zeros((9, 9), bool)).any()
+
+
 def test_where_colours_tell_another_story_the_network_is_believed():
     """A shadow falls over half of garment and ground; GrabCut alone would cut along it."""
     picture, _, probability = trousers()

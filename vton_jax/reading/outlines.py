@@ -18,7 +18,12 @@ class Thresholds:
     """
 
     there: float = 0.5  # from which a pixel shows something
-    sure: float = 0.9  # from which it is the garment: between trouser legs the network often says less
+    sure: float = 0.9  # from which it is the garment, but between legs
+    # Between legs: from this fraction of a garment's height on, so far from the middle of a row, in fractions of its
+    # width. On the drawn flats ground between legs that is taken for cloth is .37% of the garment after .39%, cloth that
+    # is missed .80% after .75%; of 40 photographed trousers nine had whole wedges of ground between them.
+    crotch: float = 0.3
+    inner: float = 0.3
     nothing: float = 0.1  # below which it is not
     alike: float = 0.65  # IoU with the network's own mask: below it colours do not tell garment and ground apart
     hole: float = 0.012  # of the garment: what is smaller is no hole in it, but a print in the ground's colour
@@ -30,11 +35,12 @@ _ROUNDS = 3  # of GrabCut
 _FEWEST = 50  # pixels of garment and of ground whose colours can be told
 
 
-def cut_out(picture: np.ndarray, probability: np.ndarray) -> np.ndarray:
+def cut_out(picture: np.ndarray, probability: np.ndarray, *, legs: bool = False) -> np.ndarray:
     """A garment's mask: one piece of what is probably there; where the network doubts, its own colours and the ground's
     decide (Rother, Kolmogorov and Blake, "GrabCut", SIGGRAPH 2004).
 
-    Args: probability: float [H, W], that a pixel is not background.
+    Args: probability: float [H, W], that a pixel is not background. legs: whether the garment may have some: between
+    them colours decide, however sure the network is.
     """
     size = probability.shape
     factor = min(1.0, _SIDE / max(size))
@@ -42,9 +48,9 @@ def cut_out(picture: np.ndarray, probability: np.ndarray) -> np.ndarray:
     probability = cv2.resize(probability.astype(np.float32), smaller[::-1], interpolation=cv2.INTER_AREA)
     there = probability > THRESHOLDS.there
     marks = np.where(there, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    marks[probability > THRESHOLDS.sure] = cv2.GC_FGD
+    piece, sure = one_piece(there), probability > THRESHOLDS.sure
+    marks[sure & ~_between_legs(piece) if legs else sure] = cv2.GC_FGD
     marks[probability < THRESHOLDS.nothing] = cv2.GC_BGD
-    piece = one_piece(there)
     if min(there.sum(), (~there).sum()) >= _FEWEST:
         cv2.setRNGSeed(0)  # clusters start at random
         image = np.ascontiguousarray(framing.resize(picture, smaller)[..., ::-1])
@@ -53,6 +59,18 @@ def cut_out(picture: np.ndarray, probability: np.ndarray) -> np.ndarray:
         if (found & piece).sum() > THRESHOLDS.alike * (found | piece).sum():
             piece = found
     return cv2.resize(piece.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+
+
+def _between_legs(piece: np.ndarray) -> np.ndarray:
+    """Where the legs of a mask [H, W] may lie apart: the middle of its rows, bool [H, W]."""
+    rows = np.flatnonzero(piece.any(1))
+    if not len(rows):
+        return piece
+    columns, last = np.arange(piece.shape[1]), piece.shape[1] - 1
+    left, right = piece.argmax(1), last - piece[:, ::-1].argmax(1)
+    off = np.abs(columns - (left + right)[:, None] / 2) < THRESHOLDS.inner * (right - left)[:, None]
+    below = np.arange(len(piece)) > rows[0] + THRESHOLDS.crotch * (rows[-1] - rows[0])
+    return off & (below & piece.any(1))[:, None]
 
 
 def one_piece(there: np.ndarray) -> np.ndarray:

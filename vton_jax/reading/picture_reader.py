@@ -101,7 +101,7 @@ class Seen:
         """The mask bool [H, W] of a garment that lies alone, as one piece."""
         if self.picture is None:
             return outlines.one_piece(self.labels[..., 0] < 1 - _SURE)
-        return outlines.cut_out(self.picture, 1 - self.labels[..., 0])
+        return outlines.cut_out(self.picture, 1 - self.labels[..., 0], legs=self.type == "lower")
 
 
 class PictureReader:
