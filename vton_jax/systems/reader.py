@@ -30,7 +30,7 @@ from vton_jax.layout import garment_fit, inversion
 from vton_jax.models import multi_path_cnn, weights
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.weights import load_network
-from vton_jax.reading import clip_following, descriptions, outlines
+from vton_jax.reading import clip_following, descriptions, necklines, outlines
 from vton_jax.reading.picture_reader import MAX_SIDE, PictureReader, Seen, box_of, layout_of
 from vton_jax.systems.garments import LEAST_GARMENT
 
@@ -259,6 +259,9 @@ def _flat_layout(found: Seen, garment_type: str | None, mask: np.ndarray | None)
     joints = garment_fit.wearer(
         found.keypoints, _on_sleeves(found), kind, there, sleeves=found.sleeve_class, skirt=skirt
     )
+    if mask is None and kind != "lower" and found.picture is not None:
+        shoulders = np.asarray(joints[0])[[keypoints.ID["left-shoulder"], keypoints.ID["right-shoulder"]]]
+        labels[necklines.opening(found.picture, there, shoulders)] = segmentation.ID["face"]
     return Layout(labels, *joints), kind
 
 
