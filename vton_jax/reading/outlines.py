@@ -20,8 +20,8 @@ class Thresholds:
     there: float = 0.5  # from which a pixel shows something
     sure: float = 0.9  # from which it is the garment, but between legs
     # Between legs: from this fraction of a garment's height on, so far from the middle of a row, in fractions of its
-    # width. On the drawn flats ground between legs that is taken for cloth is .37% of the garment after .39%, cloth that
-    # is missed .80% after .75%; of 40 photographed trousers nine had whole wedges of ground between them.
+    # width. On the drawn flats ground between legs that is taken for cloth is .37% of the garment after .39%, cloth
+    # that is missed .80% after .75%; of 40 photographed trousers six had whole wedges of ground between them.
     crotch: float = 0.3
     inner: float = 0.3
     nothing: float = 0.1  # below which it is not
