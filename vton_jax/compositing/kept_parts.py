@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from vton_jax.compositing import bare_limbs, head_flow, limb_ends, shoes
+from vton_jax.compositing import backdrops, bare_limbs, head_flow, limb_ends, shoes
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout import limbs
@@ -52,7 +52,6 @@ class Thresholds:
     soft: float = 1.2 / 256  # sigma of every edge
     inner: float = 1 / 256  # an edge begins so far within what is kept
     halo: float = 2 / 256  # around what the backdrop makes up: the old outline would show in detail of the photo
-    rest: float = 4 / 256  # around what is gone: as `backdrops` fills in
     around_head: float = 4 / 256  # beyond a carried head or hand: moves with it too
     # Around the person: up to the first nothing of the background is copied along its flow, from the second on that is
     # the flow. By eye on photos set aside for choosing.
@@ -101,7 +100,7 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     changed |= segmentation.region(final, segmentation.TARGET_LABELS[kind])
     keep = np.minimum(still[labels], still[final])
     gone = (final == 0) & (labels > 0)
-    keep[(labels + final == 0) & (cv2.dilate(np.uint8(gone), framing.square(CHOSEN.rest, len(gone))) > 0)] = 0
+    keep[(labels + final == 0) & (cv2.dilate(np.uint8(gone), framing.square(backdrops.CHOSEN.halo, len(gone))) > 0)] = 0
     ghost = (labels != final) & (keep < 1) & ~segmentation.region(labels, _HEAD_LABELS)
     keep = np.where(changed | ghost, 0, keep).astype(np.float32)
     keep = cv2.erode(keep, framing.square(CHOSEN.inner, len(keep)))

@@ -25,7 +25,9 @@ class Thresholds:
     above: float = 0.02  # of the mask's upper edge: the neck's middle
     beside: float = 0.12  # of the neck's middle, where the upper edge is looked for
     narrow: int = 20  # pixels: less between the shoulders shows no collar
+    blur: float = 0.7  # pixels: sigma of the colours
     rays: int = 48
+    level: int = 2  # rays that are left out at either side: they would run along the upper edge
     steps: int = 40  # of a ray
     bend: int = 2  # steps that an edge may move from ray to ray
     straight: float = 1.5  # CIELAB units that each of these costs
@@ -56,11 +58,11 @@ def opening(picture: np.ndarray, mask: np.ndarray, shoulders: np.ndarray) -> np.
     if width < CHOSEN.narrow or not len(columns):
         return nothing
     centre = np.float32([middle, np.median(mask[:, columns].argmax(0)) - CHOSEN.above * width])
-    angles = np.pi * (np.arange(CHOSEN.rays) + 2) / (CHOSEN.rays + 3)
+    angles = np.pi * (np.arange(CHOSEN.rays) + CHOSEN.level) / (CHOSEN.rays + 2 * CHOSEN.level - 1)
     radii = np.linspace(CHOSEN.inner, CHOSEN.outer, CHOSEN.steps) * width
     rays = np.stack([np.cos(angles), np.sin(angles)], -1)
     places = np.float32(centre + radii[:, None] * rays[:, None])
-    lab = cv2.GaussianBlur(cv2.cvtColor(np.float32(picture) / 255, cv2.COLOR_RGB2LAB), (0, 0), 0.7)
+    lab = cv2.GaussianBlur(cv2.cvtColor(np.float32(picture) / 255, cv2.COLOR_RGB2LAB), (0, 0), CHOSEN.blur)
     read = lambda of: cv2.remap(of, *np.moveaxis(places, -1, 0), cv2.INTER_LINEAR)  # noqa: E731
     colours, inside = read(lab), read(np.float32(mask)) > 0.5
     change = np.zeros(inside.shape, np.float32)
