@@ -68,10 +68,12 @@ def results(drawn: dict, count: int) -> np.ndarray:
         worn.append(User(images[index], at(users, index), None, np.ones(images.shape[1:3], bool), backdrop))
     heads = [kept_parts.carried_head(user, at(outputs, index)) for index, user in enumerate(worn)]
     finals = [kept_parts.with_head(*pair) for pair in zip(drawn["output_segmentation"], heads, strict=True)]
-    painted = painter.dress(User(images, users, None, None), garments, outputs.replace(segmentation=np.stack(finals)))
+    targets = outputs.replace(segmentation=np.stack(finals))
+    painted = painter.dress(User(images, users, None, None), garments, targets)
     for index, (user, head) in enumerate(zip(worn, heads, strict=True)):
         kind = int(drawn["garment_type"][index])
-        out.append(kept_parts.restore(at(painted, index), user, at(outputs, index), head, kind).image)
+        own, bright = painter.relighting.lit(user, at(targets, slice(index, index + 1)))
+        out.append(kept_parts.restore(at(painted, index), user, at(outputs, index), head, kind, (own, bright[0])).image)
     return np.stack(out)
 
 

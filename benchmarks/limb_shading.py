@@ -1,12 +1,16 @@
-"""How bare limbs are shaded and how wide they are: python benchmarks/limb_shading.py --dataset=runs/pictures/people.npz
+"""How bare limbs and clothes are lit, and how wide limbs are: python benchmarks/limb_shading.py --dataset=people.npz
 
-Prints the tables of `compositing/bare_limbs.py` (arms) and `layout/limbs.py`, from photographed people whose labels and
-joints are known (a file of `data/build.py pictures --kind=people`, without the photos that choose or score). A limb
-counts where its hue is the face's.
+From photographed people whose labels and joints are known (a file of `data/build.py pictures --kind=people`, without
+the photos that choose or score). A limb counts where its hue is the face's. The light is found without the part that is
+looked at (`compositing.lighting`), and ShadingCNN's word on it is compared with the part's own light and shade: mean
+absolute errors of the logarithm of brightness, of limbs and of clothes, by how much of it counts
+(`lighting.CHOSEN.cloth`, `bare_limbs.CHOSEN.light`). Prints, too, how much brighter limbs are than the face in the same
+light, by colour, and how much redder in the shade (`compositing/bare_limbs.py`), and how wide (`layout/limbs.py`).
 """
 
 import argparse
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import cv2
@@ -14,66 +18,98 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from vton_jax.compositing import lighting
 from vton_jax.compositing.bare_limbs import DARK, LUMA
+from vton_jax.core import framing
 from vton_jax.core.segmentation import ID
 from vton_jax.core.types import Layout
 from vton_jax.inputs import pictures
 from vton_jax.layout import limbs
+from vton_jax.systems.relighting import Relighting
 
-ROWS, COLUMNS = 8, 6  # of a table
-FINE = 12  # cells across, before they are averaged
-FEWEST_FACE, FEWEST_ROWS = 40, 8
+SIZE = (256, 192)  # as ShadingCNN sees people
+ROWS = 8  # of a table
+FEWEST_FACE, FEWEST_ROWS, FEWEST_CLOTH = 70, 8, 400
 HUE, LIGHTNESS = 12, 25  # CIELAB units about the face's
+PARTS = (0.0, 0.5, 0.7, 1.0, 1.5, 2.0)  # of what is said
+USUAL = 0.5  # of the logarithm about a limb's median: what is farther off is a shadow or no skin
+PRINTED = 0.6  # standard deviation of the logarithm: what varies more has a print
+CLOTH = tuple(ID[name] for name in ("upper-clothes", "skirt", "pants", "dress"))
 
 
 def lab(colour: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(np.float32(colour)[None, None], cv2.COLOR_RGB2LAB)[0, 0]
 
 
+class Person:
+    """A photo at `SIZE`, and how it is lit."""
+
+    def __init__(self, one: dict, network: Relighting):
+        self.image = framing.resize(one["image"] / np.float32(255), SIZE)
+        self.labels = cv2.resize(one["segmentation"], SIZE[::-1], interpolation=cv2.INTER_NEAREST)
+        self.own, self.seen = one, one["seen"]
+        self.points = np.float32(one["keypoints"] * (SIZE[0] / one["image"].shape[0]))
+        self.shading = network.shading(Layout(self.labels[None], self.points[None], self.seen[None]))[0]
+
+    def lit_without(self, label: int) -> np.ndarray:
+        """Logarithm of how bright white is, [H, W], as screens show it, in the light of all parts but one."""
+        rest = np.where(self.labels == label, 0, self.labels).astype(np.uint8)
+        light = lighting.light_of(self.image, rest, self.shading, np.ones(SIZE, bool))
+        return np.log(lighting.brightness(self.shading, light, self.labels)) / lighting.GAMMA
+
+    def errors(self, inside: np.ndarray, said: np.ndarray) -> list[float]:
+        """Of a part, by `PARTS`: mean absolute differences of logarithms, each about its median."""
+        true = np.log(self.image[inside] @ LUMA + DARK)
+        true, said = true - np.median(true), said[inside] - np.median(said[inside])
+        return [float(np.abs(true - part * said).mean()) for part in PARTS]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", required=True)
     options = parser.parse_args()
-    shades, halves, shifts = ({kind: [] for kind in ("arm", "leg")} for _ in range(3))
-    people = pictures.read(options.dataset)
+    found = errors, halves, shifts, slopes = tuple(defaultdict(list) for _ in range(4))
+    people, network = pictures.read(options.dataset), Relighting()
     for number in range(len(people["image"])):
-        one = {name: of[number] for name, of in people.items()}
-        image, labels, seen = one["image"] / np.float32(255), one["segmentation"], one["seen"]
-        face = image[labels == ID["face"]]
-        if len(face) < FEWEST_FACE:
+        one = Person({name: of[number] for name, of in people.items()}, network)
+        for label in CLOTH:
+            inside = cv2.erode(np.uint8(one.labels == label), np.ones((3, 3), np.uint8)) > 0
+            if inside.sum() >= FEWEST_CLOTH and np.log(one.image[inside] @ LUMA + DARK).std() < PRINTED:
+                errors["cloth"].append(one.errors(inside, one.lit_without(label)))
+        face = one.labels == ID["face"]
+        if face.sum() >= FEWEST_FACE:
+            add_limbs(one, face, found)
+    for kind, every in errors.items():
+        said = ", ".join(f"{part:g}: {error:.4f}" for part, error in zip(PARTS, np.mean(every, 0), strict=True))
+        print(f"{kind}: {len(every)}, error by how much of the light counts: {said}")
+    for kind, every in halves.items():
+        half = np.array(every).reshape(len(every), ROWS, -1)
+        print(f"{kind}: the face's logarithm plus", np.round(np.mean(shifts[kind], 0), 3).tolist())
+        print("  colours change by", np.round(np.median(slopes[kind], 0), 2).tolist(), "where brightness does by 1")
+        print("  half a width, median", np.round(np.nanmedian(half, (0, 2)), 4).tolist())
+        print("  three of five are narrower than", np.round(np.nanpercentile(half, 60, (0, 2)), 4).tolist())
+
+
+def add_limbs(one: Person, face: np.ndarray, found: tuple[dict, dict, dict, dict]) -> None:
+    """Adds what a person's limbs show to (errors, halves, shifts, slopes), lists by kind."""
+    errors, halves, shifts, slopes = found
+    (body,) = limbs.bodies_of((Layout(None, one.own["keypoints"], one.seen),), one.own["segmentation"].shape)
+    for label, limb in limbs.limbs_of(one.own["segmentation"], body).items():
+        _, kind, _, joints = next(chain for chain in limbs.CHAINS if chain[2] == label)
+        inside = one.labels == label
+        apart = np.abs(lab(np.median(one.image[inside], 0)) - lab(np.median(one.image[face], 0)))
+        rows = limb.seen.sum()
+        if not one.seen[joints].all() or rows < FEWEST_ROWS or apart[0] > LIGHTNESS or apart[1:].max() > HUE:
             continue
-        face = np.median(face, 0)
-        (body,) = limbs.bodies_of((Layout(None, one["keypoints"], seen),), labels.shape)
-        for label, limb in limbs.limbs_of(labels, body).items():
-            _, kind, _, joints = next(chain for chain in limbs.CHAINS if chain[2] == label)
-            skin = image[labels == label]
-            middle = np.median(skin, 0)
-            apart = np.abs(lab(middle) - lab(face))
-            if not seen[joints].all() or limb.seen.sum() < FEWEST_ROWS or apart[0] > LIGHTNESS or apart[1:].max() > HUE:
-                continue
-            down, across = limb.place(np.argwhere(labels == label)[:, ::-1].astype(np.float32))
-            row = np.clip(down * limbs.BINS, 0, 2 * limbs.BINS - 1).astype(int)
-            light = np.log(skin @ LUMA + DARK)
-            lit = -np.sign(np.polyfit(across, light, 1)[0])  # 1: on the picture's left
-            column = np.clip(across * lit * FINE / 2 + FINE / 2, 0, FINE - 1).astype(int)
-            total, count = np.zeros((2, 2 * limbs.BINS, FINE))
-            np.add.at(total, (row, column), light - np.median(light))
-            np.add.at(count, (row, column), 1)
-            shades[kind].append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-            halves[kind].append(np.where(limb.seen, limb.half / body.height, np.nan))
-            shifts[kind].append(np.log(middle + DARK) - np.log(face + DARK))
-    for kind in shades:
-        step = 2 * limbs.BINS // ROWS
-        every = np.array(shades[kind])
-        count = np.isfinite(every).any(-1).sum(0).reshape(ROWS, step).sum(-1)
-        cells = every.reshape(len(every), ROWS, step, COLUMNS, FINE // COLUMNS)
-        table = np.nanmedian(cells, (0, 2, 4))
-        half = np.array(halves[kind]).reshape(len(every), ROWS, step)
-        print(f"{kind}: {len(every)} limbs, rows of them from the first on {count.tolist()}")
-        print("shade", np.round(table, 2).tolist())
-        print("half a width, median", np.round(np.nanmedian(half, (0, 2)), 4).tolist())
-        print("three of five are narrower than", np.round(np.nanpercentile(half, 60, (0, 2)), 4).tolist())
-        print("the face's logarithm plus", np.round(np.median(shifts[kind], 0), 3).tolist())
+        lit = one.lit_without(label)
+        errors[kind].append(one.errors(inside, lit))
+        halves[kind].append(np.where(limb.seen, limb.half / body.height, np.nan))
+        colours, light = np.log(one.image[inside] + DARK), np.log(one.image[inside] @ LUMA + DARK)
+        colours, light = colours - np.median(colours, 0), light - np.median(light)
+        near = np.abs(light) < USUAL
+        slopes[kind].append((colours * light[:, None])[near].sum(0) / max(float((light[near] ** 2).sum()), 1e-6))
+        own, theirs = (np.median(np.log(one.image[of] + DARK) - lit[of][:, None], 0) for of in (inside, face))
+        shifts[kind].append(own - theirs)
 
 
 if __name__ == "__main__":

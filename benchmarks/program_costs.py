@@ -101,6 +101,7 @@ def frame_costs(arm: str = "post") -> dict[str, float]:
     from vton_jax.core.types import Garment, Layout
     from vton_jax.reading import picture_reader
     from vton_jax.systems import reader as reading
+    from vton_jax.systems import relighting
     from vton_jax.systems.lab126 import painter as painting
     from vton_jax.systems.lab126 import target_layouts
     from vton_jax.systems.lab126.system import Lab126
@@ -129,7 +130,9 @@ def frame_costs(arm: str = "post") -> dict[str, float]:
         re_map = jax.eval_shape(re_mapped, garment, layout)
     user = picture, layout.segmentation
     dress = lambda u, g, r: painting._dress((painter.name, painter.triple_guided), painter._triple, u, g, r)  # noqa: E731
-    return found | {"painting": count(dress, user, (garment, layout), re_map)}
+    found["painting"] = count(dress, user, (garment, layout), re_map)
+    shade = lambda a: relighting._shading(*painter.relighting._network, a)  # noqa: E731
+    return found | {"shading": count(shade, layout)}
 
 
 def main() -> None:

@@ -59,6 +59,7 @@ def test_a_frame_of_a_try_on_costs_what_its_stages_do(capsys, monkeypatch):
         "latent",
         "layout_refined",
         "painting",
+        "shading",
         "total",
     ]
     assert stages["total"] == pytest.approx(sum(stages.values()) / 2, abs=0.01)

@@ -8,7 +8,8 @@ example takes 0.9 MB. `--kind=people`, for an accelerator that learns faster tha
 is drawn, 0.9 MB an example; several processes with another --first each share the work. `--kind=outfits`, for FiNet:
 people in outfits of one style, 0.03 MB each. `--kind=coarse`, for LayoutRefinementCNN: coarse maps and what they should
 have become, up to twelve of every change of clothes, 0.02 MB a change. `--kind=clips`, for FirstOrder: people
-who move, 0.4 MB a clip of eight frames; `--region=face` or `body`. Run the same command again to go on where it
+who move, 0.4 MB a clip of eight frames; `--region=face` or `body`. `--kind=shading`, for ShadingCNN: people and how
+light falls on them, 0.02 MB an example. Run the same command again to go on where it
 stopped. Drawing takes one to three seconds of a core an example. With --split=test nobody in them was ever learnt from.
 """
 
@@ -18,11 +19,13 @@ from vton_jax.command_line import flag_utils
 from vton_jax.core.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("kind", None, ("layouts", "latents", "coarse", "people", "outfits", "clips"), "What is kept.")
+flags.DEFINE_enum(
+    "kind", None, ("layouts", "latents", "coarse", "people", "outfits", "clips", "shading"), "What is kept."
+)
 flags.DEFINE_string("output", None, "Folder of the examples: an .npz file for every 32 of `layouts` or `latents`, "
-                    "15 changes of `coarse`, 30 of `people`, 60 of `outfits`, 20 of `clips`.")  # fmt: skip
+                    "15 changes of `coarse`, 30 of `people`, 60 of `outfits` or `shading`, 20 of `clips`.")  # fmt: skip
 flags.DEFINE_integer("count", None, "Examples in all, 4800 by default; of `latents` 8000, mirrored ones not counted, "
-                     "of `clips` 480.", lower_bound=1)  # fmt: skip
+                     "of `clips` 480, of `shading` 12000.", lower_bound=1)  # fmt: skip
 flags.DEFINE_integer("first", 0, "Number of the first file; files of other numbers show other people.", lower_bound=0)
 flags.DEFINE_string(
     "photos",
@@ -40,18 +43,26 @@ flags.DEFINE_enum("split", "train", ("train", "validation", "test"), "Whose peop
 
 def main() -> None:
     if not FLAGS.kind or not FLAGS.output:
-        raise UserError("Give --kind=layouts, latents, coarse, people, outfits or clips, and --output=DIR, the "
-                        "folder of the examples.")  # fmt: skip
+        raise UserError("Give --kind=layouts, latents, coarse, people, outfits, clips or shading, and --output=DIR, "
+                        "the folder of the examples.")  # fmt: skip
     if FLAGS.photos and FLAGS.kind != "layouts":
         raise UserError("--photos gives examples of --kind=layouts alone; leave it.")
     if FLAGS.grounds and FLAGS.kind not in ("coarse", "people", "outfits", "clips"):
         raise UserError("--grounds are for --kind=coarse, people, outfits and clips alone; leave it.")
     if FLAGS.free and FLAGS.kind != "outfits":
         raise UserError("--free is for --kind=outfits alone; leave it.")
-    from vton_jax.inputs import clips, drawn_people, outfits  # here: --help should not wait for JAX
+    from vton_jax.inputs import clips, drawn_people, lit_people, outfits  # here: --help should not wait for JAX
     from vton_jax.inputs.cached_examples import CASES
 
-    usual = {"layouts": 4800, "latents": 8000, "coarse": 2400, "people": 3000, "outfits": 12000, "clips": 480}
+    usual = {
+        "layouts": 4800,
+        "latents": 8000,
+        "coarse": 2400,
+        "people": 3000,
+        "outfits": 12000,
+        "clips": 480,
+        "shading": 12000,
+    }
     count = FLAGS.count or usual[FLAGS.kind]
     numbers = range(FLAGS.first, FLAGS.first + -(-count // CASES[FLAGS.kind]))
     if FLAGS.kind == "people":
@@ -59,6 +70,9 @@ def main() -> None:
         return
     if FLAGS.kind == "clips":
         clips.write(FLAGS.output, numbers, FLAGS.region, FLAGS.split, FLAGS.grounds)
+        return
+    if FLAGS.kind == "shading":
+        lit_people.write(FLAGS.output, numbers, FLAGS.split)
         return
     if FLAGS.kind == "coarse":
         from vton_jax.systems.lab126 import coarse_examples

@@ -237,3 +237,26 @@ def test_the_documents_example_runs():
     names = {}
     exec(re.search(r"```python\n(.*?)```", text, re.S)[1], names)
     assert names["picture"].shape == (256, 192, 3) and names["visible"].any()
+
+
+def test_a_shading_is_a_white_body_in_each_light(scene):
+    """Any key light of `KEY_DIRECTIONS` alone gives that field, and the first is the mean of what is ambient."""
+    view, skins = scene
+    white = {name: np.ones((4, 4, 3), np.float32) for name in skins}
+    black = np.zeros((*SIZE, 3), np.float32)
+    fields, inside = pictures.shading(view), view.raster.covered
+    assert fields.shape == (*SIZE, 1 + len(pictures.KEY_DIRECTIONS))
+    assert not fields[~cv2.dilate(inside.astype(np.uint8), np.ones((3, 3))).astype(bool)].any()
+    inner = cv2.erode(inside.astype(np.uint8), np.ones((3, 3))) > 0
+    ambient = []
+    for index, direction in enumerate(pictures.KEY_DIRECTIONS):
+        key = pictures.Light(direction, key=(0.5,) * 3, ambient=(0,) * 3)
+        alone = pictures.shade(view, white, key, black)[..., 0] ** 2.2 / 1.02
+        # A pixel in a hundred is not covered whole: between legs.
+        assert np.quantile(np.abs(alone - 0.5 * fields[..., 1 + index])[inner], 0.98) < 2e-3
+        sky = pictures.Light(direction, key=(0,) * 3, ambient=(0.5,) * 3)
+        ambient.append(pictures.shade(view, white, sky, black)[..., 0] ** 2.2 / 1.02)
+    assert np.quantile(np.abs(np.mean(ambient, 0) - 0.5 * fields[..., 0])[inner], 0.98) < 2e-3
+    left, right = fields[..., 1][inner], fields[..., 2][inner]
+    columns = np.broadcast_to(np.arange(SIZE[1]), SIZE)[inner]
+    assert np.corrcoef(left - right, columns)[0, 1] < -0.2

@@ -13,6 +13,7 @@ from vton_jax.layout import limbs
 LEFT, RIGHT, ARM = ID["left-leg"], ID["right-leg"], ID["left-arm"]
 MOVED, STILL = np.zeros(18, np.float32), np.ones(18, np.float32)
 PLAIN = np.full((*SIZE, 3), 0.5, np.float32)  # a painter's picture that says nothing
+EVEN = np.ones(SIZE, np.float32)
 
 
 def read(layout):
@@ -92,21 +93,21 @@ def photo_of(labels, face, arm=None, light=0.0):
     return image
 
 
-def test_shaded_skin_has_the_photos_hue_and_is_lit_as_the_face_is():
+def test_shaded_skin_has_the_photos_hue_and_is_lit_as_the_body_is():
     labels, there = read(person(0.0, 0.5))
-    skin = np.float32([0.7, 0.5, 0.4])
-    sides = []
-    for light in (-0.2, 0.2):
-        shaded = bare_limbs.shaded(photo_of(labels, skin, skin, light), labels, there, labels, PLAIN)
-        on = segmentation.region(labels, segmentation.ARMS)
-        assert (shaded[~on] == PLAIN[~on]).all()
-        np.testing.assert_allclose(shaded[on].mean(0) / shaded[on].mean(), skin / skin.mean(), atol=0.03)
-        assert shaded[on].mean(-1).std() > 0.02
-        y, x = np.nonzero(labels == ARM)
-        _, across = there[ARM].place(np.stack([x, y], -1).astype(np.float32))
-        value = shaded[y, x].mean(-1)
-        sides.append(value[across > 0.5].mean() - value[across < -0.5].mean())
-    assert sides[0] < -0.02 and sides[1] > 0.02
+    skin, on = np.float32([0.7, 0.5, 0.4]), segmentation.region(labels, segmentation.ARMS)
+    column = np.broadcast_to(np.linspace(0.6, 1.4, SIZE[1], dtype=np.float32), SIZE)
+    shaded = bare_limbs.shaded(photo_of(labels, skin, skin), labels, there, labels, PLAIN, (EVEN, column))
+    assert (shaded[~on] == PLAIN[~on]).all()
+    here = labels == ARM
+    light = np.log(column[here]) / 2.2
+    found, middle = np.log(shaded[here] + bare_limbs.DARK), np.median(light)
+    expected = np.log(skin + bare_limbs.DARK) + middle
+    near = np.abs(light - middle) < 0.01
+    np.testing.assert_allclose(np.median(found[near], 0), expected, atol=0.02)
+    slope = [np.polyfit(light, of, 1)[0] for of in found.T]  # more than the light's own, and redder in the shade
+    np.testing.assert_allclose(slope, bare_limbs.CHOSEN.light * bare_limbs.DARKER, rtol=0.02)
+    assert slope[0] < slope[1] < slope[2]
 
 
 def test_bright_and_dark_places_of_a_painted_arm_stay():
@@ -115,12 +116,23 @@ def test_bright_and_dark_places_of_a_painted_arm_stay():
     y, x = np.nonzero(labels == ARM)
     band = np.zeros(SIZE, bool)
     band[y[:60], x[:60]] = True
-    plain = bare_limbs.shaded(photo, labels, there, labels, PLAIN)[band]
+    on = lambda: bare_limbs.shaded(photo, labels, there, labels, painted, (EVEN, EVEN))[band]  # noqa: E731
+    plain = on()
     painted[band] = 0.55
-    brighter = bare_limbs.shaded(photo, labels, there, labels, painted)[band]
-    np.testing.assert_allclose(brighter / plain, 1.1, atol=0.02)
+    np.testing.assert_allclose(on() / plain, 1.1, atol=0.03)
     painted[band] = 5.0
-    assert (bare_limbs.shaded(photo, labels, there, labels, painted)[band] / plain).max() < np.exp(0.3)  # up to a bound
+    assert (on() / plain).max() < np.exp(0.35)  # up to a bound
+
+
+def test_skin_in_the_shade_of_the_photo_is_brighter_in_the_light():
+    """Its own light is taken off before that of the result comes on."""
+    labels, there = read(person(0.0, 0.5))
+    on = segmentation.region(labels, segmentation.ARMS)
+    skin, dark = np.float32([0.5, 0.4, 0.3]), 0.5 * EVEN
+    lit = bare_limbs.shaded(photo_of(labels, skin, skin), labels, there, labels, PLAIN, (dark, EVEN))[on]
+    np.testing.assert_allclose((lit + bare_limbs.DARK) / (skin + bare_limbs.DARK), 2 ** (1 / 2.2), rtol=0.01)
+    same = bare_limbs.shaded(photo_of(labels, skin, skin), labels, there, labels, PLAIN, (dark, dark))[on]
+    np.testing.assert_allclose(same, np.broadcast_to(skin, same.shape), atol=0.01)
 
 
 def test_skin_comes_from_arms_or_from_the_face():
@@ -129,9 +141,9 @@ def test_skin_comes_from_arms_or_from_the_face():
     face, arm, glove = np.float32([0.7, 0.5, 0.4]), np.float32([0.6, 0.45, 0.35]), np.float32([0.1, 0.5, 0.1])
     usual = np.exp(np.log(face + bare_limbs.DARK) + bare_limbs.BEYOND_FACE) - bare_limbs.DARK
     for colour, expected in ((arm, arm), (glove, usual)):  # an arm is skin
-        shaded = bare_limbs.shaded(photo_of(labels, face, colour), labels, there, labels, PLAIN)[on]
+        shaded = bare_limbs.shaded(photo_of(labels, face, colour), labels, there, labels, PLAIN, (EVEN, EVEN))[on]
         np.testing.assert_allclose(np.median(shaded, 0), expected, atol=0.05)
-    assert bare_limbs.shaded(photo_of(labels, face), np.zeros_like(labels), there, labels, PLAIN) is PLAIN
+    assert bare_limbs.shaded(photo_of(labels, face), np.zeros_like(labels), there, labels, PLAIN, (EVEN, EVEN)) is PLAIN
 
 
 def test_what_is_made_up_of_a_limb_has_the_colours_of_what_is_carried():

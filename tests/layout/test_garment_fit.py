@@ -12,8 +12,9 @@ HEIGHT = 200.0
 TRUNK = ("neck", "left-shoulder", "right-shoulder", "left-hip", "right-hip")
 
 
-def worn(turn=0.0, sleeve=0.0):
-    """Joints of a top of somebody 200 pixels tall, turned in the picture, and its mask; `sleeve`: its length."""
+def worn(turn=0.0, sleeve=0.0, *, wide=0.25, end=0.325):
+    """Joints of a top of somebody 200 pixels tall, turned in the picture, and its mask; `sleeve`: its length. It is as
+    long and wide as tops are, or `wide`, and ends so far below the shoulders."""
     points, rotation = np.zeros((18, 2)), np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     for name in TRUNK:
         sign = {"left": 1, "right": -1}.get(name.split("-")[0], 0)
@@ -21,8 +22,8 @@ def worn(turn=0.0, sleeve=0.0):
         points[ID[name]] = rotation @ [sign * aside / 2 * HEIGHT, down * HEIGHT] + 128
     row, column = np.mgrid[:256, :256]
     x, y = np.moveaxis((np.stack([column, row], -1) - 128) @ rotation, -1, 0) / HEIGHT
-    mask = (abs(x) < 0.11) & (y > -0.02) & (y < 0.3)
-    mask |= (abs(x) < 0.11 + sleeve) & (abs(y - 0.05) < 0.04)
+    mask = (abs(x) < wide / 2) & (y > -0.02) & (y < end)
+    mask |= (abs(x) < wide / 2 + sleeve) & (abs(y - 0.05) < 0.04)
     return points, mask
 
 
@@ -42,6 +43,26 @@ def test_one_misread_joint_is_replaced(turn):
     np.testing.assert_allclose(joints[ID["neck"]], points[ID["neck"]], atol=1e-3)
     assert set(np.flatnonzero(given)) == {ID[n] for n in (*TRUNK, *(f"{s}-{j}" for s in ("left", "right")
                                                                     for j in ("elbow", "wrist")))}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wide", "end"), [(0.4, 0.325), (0.25, 0.22), (0.25, 0.5)])
+def test_a_boxy_a_cropped_and_a_long_top_have_wearers_of_usual_height(wide, end):
+    """Two of three agree: what was read, how long it lies and how wide."""
+    points, mask = worn(wide=wide, end=end)
+    joints, _ = garment_fit.wearer(points, probability(TRUNK), "upper", mask)
+    torso = joints[ID["left-hip"]] - joints[ID["left-shoulder"]]
+    assert torso[1] == pytest.approx(BODY.torso * HEIGHT, rel=0.06)
+
+
+@pytest.mark.parametrize("half", [0.5, 1.7])
+def test_joints_that_say_another_size_are_outvoted_by_the_cloth(half):
+    points, mask = worn()
+    wrong = points.copy()
+    for name in TRUNK:
+        wrong[ID[name]] = points[ID["neck"]] + half * (points[ID[name]] - points[ID["neck"]])
+    joints, _ = garment_fit.wearer(wrong, probability(TRUNK), "upper", mask)
+    torso = joints[ID["left-hip"]] - joints[ID["left-shoulder"]]
+    assert torso[1] == pytest.approx(BODY.torso * HEIGHT, rel=0.08)
 
 
 def test_shoulders_that_are_exchanged_do_not_mirror_it():
@@ -65,7 +86,7 @@ def test_arms_go_where_cloth_is_beside_the_shoulder():
     for joint in ("left-elbow", "left-wrist", "right-elbow", "right-wrist"):
         x, y = np.rint(joints[ID[joint]]).astype(int)
         assert not mask[y, x]
-    sure, _ = garment_fit.wearer(points, probability(TRUNK), "upper", np.ones_like(mask), sleeves="none")
+    sure, _ = garment_fit.wearer(points, probability(TRUNK), "upper", worn(sleeve=0.12)[1], sleeves="none")
     np.testing.assert_allclose(sure, joints)
 
 
@@ -78,7 +99,7 @@ def test_a_short_sleeve_ends_half_way_down_the_upper_arm(astray):
     joints, _ = garment_fit.wearer(points, probability(TRUNK), "upper", mask, sleeves="short")
     for side, sign in (("left", 1), ("right", -1)):
         shoulder, elbow = joints[ID[f"{side}-shoulder"]], joints[ID[f"{side}-elbow"]]
-        end = (128 + sign * 0.21 * HEIGHT - shoulder[0]) / (elbow - shoulder)[0]
+        end = (128 + sign * 0.225 * HEIGHT - shoulder[0]) / (elbow - shoulder)[0]
         assert 0.4 < end < 0.8
 
 

@@ -24,6 +24,7 @@ from vton_jax.models import (
     multi_path_cnn,
     re_map_cnn,
     reader_cnn,
+    shading_cnn,
     triple_guided_cnn,
     weights,
 )
@@ -162,6 +163,15 @@ CASES = {
         lambda size: {"image": (2, *size, 3), "painted": (2, *size, 3), "weights": (2, *size, 3)},
         lambda out, size: triple_guided_cnn.loss(out, pictures(size, seed=5), jnp.ones((2, *size))),
         triple_guided_cnn.LOSS_WEIGHTS,
+        {"widths": (16, 16)},
+    ),
+    "shading_cnn": Case(
+        lambda size, dtype: shading_cnn.ShadingCNN(dtype=dtype),
+        ("shading_cnn",),
+        lambda size: shading_cnn.inputs(labels(size), points(size, 18), jnp.ones((2, 18), bool)),
+        lambda size: {"root": (2, *half(size), 5)},
+        lambda out, size: shading_cnn.loss(out["root"], pictures(half(size), 5)),
+        shading_cnn.LOSS_WEIGHTS,
         {"widths": (16, 16)},
     ),
     # The first two stages see pictures at half their size.

@@ -16,6 +16,10 @@ from vton_jax.catalogue.rasteriser import Raster, rasterise, which
 from vton_jax.catalogue.views import View
 
 _GAMMA = 2.2
+# From the left, the right, the front and above, as the camera has them: light from any other side in front is about a
+# sum of these.
+KEY_DIRECTIONS = ((-0.8, 0.6, 0.5), (0.8, 0.6, 0.5), (0.0, 0.45, 0.9), (0.0, 0.95, 0.35))
+BRIGHTEST = 1.3  # no field of a shading is brighter
 _SHADOW_SIDE, _SHADOW_REACH = 220, 10.5  # pixels of the light's own picture, and how far it sees, in decimetres
 
 
@@ -222,6 +226,20 @@ def _drawn_plainly(view: View, skins: Mapping, light: Light, shadows: _Shadows, 
     drawn = np.zeros((*fine, 4), np.float32)
     drawn[seen] = np.concatenate([colour, np.ones((len(colour), 1), np.float32)], 1)
     return cv2.resize(drawn, size[::-1], interpolation=cv2.INTER_AREA)  # the mean of each pixel's samples
+
+
+def shading(view: View) -> np.ndarray:
+    """How light falls on whoever a view shows, linear, float32 [H, W, 1 + n]: what comes from everywhere, then key
+    lights from `KEY_DIRECTIONS`, of a white surface each; 0 where nobody is.
+    """
+    white, fields = {name: np.ones((1, 1, 3), np.float32) for name in view.person.layers}, []
+    draws = _drawn_plainly if compiled.kernels() is None else _drawn
+    for direction in KEY_DIRECTIONS:
+        light = Light(direction, key=(0, 1, 0), ambient=(1, 0, 0))  # told apart by their colours
+        fields.append(draws(view, white, light, _shadows(view, light), 2))
+    red, green, _, covered = np.moveaxis(np.stack(fields, -2), -1, 0)
+    both = np.concatenate([red.mean(-1, keepdims=True), green], -1)
+    return both / np.maximum(covered[..., :1], 1e-6)
 
 
 def _studio(size: tuple[int, int]) -> np.ndarray:

@@ -59,6 +59,7 @@ class Thresholds:
 
 
 CHOSEN = Thresholds()
+Bright = tuple[np.ndarray, np.ndarray]
 
 
 def _softened(mask: np.ndarray) -> np.ndarray:
@@ -230,11 +231,11 @@ def shown_labels(user: User) -> np.ndarray:
 
 
 def with_limbs(
-    dressed: Dressed, user: User, bodies: tuple[Body, Body], still: np.ndarray
+    dressed: Dressed, user: User, bodies: tuple[Body, Body], still: np.ndarray, bright: Bright | None = None
 ) -> tuple[Dressed, list[Carried]]:
     """`dressed` with bare arms shaded in the photo's skin, and over it the bare limbs that the photo shows, if any.
 
-    Args: still: see `stillness`.
+    Args: still: see `stillness`. bright: see `restore`.
     """
     labels, final = shown_labels(user), np.asarray(dressed.labels)
     there = limbs.limbs_of(final, bodies[1])
@@ -244,7 +245,8 @@ def with_limbs(
     found = limbs.limbs_of(labels, bodies[0]), there
     place, weight = bare_limbs.carried(user.image, labels, found, final, still)
     picture = cv2.remap(user.image.astype(np.float32), place, None, cv2.INTER_LINEAR)
-    image = bare_limbs.shaded(user.image, labels, there, final, painted)
+    even = np.ones(final.shape, np.float32)
+    image = bare_limbs.shaded(user.image, labels, there, final, painted, bright or (even, even))
     image = bare_limbs.matched(image, (picture, weight), there, final, still)
     other = (image != painted).any(-1)
     off = lambda of: np.where(other, 0, np.asarray(of))  # noqa: E731
@@ -331,14 +333,23 @@ def compose(
     )
 
 
-def restore(dressed: Dressed, user: User, pose: Layout, head: Head | None, garment_type: int) -> Dressed:
+def restore(
+    dressed: Dressed,
+    user: User,
+    pose: Layout,
+    head: Head | None,
+    garment_type: int,
+    bright: Bright | None = None,
+) -> Dressed:
     """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, head, bare limbs,
     hands and shoes.
+
+    Args: bright: how bright a white surface is in the photo and in the result, see `lighting.brightness`; None: even.
     """
     labels, final = np.asarray(user.layout.segmentation), np.asarray(dressed.labels)
     still = stillness(user.layout, pose)
     keep, bodies = kept(labels, final, still, garment_type), limbs.bodies_of((user.layout, pose), user.image.shape[:2])
-    dressed, bare = with_limbs(dressed, user, bodies, still)
+    dressed, bare = with_limbs(dressed, user, bodies, still, bright)
     return compose(
         dressed, user, keep, head, [*bare, *carried_limb_ends(user, bodies, final), *carried_shoes(user, bodies, final)]
     )

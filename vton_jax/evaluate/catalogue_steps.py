@@ -260,7 +260,8 @@ def _kept(read: Readings) -> list[tuple]:
 def _preserved(dressed: Dressed, kept: list[tuple], read: Readings, cases: dict) -> np.ndarray:
     """The same over the photo's own background, with the head and what stands still, float [B, H, W, 3].
 
-    render.py does more (`Painter.paint`): it paints the head's own outline, and moves the garment that is kept.
+    render.py does more (`Painter.paint`): it paints the head's own outline, moves the garment that is kept, and lights
+    skin and what lay flat.
     """
     each = zip(kept, cases["garment_type"], strict=True)
     return np.stack(

@@ -1,7 +1,7 @@
 """Cached examples: what the released networks read in try-on cases, for the networks that learn from it.
 
 A folder holds a file NUMBER.npz for every so many cases, of arrays [K, copies, ...]; what could not be read is missing.
-`systems.lab126.cache_examples` makes them. There are six kinds:
+`systems.lab126.cache_examples` makes them. There are seven kinds:
 
 - `layouts`: for TripleGuidedCNN, ReMapCNN and the suite `critic`: the try-on path as far as the layouts. Some arrays
   have an axis of two, for a target layout: the output image's own, and the one for another person's pose image.
@@ -11,6 +11,7 @@ A folder holds a file NUMBER.npz for every so many cases, of arrays [K, copies, 
 - `people`: the catalogue as it is drawn; `drawn_people` has it all.
 - `outfits`: people of the catalogue in outfits of one style; `outfits` has it all.
 - `clips`: people of the catalogue who move; `clips` has it all.
+- `shading`: people of the catalogue, and how light falls on them; `lit_people` has it all.
 
 Cases are those of `catalogue.cases`, and nobody is shown by two files; or photos, for `layouts`.
 
@@ -36,8 +37,8 @@ from vton_jax.core.types import Garment, Layout
 from vton_jax.inputs import augment, input_pipeline, labelled_photos, photo_cases
 
 # Of one file: as many as there are characters who lend each other clothes, so that nobody appears in two files; but
-# `people`, `outfits` and `coarse` show everybody several times, and everybody of `clips` has a clip of their own.
-CASES = {"layouts": 32, "latents": 32, "coarse": 15, "people": 30, "outfits": 60, "clips": 20}
+# `people`, `outfits`, `coarse` and `shading` show everybody several times, and those of `clips` have one clip each.
+CASES = {"layouts": 32, "latents": 32, "coarse": 15, "people": 30, "outfits": 60, "clips": 20, "shading": 60}
 COMMAND = "python -m vton_jax.cache_examples"
 BLOCK = 8  # side of the blocks in which LatentPriorCNN sees coarse maps
 QUARTER = 4  # side of the blocks in which flows are kept

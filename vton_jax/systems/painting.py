@@ -16,6 +16,7 @@ from vton_jax.core import geometry, programs, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Dressed, Garment, Layout, User
 from vton_jax.systems.garments import other_garment, type_of_all
+from vton_jax.systems.relighting import Relighting, relit
 from vton_jax.warping import blending
 
 BATCH = 4  # frames that are painted in one program
@@ -56,6 +57,7 @@ class Painting:
     """
 
     warps = True
+    relighting: Relighting | None = None
     _still: tuple[User, int, np.ndarray] | None = None  # of whom last, exchanging what, see `_flow_of_nothing`
 
     def keep_other_garment(
@@ -116,5 +118,10 @@ class Painting:
         else:
             dressed = self.dress(seen, garments[0], targets)
             dressed = self.keep_other_garment(dressed, user, garments[0], targets)
+        lit = [None] * len(poses)
+        if self.relighting is not None:
+            own, bright = self.relighting.lit(user if isinstance(user, User) else None, targets)
+            dressed = relit(dressed, garments, bright)
+            lit = [(one if own is None else own, one) for one in bright]
         for index, (user, pose, head) in enumerate(zip(users, poses, heads, strict=True)):
-            yield kept_parts.restore(at(dressed, index), user, pose, head, type_of_all(garments))
+            yield kept_parts.restore(at(dressed, index), user, pose, head, type_of_all(garments), lit[index])

@@ -14,12 +14,14 @@ from vton_jax.tasks.multi_path import MultiPathTask
 from vton_jax.tasks.protocol import Task
 from vton_jax.tasks.re_map import ReMapTask
 from vton_jax.tasks.reader import ReaderTask
+from vton_jax.tasks.shading import ShadingTask
 from vton_jax.tasks.triple_guided import TripleGuidedTask
 
 TASKS: dict[str, type[Task]] = {
     "multi_path_cnn": MultiPathTask,
     "latent_prior_cnn": LatentPriorTask,
     "layout_refinement_cnn": LayoutRefinementTask,
+    "shading_cnn": ShadingTask,
     "reader_cnn": ReaderTask,
     "re_map_cnn": ReMapTask,
     "triple_guided_cnn": TripleGuidedTask,

@@ -20,6 +20,7 @@ from vton_jax.models.layout_refinement_cnn import LayoutRefinementCNN
 from vton_jax.models.multi_path_cnn import MultiPathCNN
 from vton_jax.models.re_map_cnn import ReMapCNN
 from vton_jax.models.reader_cnn import ReaderCNN
+from vton_jax.models.shading_cnn import ShadingCNN
 from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
 from vton_jax.models.weights import load_network
 from vton_jax.systems.lab126.arms import ARMS
@@ -33,6 +34,7 @@ NAMES = (
     "layout_refinement_cnn",
     "re_map_cnn",
     "triple_guided_cnn",
+    "shading_cnn",
 )
 _LABELS, _JOINTS = segmentation.NUM_LABELS, keypoints.NUM_JOINTS
 
@@ -96,6 +98,7 @@ def load(names: tuple[str, ...] = NAMES, folder: str | Path | None = None) -> It
         "layout_refinement_cnn": _refinement,
         "re_map_cnn": _re_map,
         "triple_guided_cnn": _triple_guided,
+        "shading_cnn": _shading,
     }
     for name in names:
         yield makers[name](functools.partial(weights.path_of, folder=folder))
@@ -238,3 +241,19 @@ def _triple_guided(at: Callable) -> Network:
         "weights": "shares of painted, input_image and dress_image in `image`, which sum to 1",
     }
     return Network("triple_guided_cnn", path, functools.partial(network.apply, params), given, outputs)
+
+
+def _shading(at: Callable) -> Network:
+    path = at("shading_cnn")
+    network, params, _, settings = load_network("shading_cnn", ShadingCNN, path)
+    size = tuple(settings["size"])
+    joints = (size[0] // 4, size[1] // 4, _JOINTS)
+    given = (
+        _labels("labels", size, "the target's labels"),
+        Array("joints", joints, "maps of the target's joints, 1 at a joint", _uniform),
+    )
+    means = (
+        "square root of the light on a white surface: from everywhere, and of key lights from the left, the right, the "
+        "front and above"
+    )
+    return Network("shading_cnn", path, functools.partial(network.apply, params), given, {"root": means})

@@ -20,6 +20,7 @@ from vton_jax.models.triple_guided_cnn import TripleGuidedCNN
 from vton_jax.models.weights import load_network
 from vton_jax.systems.lab126 import arms, together
 from vton_jax.systems.painting import BATCH, Painting
+from vton_jax.systems.relighting import Relighting
 from vton_jax.warping import blending
 
 # The programs: networks are static, so that all painters of a process share what is traced and compiled.
@@ -61,6 +62,7 @@ class Painter(Painting):
         self.warps = bool(self.arm.placed)
         # `joint` has a ReMapCNN of its own once it was trained; until then it shares the others'.
         own = at("re_map_cnn_joint")
+        self.relighting = Relighting(folder)
         self._re_map_file = own if self.arm.trains_flow and own.exists() else at("re_map_cnn")
 
     @functools.cached_property
