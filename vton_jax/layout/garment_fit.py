@@ -166,7 +166,7 @@ def _dress_height(mask: np.ndarray, scale: complex, shift: complex) -> float | N
 
 def _upper_height(mask: np.ndarray, scale: complex, shift: complex) -> float | None:
     """How tall the wearer of an upper garment is, in pixels, where length and width of the cloth agree that the joints
-    are far off; else None. Of 150 flat tops of garments_cc0/train it is so with three. Args: see `_dress_height`.
+    are far off; else None. Of 150 flat tops of garments_cc0/train it is so with four. Args: see `_dress_height`.
     """
     if (lies := _lies(mask, scale, shift)) is None:
         return None
