@@ -29,7 +29,7 @@ class Thresholds:
     other: tuple[float, float] = (15.0, 25.0)  # what is so far from its limb's hue begins to be, and is, none of it
     painted: float = 0.25  # how much brighter or darker a painted arm may make its skin in a place
     # How much of the logarithm of light arms show: of 382 arms of photographed people none of it misses by .213, once
-    # by .194, so by .192 (`benchmarks/limb_shading.py`).
+    # by .195, so by .192 (`benchmarks/limb_shading.py`).
     light: float = 1.5
     known: float = 0.7  # of what is carried: from here on it says what colours its limb has
     rows: float = 2.0  # sigma in rows of a limb (`limbs.BINS` a bone) over which it gets brighter or darker

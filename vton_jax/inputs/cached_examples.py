@@ -191,14 +191,20 @@ def open_coarse(
     folder: str | Path, batch_size: int, seed: int, size: tuple[int, int], split: str
 ) -> input_pipeline.PositionedBatches:
     """Shuffled batches of the `coarse` examples in a folder, half of them mirrored. Args and errors: `open_layouts`."""
-    arrays = _of_kind("coarse", "coarse", folder, size, (split,))
+    return half_mirrored(_of_kind("coarse", "coarse", folder, size, (split,)), batch_size, seed, mirror_coarse)
+
+
+def half_mirrored(
+    arrays: dict, batch_size: int, seed: int, mirror: Callable[[dict], dict]
+) -> input_pipeline.PositionedBatches:
+    """Shuffled batches of examples, arrays [N, ...], half of them as `mirror` makes them of a batch."""
     examples = input_pipeline.memory_batches(arrays, batch_size, seed)
     first, num_rows = input_pipeline.own_rows(batch_size)
 
     def batch_at(position):
         draws = np.random.default_rng((seed, position)).random(batch_size)[first : first + num_rows]
         batch = examples.batch_at(position)
-        mirrored = mirror_coarse(batch)
+        mirrored = mirror(batch)
         pick = lambda a, b: np.where((draws < 0.5).reshape(-1, *[1] * (a.ndim - 1)), a, b)  # noqa: E731
         return {name: pick(mirrored[name], array) for name, array in batch.items()}
 

@@ -31,7 +31,7 @@ def draw(number: int, split: str) -> list[dict[str, np.ndarray]]:
 
 
 def look(generator: np.random.Generator, person: people.Person) -> dict[str, np.ndarray]:
-    """Somebody in some pose, as a module's docstring says."""
+    """Somebody in some pose, as the module's docstring says."""
     eye = scenes.sample_camera(generator, SIZE, person.height, cases.WHOLE)
     view = views.view_of(person, examples.sample_pose(generator), eye, SIZE)
     points, visible = view.keypoints()
@@ -85,17 +85,7 @@ def open_batches(
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if (found := arrays["segmentation"].shape[1:]) != tuple(size):
         raise UserError(f"--dataset={folder} is of {found[0]}x{found[1]}, not of --size.")
-    shuffled = input_pipeline.memory_batches(arrays, batch_size, seed)
-    first, num_rows = input_pipeline.own_rows(batch_size)
-
-    def batch_at(position):
-        draws = np.random.default_rng((seed, position)).random(batch_size)[first : first + num_rows]
-        batch = shuffled.batch_at(position)
-        mirrored = mirror(batch)
-        pick = lambda a, b: np.where((draws < 0.5).reshape(-1, *[1] * (a.ndim - 1)), a, b)  # noqa: E731
-        return {name: pick(mirrored[name], array) for name, array in batch.items()}
-
-    return input_pipeline.PositionedBatches(batch_at)
+    return cached_examples.half_mirrored(arrays, batch_size, seed, mirror)
 
 
 def mirror(batch: dict) -> dict:
