@@ -16,12 +16,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vton_jax.catalogue import cases
-from vton_jax.compositing import backdrops, kept_parts
+from vton_jax.compositing import backdrops, drawn_hands, ends, kept_parts
 from vton_jax.core import keypoints, segmentation
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, User
 from vton_jax.evaluate import metrics, perceptual
 from vton_jax.evaluate.scores import at
+from vton_jax.layout import limbs
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.reader import Reader
 
@@ -55,8 +56,17 @@ def close_up(image: np.ndarray, truth: np.ndarray, there: np.ndarray, reach: int
     return shown[low[0] : low[0] + 2 * reach, low[1] : low[1] + 2 * reach]
 
 
-def results(drawn: dict, count: int) -> np.ndarray:
-    """The results float [B, H, W, 3] of cases."""
+def without_hands(final: np.ndarray, pose: Layout) -> np.ndarray:
+    """A map [H, W] whose hands are hidden by what lies around them, as pockets and bags of a pose's picture do."""
+    body, hands = limbs.bodies_of((pose,), final.shape)[0], np.zeros(final.shape, bool)
+    for side in ("right", "left"):
+        hand = drawn_hands.drawn_hand(body, side, final.shape)
+        hands |= False if hand is None else hand.around & (final == hand.label)
+    return np.where(hands, segmentation.fill_from_nearest(final, segmentation.region(final, segmentation.ARMS)), final)
+
+
+def results(drawn: dict, count: int, hands: str) -> np.ndarray:
+    """The results float [B, H, W, 3] of cases. Args: hands: see `--hands`."""
     reader, out = Reader(), []
     painter = Painter("none", reader.size)
     users, outputs = (reader.pictures.layouts(drawn[f"{name}_image"]) for name in ("input", "output"))
@@ -68,12 +78,18 @@ def results(drawn: dict, count: int) -> np.ndarray:
         worn.append(User(images[index], at(users, index), None, np.ones(images.shape[1:3], bool), backdrop))
     heads = [kept_parts.carried_head(user, at(outputs, index)) for index, user in enumerate(worn)]
     finals = [kept_parts.with_head(*pair) for pair in zip(drawn["output_segmentation"], heads, strict=True)]
+    poses, whole = [at(outputs, index) for index in range(count)], [ends.Ends()] * count
+    if hands != "true":
+        finals = list(map(without_hands, finals, poses))
+    if hands == "drawn":
+        finals, whole = zip(*map(ends.with_ends, finals, worn, poses), strict=True)
     targets = outputs.replace(segmentation=np.stack(finals))
     painted = painter.dress(User(images, users, None, None), garments, targets)
     for index, (user, head) in enumerate(zip(worn, heads, strict=True)):
         kind = int(drawn["garment_type"][index])
         own, bright = painter.relighting.lit(user, at(targets, slice(index, index + 1)))
-        out.append(kept_parts.restore(at(painted, index), user, at(outputs, index), head, kind, (own, bright[0])).image)
+        given = at(painted, index), user, poses[index], head, kind, (own, bright[0]), whole[index]
+        out.append(ends.restore(*given).image)
     return np.stack(out)
 
 
@@ -81,12 +97,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=48, help="cases")
     parser.add_argument("--perceptual", default="none", help="AlexNet's weights for LPIPS")
+    parser.add_argument(
+        "--hands",
+        choices=("true", "hidden", "drawn"),
+        default="true",
+        help="the target's outlines; hidden: by what lies around them, as pockets do; drawn: where they were hidden",
+    )
     options = parser.parse_args()
     count, distances = options.count, perceptual.open_distances(options.perceptual)
     drawn = cases.draw_cases(count, split="validation")
-    images, truth = results(drawn, count), to_float(drawn["output_image"])
+    images, truth = results(drawn, count, options.hands), to_float(drawn["output_image"])
     error = np.abs(images - truth).mean(-1)
-    faces, ends, bare = [], {name: [] for name in _ENDS}, {name: [] for name in LIMBS}
+    faces, at_ends, bare = [], {name: [] for name in _ENDS}, {name: [] for name in LIMBS}
     near = {name: [] for name in _ENDS}
     for index in range(count):
         case = at(drawn, index)
@@ -99,7 +121,9 @@ def main() -> None:
         for name, (joints, labels) in _ENDS.items():
             there = around(case, joints, labels, END, each=True)
             if there.any():
-                ends[name].append((error[index][there].mean(), float(metrics.ssim(images[index], truth[index], there))))
+                at_ends[name].append(
+                    (error[index][there].mean(), float(metrics.ssim(images[index], truth[index], there)))
+                )
                 reach = images.shape[1] // 10
                 near[name].append([close_up(of[index], truth[index], there, reach) for of in (images, truth)])
         if face.any() and case["input_visible"][_FACE_JOINTS].any():
@@ -111,7 +135,7 @@ def main() -> None:
         if len(here):
             print(f"face, turned {first} to {last} degrees: {len(here)} cases, error {here[:, 1].mean():.4f}, "
                   f"SSIM {np.nanmean(here[:, 2]):.3f}")  # fmt: skip
-    for name, found in (bare | ends).items():
+    for name, found in (bare | at_ends).items():
         print(f"{name}: {len(found)} cases, error {np.mean(found, 0)[0]:.4f}, SSIM {np.mean(found, 0)[1]:.3f}")
     for name, pairs in near.items():
         for key, values in distances(*np.moveaxis(np.array(pairs), 1, 0)).items():

@@ -1,8 +1,8 @@
 """How bare limbs and clothes are lit, and how wide limbs are: python benchmarks/limb_shading.py --dataset=people.npz
 
 From photographed people whose labels and joints are known (a file of `data/build.py pictures --kind=people`, without
-the photos that choose or score). A limb counts where its hue is the face's. The light is found without the part that is
-looked at (`compositing.lighting`), and ShadingCNN's word on it is compared with the part's own light and shade: mean
+the photos that choose or score). Limbs and hands count where their hue is the face's. The light is found without what
+is looked at (`compositing.lighting`), and ShadingCNN's word on it is compared with the part's own light and shade: mean
 absolute errors of the logarithm of brightness, of limbs and of clothes, by how much of it counts
 (`lighting.CHOSEN.cloth`, `bare_limbs.CHOSEN.light`). Prints, too, how much brighter limbs are than the face in the same
 light, by colour, and how much redder in the shade (`compositing/bare_limbs.py`), and how wide (`layout/limbs.py`).
@@ -18,9 +18,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vton_jax.compositing import lighting
+from vton_jax.compositing import drawn_hands, lighting
 from vton_jax.compositing.bare_limbs import DARK, LUMA
-from vton_jax.core import framing
+from vton_jax.core import framing, segmentation
 from vton_jax.core.segmentation import ID
 from vton_jax.core.types import Layout
 from vton_jax.inputs import pictures
@@ -29,7 +29,8 @@ from vton_jax.systems.relighting import Relighting
 
 SIZE = (256, 192)  # as ShadingCNN sees people
 ROWS = 8  # of a table
-FEWEST_FACE, FEWEST_ROWS, FEWEST_CLOTH = 70, 8, 400
+FEWEST_FACE, FEWEST_ROWS, FEWEST_CLOTH, FEWEST_HAND = 70, 8, 400, 25
+COVERED = 60  # pixels of both arms above the wrists: with fewer, sleeves are long
 HUE, LIGHTNESS = 12, 25  # CIELAB units about the face's
 PARTS = (0.0, 0.5, 0.7, 1.0, 1.5, 2.0)  # of what is said
 USUAL = 0.5  # of the logarithm about a limb's median: what is farther off is a shadow or no skin
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--dataset", required=True)
     options = parser.parse_args()
     found = errors, halves, shifts, slopes = tuple(defaultdict(list) for _ in range(4))
+    hues, hands = [], []
     people, network = pictures.read(options.dataset), Relighting()
     for number in range(len(people["image"])):
         one = Person({name: of[number] for name, of in people.items()}, network)
@@ -79,6 +81,7 @@ def main() -> None:
         face = one.labels == ID["face"]
         if face.sum() >= FEWEST_FACE:
             add_limbs(one, face, found)
+            add_hands(one, face, hues, hands)
     for kind, every in errors.items():
         said = ", ".join(f"{part:g}: {error:.4f}" for part, error in zip(PARTS, np.mean(every, 0), strict=True))
         print(f"{kind}: {len(every)}, error by how much of the light counts: {said}")
@@ -88,6 +91,30 @@ def main() -> None:
         print("  colours change by", np.round(np.median(slopes[kind], 0), 2).tolist(), "where brightness does by 1")
         print("  half a width, median", np.round(np.nanmedian(half, (0, 2)), 4).tolist())
         print("  three of five are narrower than", np.round(np.nanpercentile(half, 60, (0, 2)), 4).tolist())
+
+    near = np.percentile(hues, (50, 75, 90)).round(1).tolist()
+    print(f"hands: {len(hues)}; half, three of four, nine of ten have hues nearer to the face's than {near}")
+    print(f"  at long sleeves: {len(hands)}; the face's logarithm plus", np.mean(hands, 0).round(3).tolist())
+
+
+def add_hands(one: Person, face: np.ndarray, hues: list, hands: list) -> None:
+    """Adds how far the hues of hands are from the face's, and how much brighter they are at long sleeves."""
+    (body,) = limbs.bodies_of((Layout(None, one.points, one.seen),), SIZE)
+    arms = np.isin(one.labels, segmentation.ARMS)
+    for hand in filter(None, (drawn_hands.drawn_hand(body, side, SIZE) for side in ("right", "left"))):
+        inside = (one.labels == hand.label) & hand.around
+        if inside.sum() < FEWEST_HAND:
+            continue
+        apart = np.abs(lab(np.median(one.image[inside], 0)) - lab(np.median(one.image[face], 0)))
+        hues.append(apart[1:].max())
+        if apart[0] <= LIGHTNESS and hues[-1] <= HUE and (arms & ~hand.around).sum() < COVERED:
+            hands.append(brighter(one, inside, face, one.lit_without(hand.label)))
+
+
+def brighter(one: Person, inside: np.ndarray, face: np.ndarray, lit: np.ndarray) -> np.ndarray:
+    """By how much a part's logarithm of colour [3] is above the face's in the same light."""
+    own, theirs = (np.median(np.log(one.image[of] + DARK) - lit[of][:, None], 0) for of in (inside, face))
+    return own - theirs
 
 
 def add_limbs(one: Person, face: np.ndarray, found: tuple[dict, dict, dict, dict]) -> None:
@@ -108,8 +135,7 @@ def add_limbs(one: Person, face: np.ndarray, found: tuple[dict, dict, dict, dict
         colours, light = colours - np.median(colours, 0), light - np.median(light)
         near = np.abs(light) < USUAL
         slopes[kind].append((colours * light[:, None])[near].sum(0) / max(float((light[near] ** 2).sum()), 1e-6))
-        own, theirs = (np.median(np.log(one.image[of] + DARK) - lit[of][:, None], 0) for of in (inside, face))
-        shifts[kind].append(own - theirs)
+        shifts[kind].append(brighter(one, inside, face, lit))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Bare limbs in a result: the photo's, where it shows them, and shaded skin."""
 
+import types
+
 import numpy as np
 import pytest
 from capsule_people import SIZE, person
 
-from vton_jax.compositing import bare_limbs, kept_parts
+from vton_jax.compositing import bare_limbs, ends
 from vton_jax.core import segmentation
 from vton_jax.core.segmentation import ID
 from vton_jax.core.types import Dressed, User
@@ -143,6 +145,13 @@ def test_skin_comes_from_arms_or_from_the_face():
     for colour, expected in ((arm, arm), (glove, usual)):  # an arm is skin
         shaded = bare_limbs.shaded(photo_of(labels, face, colour), labels, there, labels, PLAIN, (EVEN, EVEN))[on]
         np.testing.assert_allclose(np.median(shaded, 0), expected, atol=0.05)
+    # A hand that is drawn at a long sleeve's end, of which photo and map show no more.
+    hand = types.SimpleNamespace(label=ARM, mask=labels == ARM, detail=np.zeros(SIZE, np.float32))
+    photo = photo_of(labels, face, glove)
+    lit = bare_limbs.shaded(photo, labels, {}, labels, PLAIN, (EVEN, EVEN), [hand])
+    usual = np.exp(np.log(face + bare_limbs.DARK) + bare_limbs.HANDS_BEYOND_FACE) - bare_limbs.DARK
+    np.testing.assert_allclose(np.median(lit[hand.mask], 0), usual, atol=0.01)
+    assert (lit[~hand.mask] == PLAIN[~hand.mask]).all()
     assert bare_limbs.shaded(photo_of(labels, face), np.zeros_like(labels), there, labels, PLAIN, (EVEN, EVEN)) is PLAIN
 
 
@@ -192,7 +201,7 @@ def test_limbs_in_a_result_are_the_photos_own():
     user = User(photo, layout, None, np.ones(SIZE, bool))
     none, flow = np.zeros(SIZE, np.float32), np.zeros((*SIZE, 2), np.float32)
     painted = Dressed(np.full_like(photo, 0.25), labels, flow, none + 1, none + 1, flow, none + 1)
-    dressed, (bare,) = kept_parts.with_limbs(painted, user, limbs.bodies_of((layout, layout), SIZE), STILL)
+    dressed, (bare,) = ends.with_limbs(painted, user, limbs.bodies_of((layout, layout), SIZE), STILL)
     on = segmentation.region(labels, tuple(found))
     assert (dressed.image[~on] == 0.25).all() and (bare.weight[~on] == 0).all()
     other = (dressed.image != 0.25).any(-1)
@@ -203,7 +212,7 @@ def test_limbs_in_a_result_are_the_photos_own():
     assert sure.sum() == on.sum()
     assert np.abs(bare.flow[sure]).max() == 0
     clothed = np.where(on, ID["pants"], labels).astype(np.uint8)
-    same, nothing = kept_parts.with_limbs(
+    same, nothing = ends.with_limbs(
         painted.replace(labels=clothed), user, limbs.bodies_of((layout, layout), SIZE), STILL
     )
     assert nothing == [] and same.image is painted.image

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from uniform_result import dressed
 
-from vton_jax.compositing import backdrops, full_size, kept_parts
+from vton_jax.compositing import backdrops, ends, full_size, kept_parts
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Layout, User
 from vton_jax.media import photo_files
@@ -151,7 +151,7 @@ def test_a_head_that_moves_without_turning_is_the_photos_own(read):
     truth = np.roll(photo, (-4, 9), (0, 1))
     assert np.abs(carried.picture - truth)[weight > 0.5].mean() < 0.02 < np.abs(photo - truth)[weight > 0.5].mean()
     result = dressed(size=head.shape).replace(labels=pose.segmentation)
-    out = kept_parts.restore(result, user_of(photo, user), pose, carried, 0)
+    out = ends.restore(result, user_of(photo, user), pose, carried, 0)
     assert np.abs(out.image - truth)[weight > 0.9].mean() < 0.03
     # At full size its detail comes from where it was in the photo.
     assert out.moved_weight[weight > 0.9].min() > 0.9

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from capsule_people import SIZE, person
 
-from vton_jax.compositing import kept_parts, limb_ends
+from vton_jax.compositing import ends, kept_parts, limb_ends
 from vton_jax.core import segmentation
 from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.segmentation import ID
@@ -52,16 +52,16 @@ def test_the_photos_hands_come_into_the_result():
     photo = np.stack([rows / SIZE[0], columns / SIZE[1], np.full(SIZE, 0.5)], -1).astype(np.float32)
     user, final = User(photo, layout, None, np.ones(SIZE, bool)), pose.segmentation
     bodies = limbs.bodies_of((layout, pose), SIZE)
-    ends = kept_parts.carried_limb_ends(user, bodies, final)
-    assert len(ends) == 2
+    hands = ends.carried_hands(user, bodies, final)
+    assert len(hands) == 2
     none, flow = np.zeros(SIZE, np.float32), np.zeros((*SIZE, 2), np.float32)
     result = kept_parts.compose(
-        Dressed(np.zeros_like(photo), final, flow, none, none, flow, none), user, none, None, ends
+        Dressed(np.zeros_like(photo), final, flow, none, none, flow, none), user, none, None, hands
     )
-    there = np.max([end.weight for end in ends], 0) > 0.5
+    there = np.max([end.weight for end in hands], 0) > 0.5
     assert {int(label) for label in np.unique(final[there])} == set(segmentation.ARMS)
     truth = np.roll(photo, (5, 12), (0, 1))
-    for end in ends:
+    for end in hands:
         assert np.abs(end.picture - truth)[end.weight > 0.5].max() < 0.005 < np.abs(photo - truth)[there].max(-1).min()
         np.testing.assert_allclose(
             result.image[end.weight > 0.5], (end.picture * end.weight[..., None])[end.weight > 0.5]
@@ -69,6 +69,6 @@ def test_the_photos_hands_come_into_the_result():
     assert result.moved_weight[there].min() > 0.5
     np.testing.assert_allclose(result.photo_flow[there], np.broadcast_to([-12, -5], (there.sum(), 2)), atol=0.1)
     # Not on a sleeve, nor of a hand that the photo does not show.
-    assert max(end.weight.max() for end in kept_parts.carried_limb_ends(user, bodies, np.full_like(final, 4))) == 0
+    assert max(end.weight.max() for end in ends.carried_hands(user, bodies, np.full_like(final, 4))) == 0
     unseen = user.replace(shown=np.zeros(SIZE, bool))
-    assert max(end.weight.max() for end in kept_parts.carried_limb_ends(unseen, bodies, final)) == 0
+    assert max(end.weight.max() for end in ends.carried_hands(unseen, bodies, final)) == 0

@@ -5,7 +5,7 @@ import types
 import numpy as np
 from capsule_people import compose, person
 
-from vton_jax.compositing import backdrops, full_size, kept_parts, normalisation
+from vton_jax.compositing import backdrops, ends, full_size, kept_parts, normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout import completion
@@ -33,7 +33,7 @@ def small_try_on(size):
     head = kept_parts.carried_head(worn, pose)
     labels = kept_parts.with_head(final, head)
     dressed = Dressed(np.full((*size, 3), 0.5, np.float32), labels, flow, nothing, nothing, flow, nothing)
-    return coarse, final, kept_parts.restore(dressed, worn, pose, head, 0).image
+    return coarse, final, ends.restore(dressed, worn, pose, head, 0).image
 
 
 def test_a_small_try_on_is_the_same_at_two_sizes():

@@ -23,8 +23,11 @@ def _euler(pitch: float = 0.0, yaw: float = 0.0, roll: float = 0.0) -> np.ndarra
 
 
 @functools.lru_cache(maxsize=8)
-def _hands(curl: float) -> dict[str, np.ndarray]:
-    """Fingers bent about the hand's own axis, as in a hand at rest; nobody may write to them."""
+def _hands(curl: float, together: float = 1.0, thumb: float = 0.25) -> dict[str, np.ndarray]:
+    """Fingers bent about the hand's own axis, as in a hand at rest; nobody may write to them.
+
+    Args: together: how much of `_SPREAD` they close. thumb: how far it lies by them.
+    """
     rig = assets.rig()
     joints, turns = rig.joints(assets.base_mesh().vertices), {}
     for side in SIDES:
@@ -39,8 +42,8 @@ def _hands(curl: float) -> dict[str, np.ndarray]:
             for joint, bend in _BEND.items():
                 turns[f"{finger}_{joint}_{side}"] = rotation(across, curl * bend)
             first = f"{finger}_01_{side}"
-            turns[first] = rotation(palm, -spread * sign) @ turns[first]
-        turns[f"thumb_01_{side}"] = rotation(palm, 0.25 * sign) @ rotation(across, 0.15)
+            turns[first] = rotation(palm, -together * spread * sign) @ turns[first]
+        turns[f"thumb_01_{side}"] = rotation(palm, thumb * sign) @ rotation(across, 0.15)
     return turns
 
 
@@ -106,6 +109,11 @@ def hand_on_hip(sides: tuple[str, ...] = ("l",), head: tuple = (0.05, 0.2, -0.05
         aims[f"lowerarm_{side}"] = Aim((-sign * 0.62, -0.75, 0.42), sign * 0.6)
         aims[f"hand_{side}"] = Aim((-sign * 0.7, -0.55, 0.2), sign * 0.3)
     return _merged(stand(), aims, {"spine_02": _euler(roll=0.05), "head": _euler(*head)})
+
+
+def with_quiet_hands(pose: Pose) -> Pose:
+    """The pose with fingers closed and bent, as where hands hang and do nothing."""
+    return _merged(pose, turns=_hands(0.5, 2.0, 0.5))
 
 
 # What a stance says: the directions of limbs, then of the trunk (up) and of the face.

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.compositing import backdrops, normalisation
+from vton_jax.compositing import backdrops, drawn_hands, normalisation
 from vton_jax.core import batching, framing, geometry, programs, segmentation
 from vton_jax.core.framing import to_float
 from vton_jax.core.types import Dressed, Garment, Result
@@ -177,10 +177,12 @@ def enlarge(
     Args: image: [h, w, 3], the result, perhaps filtered over time. result: where its pixels come from. photo, dresses:
     each a pair, at the networks' size and at the canvas's; dresses as the result has them.
     """
+    hands, result = result.hands, result.replace(hands=())  # which no program knows
     small, large = (tuple(dress[index] for dress in dresses) for index in range(2))
     maps = np.concatenate([image, _copies(result, photo[0], small)], -1)
     maps = grow(maps, np.asarray(result.labels), photo[1].shape[:2])
-    return np.asarray(_with_details(maps, result, photo[1], large))
+    out = np.asarray(_with_details(maps, result, photo[1], large))
+    return drawn_hands.detailed(out, hands, image.shape[:2])
 
 
 def softened(result: Dressed, frame: np.ndarray | None = None) -> np.ndarray:

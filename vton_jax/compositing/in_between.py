@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from vton_jax.compositing import drawn_hands
 from vton_jax.compositing.temporal_filters import moved, optical_flow
 from vton_jax.core.types import Dressed, Result
 
@@ -76,7 +77,8 @@ def result(before: Result, after: Result, motion: Motion, fraction: float) -> Re
         for (a, u), (b, v) in zip(one.besides, two.besides, strict=True)
     )
     labels = between.label_of(np.asarray(one.labels), np.asarray(two.labels))
-    dressed = Dressed(labels=labels, **maps, **flows, besides=besides)
+    hands = drawn_hands.between(one.hands, two.hands, fraction)
+    dressed = Dressed(labels=labels, **maps, **flows, besides=besides, hands=hands)
     nearer = before if fraction < 0.5 else after
     return Result(dressed, dataclasses.replace(nearer.target, final=labels))
 

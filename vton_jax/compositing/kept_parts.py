@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from vton_jax.compositing import backdrops, bare_limbs, head_flow, limb_ends, shoes
+from vton_jax.compositing import backdrops, head_flow
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Dressed, Layout, User
 from vton_jax.layout import limbs
-from vton_jax.layout.body import PROPORTIONS, Body
+from vton_jax.layout.body import PROPORTIONS
 
 BACKGROUNDS = ("inpaint", "network")
 _HEAD = ("nose", "neck", "left-eye", "right-eye", "left-ear", "right-ear")
@@ -59,10 +59,9 @@ class Thresholds:
 
 
 CHOSEN = Thresholds()
-Bright = tuple[np.ndarray, np.ndarray]
 
 
-def _softened(mask: np.ndarray) -> np.ndarray:
+def softened(mask: np.ndarray) -> np.ndarray:
     """A float mask [H, W] with soft edges."""
     return cv2.GaussianBlur(mask, (0, 0), CHOSEN.soft * len(mask))
 
@@ -105,7 +104,7 @@ def kept(labels: np.ndarray, final: np.ndarray, still: np.ndarray, garment_type:
     ghost = (labels != final) & (keep < 1) & ~segmentation.region(labels, _HEAD_LABELS)
     keep = np.where(changed | ghost, 0, keep).astype(np.float32)
     keep = cv2.erode(keep, framing.square(CHOSEN.inner, len(keep)))
-    return np.minimum(keep, _softened(keep))
+    return np.minimum(keep, softened(keep))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +147,7 @@ def carried_head(user: User, pose: Layout) -> Head | None:
         inner = cv2.erode(
             heads, framing.square(CHOSEN.inner, size[0])
         )  # at its outline a little of the background is seen
-        heads = np.stack([heads, np.minimum(inner, _softened(inner))], -1)
+        heads = np.stack([heads, np.minimum(inner, softened(inner))], -1)
         both = [head_flow.turned(own, there, size, mirrored=mirrored).where(heads) for mirrored in (False, True)]
         picture, place, sure = _on_the_ball(read, both, (picture, place, sure), turned)
     place = np.moveaxis(place, -1, 0)
@@ -173,7 +172,7 @@ def _on_the_ball(read: Callable, both: Sequence, around: tuple, trust: float) ->
     own, other = both
     first = own.seen / np.maximum(own.seen + (1 - own.seen) * other.seen, 1e-3)
     ball = own.inside & (other.shown + (own.shown - other.shown) * first > 0)
-    soft = _softened(ball.astype(np.float32)) * ball
+    soft = softened(ball.astype(np.float32)) * ball
     both = [read(one.place, borderMode=cv2.BORDER_REPLICATE) for one in (own, other)]
     face = both[1] + (both[0] - both[1]) * first[..., None]
     at = np.where((first > 0.5)[..., None], own.place, other.place)
@@ -213,7 +212,7 @@ def head_weight(final: np.ndarray, head: Head) -> np.ndarray:
              for labels in (head.labels, final)]  # fmt: skip
     both = np.logical_or(*(here & there for here, there in zip(*kinds, strict=True))) & head.inside
     weight = cv2.erode(both.astype(np.float32), framing.square(CHOSEN.inner, len(final)))
-    return np.float32(head.sure) * np.minimum(weight, _softened(weight))
+    return np.float32(head.sure) * np.minimum(weight, softened(weight))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,71 +224,6 @@ class Carried:
     weight: np.ndarray  # float [H, W]
 
 
-def shown_labels(user: User) -> np.ndarray:
-    """The labels uint8 [H, W] of what the photo shows."""
-    return np.where(np.asarray(user.shown), np.asarray(user.layout.segmentation), 0).astype(np.uint8)
-
-
-def with_limbs(
-    dressed: Dressed, user: User, bodies: tuple[Body, Body], still: np.ndarray, bright: Bright | None = None
-) -> tuple[Dressed, list[Carried]]:
-    """`dressed` with bare arms shaded in the photo's skin, and over it the bare limbs that the photo shows, if any.
-
-    Args: still: see `stillness`. bright: see `restore`.
-    """
-    labels, final = shown_labels(user), np.asarray(dressed.labels)
-    there = limbs.limbs_of(final, bodies[1])
-    if not there:
-        return dressed, []
-    painted = np.asarray(dressed.image)
-    found = limbs.limbs_of(labels, bodies[0]), there
-    place, weight = bare_limbs.carried(user.image, labels, found, final, still)
-    picture = cv2.remap(user.image.astype(np.float32), place, None, cv2.INTER_LINEAR)
-    even = np.ones(final.shape, np.float32)
-    image = bare_limbs.shaded(user.image, labels, there, final, painted, bright or (even, even))
-    image = bare_limbs.matched(image, (picture, weight), there, final, still)
-    other = (image != painted).any(-1)
-    off = lambda of: np.where(other, 0, np.asarray(of))  # noqa: E731
-    dressed = dressed.replace(
-        image=image,
-        photo_weight=off(dressed.photo_weight),
-        moved_weight=off(dressed.moved_weight),
-        garment_weight=off(dressed.garment_weight),
-        besides=tuple((flow, off(of)) for flow, of in dressed.besides),
-    )
-    return dressed, [Carried(picture, place - _grid(final.shape), weight)]
-
-
-def _grid(size: tuple[int, int]) -> np.ndarray:
-    """The places float32 [H, W, 2] of a picture's own pixels."""
-    return np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1).astype(np.float32)
-
-
-def carried_limb_ends(user: User, bodies: tuple[Body, Body], final: np.ndarray) -> list[Carried]:
-    """The user's hands where the final map [H, W] shows the target's; none where people turn otherwise."""
-    size = user.image.shape[:2]
-    angle = np.degrees(abs(head_flow.yaw_between(*bodies)))
-    trust = np.clip((CHOSEN.other_turn - angle) / (CHOSEN.other_turn - CHOSEN.same_turn), 0, 1)
-    found, grid, labels = [], _grid(size), shown_labels(user)
-    for end in limb_ends.limb_ends(*bodies, size) if trust > 0 else ():
-        both = (cv2.remap(labels, end.place, None, cv2.INTER_NEAREST) == end.label) & (final == end.label)
-        weight = cv2.erode(both.astype(np.float32), framing.square(CHOSEN.inner, len(final)))
-        weight = np.float32(trust) * end.near * np.minimum(weight, _softened(weight))
-        picture = cv2.remap(user.image.astype(np.float32), end.place, None, cv2.INTER_LINEAR)
-        found.append(Carried(picture, end.place - grid, weight))
-    return found
-
-
-def carried_shoes(user: User, bodies: tuple[Body, Body], final: np.ndarray) -> list[Carried]:
-    """The user's shoes in the outlines that the final map [H, W] gives them."""
-    found, grid = [], _grid(final.shape)
-    for shoe in shoes.shoes(shown_labels(user), final, *bodies):
-        inner = cv2.erode(np.float32(final == shoe.label), framing.square(CHOSEN.inner, len(final)))
-        picture = cv2.remap(user.image.astype(np.float32), shoe.place, None, cv2.INTER_LINEAR)
-        found.append(Carried(picture, shoe.place - grid, np.minimum(inner, _softened(inner))))
-    return found
-
-
 def compose(
     dressed: Dressed, user: User, keep: np.ndarray, head: Head | None = None, ends: Sequence[Carried] = ()
 ) -> Dressed:
@@ -297,8 +231,8 @@ def compose(
     the photo.
 
     Args: dressed: one frame, without a leading axis. user: with the photo and its backdrop. keep: float [H, W], how
-    much stays as it is in the photo, see `kept`. head: see `carried_head`. ends: see `carried_limb_ends` and
-    `with_limbs`.
+    much stays as it is in the photo, see `kept`. head: see `carried_head`. ends: see `ends.carried_hands` and
+    `ends.with_limbs`.
     """
     photo, final = user.image, np.asarray(dressed.labels)
     image, flow = np.asarray(dressed.image), np.asarray(dressed.photo_flow)
@@ -330,26 +264,4 @@ def compose(
         besides=tuple((flow, (1 - keep) * new * np.asarray(weight)) for flow, weight in dressed.besides),
         photo_flow=flow,
         moved_weight=(1 - keep) * moved,
-    )
-
-
-def restore(
-    dressed: Dressed,
-    user: User,
-    pose: Layout,
-    head: Head | None,
-    garment_type: int,
-    bright: Bright | None = None,
-) -> Dressed:
-    """`compose` for one frame, keeping what stands still between the photo's layout and the pose's, head, bare limbs,
-    hands and shoes.
-
-    Args: bright: how bright a white surface is in the photo and in the result, see `lighting.brightness`; None: even.
-    """
-    labels, final = np.asarray(user.layout.segmentation), np.asarray(dressed.labels)
-    still = stillness(user.layout, pose)
-    keep, bodies = kept(labels, final, still, garment_type), limbs.bodies_of((user.layout, pose), user.image.shape[:2])
-    dressed, bare = with_limbs(dressed, user, bodies, still, bright)
-    return compose(
-        dressed, user, keep, head, [*bare, *carried_limb_ends(user, bodies, final), *carried_shoes(user, bodies, final)]
     )

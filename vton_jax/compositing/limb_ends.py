@@ -34,6 +34,7 @@ class LimbEnd:
     label: int  # of its arm
     place: np.ndarray  # float32 [H, W, 2]
     near: np.ndarray  # float32 [H, W] in [0, 1], softly ending around it
+    beyond: np.ndarray  # bool [H, W], beyond the wrist, near or far
 
 
 def limb_ends(own: Body, there: Body, size: tuple[int, int]) -> list[LimbEnd]:
@@ -47,19 +48,20 @@ def limb_ends(own: Body, there: Body, size: tuple[int, int]) -> list[LimbEnd]:
         ratio = user_length / length if length > 0 else np.inf
         if min(length, user_length) < CHOSEN.shortest or max(ratio, 1 / ratio) > CHOSEN.foreshortened:
             continue
-        box = _box(start + CHOSEN.beyond * there.height * along, _MARGIN * CHOSEN.reach * there.height, size)
+        box = box_about(start + CHOSEN.beyond * there.height * along, _MARGIN * CHOSEN.reach * there.height, size)
         relative = (pixels[box] - start) / there.height
         down, aside = relative @ along, relative @ np.float32([along[1], -along[0]])
         across = np.float32([user_along[1], -user_along[0]])
-        place, near = pixels.copy(), np.zeros(size, np.float32)
+        place, near, beyond = pixels.copy(), np.zeros(size, np.float32), np.zeros(size, bool)
         place[box] = user_start + own.height * (down[..., None] * user_along + aside[..., None] * across)
         distance = np.hypot(down - CHOSEN.beyond, aside) / CHOSEN.reach
         near[box] = np.clip(4 * (1 - distance), 0, 1) * np.clip(1 + 40 * down, 0, 1)
-        found.append(LimbEnd(ID[f"{side}-arm"], place, near))
+        beyond[box] = down > 0
+        found.append(LimbEnd(ID[f"{side}-arm"], place, near, beyond))
     return found
 
 
-def _box(middle: np.ndarray, reach: float, size: tuple[int, int]) -> tuple[slice, slice]:
+def box_about(middle: np.ndarray, reach: float, size: tuple[int, int]) -> tuple[slice, slice]:
     """Rows and columns of a picture of a size (height, width) that are so near to a point."""
     first, last = (
         np.clip(of(middle + sign * reach), 0, size[::-1]).astype(int) for of, sign in ((np.floor, -1), (np.ceil, 1))

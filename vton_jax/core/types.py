@@ -73,6 +73,7 @@ class Dressed:
     photo_flow: Any  # float [T, H, W, 2], where in the photo that comes from which lies elsewhere there
     moved_weight: Any  # float [T, H, W], how much of each pixel is the photo, warped by `photo_flow`
     besides: Any = ()  # (flow, weight), as `flow` and `garment_weight`, of every garment but the first
+    hands: Any = flax.struct.field(pytree_node=False, default=())  # `drawn_hands.Place` of one frame's drawn ones
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from vton_jax.compositing import backdrops, full_size, kept_parts, temporal_filters
+from vton_jax.compositing import backdrops, ends, full_size, kept_parts, temporal_filters
 from vton_jax.core import segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
@@ -266,7 +266,7 @@ def _preserved(dressed: Dressed, kept: list[tuple], read: Readings, cases: dict)
     each = zip(kept, cases["garment_type"], strict=True)
     return np.stack(
         [
-            full_size.softened(kept_parts.restore(at(dressed, i), user, at(read.poses.layout, i), head, int(kind)))
+            full_size.softened(ends.restore(at(dressed, i), user, at(read.poses.layout, i), head, int(kind)))
             for i, ((user, head), kind) in enumerate(each)
         ]
     )

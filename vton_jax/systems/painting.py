@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.compositing import kept_parts
+from vton_jax.compositing import ends, kept_parts
 from vton_jax.core import geometry, programs, segmentation
 from vton_jax.core.batching import in_batches, spread
 from vton_jax.core.types import Dressed, Garment, Layout, User
@@ -111,6 +111,7 @@ class Painting:
         users = [user] * len(poses) if isinstance(user, User) else user
         heads = [kept_parts.carried_head(user, pose) for user, pose in zip(users, poses, strict=True)]
         finals = [kept_parts.with_head(pose.segmentation, head) for pose, head in zip(poses, heads, strict=True)]
+        finals, whole = zip(*map(ends.with_ends, finals, users, poses), strict=True)
         targets = targets.replace(segmentation=np.stack(finals))
         seen = user if isinstance(user, User) else stacked_users(users)
         if len(garments) > 1:
@@ -124,4 +125,5 @@ class Painting:
             dressed = relit(dressed, garments, bright)
             lit = [(one if own is None else own, one) for one in bright]
         for index, (user, pose, head) in enumerate(zip(users, poses, heads, strict=True)):
-            yield kept_parts.restore(at(dressed, index), user, pose, head, type_of_all(garments), lit[index])
+            of = at(dressed, index), user, pose, head, type_of_all(garments), lit[index], whole[index]
+            yield ends.restore(*of)
