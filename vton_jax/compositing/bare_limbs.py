@@ -177,12 +177,16 @@ def shaded(
         middle, own = np.median(light), np.clip(own - np.median(own), -CHOSEN.painted, CHOSEN.painted)
         for hand in hands:
             if hand.label == label:
-                drawn = hand.mask[y, x]
-                own = np.where(drawn, hand.detail[y, x], own)
-                colour = skin[int(drawn.mean() > CHOSEN.alone)]
+                own = np.where(hand.mask[y, x], hand.detail[y, x], own)
+                colour = skin[int(is_alone(hand, final == label))]
         about = CHOSEN.light * (light - middle) + own
         out[y, x] = np.clip(np.exp(colour + middle + about[:, None] * DARKER) - DARK, 0, 1)
     return out
+
+
+def is_alone(hand: DrawnHand, arm: np.ndarray) -> bool:
+    """Whether a drawn hand is all that is seen of its arm, bool [H, W]."""
+    return bool(hand.mask[arm].mean() > CHOSEN.alone)
 
 
 def _skin(image: np.ndarray, labels: np.ndarray, light: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

@@ -6,7 +6,7 @@ stump. A hand lies as in the catalogue's view in which the arm looks most alike.
 Conventions: NumPy; `Body`: see layout/body.py, one frame of NumPy arrays. A hand's own frame: rows run along the
 forearm beyond the wrist, columns to the picture's right where it hangs, `STEPS` a body height. `FILE`, which
 `python data/build.py hands` writes, holds right hands, of which left ones are mirror images: 'key' [N, 6]; 'alpha'
-uint8 [N, *SIZE], how much of a pixel the hand covers; 'detail' int8 [N, *SIZE], 127 times the logarithm of its
+uint8 [N, rows, columns], how much of a pixel the hand covers; 'detail' int8, alike, 127 times the logarithm of its
 brightness over the hand's middle.
 """
 
@@ -76,7 +76,7 @@ class Place:
         return matrix
 
     def shape(self, factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-        """(alpha, detail) float32 [*SIZE], each the mean of what a pixel of such a picture covers."""
+        """(alpha, detail) float32 [rows, columns], each the mean of what a pixel of such a picture covers."""
         alpha, detail = (of[self.index][:, :: -1 if self._mirrored else 1] for of in shapes()[1:])
         alpha, detail = alpha / np.float32(255), CHOSEN.deep / np.float32(127) * detail
         detail[alpha < CHOSEN.covered] = CHOSEN.gap
@@ -122,7 +122,10 @@ _MIRRORED = np.float32([-1, 1, -1, 1, 1, -1])
 
 
 def places(wrist: np.ndarray, along: np.ndarray, height: float) -> np.ndarray:
-    """Where in a picture the pixels of a hand's frame lie, float32 [*SIZE, 2]. Args: height: pixels a body height."""
+    """Where in a picture the pixels of a hand's frame lie, float32 [rows, columns, 2].
+
+    Args: height: pixels a body height.
+    """
     row, column = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
     down, aside = ((of - at) * height / STEPS for of, at in zip((row, column), ORIGIN, strict=True))
     across = np.float32([along[1], -along[0]])

@@ -45,8 +45,9 @@ def with_limbs(
     painted = np.asarray(dressed.image)
     found = limbs.limbs_of(labels, bodies[0]), there
     place, weight = bare_limbs.carried(user.image, labels, found, final, still)
-    for hand in hands:
-        weight[hand.around & (final == hand.label)] = 0
+    for hand in hands:  # of an arm with a long sleeve bracelets alone would be carried
+        own = final == hand.label
+        weight[own & (hand.around | bare_limbs.is_alone(hand, own))] = 0
     picture = cv2.remap(user.image.astype(np.float32), place, None, cv2.INTER_LINEAR)
     even = np.ones(final.shape, np.float32)
     image = bare_limbs.shaded(user.image, labels, there, final, painted, bright or (even, even), hands)
