@@ -61,6 +61,8 @@ def test_a_hidden_shoe_is_the_others_mirror_image():
     labels = ellipse("right-shoe", (30, 40), (12, 6))
     final = ellipse("left-shoe", (70, 90), (12, 6), ellipse("right-shoe", (30, 90), (12, 6)))
     right, left = shoes.shoes(labels, final, body(), body())
+    (alone,) = shoes.shoes(labels, final, body(), body(), {ID["right-shoe"]})
+    assert alone.label == ID["left-shoe"]
     np.testing.assert_allclose(right.place[90, 36], (36, 40), atol=0.5)
     np.testing.assert_allclose(left.place[90, 76], (24, 40), atol=0.5)
 

@@ -124,8 +124,8 @@ def carried_shoes(
     user: User, bodies: tuple[Body, Body], final: np.ndarray, whole: Sequence[Shoe] = ()
 ) -> list[kept_parts.Carried]:
     """The user's shoes: the `whole` ones, and others in the outlines that the final map [H, W] gives them."""
-    found, grid, own = [], _grid(final.shape), {shoe.label for shoe in whole}
-    others = [shoe for shoe in shoes.shoes(shown_labels(user), final, *bodies) if shoe.label not in own]
+    found, grid = [], _grid(final.shape)
+    others = shoes.shoes(shown_labels(user), final, *bodies, {shoe.label for shoe in whole})
     for shoe in (*whole, *others):
         inner = cv2.erode(np.float32(final == shoe.label), framing.square(kept_parts.CHOSEN.inner, len(final)))
         picture = cv2.remap(user.image.astype(np.float32), shoe.place, None, cv2.INTER_LINEAR)

@@ -9,6 +9,7 @@ Conventions: NumPy; labels uint8 [H, W], ATR's; points are (x, y) in pixels, len
 """
 
 import dataclasses
+from collections.abc import Collection
 
 import cv2
 import numpy as np
@@ -47,15 +48,15 @@ class Shoe:
     place: np.ndarray  # float32 [H, W, 2]
 
 
-def shoes(labels: np.ndarray, final: np.ndarray, own: Body, there: Body) -> list[Shoe]:
+def shoes(labels: np.ndarray, final: np.ndarray, own: Body, there: Body, but: Collection[int] = ()) -> list[Shoe]:
     """The shoes of the final map [H, W], as the photo's labels [H, W] show them; a hidden one is the other's mirror
-    image.
+    image. Args: but: labels of shoes that are known.
     """
     found = []
     for side, other in zip(_SIDES, _SIDES[::-1], strict=True):
         label = ID[f"{side}-shoe"]
         target = final == label
-        if target.sum() < CHOSEN.least * there.height**2:
+        if label in but or target.sum() < CHOSEN.least * there.height**2:
             continue
         of = next((of for of in (side, other) if _is_whole(labels, of, own)), None)
         if of is None:
