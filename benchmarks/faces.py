@@ -101,7 +101,7 @@ def main() -> None:
         "--hands",
         choices=("true", "hidden", "drawn"),
         default="true",
-        help="the target's outlines; hidden: by what lies around them, as pockets do; drawn: where they were hidden",
+        help="outlines; hidden: by what lies around them, as pockets do; drawn: after that, and shoes in their shape",
     )
     options = parser.parse_args()
     count, distances = options.count, perceptual.open_distances(options.perceptual)

@@ -25,9 +25,7 @@ _ZOOM = 5  # how much larger hands are drawn than the whole person
 _CROP = 320  # pixels a side, about the wrist
 _CUT = 0.6  # of a vertex's weight is the hand's and the forearm's, from which on it is drawn
 _PARTS = ("lowerarm", "hand", "thumb", "index", "middle", "ring", "pinky")
-_LIGHT = pictures.Light(
-    (-0.1, 0.5, 0.9), (0.62,) * 3, (0.6,) * 3
-)  # even, so that what lights the arm may be said over it
+_LIGHT = pictures.Light((-0.1, 0.5, 0.9), (0.62,) * 3, (0.6,) * 3)  # even: what lights the arm is said over it
 _DARKEST = 0.05  # brightness below which nothing is told apart
 
 

@@ -152,6 +152,8 @@ def test_skin_comes_from_arms_or_from_the_face():
     usual = np.exp(np.log(face + bare_limbs.DARK) + bare_limbs.HANDS_BEYOND_FACE) - bare_limbs.DARK
     np.testing.assert_allclose(np.median(lit[hand.mask], 0), usual, atol=0.01)
     assert (lit[~hand.mask] == PLAIN[~hand.mask]).all()
+    hidden = np.where(hand.mask, 0, labels)  # by a bag
+    assert (bare_limbs.shaded(photo, labels, {}, hidden, PLAIN, (EVEN, EVEN), [hand]) == PLAIN).all()
     assert bare_limbs.shaded(photo_of(labels, face), np.zeros_like(labels), there, labels, PLAIN, (EVEN, EVEN)) is PLAIN
 
 

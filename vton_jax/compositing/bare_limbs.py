@@ -173,6 +173,8 @@ def shaded(
         if label not in there and label not in [hand.label for hand in hands]:
             continue
         y, x = np.nonzero(final == label)
+        if not len(y):  # a bag lies before the whole hand
+            continue
         light, own, colour = beyond[y, x], np.log(painted[y, x] @ LUMA + DARK), skin[0]
         middle, own = np.median(light), np.clip(own - np.median(own), -CHOSEN.painted, CHOSEN.painted)
         for hand in hands:
@@ -186,7 +188,7 @@ def shaded(
 
 def is_alone(hand: DrawnHand, arm: np.ndarray) -> bool:
     """Whether a drawn hand is all that is seen of its arm, bool [H, W]."""
-    return bool(hand.mask[arm].mean() > CHOSEN.alone)
+    return bool(arm.any() and hand.mask[arm].mean() > CHOSEN.alone)
 
 
 def _skin(image: np.ndarray, labels: np.ndarray, light: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

@@ -34,9 +34,6 @@ class Thresholds:
     """By eye on photos set aside for choosing (Clothing Co-Parsing, numbers that end in 1)."""
 
     turn: float = 0.08  # how much a trunk that is turned by a radian counts in keys, against body heights of an arm
-    # Sine of a trunk's turn: of those who are seen more from the side than from the front or behind, one hand is
-    # hidden, and joints do not say so.
-    aside: float = 0.7
     shortest: float = 0.05  # body heights of a forearm as it is seen: one that points to the camera says no direction
     deep: float = 1.5  # times the logarithm of brightness: photos show deeper creases than the catalogue's even light
     gap: float = -0.4  # the logarithm of brightness between fingers, and at a hand's outline
@@ -46,7 +43,6 @@ class Thresholds:
     part: float = (
         0.5  # of a forearm from where its skin is seen first, to the elbow, that is skin where it has no sleeve
     )
-    fits: float = 0.45  # of both, so much of a map's hand and a drawn one overlaps where the map's is whole
     whole: tuple[float, float] = (0.7, 1.6)  # of a drawn hand's pixels that the photo's own has, where it is taken
 
 
@@ -136,7 +132,7 @@ def drawn_hand(there: Body, side: str, size: tuple[int, int]) -> DrawnHand | Non
     """One hand in a picture of a size (height, width); None where it cannot be said how it lies."""
     seen = np.asarray(there.visible)[[JOINTS[f"{side}-{joint}"] for joint in ("elbow", "wrist")]].all()
     wrist, along, length = bone(there, side)
-    if not seen or length < CHOSEN.shortest or abs(there.turn[1]) > CHOSEN.aside:
+    if not seen or length < CHOSEN.shortest:
         return None
     index = int(np.square(shapes()[0] - key(there, side)).sum(-1).argmin())
     place = Place(ID[f"{side}-arm"], index, wrist, along, float(there.height))
@@ -153,7 +149,7 @@ def detailed(picture: np.ndarray, hands: Sequence[Place], size: tuple[int, int])
     out, factor = picture.copy() if hands else picture, picture.shape[0] / size[0]
     for hand in hands:
         (alpha, fine), (_, coarse) = hand.shape(factor), hand.shape()
-        reach = 1.5 * CHOSEN.about * hand.height * factor
+        reach = SIZE[0] / STEPS * hand.height * factor
         rows, columns = box = box_about(hand.wrist * factor, reach, picture.shape[:2])
         matrix, shape = hand.matrix(factor), (columns.stop - columns.start, rows.stop - rows.start)
         matrix[:, 2] += matrix[:, :2] @ np.float32([columns.start, rows.start])
@@ -177,7 +173,9 @@ def between(one: Sequence[Place], two: Sequence[Place], fraction: float) -> tupl
     return tuple(found)
 
 
-def with_hands(final: np.ndarray, there: Body, own: dict[int, np.ndarray], still: np.ndarray):
+def with_hands(
+    final: np.ndarray, there: Body, own: dict[int, np.ndarray], still: np.ndarray
+) -> tuple[np.ndarray, list[DrawnHand]]:
     """(the final map [H, W] with whole hands where arms end, the drawn ones among them).
 
     A hand lies before all but bags. Where it does not reach the sleeve's end, the forearm between is bare.
@@ -193,15 +191,11 @@ def with_hands(final: np.ndarray, there: Body, own: dict[int, np.ndarray], still
         share = own[label].sum() / hand.mask.sum() if label in own else 0.0
         carried = CHOSEN.whole[0] <= share <= CHOSEN.whole[1]
         mask = own[label] if carried else hand.mask
-        shown = (out == label) & hand.around
-        fits = (shown & hand.mask).sum() / max((shown | (hand.mask & hand.around)).sum(), 1)
-        if carried and fits > CHOSEN.fits:
-            continue
         forearm = _bare_forearm(out, mask if carried else None, there, side)
         if forearm is None:
             continue
         drawn += [] if carried else [hand]
-        cut = shown & ~mask
+        cut = (out == label) & hand.around & ~mask
         out = np.where(cut, segmentation.fill_from_nearest(out, out == label), out)
         out = np.where((mask | forearm) & (out != ID["bag"]), label, out).astype(np.uint8)
     return out, drawn
