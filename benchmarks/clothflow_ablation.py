@@ -8,13 +8,13 @@ Weights and OUTPUT/evaluation stay in the folder `--output`.
 """
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import ablations
 from vton_jax.systems.clothflow import variants
 
 # Meant for 30 minutes of one CPU core and more; `flow` took 23 and 41 of two shared ones, the rest was not finished.
@@ -33,39 +33,28 @@ def trainings(names: list[str]) -> list[tuple[str, str, str]]:
 
 def command(weights: str, stage: str, name: str, options: argparse.Namespace) -> list[str]:
     """How one stage of a variant is trained."""
-    folder, steps = Path(options.output), max(1, round(STEPS[stage] * options.scale))
-    recipes = [f"--flagfile={ROOT}/vton_jax/flagfiles/clothflow_{part}.flags" for part in (stage, "base")]
-    # The second takes back what the first may have of a recipe for a GPU.
-    flags = [*recipes, "--dtype=float32", f"--dataset={options.dataset}"]
-    flags += [f"--variant={name}", f"--num_steps={steps}", "--max_seconds=0", "--schedule_seconds=0"]
-    flags += ["--init_from="]  # everything from the start
-    flags += [f"--workdir={folder / weights}", f"--export={folder / weights}.safetensors"]
+    # The second recipe takes back what the first may have of one for a GPU.
+    recipes = [f"clothflow_{part}" for part in (stage, "base")]
+    flags = [*ablations.training(weights, name, recipes, STEPS[stage], options), "--dtype=float32"]
     if stage == "render":
         flow = variants.weights_name("flow", name)
-        flags += [f"--flow_weights={folder / flow}.safetensors" if flow else "--flow_weights=none"]
+        flags += [f"--flow_weights={Path(options.output) / flow}.safetensors" if flow else "--flow_weights=none"]
         flags += [f"--perceptual={options.perceptual}", f"--crop={options.crop}"]
-    return [sys.executable, str(ROOT / "train.py"), *flags, *options.more]
+    return flags + options.more
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--scale", type=float, default=1, help="of the number of steps")
-    parser.add_argument("--variants", default=",".join(variants.VARIANTS))
-    parser.add_argument("--perceptual", default="none")
+    parser = ablations.parser(__doc__.splitlines()[0], list(variants.VARIANTS))
     parser.add_argument("--crop", type=int, default=64, help="side of the squares that VGG16 sees")
     parser.add_argument("--num_cases", type=int, default=48)
-    parser.add_argument("--more", nargs=argparse.REMAINDER, default=[], help="more flags of train.py")
     options = parser.parse_args(arguments)
     names, options.output = options.variants.split(","), str(Path(options.output).resolve())
-    for weights, stage, name in trainings(names):
-        if not (Path(options.output) / f"{weights}.safetensors").exists():
-            print(f"{weights}", flush=True)
-            subprocess.run(command(weights, stage, name, options), check=True)
-    evaluate = [sys.executable, "-m", "vton_jax.evaluate", "--suite=clothflow", f"--variants={options.variants}"]
-    evaluate += [f"--weights={options.output}", f"--num_cases={options.num_cases}"]
-    subprocess.run([*evaluate, f"--output={options.output}/evaluation"], check=True, cwd=ROOT)
+    commands = {weights: command(weights, stage, name, options) for weights, stage, name in trainings(names)}
+    ablations.train_missing(options.output, commands)
+    ablations.evaluate([
+        "--suite=clothflow", f"--variants={options.variants}", f"--weights={options.output}",
+        f"--num_cases={options.num_cases}", f"--output={options.output}/evaluation",
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

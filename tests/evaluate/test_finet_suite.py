@@ -5,7 +5,7 @@ import pytest
 from finet_people import SIZE, people, person, write_weights
 from stand_ins import Distances
 
-from vton_jax.evaluate import finet_cases, finet_judge, perceptual
+from vton_jax.evaluate import critic, finet_cases, finet_judge, perceptual
 from vton_jax.evaluate.finet_suite import FinetSuite
 from vton_jax.inputs import outfits
 from vton_jax.layout import inpainting
@@ -46,6 +46,31 @@ def test_a_pair_exchanges_one_garment_and_keeps_the_rest():
     assert all(inpainting.garment(one["classes"], worn).sum() > 20 for one in (user, donor))
 
 
+class _Sure:
+    """A judge of two styles who is quite sure of each feature's sign, and not of 0."""
+
+    @staticmethod
+    def styles(found):
+        first = np.where(found[:, 0] == 0, 0.5, found[:, 0] > 0)
+        return np.stack([first, 1 - first], 1)
+
+
+def test_surprise_is_the_divergence_of_the_inception_score(monkeypatch):
+    """Fillings of two styles, each told surely: a score of 2; all of one, or none told: 1."""
+    monkeypatch.setattr(finet_cases, "_samples_features", lambda case, samples, region: samples)
+    of = lambda *values: [None if value is None else np.float32([value]) for value in values]  # noqa: E731
+
+    def score(*samples):
+        return np.exp(finet_cases.surprise({"top": _Sure}, [{}] * len(samples), {"top": samples}).mean())
+
+    assert score(of(1, -1), of(-1, 1)) == pytest.approx(2, abs=1e-5)
+    assert score(of(1, 1), of(1, 1)) == pytest.approx(1, abs=1e-5)
+    assert score(of(0, 0), of(0, 0)) == pytest.approx(1, abs=1e-5)
+    assert score(of(1, -1), of(None, None)) == pytest.approx(
+        np.sqrt(2), abs=1e-5
+    )  # nothing was filled in: nothing told
+
+
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """Rectangles for people, a folder of them for the judge, untrained networks."""
@@ -58,11 +83,14 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(finet_cases, "_pairs", pairs)
     monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
     monkeypatch.setattr(finet_judge, "_STEPS", 100)  # they need not be right
+    logits_of = critic.logits_of
+    monkeypatch.setattr(critic, "logits_of", lambda pictures, held_out, seeds: logits_of(pictures, held_out, seeds, 2))
     return tmp_path
 
 
 def test_the_suite_from_end_to_end(small):
-    options = FinetSuite.Options(data=str(small / "data"), weights=str(small / "weights"), num_cases=2, num_samples=2)
+    options = FinetSuite.Options(data=str(small / "data"), weights=str(small / "weights"), num_cases=2, num_samples=2,
+                                 critic_people=8)  # fmt: skip
     suite = FinetSuite(options)
     found = dict(suite.run())
     wanted = {"finet.rule_keeping_gain", "finet.diversity_kept", "finet.transfer.lpips", "finet.transfer.best_sample",
@@ -72,6 +100,9 @@ def test_the_suite_from_end_to_end(small):
     np.testing.assert_allclose(found["finet.rule_keeping_gain"], gain, atol=1e-6)
     kept = found["finet.full.diversity.with"] / found["finet.full.diversity.without"]
     np.testing.assert_allclose(found["finet.diversity_kept"], kept, rtol=1e-6)
+    assert 1 <= found["finet.full.style_score.with"] <= 6
+    rates = [found[f"finet.full.{name}_{level}"] for name in ("fooling", "real_accuracy") for level in ("1s", "2s")]
+    assert all(0 <= rate <= 1 for rate in rates)
     assert found["finet.transfer.best_sample"] <= found["finet.transfer.mean_sample"]
     assert len(suite.pictures) == 2 and "split_hash" in suite.texts["protocol"]
     assert "finet.rule_keeping_gain" in "".join(suite.sections(found))

@@ -1,19 +1,22 @@
 """FiNet from photo to fillings: what is sampled, what stays, and the command."""
 
+import argparse
 import dataclasses
+import json
 
 import jax
 import numpy as np
 import pytest
 from finet_people import SIZE, person, write_weights
 
+from benchmarks import ablations, finet_ablation
 from vton_jax.core.errors import GarmentForPerson, NoPersonFound, UserError
 from vton_jax.core.segmentation import NUM_LABELS
 from vton_jax.core.types import Layout
 from vton_jax.media import photo_files
 from vton_jax.models import weights
 from vton_jax.reading.picture_reader import Seen
-from vton_jax.systems.finet import cases, sheet, system
+from vton_jax.systems.finet import cases, sheet, system, variants
 from vton_jax.systems.finet.options import InpaintOptions
 
 ONE = person()
@@ -173,3 +176,26 @@ def test_the_command_writes_a_sheet_and_every_filling(finet, tmp_path):
     given = sheet.fill(InpaintOptions(person=str(photo), garment=str(photo)), finet)
     assert list(given.samples) == ["none"] and len(given.samples["none"].images) == 1
     assert photo_files.read_photo(sheet.SAMPLE).shape == (512, 384, 3)
+
+
+def test_the_comparison_trains_every_network_alike_and_shows_them_in_one_table(tmp_path):
+    found = finet_ablation.trainings(list(variants.VARIANTS))
+    files = [file for file, _, _ in found]
+    assert len(set(files)) == len(files) == 2 + 2 + 5 and files[:2] == ["finet_shape", "finet_appearance"]
+    options = argparse.Namespace(output="o", dataset="d", scale=0.5)
+    steps = set()
+    for file, stage, name in found:
+        command = ablations.training(file, name, [f"finet_{stage}_start"], finet_ablation.STEPS[stage], options)
+        assert f"--export=o/{file}.safetensors" in command and f"--variant={name}" in command
+        assert "--max_seconds=0" in command and "--init_from=" in command  # by no clock, from nobody's weights
+        steps |= {flag for flag in command if flag.startswith("--num_steps=")}
+    assert len(steps) == 1
+    for name in ("full", "vunet"):
+        (tmp_path / name).mkdir()
+        prefix = "finet" if name == "full" else "finet.vunet"
+        keys = [f"finet.{name}.rule_keeping.with", f"{prefix}.transfer.lpips"]
+        results = {f"{key}{end}": number for key in keys for number, end in enumerate(("", ".low", ".high"))}
+        (tmp_path / name / "results.json").write_text(json.dumps(results))
+    rows = finet_ablation.table(tmp_path, ["full", "vunet"]).splitlines()
+    assert len(rows) == 4 and all(row.count("0.000 (1.000 to 2.000)") == 2 for row in rows[2:])
+    assert rows[3].startswith("| `vunet` |") and rows[3].count("| - ") == len(finet_ablation.COLUMNS) - 2

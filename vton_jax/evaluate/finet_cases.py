@@ -15,12 +15,12 @@ _STRIDE = 7  # pictures: nobody comes twice
 _NAMES = ("image", "segmentation", "keypoints", "visible", "style")
 
 
-def draw(count: int, free: float) -> list[dict]:
-    """People of the test split who wear a top and a bottom."""
+def draw(count: int, free: float, first: int = 0) -> list[dict]:
+    """People of the test split who wear a top and a bottom, from the `first` on."""
     from vton_jax.inputs import outfits
 
     found = []
-    for number in progress.each(range(0, count * _STRIDE, _STRIDE), "person"):
+    for number in progress.each(range(first * _STRIDE, (first + count) * _STRIDE, _STRIDE), "person"):
         found.append(outfits.draw(number, "test", free) | {"number": number})
     return _separate(found)
 
@@ -120,13 +120,48 @@ def fill_all(system, cases: list[dict], regions: tuple[str, ...], options) -> di
     return found
 
 
-def kept(judges: dict, case: dict, samples, region: str) -> np.ndarray:
-    """Which samples of a case keep its outfit's rules, bool [N]."""
-    found = [
+def _samples_features(case: dict, samples, region: str) -> list:
+    return [
         finet_judge.features(frame, classes, case["keypoints"], case["visible"], region)
         for frame, classes in zip(samples.frames, samples.classes, strict=True)
     ]
+
+
+def kept(judges: dict, case: dict, samples, region: str) -> np.ndarray:
+    """Which samples of a case keep its outfit's rules, bool [N]."""
+    found = _samples_features(case, samples, region)
     return judges[region].keeps(found, np.full(len(found), int(case["style"])))
+
+
+def surprise(judges: dict, cases: list[dict], samples: dict) -> np.ndarray:
+    """KL(p(style | filling) ‖ p(style)) of each case [N], in the mean of its samples and of regions; the exponential of
+    its mean is the inception score with the judges' styles for classes.
+
+    Args: samples: {region: samples of each case}. A region that was left empty tells nothing: 0.
+    """
+    found = []
+    for region, judge in judges.items():
+        features = [_samples_features(case, one, region) for case, one in zip(cases, samples[region], strict=True)]
+        there = [(number, one) for number, case in enumerate(features) for one in case if one is not None]
+        sums, count = np.zeros(len(cases)), np.array([len(case) for case in features])
+        if there:
+            numbers, stacked = zip(*there, strict=True)
+            likely = judge.styles(np.stack(stacked))
+            told = (likely * (np.log(likely + 1e-9) - np.log(likely.mean(0) + 1e-9))).sum(1)
+            np.add.at(sums, list(numbers), told)
+        found.append(sums / count)
+    return np.mean(found, 0)
+
+
+def critic_pictures(system, regions: tuple[str, ...], options, name: str) -> dict[str, np.ndarray]:
+    """{'real', `name`: uint8 [N, h, w, 3]} of people, none of them a case, regions in turn, filled in once each."""
+    people = draw(options.critic_people, options.free, first=options.num_cases)
+    filled = []
+    for number, one in enumerate(progress.each(people, "filling")):
+        key = jax.random.fold_in(jax.random.PRNGKey(options.seed), options.num_cases + number)
+        samples = system.inpaint(person_of(system, one), regions[number % len(regions)], key)
+        filled.append(visualize.to_uint8(samples.frames[0]))
+    return {"real": np.stack([one["image"] for one in people]), name: np.stack(filled)}
 
 
 def sheet(found: dict, cases: list[dict]) -> np.ndarray:

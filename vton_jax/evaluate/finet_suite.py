@@ -17,6 +17,8 @@ from vton_jax.systems.finet.variants import VARIANTS
 
 JUDGED = ("top", "bottom")
 _SHOWN = 8  # cases on the sheet
+# Levels of detail as in the suite `critic`: pixels in a row that become one. Critics learn from all but every fourth.
+_LEVELS, _CRITICS, _HELD_OUT = {"1s": 2, "2s": 1}, 3, 4
 _PRIORS = {"with": True, "without": False}
 
 
@@ -33,6 +35,9 @@ class FinetSuite(protocol.Suite):
         num_cases: int = option(40, "People whose top, and whose bottom, is filled in.", lower_bound=2)
         num_samples: int = option(5, "Fillings of each.", lower_bound=2)
         free: float = option(0.0, "How often a choice of the people's outfits follows no rule.")
+        critic_people: int = option(
+            160, "People with a filling each that critics see; 0 leaves them out.", lower_bound=0
+        )
         seed: int = option(0, "Of the samples.")
 
     def __init__(self, options):
@@ -53,8 +58,11 @@ class FinetSuite(protocol.Suite):
         yield from finet_cases.true_rates(judges, cases, options.seed).items()
         found = finet_cases.fill_all(system, cases, JUDGED, options)
         yield from self._rules(judges, cases, found)
+        yield from self._style_scores(judges, cases, found)
         yield from self._diversity(found, distances)
         yield from self._transfer(system, distances)
+        if options.critic_people:
+            yield from self._fooling(system)
         self.pictures["Filled in: with compatibility, then without"] = finet_cases.sheet(found, cases[:_SHOWN])
         self.texts["protocol"] = {
             "suite": "finet: regions of drawn people filled in",
@@ -64,6 +72,9 @@ class FinetSuite(protocol.Suite):
             "rules": "kept where a classifier of styles, taught by drawn outfits of the train split, finds the garment "
             "likelier in the outfit's style than in any",
             "without": "z from N(0, I), the same networks",
+            "style score": "as the inception score, over the judges' styles in place of Inception's classes",
+            "critic": f"CriticCNN, of this variant alone, {options.critic_people} people, every {_HELD_OUT}th "
+            f"held out, {_CRITICS} seeds; 1s at half the networks' size, 2s at all of it",
             "intervals": "95%, bootstrap over people",
             **distances.protocol,
         }
@@ -110,6 +121,29 @@ class FinetSuite(protocol.Suite):
             self._key("transfer.lpips_below_best_sample"), scores["best_sample"] - scores["lpips"]
         )
         self.pictures["Given garments"] = finet_cases.transfer_sheet(rows)
+
+    def _style_scores(self, judges, cases, found) -> Iterator[tuple[str, float]]:
+        """How sure the judges are of fillings' styles, and how evenly these spread: 1 to the number of styles."""
+        from vton_jax.evaluate import finet_cases
+
+        sources = {prior: {region: found[prior, region] for region in JUDGED} for prior in _PRIORS}
+        for prior, samples in sources.items():
+            surprise = finet_cases.surprise(judges, cases, samples)
+            name = f"finet.{self.options.variant}.style_score.{prior}"
+            yield from ((key, float(np.exp(value))) for key, value in _with_interval(name, surprise))
+
+    def _fooling(self, system) -> Iterator[tuple[str, float]]:
+        from vton_jax.evaluate import critic, finet_cases
+
+        options, variant = self.options, self.options.variant
+        pictures = finet_cases.critic_pictures(system, JUDGED, options, variant)
+        held_out = np.arange(options.critic_people) % _HELD_OUT == _HELD_OUT - 1
+        for level, factor in _LEVELS.items():
+            seen = {kind: critic.reduce_detail(images, factor) for kind, images in pictures.items()}
+            logits = critic.logits_of(seen, held_out, range(options.seed, options.seed + _CRITICS))
+            for name, value in critic.rates(level, logits).items():
+                name = name.removeprefix("critic.").removeprefix(f"{variant}.")
+                yield f"finet.{variant}.{name}", value
 
     def _key(self, name: str) -> str:
         """The released variant's keys are the suite's."""
