@@ -28,6 +28,7 @@ from vton_jax.systems.reader import Reader
 
 TURNS = ((0, 30), (30, 60), (60, 75), (75, 180))  # degrees
 LIMBS = {"arms": segmentation.ARMS, "legs": segmentation.LEGS}
+UNSEEN = "legs that the photo hides"
 FEWEST = 100  # pixels of arms or legs that count
 FACE, END = 0.1, 0.07  # of the person's height: how far around eyes and nose, and around wrists and ankles
 _FACE_JOINTS = [keypoints.ID[name] for name in ("nose", "left-eye", "right-eye")]
@@ -101,22 +102,25 @@ def main() -> None:
         "--hands",
         choices=("true", "hidden", "drawn"),
         default="true",
-        help="outlines; hidden: by what lies around them, as pockets do; drawn: after that, and shoes in their shape",
+        help="outlines; hidden: by what lies around them, as pockets do; drawn: after that, with shoes in their "
+        "own shape, and legs that the photo hides in a body's",
     )
     options = parser.parse_args()
     count, distances = options.count, perceptual.open_distances(options.perceptual)
     drawn = cases.draw_cases(count, split="validation")
     images, truth = results(drawn, count, options.hands), to_float(drawn["output_image"])
     error = np.abs(images - truth).mean(-1)
-    faces, at_ends, bare = [], {name: [] for name in _ENDS}, {name: [] for name in LIMBS}
+    faces, at_ends, bare = [], {name: [] for name in _ENDS}, {name: [] for name in (*LIMBS, UNSEEN)}
     near = {name: [] for name in _ENDS}
     for index in range(count):
         case = at(drawn, index)
         for name, labels in LIMBS.items():
             there = segmentation.region(case["output_segmentation"], labels)
             if there.sum() >= FEWEST:
-                similar = float(metrics.ssim(images[index], truth[index], there))
-                bare[name].append((error[index][there].mean(), similar))
+                found = error[index][there].mean(), float(metrics.ssim(images[index], truth[index], there))
+                bare[name].append(found)
+                if name == "legs" and not segmentation.region(case["input_segmentation"], labels).any():
+                    bare[UNSEEN].append(found)
         face = around(case, _FACE_JOINTS, segmentation.FACE[:1], FACE, each=False)
         for name, (joints, labels) in _ENDS.items():
             there = around(case, joints, labels, END, each=True)
@@ -135,7 +139,7 @@ def main() -> None:
         if len(here):
             print(f"face, turned {first} to {last} degrees: {len(here)} cases, error {here[:, 1].mean():.4f}, "
                   f"SSIM {np.nanmean(here[:, 2]):.3f}")  # fmt: skip
-    for name, found in (bare | at_ends).items():
+    for name, found in ((name, found) for name, found in (bare | at_ends).items() if found):
         print(f"{name}: {len(found)} cases, error {np.mean(found, 0)[0]:.4f}, SSIM {np.mean(found, 0)[1]:.3f}")
     for name, pairs in near.items():
         for key, values in distances(*np.moveaxis(np.array(pairs), 1, 0)).items():

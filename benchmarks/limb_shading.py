@@ -18,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vton_jax.compositing import drawn_hands, lighting
+from vton_jax.compositing import drawn_hands, drawn_legs, lighting
 from vton_jax.compositing.bare_limbs import DARK, LUMA
 from vton_jax.core import framing, segmentation
 from vton_jax.core.segmentation import ID
@@ -29,7 +29,7 @@ from vton_jax.systems.relighting import Relighting
 
 SIZE = (256, 192)  # as ShadingCNN sees people
 ROWS = 8  # of a table
-FEWEST_FACE, FEWEST_ROWS, FEWEST_CLOTH, FEWEST_HAND = 70, 8, 400, 25
+FEWEST_FACE, FEWEST_ROWS, FEWEST_CLOTH, FEWEST_HAND, FEWEST_LIMB, FEWEST_BARE = 70, 8, 400, 25, 40, 100
 COVERED = 60  # pixels of both arms above the wrists: with fewer, sleeves are long
 HUE, LIGHTNESS = 12, 25  # CIELAB units about the face's
 PARTS = (0.0, 0.5, 0.7, 1.0, 1.5, 2.0)  # of what is said
@@ -58,9 +58,12 @@ class Person:
         light = lighting.light_of(self.image, rest, self.shading, np.ones(SIZE, bool))
         return np.log(lighting.brightness(self.shading, light, self.labels)) / lighting.GAMMA
 
-    def errors(self, inside: np.ndarray, said: np.ndarray) -> list[float]:
-        """Of a part, by `PARTS`: mean absolute differences of logarithms, each about its median."""
-        true = np.log(self.image[inside] @ LUMA + DARK)
+    def errors(self, inside: np.ndarray, said: np.ndarray, beside: np.ndarray | float = 0.0) -> list[float]:
+        """Of a part, by `PARTS`: mean absolute differences of logarithms, each about its median.
+
+        Args: beside: what is said, too, and counts whole.
+        """
+        true = np.log(self.image[inside] @ LUMA + DARK) - (beside[inside] if np.ndim(beside) else beside)
         true, said = true - np.median(true), said[inside] - np.median(said[inside])
         return [float(np.abs(true - part * said).mean()) for part in PARTS]
 
@@ -69,8 +72,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", required=True)
     options = parser.parse_args()
-    found = errors, halves, shifts, slopes = tuple(defaultdict(list) for _ in range(4))
-    hues, hands = [], []
+    found = errors, halves, shifts, slopes, alike = *(defaultdict(list) for _ in range(4)), []
+    hues, hands, beside = [], [], []
     people, network = pictures.read(options.dataset), Relighting()
     for number in range(len(people["image"])):
         one = Person({name: of[number] for name, of in people.items()}, network)
@@ -82,6 +85,7 @@ def main() -> None:
         if face.sum() >= FEWEST_FACE:
             add_limbs(one, face, found)
             add_hands(one, face, hues, hands)
+            add_beside(one, face, beside)
     for kind, every in errors.items():
         said = ", ".join(f"{part:g}: {error:.4f}" for part, error in zip(PARTS, np.mean(every, 0), strict=True))
         print(f"{kind}: {len(every)}, error by how much of the light counts: {said}")
@@ -95,6 +99,23 @@ def main() -> None:
     near = np.percentile(hues, (50, 75, 90)).round(1).tolist()
     print(f"hands: {len(hues)}; half, three of four, nine of ten have hues nearer to the face's than {near}")
     print(f"  at long sleeves: {len(hands)}; the face's logarithm plus", np.mean(hands, 0).round(3).tolist())
+
+    print(f"legs' outlines: {len(alike)}, IoU of drawn ones and of usual widths", np.mean(alike, 0).round(3).tolist())
+    by_face, by_arms = (np.stack(side) - np.mean(side, 0) for side in zip(*beside, strict=True))
+    missed = [float(np.abs(by).mean().round(3)) for by in (by_face, by_arms, (by_face + by_arms) / 2)]
+    print(f"legs beside faces, arms, and the mean of both: {len(beside)}, missed by", missed)
+
+
+def add_beside(one: Person, face: np.ndarray, beside: list) -> None:
+    """Adds how much brighter bare legs are than the face, and than arms."""
+    arms, legs = (np.isin(one.labels, of) for of in (segmentation.ARMS, segmentation.LEGS))
+    if arms.sum() < FEWEST_BARE or legs.sum() < FEWEST_BARE:
+        return
+    middle = [lab(np.median(one.image[of], 0)) for of in (face, arms, legs)]
+    if np.abs(middle[2] - middle[0])[0] > LIGHTNESS or max(np.abs(of - middle[0])[1:].max() for of in middle) > HUE:
+        return
+    lit = one.lit_without(0)
+    beside.append((brighter(one, legs, face, lit), brighter(one, legs, arms, lit)))
 
 
 def add_hands(one: Person, face: np.ndarray, hues: list, hands: list) -> None:
@@ -117,9 +138,9 @@ def brighter(one: Person, inside: np.ndarray, face: np.ndarray, lit: np.ndarray)
     return own - theirs
 
 
-def add_limbs(one: Person, face: np.ndarray, found: tuple[dict, dict, dict, dict]) -> None:
-    """Adds what a person's limbs show to (errors, halves, shifts, slopes), lists by kind."""
-    errors, halves, shifts, slopes = found
+def add_limbs(one: Person, face: np.ndarray, found: tuple[dict, dict, dict, dict, list]) -> None:
+    """Adds what a person's limbs show to (errors, halves, shifts, slopes), lists by kind, and how alike legs are."""
+    errors, halves, shifts, slopes, alike = found
     (body,) = limbs.bodies_of((Layout(None, one.own["keypoints"], one.seen),), one.own["segmentation"].shape)
     for label, limb in limbs.limbs_of(one.own["segmentation"], body).items():
         _, kind, _, joints = next(chain for chain in limbs.CHAINS if chain[2] == label)
@@ -130,12 +151,36 @@ def add_limbs(one: Person, face: np.ndarray, found: tuple[dict, dict, dict, dict
             continue
         lit = one.lit_without(label)
         errors[kind].append(one.errors(inside, lit))
+        if kind == "leg":
+            add_drawn(one, label, lit, errors, alike)
         halves[kind].append(np.where(limb.seen, limb.half / body.height, np.nan))
         colours, light = np.log(one.image[inside] + DARK), np.log(one.image[inside] @ LUMA + DARK)
         colours, light = colours - np.median(colours, 0), light - np.median(light)
         near = np.abs(light) < USUAL
         slopes[kind].append((colours * light[:, None])[near].sum(0) / max(float((light[near] ** 2).sum()), 1e-6))
         shifts[kind].append(brighter(one, inside, face, lit))
+
+
+def add_drawn(one: Person, label: int, lit: np.ndarray, errors: dict, alike: list) -> None:
+    """Adds how much of a drawn leg's light and shade its photo has, beside the light's word, and how alike outlines
+    are: those of a drawn leg, and those of one that is everywhere as wide as legs usually are."""
+    (body,) = limbs.bodies_of((Layout(None, one.points, one.seen),), SIZE)
+    if (limb := limbs.limbs_of(one.labels, body).get(label)) is None:
+        return
+    there, mask, detail = drawn_legs.drawn_leg(limb, body, label, SIZE)
+    own = one.labels == label
+    if (own & mask).sum() < FEWEST_LIMB:
+        return
+    for much in (0.5, 1.0, 1.5):
+        said = one.errors(own & mask, detail, much * lit)
+        errors[f"leg, {much:g} of the light beside parts of what is drawn"].append(said)
+    y, x = np.nonzero(there)
+    down, across = limbs.along(np.stack([x, y], -1).astype(np.float32), limb.joints)
+    tube = np.zeros(SIZE, bool)
+    rows = (np.arange(ROWS) + 0.5) / ROWS * 2
+    tube[y, x] = np.abs(across) < np.interp(down, rows, limbs.USUAL_HALF["leg"]) * float(body.height)
+    own = own & there
+    alike.append([(own & one).sum() / (own | one).sum() for one in (mask, tube)])
 
 
 if __name__ == "__main__":

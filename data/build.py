@@ -6,6 +6,7 @@ is a flag: `python data/build.py NAME --help` lists them. Commands:
   doctor --dataset=NAME --source=DIR   says what is wrong with a folder, and how to mend it
   check --data_dir=DIR                 proves that splits share no person, garment or near-duplicate picture
   hands --data_dir=DIR                 hands at rest as the catalogue's body has them, which the package ships
+  legs --data_dir=DIR                  its bare legs, seen from everywhere, likewise
   stances --source=DIR --data_dir=DIR --pose_model=FILE   how its people stand, which the package ships
   garments --source=DIR --data_dir=DIR cloth for the catalogue, of flat photos DIR/TYPE/*.jpg
   pictures --kind=KIND --source=DIR --data_dir=DIR   files from which ReaderCNN learns, see data/pictures.py
@@ -148,6 +149,15 @@ def make_hands() -> None:
     hands.build(Path(FLAGS.data_dir).expanduser() / "hands.npz")
 
 
+def make_legs() -> None:
+    """legs: bare legs, as the catalogue's body has them."""
+    from data.catalogue import legs
+
+    if not FLAGS.data_dir:
+        raise UserError("Give --data_dir=DIR, where legs.npz goes.")
+    legs.build(Path(FLAGS.data_dir).expanduser() / "legs.npz")
+
+
 def make_garments() -> None:
     """garments: makes cloth of flat photos of garments, see data/garments.py."""
     from data import garments
@@ -186,6 +196,7 @@ COMMANDS = {
     "garments": make_garments,
     "grounds": make_grounds,
     "hands": make_hands,
+    "legs": make_legs,
     "pictures": make_pictures,
     "stances": make_stances,
 }

@@ -142,10 +142,11 @@ def test_between_two_pictures_hands_lie_between():
 def test_hands_look_as_the_catalogue_draws_them(seed):
     """Of poses that nobody drew hands from: the silhouettes overlap by half, in the middle of eight."""
     from data.catalogue import hands as built
-    from vton_jax.catalogue import bodies, people, poses, textures
+    from data.catalogue import parts
+    from vton_jax.catalogue import bodies, people, poses
 
     generator, person = np.random.default_rng([5, seed]), people.dress(bodies.Identity())
-    alone, skin = built.hand_alone(person), textures.skin(generator, 0.2, np.float32([0.2, 0.15, 0.1]))
+    alone, skin = parts.alone(person, built.PARTS, built.CUT), parts.skin(generator)
     keys, alphas, _ = drawn_hands.shapes()
     overlaps = []
     for _ in range(8):

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from vton_jax.compositing import bare_limbs, drawn_hands, head_flow, kept_parts, limb_ends, shoes
+from vton_jax.compositing import bare_limbs, drawn_hands, drawn_legs, head_flow, kept_parts, limb_ends, shoes
 from vton_jax.compositing.drawn_hands import DrawnHand
+from vton_jax.compositing.drawn_legs import DrawnLeg
 from vton_jax.compositing.shoes import Shoe
 from vton_jax.core import framing, segmentation
 from vton_jax.core.types import Dressed, Layout, User
@@ -33,10 +34,11 @@ def with_limbs(
     still: np.ndarray,
     bright: Bright | None = None,
     hands: Sequence[DrawnHand] = (),
+    legs: Sequence[DrawnLeg] = (),
 ) -> tuple[Dressed, list[kept_parts.Carried]]:
     """`dressed` with bare arms shaded in the photo's skin, and over it the bare limbs that the photo shows, if any.
 
-    Args: still: see `kept_parts.stillness`. bright: see `restore`. hands: that are drawn.
+    Args: still: see `kept_parts.stillness`. bright: see `restore`. hands, legs: that are drawn.
     """
     labels, final = shown_labels(user), np.asarray(dressed.labels)
     there = limbs.limbs_of(final, bodies[1])
@@ -50,7 +52,7 @@ def with_limbs(
         weight[own & (hand.around | bare_limbs.is_alone(hand, own))] = 0
     picture = cv2.remap(user.image.astype(np.float32), place, None, cv2.INTER_LINEAR)
     even = np.ones(final.shape, np.float32)
-    image = bare_limbs.shaded(user.image, labels, there, final, painted, bright or (even, even), hands)
+    image = bare_limbs.shaded(user.image, labels, there, final, painted, bright or (even, even), hands, legs)
     image = bare_limbs.matched(image, (picture, weight), there, final, still)
     other = (image != painted).any(-1)
     off = lambda of: np.where(other, 0, np.asarray(of))  # noqa: E731
@@ -78,18 +80,25 @@ def _same_turn(bodies: tuple[Body, Body]) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Ends:
-    """Hands and shoes that lie in a final map as nobody's outlines said."""
+    """Legs, hands and shoes that lie in a final map as nobody's outlines said."""
 
-    hands: tuple[DrawnHand, ...] = ()  # those that are drawn
+    legs: tuple[DrawnLeg, ...] = ()  # those that are drawn
+    hands: tuple[DrawnHand, ...] = ()  # likewise
     shoes: tuple[Shoe, ...] = ()  # the photo's own, in their own shape
 
 
 def with_ends(final: np.ndarray, user: User, pose: Layout) -> tuple[np.ndarray, Ends]:
-    """The final map [H, W] with whole hands, the photo's own where it shows them so, and with the photo's shoes."""
-    still = kept_parts.stillness(user.layout, pose)
+    """The final map [H, W] with a body's legs where the photo shows none, with whole hands, the photo's own where it
+    shows them so, and with the photo's shoes.
+    """
+    still, labels, own = kept_parts.stillness(user.layout, pose), shown_labels(user), {}
+    bodies = limbs.bodies_of((user.layout, pose), final.shape)
+    final, legs = drawn_legs.with_legs(labels, final, bodies[1])
+    # A bare arm of which the photo shows nothing has no hand of its own: it was in a pocket of what is taken off.
+    hidden = [label for label in segmentation.ARMS if (final == label).any() and not (labels == label).any()]
+    still = np.where(np.isin(np.arange(len(still)), hidden), 0, still)
     if (still[list(_ENDS)] == 1).all():
-        return final, Ends()
-    bodies, labels, own = limbs.bodies_of((user.layout, pose), final.shape), shown_labels(user), {}
+        return final, Ends(tuple(legs))
     alike, whole = _same_turn(bodies) > kept_parts.CHOSEN.least_trust, []
     for end in limb_ends.limb_ends(*bodies, final.shape) if alike else ():
         shown = cv2.remap(labels, end.place, None, cv2.INTER_NEAREST) == end.label
@@ -97,7 +106,7 @@ def with_ends(final: np.ndarray, user: User, pose: Layout) -> tuple[np.ndarray, 
     final, hands = drawn_hands.with_hands(final, bodies[1], own, still)
     if alike:  # from another side shoes have another shape
         final, whole = shoes.with_whole_shoes(labels, final, bodies, still)
-    return final, Ends(tuple(hands), tuple(whole))
+    return final, Ends(tuple(legs), tuple(hands), tuple(whole))
 
 
 def carried_hands(
@@ -151,7 +160,7 @@ def restore(
     labels, final = np.asarray(user.layout.segmentation), np.asarray(dressed.labels)
     still, bodies = kept_parts.stillness(user.layout, pose), limbs.bodies_of((user.layout, pose), labels.shape)
     keep = kept_parts.kept(labels, final, still, garment_type)
-    dressed, bare = with_limbs(dressed, user, bodies, still, bright, ends.hands)
+    dressed, bare = with_limbs(dressed, user, bodies, still, bright, ends.hands, ends.legs)
     hands = carried_hands(user, bodies, final, ends.hands)
     worn = carried_shoes(user, bodies, final, ends.shoes)
     out = kept_parts.compose(dressed, user, keep, head, [*bare, *hands, *worn])

@@ -65,17 +65,14 @@ class Limb:
 
     def place(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(down, across) of points [N, 2]."""
-        down, side = _along(points, self.joints)
+        down, side = along(points, self.joints)
         centre, half = self._outlines(down)
         return down, (side - centre) / half
 
     def points(self, down: np.ndarray, across: np.ndarray) -> np.ndarray:
         """The points float32 [N, 2] at places [N]."""
         centre, half = self._outlines(down)
-        side = centre + across * np.maximum(half - self.edge, 0.5)
-        second = down >= 1
-        start, bone = self.joints[0 + second], self.joints[1 + second] - self.joints[0 + second]
-        return (start + (down - second)[:, None] * bone + side[:, None] * _across(bone)).astype(np.float32)
+        return points_at(self.joints, down, centre + across * np.maximum(half - self.edge, 0.5))
 
     def _outlines(self, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return tuple(np.interp(down * BINS - 0.5, _ROWS, edge) for edge in (self.centre, self.half))
@@ -88,13 +85,20 @@ class Limb:
         return rows[0] / BINS, np.inf if last == 2 else last
 
 
+def points_at(joints: np.ndarray, down: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """The points float32 [N, 2] at places `down` a limb's joints [3, 2], and pixels to their side, [N] each."""
+    second = np.int32(down >= 1)
+    start, bone = joints[second], joints[1 + second] - joints[second]
+    return (start + (down - second)[:, None] * bone + side[:, None] * _across(bone)).astype(np.float32)
+
+
 def _across(bones: np.ndarray) -> np.ndarray:
     """Unit vectors at right angles to bones [..., 2]."""
     along = bones / np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1.0)
     return np.stack([along[..., 1], -along[..., 0]], -1)
 
 
-def _along(points: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def along(points: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(down, pixels across) of points [N, 2], by the nearer of the two bones."""
     found = []
     for start, bone in zip(joints, np.diff(joints, axis=0), strict=False):
@@ -110,7 +114,7 @@ def _along(points: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def limb_of(labels: np.ndarray, label: int, joints: np.ndarray, height: float) -> Limb | None:
     """The limb of a label in labels [H, W], about its joints [3, 2]; None where hardly anything is seen of it."""
     points = np.argwhere(labels == label)[:, ::-1].astype(np.float32)
-    down, side = _along(points, joints)
+    down, side = along(points, joints)
     near = np.abs(side) < CHOSEN.reach * height
     if near.sum() < CHOSEN.about * len(near):
         return None
