@@ -100,6 +100,11 @@ def _across(bones: np.ndarray) -> np.ndarray:
 
 def along(points: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(down, pixels across) of points [N, 2], by the nearer of the two bones."""
+    return nearest(points, joints)[:2]
+
+
+def nearest(points: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(down, pixels across, pixels away) of points [N, 2], by the nearer of the two bones."""
     found = []
     for start, bone in zip(joints, np.diff(joints, axis=0), strict=False):
         squared = max(float(bone @ bone), 1.0)
@@ -108,7 +113,8 @@ def along(points: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarra
         found.append((down, side, np.hypot(side, (down - np.clip(down, 0, 1)) * np.sqrt(squared))))
     (first, first_side, near), (second, second_side, nearer) = found
     below = nearer < near
-    return np.where(below, 1 + np.maximum(second, 0), np.minimum(first, 1)), np.where(below, second_side, first_side)
+    down = np.where(below, 1 + np.maximum(second, 0), np.minimum(first, 1))
+    return down, np.where(below, second_side, first_side), np.minimum(near, nearer)
 
 
 def limb_of(labels: np.ndarray, label: int, joints: np.ndarray, height: float) -> Limb | None:
@@ -121,7 +127,7 @@ def limb_of(labels: np.ndarray, label: int, joints: np.ndarray, height: float) -
     good = near & (down > -1 / BINS) & (down < 2 + 1 / BINS)
     row, side = np.clip(down[good] * BINS, 0, len(_ROWS) - 1).astype(int), side[good]
     steps = np.repeat(np.linalg.norm(np.diff(joints, axis=0), axis=-1) / BINS, BINS)  # a row's, in pixels
-    usual = 2 * height * _usual_half(label) * steps
+    usual = 2 * height * usual_half(label) * steps
     seen = np.bincount(row, minlength=len(_ROWS)) >= np.maximum(CHOSEN.part * usual, CHOSEN.fewest)
     if seen.sum() < CHOSEN.fewest_rows:
         return None
@@ -166,8 +172,8 @@ def bodies_of(layouts: tuple[Layout, ...], size: tuple[int, int]) -> tuple[Body,
     return tuple(jax.device_get(_body(layout, size)) for layout in layouts)
 
 
-def _usual_half(label: int) -> np.ndarray:
-    """Body heights [rows] of a limb."""
+def usual_half(label: int) -> np.ndarray:
+    """Half a bare limb's usual width in body heights, [rows]."""
     known = USUAL_HALF[next(kind for _, kind, of, _ in CHAINS if of == label)]
     return np.interp((_ROWS + 0.5) * len(known) / len(_ROWS) - 0.5, np.arange(len(known)), known)
 
@@ -182,7 +188,7 @@ def narrowed(final: np.ndarray, user: Layout, pose: Layout) -> np.ndarray:
     own_body, body = bodies_of((user, pose), final.shape)
     own, cut = limbs_of(labels, own_body), np.zeros(final.shape, bool)
     for label, limb in limbs_of(final, body).items():
-        bounds = CHOSEN.wider * _usual_half(label)
+        bounds = CHOSEN.wider * usual_half(label)
         if label in own:
             bounds = np.maximum(bounds, np.where(own[label].seen, own[label].half / float(own_body.height), 0))
         y, x = np.nonzero((final == label) & (labels != label))

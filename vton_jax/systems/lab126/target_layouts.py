@@ -27,6 +27,7 @@ from vton_jax.layout import (
     inversion,
     limbs,
     solvers,
+    trouser_legs,
 )
 from vton_jax.layout.body import body_of
 from vton_jax.models import latent_prior_cnn, layout_refinement_cnn, weights
@@ -50,7 +51,7 @@ _BELOW = np.array([*segmentation.LOWER, *segmentation.DRESS])
 # Thighs and shins, of 2: LayoutRefinementCNN shortens what hangs below the hips by .70 at most where it is right to (26
 # of 45 cases of the catalogue's validation split hang there), and spread trousers by 1.4.
 _SHORTER = 0.75
-_LOWER = segmentation.GARMENT_TYPES.index("lower")
+_UPPER, _LOWER = (segmentation.GARMENT_TYPES.index(kind) for kind in ("upper", "lower"))
 _BELT, _BAG = segmentation.ID["belt"], segmentation.ID["bag"]
 _SAMPLES = 4  # latents of the Gauss-Newton matrix, where the weights do not bring it
 
@@ -380,6 +381,8 @@ class Search:
             final = completion.without_islands(final)
         if refined:
             final = limbs.narrowed(final, user, there)
+            if found.garment_type == _UPPER:
+                final = trouser_legs.as_worn(final, user, there)
         return Target(coarse=found.coarse, final=final, errors=errors, steps=found.steps)
 
     def _searched(self, coarse: np.ndarray, pose: Pose, z_user: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
