@@ -10,6 +10,7 @@ import dataclasses
 import cv2
 import numpy as np
 
+from vton_jax.core import framing
 from vton_jax.core.segmentation import ID
 from vton_jax.core.types import Layout
 from vton_jax.layout import limbs
@@ -28,6 +29,7 @@ class Thresholds:
     gap: float = 0.008  # body heights of ground beside a leg, from which on its outline is believed
     wider: float = 1.15  # times as wide as in the photo a leg may reach: it is seen from elsewhere
     slack: float = 0.006  # body heights beyond that
+    slit: float = 2 / 256  # of the map's height: narrower gaps look like tears
     smooth: float = 1.0  # sigma of outlines, in rows
     opens: float = 0.006  # body heights a row, beyond the rows that the photo shows
     fewest_rows: int = 6  # of a leg, beside which the ground is seen
@@ -62,7 +64,9 @@ def as_worn(final: np.ndarray, user: Layout, pose: Layout) -> np.ndarray:
             bound = np.maximum(bound, _BARE) + CHOSEN.slack  # no narrower than legs, whatever joints were read
             cut = side * there.inner > bound[there.row]
             out[there.y[cut], there.x[cut]] = 0
-    return out
+    slits = np.ones((1, framing.pixels(CHOSEN.slit, len(final)) + 1), np.uint8)
+    closed = cv2.morphologyEx(np.uint8(out == _PANTS), cv2.MORPH_CLOSE, slits) > 0
+    return np.where(closed & (final == _PANTS), final, out)
 
 
 def _reach(labels: np.ndarray, body: Body, number: int, leg: _Inside, side: int) -> np.ndarray:
