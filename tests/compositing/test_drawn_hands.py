@@ -90,6 +90,17 @@ def test_bare_forearms_go_on_to_the_hand_before_the_trunk():
     assert (out[50:86, 40] == ID["right-arm"]).all()
 
 
+def test_a_bare_forearm_that_is_torn_is_mended():
+    """Between its elbow and the hand a patch of cloth, or of the ground, would cut it in two."""
+    there = body()
+    for patch in (SLEEVE, 0):
+        final = np.full(SIZE, TROUSERS, np.uint8)
+        final[50:100, 36:45] = ID["right-arm"]
+        final[66:72] = patch
+        out, _ = drawn_hands.with_hands(final, there, {}, MOVED)
+        assert (out[66:72, 39:42] == ID["right-arm"]).all() and (out[66:72, :30] == patch).all()
+
+
 def test_stumps_give_way_to_hands_and_bags_lie_before_them():
     there, final = body(), sleeved(body())
     final[80:100, 30:50], final[88:92] = ID["right-arm"], BAG

@@ -40,9 +40,7 @@ class Thresholds:
     covered: float = 0.5  # of a pixel, from which on it is the hand's
     about: float = 0.13  # body heights about the wrist: there, beyond it, nothing else is that arm
     bare: float = 0.6  # of a forearm above the wrist that may be missing, and is skin then; more, and the arm is hidden
-    part: float = (
-        0.5  # of a forearm from where its skin is seen first, to the elbow, that is skin where it has no sleeve
-    )
+    part: float = 0.5  # of what is seen of a forearm, from where skin is first: more is skin, and it has no sleeve
     whole: tuple[float, float] = (0.7, 1.6)  # of a drawn hand's pixels that the photo's own has, where it is taken
 
 
@@ -212,17 +210,19 @@ def _bare_forearm(final: np.ndarray, hand: np.ndarray | None, there: Body, side:
     column, row = np.rint(wrist - along * reach * steps[:, None]).astype(int).T
     inside = (column >= 0) & (column < final.shape[1]) & (row >= 0) & (row < final.shape[0])
     over = final[row[inside], column[inside]]
-    bare, sleeves = over == label, _SLEEVES
-    if bare.any() and bare[bare.argmax() :].mean() > CHOSEN.part:
-        arm, sleeves = bare, ()  # its skin goes on to the hand, whatever lies there
-    else:
-        arm = np.isin(over, (label, *_SLEEVES))
+    bare, arm, sleeves = over == label, np.isin(over, (label, *_SLEEVES)), _SLEEVES
+    whole = bare.any() and bare.sum() > CHOSEN.part * arm[bare.argmax() :].sum()
+    arm = bare if whole else arm
     if not arm.any() or steps[inside][arm.argmax()] > CHOSEN.bare:
         return None
+    first = np.flatnonzero(arm)[0]
+    if whole:  # its skin goes on to the hand, whatever lies there or in between
+        first, sleeves = np.flatnonzero(arm)[-1], ()
     relative = np.stack(np.meshgrid(*map(np.arange, final.shape[::-1])), -1) - wrist
     down, aside = relative @ along / reach, relative @ np.float32([along[1], -along[0]])
-    half = limbs.USUAL_HALF["arm"][-1] * float(there.height)
-    begin, end = -steps[inside][arm.argmax()], 0 if hand is None else np.median(down[hand])
+    wide = limbs.USUAL_HALF["arm"]
+    half = np.interp(down, np.linspace(-1, 0, len(wide) // 2), wide[len(wide) // 2 :]) * float(there.height)
+    begin, end = -steps[inside][first], 0 if hand is None else np.median(down[hand])
     return (down >= begin) & (down <= end) & (np.abs(aside) <= half) & ~(np.isin(final, sleeves) & (down < 0))
 
 
