@@ -58,6 +58,27 @@ def test_every_garment_regains_its_own_print():
     np.testing.assert_allclose(out[12:, middle + 20 : -8], two[1][4:-8, middle + 20 : -8], atol=0.02)
 
 
+def test_what_lies_between_two_places_does_not_show_as_a_crack():
+    """Two dark legs with bright ground between them, moved together: where the flow leaps no ground comes in."""
+    picture = np.full((*LARGE, 3), 0.1, np.float32)
+    picture[:, 36:60] = 1
+    photo = pair(picture)
+    leaps = np.where(np.arange(SMALL[1]) < 12, -3, 3).astype(np.float32)  # from 12 pixels on either side
+    flow = np.zeros((*SMALL, 2), np.float32)
+    flow[..., 0] = leaps
+    legs = np.zeros(SMALL, np.float32)
+    legs[:, 5:19] = 1
+    small = np.asarray(full_size.geometry.warp(photo[0], flow))
+    result = dressed(flow=(0, 0)).replace(photo_flow=flow, moved_weight=legs)
+    garment = pair(np.ones((*LARGE, 3), np.float32))
+    out = np.asarray(full_size.enlarge(small, result, photo, [garment]))
+    assert small[:, 6:18].max() < 0.11 and out[:, 28:68].max() < 0.12
+    smooth = full_size._whole(np.cumsum(np.full((*SMALL, 2), 1.5, np.float32), 1), legs)
+    assert (np.asarray(smooth) == 1).all()  # stretched, not torn
+    alone = np.asarray(full_size._whole(flow, 1 - legs))
+    assert (alone[:, :4] == 1).all() and (np.asarray(full_size._whole(flow, legs))[:, 10:14] == 0).all()
+
+
 @pytest.mark.parametrize("factor", [1.5, 4, 8])
 def test_outlines_are_sharp_and_nothing_bleeds_over_them(factor):
     """A red disk, soft within its outline, that the map knows, becomes a sharp one, round and not in steps."""

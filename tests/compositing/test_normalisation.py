@@ -10,6 +10,7 @@ from vton_jax.catalogue import examples
 from vton_jax.compositing import normalisation
 from vton_jax.core import framing, keypoints, segmentation
 from vton_jax.core.types import Garment, Layout, User
+from vton_jax.systems import painting
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.reader import Reader
 
@@ -207,3 +208,18 @@ def test_without_another_garment_nothing_is_kept(drawn_cases, system, kind):
     dressed = object()
     worn = User(image, user, None, np.ones(SIZE, bool))
     assert system.keep_other_garment(dressed, worn, donor, None) is dressed
+
+
+def test_no_white_rim_comes_with_a_garment_that_moves():
+    """A dark skirt moved by half a pixel has its own colours to its outline, not those of the white around it."""
+    labels = np.zeros((1, 32, 24), np.uint8)
+    labels[0, 8:24, 6:18] = segmentation.ID["skirt"]
+    image = np.where(labels[..., None] > 0, np.full(3, 0.1, np.float32), np.float32(1))
+    lower = np.int32([segmentation.GARMENT_TYPES.index("lower")])
+    points = np.zeros((1, 18, 2), np.float32)
+    own = Garment(image, Layout(labels, points, np.ones((1, 18), bool)), lower, np.zeros(1, bool))
+    flow = np.full((1, 32, 24, 2), 0.5, np.float32)
+    moved = {"flow": flow, "warped": image, "mask": np.ones((1, 32, 24, 1), np.float32)}
+    painted, shown = np.full((1, 32, 24, 3), 0.1, np.float32), np.ones((1, 32, 24), np.float32)
+    found, weight, _ = painting._keep(painted, shown, labels, own, (moved, np.zeros_like(flow)))
+    assert 0 < np.asarray(weight)[0, 16, 17] < 1 and np.asarray(found).max() < 0.11

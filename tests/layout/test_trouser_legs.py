@@ -104,3 +104,11 @@ def test_no_leg_is_lost_whose_joints_were_read_on_the_other():
     final = trousers(there)
     out = trouser_legs.as_worn(final, layout(trousers(user), (wrong, visible)), layout(final, there))
     assert (out == PANTS).sum() > 0.85 * (final == PANTS).sum()
+
+
+def test_slits_of_a_pixel_or_two_are_closed():
+    user = standing()
+    torn = trousers(user)
+    torn[150:200, 113:115] = 0
+    out = trouser_legs.as_worn(torn, layout(trousers(user), user), layout(torn, user))
+    assert (out[150:200, 113:115] == PANTS).all() and gap(out, 175) > 8

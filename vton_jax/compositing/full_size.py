@@ -40,6 +40,9 @@ class Outlines:
     soft: float = 0.5 / 256  # of the height: sigma of outlines that are not enlarged, about a pixel wide
     core: int = 2  # within what stays when smoothed: farther off a part would be lost, as a strap
     margin: int = 6  # around a part: what its smooth outline may reach
+    # By how much a flow leaps from pixel to pixel, where its picture's detail begins to be left out, and is: what lies
+    # between the two places would show as a crack, as the ground between legs in a leg.
+    leap: tuple[float, float] = (3.0, 5.0)
 
 
 CHOSEN = Outlines()
@@ -147,11 +150,32 @@ def _moved(result: Dressed, photo: jax.Array, dresses: tuple) -> list[tuple]:
     return [(photo, result.photo_flow, result.moved_weight), *dresses]
 
 
+def _whole(flow: jax.Array, weight: jax.Array) -> jax.Array:
+    """How surely what a flow [h, w, 2] copies has no leap within it or beside it, [h, w]. Args: weight: of the copy."""
+    used = weight > 0.5
+    leap = jnp.zeros(used.shape)
+    for axis in (0, 1):
+        far = jnp.where(
+            jnp.minimum(*_pairs(used, axis)), jnp.linalg.norm(jnp.subtract(*_pairs(flow, axis)), axis=-1), 0
+        )
+        before, after = (jnp.pad(far, [pad if one == axis else (0, 0) for one in (0, 1)]) for pad in ((1, 0), (0, 1)))
+        leap = jnp.maximum(leap, jnp.maximum(before, after))
+    leap = jax.lax.reduce_window(leap, 0.0, jax.lax.max, (3, 3), (1, 1), "SAME")
+    begin, end = CHOSEN.leap
+    return jnp.clip((end - leap) / (end - begin), 0, 1)
+
+
+def _pairs(array: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """Each entry but the last along an axis, and its neighbour."""
+    count = array.shape[axis]
+    return tuple(jax.lax.slice_in_dim(array, first, count - 1 + first, axis=axis) for first in (0, 1))
+
+
 @programs.compiled()
 def _copies(result, photo, dresses):
     """What is copied, [h, w, 4 * n]: n pictures, the photo and the rest along their flows, and the weights of these."""
     moved = _moved(result, photo, dresses)
-    weights = jnp.stack([result.photo_weight, *(weight for _, _, weight in moved)], -1)
+    weights = jnp.stack([result.photo_weight, *(weight * _whole(flow, weight) for _, flow, weight in moved)], -1)
     return jnp.concatenate([photo, *(geometry.warp(picture, flow) for picture, flow, _ in moved), weights], -1)
 
 

@@ -66,7 +66,7 @@ def as_worn(final: np.ndarray, user: Layout, pose: Layout) -> np.ndarray:
             out[there.y[cut], there.x[cut]] = 0
     slits = np.ones((1, framing.pixels(CHOSEN.slit, len(final)) + 1), np.uint8)
     closed = cv2.morphologyEx(np.uint8(out == _PANTS), cv2.MORPH_CLOSE, slits) > 0
-    return np.where(closed & (final == _PANTS), final, out)
+    return np.where(closed & (out == 0), _PANTS, out).astype(np.uint8)
 
 
 def _reach(labels: np.ndarray, body: Body, number: int, leg: _Inside, side: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from vton_jax.systems.relighting import Relighting, relit
 from vton_jax.warping import blending
 
 BATCH = 4  # frames that are painted in one program
+_LEAST_SEEN = 1e-2  # of a pixel, whose colours can be told
 
 
 @programs.compiled()
@@ -31,12 +32,13 @@ def _keep(image: jax.Array, shown: jax.Array, labels: jax.Array, own: Garment, f
     """
     re_map, mistaken = flows
     flow = re_map["flow"] - geometry.warp(mistaken, re_map["flow"])
-    worn = blending.dress_labels(own) > 0
-    seen = jnp.concatenate([own.image, (shown * worn)[..., None]], -1)
-    seen = geometry.warp(seen, flow)
+    worn = (shown * (blending.dress_labels(own) > 0))[..., None]
+    seen = geometry.warp(jnp.concatenate([own.image * worn, worn], -1), flow)
+    # The cloth's own colours to its outline: the white around it would show as a rim.
+    colours = seen[..., :3] / jnp.maximum(seen[..., 3:], _LEAST_SEEN)
     mask = re_map["mask"] * seen[..., 3:]
     region = blending.target_mask(segmentation.scarf_as_top(labels.astype(jnp.int32)), own.garment_type)
-    brought = {"flow": flow, "warped": seen[..., :3], "mask": mask}
+    brought = {"flow": flow, "warped": colours, "mask": mask}
     return blending.blend_after(image, brought, region), mask[..., 0] * region, flow
 
 
