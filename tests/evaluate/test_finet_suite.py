@@ -5,10 +5,13 @@ import pytest
 from finet_people import SIZE, people, person, write_weights
 from stand_ins import Distances
 
+from vton_jax.core.segmentation import ID
+from vton_jax.core.types import Layout
 from vton_jax.evaluate import critic, finet_cases, finet_judge, perceptual
 from vton_jax.evaluate.finet_suite import FinetSuite
 from vton_jax.inputs import outfits
 from vton_jax.layout import inpainting
+from vton_jax.systems.finet.protocol import Samples
 
 
 def test_the_judge_learns_what_goes_where():
@@ -71,6 +74,29 @@ def test_surprise_is_the_divergence_of_the_inception_score(monkeypatch):
     )  # nothing was filled in: nothing told
 
 
+class _Reader:
+    """Stands in for PictureReader: sees a top wherever a picture is magenta, and else nothing."""
+
+    @staticmethod
+    def layouts(frames):
+        shown = (frames[..., 0] > 200) & (frames[..., 1] < 50) & (frames[..., 2] > 200)
+        return Layout(np.where(shown, np.uint8(ID["upper-clothes"]), np.uint8(0)), None, None)
+
+
+def test_classes_are_those_that_are_seen_in_the_filled_region_alone():
+    one = person()
+    case = finet_cases._separate([one])[0]
+    mask = np.zeros(SIZE, bool)
+    mask[20:30, 10:30] = True
+    frames = np.repeat(one["image"][None] / np.float32(255), 2, 0)
+    frames[0, 20:30, 10:20] = frames[:, 40:50] = 1, 0, 1  # of the second sample nothing; and beyond the region
+    samples = Samples(one["image"][None], frames, np.repeat(case["classes"][None], 2, 0), mask)
+    (found,) = finet_cases.as_read(_Reader, [case], {"a": [samples]})["a"]
+    top = inpainting.CLASSES.index("top")
+    assert (found.classes[0][22:28, 12:18] == top).all() and not (found.classes[1][mask] == top).any()
+    assert (found.classes[:, ~mask] == case["classes"][~mask]).all()
+
+
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """Rectangles for people, a folder of them for the judge, untrained networks."""
@@ -83,6 +109,7 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(finet_cases, "_pairs", pairs)
     monkeypatch.setattr(perceptual, "open_distances", lambda asked: Distances())
     monkeypatch.setattr(finet_judge, "_STEPS", 100)  # they need not be right
+    monkeypatch.setattr(finet_cases, "as_read", lambda reader, cases, found: found)
     logits_of = critic.logits_of
     monkeypatch.setattr(critic, "logits_of", lambda pictures, held_out, seeds: logits_of(pictures, held_out, seeds, 2))
     return tmp_path

@@ -3,9 +3,12 @@
 Conventions: a case is a picture of `inputs.outfits` with its 'number'; samples are `systems.finet.protocol.Samples`.
 """
 
+import dataclasses
+
 import jax
 import numpy as np
 
+from vton_jax.core import framing
 from vton_jax.core.framing import to_float
 from vton_jax.evaluate import finet_judge
 from vton_jax.layout import inpainting
@@ -118,6 +121,26 @@ def fill_all(system, cases: list[dict], regions: tuple[str, ...], options) -> di
                 for number, case in enumerate(cases)
             ]  # fmt: skip
     return found
+
+
+def as_read(reader, cases: list[dict], found: dict) -> dict:
+    """`fill_all`'s samples with the classes that a reader of pictures sees in the region: where one network paints
+    layout and cloth at once nobody says them, and the case's own are the true ones.
+
+    Args: reader: has `layouts`, see `PictureReader`.
+    """
+    return {key: [_as_read(reader, case, one) for case, one in zip(cases, samples, strict=True)]
+            for key, samples in found.items()}  # fmt: skip
+
+
+def _as_read(reader, case: dict, samples):
+    size = np.array(samples.mask.shape)
+    frames = [visualize.to_uint8(framing.resize(frame, tuple(2 * size))) for frame in samples.frames]
+    labels = np.asarray(reader.layouts(np.stack(frames)).segmentation)[:, ::2, ::2]
+    count = len(labels)
+    joints = (np.broadcast_to(case[name], (count, *case[name].shape)) for name in ("keypoints", "visible"))
+    read = np.asarray(_classes_of(labels, *joints), np.uint8)
+    return dataclasses.replace(samples, classes=np.where(samples.mask, read, case["classes"]))
 
 
 def _samples_features(case: dict, samples, region: str) -> list:

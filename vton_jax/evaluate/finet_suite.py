@@ -57,8 +57,9 @@ class FinetSuite(protocol.Suite):
         yield from accuracy.items()
         yield from finet_cases.true_rates(judges, cases, options.seed).items()
         found = finet_cases.fill_all(system, cases, JUDGED, options)
-        yield from self._rules(judges, cases, found)
-        yield from self._style_scores(judges, cases, found)
+        read = finet_cases.as_read(system.reader, cases, found)
+        yield from self._rules(judges, cases, read)
+        yield from self._style_scores(judges, cases, read)
         yield from self._diversity(found, distances)
         yield from self._transfer(system, distances)
         if options.critic_people:
@@ -70,7 +71,7 @@ class FinetSuite(protocol.Suite):
             "people": f"catalogue, test split, outfits of one style, {options.free:g} of whose choices are free; true "
             f"layouts and joints; top and bottom, {options.num_samples} samples each, seed {options.seed}",
             "rules": "kept where a classifier of styles, taught by drawn outfits of the train split, finds the garment "
-            "likelier in the outfit's style than in any",
+            "likelier in the outfit's style than in any; what is garment in a filling ReaderCNN reads in its picture",
             "without": "z from N(0, I), the same networks",
             "style score": "as the inception score, over the judges' styles in place of Inception's classes",
             "critic": f"CriticCNN, of this variant alone, {options.critic_people} people, every {_HELD_OUT}th "
