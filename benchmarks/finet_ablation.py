@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import ablations
 from vton_jax.systems.finet import variants
 
-# Half an hour of one CPU core for a network of either stage.
+# 11 to 22 minutes of one CPU core for a network, beside other work; half an hour is wanted: --scale=2.
 STEPS = {"shape": 3600, "appearance": 3600}
 # Keys of the suite after `finet.VARIANT.`, and what the table calls them.
 COLUMNS = {

@@ -66,7 +66,6 @@ def is_whole(edges: np.ndarray) -> bool:
 
 def _filled(detail: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """What is inside, smoothed, and beyond it what is nearest."""
-    inside = inside.copy()
     if not inside.any():
         return np.zeros_like(detail)
     weight = np.float32(inside)

@@ -42,7 +42,7 @@ def with_limbs(
     """
     labels, final = shown_labels(user), np.asarray(dressed.labels)
     there = limbs.limbs_of(final, bodies[1])
-    if not there and not hands:
+    if not (there or hands or legs):
         return dressed, []
     painted = np.asarray(dressed.image)
     found = limbs.limbs_of(labels, bodies[0]), there
