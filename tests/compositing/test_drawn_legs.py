@@ -85,11 +85,12 @@ def test_what_lies_before_a_leg_stays_and_crossed_legs_keep_their_own():
     assert not ((out == RIGHT) & (crossed == LEFT)).any()
 
 
-def test_a_leg_stays_of_which_no_joint_is_seen_or_hardly_more_than_a_sock():
+def test_a_leg_keeps_its_outlines_of_which_no_joint_is_seen_and_both_theirs_that_are_hardly_more_than_socks():
     there, final = body(), trousers_of_skin()
     there.visible[JOINTS["right-ankle"]] = False
-    out, (leg,) = drawn_legs.with_legs(NOBODY, final, there)
-    assert leg.label == LEFT and (out == RIGHT).sum() == (final == RIGHT).sum()
+    out, (leg, other) = drawn_legs.with_legs(NOBODY, final, there)
+    assert leg.label == LEFT and leg.detail.any() and (out == RIGHT).sum() == (final == RIGHT).sum()
+    assert other.label == RIGHT and not other.detail.any()  # in the colours of the one beside it
     final = trousers_of_skin(hem=116)  # the shin reaches from row 90 to 127
     out, legs = drawn_legs.with_legs(NOBODY, final, body())
     assert not legs and (out == final).all()

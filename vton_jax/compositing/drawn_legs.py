@@ -37,8 +37,10 @@ class Thresholds:
     views: int = 3  # that are mixed, the nearer the more: so legs do not jump when somebody turns
     narrowest: float = 0.75  # times its width, where the map's leg is narrower
     aside: float = 0.015  # body heights that it may lie beside its joints, as the map's does
-    fewest: float = 0.001  # of the picture: smaller ones are specks
-    known: float = 0.25  # of a leg's pixels that the photo shows as many of: more, and it is the photo's own
+    fewest: float = 0.001  # of the picture: if both are smaller, they are specks
+    known: float = (
+        0.25  # of the larger leg's pixels that the photo shows as many of: more, and both are the photo's own
+    )
     hem: float = 1.65  # place from which on what is seen of a leg below its hem is hardly more than a sock
     end: float = 2.05  # place where it ends: beyond are feet
 
@@ -111,11 +113,10 @@ def with_legs(labels: np.ndarray, final: np.ndarray, body: Body) -> tuple[np.nda
     """
     area = {label: (final == label).sum() for label in CHAINS}
     shown = max((labels == label).sum() for label in CHAINS)  # either is the other's mirror image
-    unseen = [label for label in CHAINS if area[label] > max(CHOSEN.fewest * final.size, shown / CHOSEN.known)]
-    if not unseen:
+    if max(area.values()) <= max(CHOSEN.fewest * final.size, shown / CHOSEN.known):
         return final, []
     there, drawn, out = limbs.limbs_of(final, body), [], final.copy()
-    known, free = [label for label in unseen if label in there], np.isin(final, (0, *CHAINS))
+    known, free = [label for label in CHAINS if label in there], np.isin(final, (0, *CHAINS))
     if min((there[label].ends[0] for label in known), default=np.inf) > CHOSEN.hem:
         return final, []
     for label in known:
@@ -124,7 +125,9 @@ def with_legs(labels: np.ndarray, final: np.ndarray, body: Body) -> tuple[np.nda
         others = np.isin(out, list(CHAINS)) & (out != label) & (final != label)
         out[mask & free & ~others] = label
         drawn.append(DrawnLeg(label, detail))
-    return out, drawn
+    # Of the other one, hidden behind it or nobody knows how bent, the outlines stay: it has the colours of skin alone.
+    rest = [label for label in CHAINS if label not in known and area[label]]
+    return out, drawn + [DrawnLeg(label, np.zeros(final.shape, np.float32)) for label in rest]
 
 
 def drawn_leg(
