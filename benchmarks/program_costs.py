@@ -99,28 +99,25 @@ def frame_costs(arm: str = "post") -> dict[str, float]:
     Args: arm: of lab126.
     """
     from vton_jax.core.types import Garment, Layout
+    from vton_jax.layout import limbs
     from vton_jax.reading import picture_reader
-    from vton_jax.systems import reader as reading
     from vton_jax.systems import relighting
     from vton_jax.systems.lab126 import painter as painting
     from vton_jax.systems.lab126 import target_layouts
     from vton_jax.systems.lab126.system import Lab126
 
     system = Lab126(arm)
-    reader, layouts, painter, size = system.reader, system.layouts, system.painter, system.size
+    pictures, layouts, painter, size = system.reader.pictures, system.layouts, system.painter, system.size
     frame, picture = np.zeros((1, *size, 3), np.uint8), np.zeros((1, *size, 3), np.float32)
     layout = Layout(np.zeros((1, *size), np.uint8), np.zeros((1, 18, 2), np.float32), np.ones((1, 18), bool))
     garment = Garment(picture, layout, np.zeros(1, np.int32), np.zeros(1, bool))
     network, params = layouts._refinement
-    given = target_layouts.given_of(layout, garment, layout)
+    given = target_layouts.given_of(layout, garment, layout), limbs.all_bodies(layout, size)
     count = lambda function, *arguments: matmul_flops(function, *arguments) / 2e9  # noqa: E731
     # Networks are static arguments of these programs: only the rest may be traced.
     found = {
-        "reading": count(
-            lambda a: picture_reader._look(reader.pictures._network, reader.pictures._params, a, False), frame
-        ),
-        "latent": count(lambda a: reading._encode(reader.multi_path, reader.multi_path_params, a), frame),
-        "layout_refined": count(lambda c, g: target_layouts._refine(network, params, c, g), layout.segmentation, given),
+        "reading": count(lambda a: picture_reader._look(pictures._network, pictures._params, a), frame),
+        "layout_refined": count(lambda *a: target_layouts._refine(network, params, *a), layout.segmentation, *given),
     }
     re_map = None
     if painter.arm.placed:

@@ -56,7 +56,6 @@ def test_a_frame_of_a_try_on_costs_what_its_stages_do(capsys, monkeypatch):
     assert told["unit"] == "GMAC" and told["arm"] == "none"
     assert list(stages) == [
         "reading",
-        "latent",
         "layout_refined",
         "painting",
         "shading",

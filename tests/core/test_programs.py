@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import jax
@@ -199,3 +201,76 @@ def test_what_calls_python_back_is_not_kept(tmp_path, monkeypatch):
     shape = jax.ShapeDtypeStruct((), jnp.float32)
     program = programs.Program(lambda x: jax.pure_callback(lambda one: np.float32(one) + 1, shape, x))
     assert program(np.float32(1)) == 2 and not list(tmp_path.iterdir())
+
+
+def _joined(*calls):
+    for thread in programs.rehearse(*calls):
+        thread.join()
+
+
+def test_what_was_rehearsed_is_not_traced_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_folder", lambda: tmp_path)
+    traced, seen = [], []
+
+    def halves(x):
+        traced.append(1)
+        return {"sum": x.sum(), "half": x / 2}
+
+    program, x = programs.Program(halves), np.float32([1, 2])
+    _joined(lambda: seen.append(program(x)))
+    assert seen[0]["half"].shape == (2,) and not seen[0]["half"].any() and seen[0]["sum"] == 0  # it was not run
+    assert float(program(x)["sum"]) == 3 and len(traced) == 1
+    again = programs.Program(halves)  # as of another process: what is loaded has a shape, too
+    _joined(lambda: seen.append(again(x)))
+    assert seen[1]["half"].shape == (2,) and float(again(x)["sum"]) == 3 and len(traced) == 1
+
+
+def test_who_needs_a_program_that_is_being_rehearsed_waits_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_folder", lambda: tmp_path)
+    made, begun, go_on = [], threading.Event(), threading.Event()
+    make = programs.Program._make
+
+    def slowly(self, *given):
+        begun.set()
+        assert go_on.wait(60)
+        made.append(1)
+        return make(self, *given)
+
+    monkeypatch.setattr(programs.Program, "_make", slowly)
+    program = programs.Program(lambda x: x + 1)
+    threads = programs.rehearse(lambda: program(np.float32(1)))
+    assert begun.wait(60)
+    threading.Timer(0.2, go_on.set).start()
+    assert program(np.float32(1)) == 2 and len(made) == 1
+    threads[0].join()
+
+
+def test_a_rehearsal_that_fails_is_nobodys_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_folder", lambda: tmp_path)
+    failing = [True]
+
+    def sometimes(x):
+        if failing:
+            failing.clear()
+            raise ValueError
+        return x + 1
+
+    program = programs.Program(sometimes)
+    _joined(lambda: program(np.float32(1)))
+    assert not failing and program(np.float32(1)) == 2
+    monkeypatch.setattr(programs, "_folder", lambda: None)
+    assert programs.rehearse(lambda: program(np.float32(1))) == []  # what is not kept would have to be run
+
+
+def test_a_process_that_ends_begins_no_more_programs(tmp_path):
+    code = f"""
+import time, numpy as np, jax
+jax.config.update("jax_compilation_cache_dir", {str(tmp_path)!r})
+from vton_jax.core import programs
+slow = programs.Program(lambda x: [time.sleep(0.5), x + 1][1])
+programs.rehearse(lambda: [slow(np.zeros(size, np.float32)) for size in range(1, 100)])
+time.sleep(0.2)
+"""
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "") and time.monotonic() - started < 40

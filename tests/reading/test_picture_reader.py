@@ -51,6 +51,9 @@ def reader(path, monkeypatch):
         return bright(frames)
 
     monkeypatch.setattr(PictureReader, "frames", frames)
+    monkeypatch.setattr(
+        PictureReader, "mirrored_labels", lambda self, frame: frames(self, frame[None], mirrored=True).labels[0]
+    )
     reader.looked = looked  # type: ignore[attr-defined]
     return reader
 
@@ -88,6 +91,7 @@ def test_frames_are_read_as_they_are(path):
     both = reader.frames(frames, mirrored=True)
     turned = reader.frames(frames[:, :, ::-1], mirrored=True)
     np.testing.assert_allclose(both.facing, turned.facing * [-1, 1], atol=1e-5)
+    np.testing.assert_allclose(reader.mirrored_labels(frames[1]), both.labels[1], atol=1e-6)
     assert all(np.isfinite(getattr(read, field.name)).all() for field in dataclasses.fields(read))
 
 

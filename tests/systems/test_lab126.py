@@ -1,5 +1,6 @@
 """The try-on path on the packaged sample, and the scripts on bad input."""
 
+import contextvars
 import csv
 import os
 import subprocess
@@ -7,12 +8,13 @@ import sys
 from pathlib import Path
 
 import cv2
+import jax
 import numpy as np
 import pytest
 
 from vton_jax.catalogue import examples, exchanges
 from vton_jax.compositing import backdrops, normalisation
-from vton_jax.core import framing, keypoints, segmentation
+from vton_jax.core import framing, keypoints, programs, segmentation
 from vton_jax.core.errors import (
     EmptyPicture,
     GarmentForPerson,
@@ -27,6 +29,7 @@ from vton_jax.media import photo_files, video_files
 from vton_jax.reading.picture_reader import PictureReader, layout_of
 from vton_jax.systems import reader as reader_lib
 from vton_jax.systems.garments import own_garment
+from vton_jax.systems.job import TryOnJob
 from vton_jax.systems.lab126 import target_layouts
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.system import Lab126
@@ -50,6 +53,38 @@ def user():
 @pytest.fixture(scope="module")
 def garment():
     return photo_files.read_photo(SAMPLES / "garment.png")
+
+
+def test_what_a_try_on_calls_was_rehearsed(system, monkeypatch):
+    called, call = {True: set(), False: set()}, programs.Program.__call__
+
+    def watched(program, *arguments):
+        leaves, tree = jax.tree.flatten(arguments)
+        signature = program.__qualname__, str(tree), tuple(map(programs._kind, leaves))
+        called[programs._REHEARSED.get()].add(signature)
+        if not programs._REHEARSED.get():
+            return call(program, *arguments)
+        return jax.tree.map(lambda one: np.zeros(one.shape, one.dtype), program._jitted.eval_shape(*arguments))
+
+    def here(*calls):
+        for one in calls:
+            contextvars.copy_context().run(lambda one=one: (programs._REHEARSED.set(True), one()))
+
+    monkeypatch.setattr(programs.Program, "__call__", watched)
+    monkeypatch.setattr(programs, "rehearse", here)
+    job = TryOnJob(system=system, num_frames=2, remap="joint")
+    assert len(list(job.results(job.read()))) == 2
+    assert len(called[False]) >= 7 and called[False] <= called[True]
+
+
+def test_latents_are_read_when_somebody_looks(system, user, monkeypatch):
+    latents, asked = Reader.latents, []
+    monkeypatch.setattr(Reader, "latents", lambda self, frames: asked.append(1) or latents(self, frames))
+    poses = system.read_poses(user[None])
+    halves = jax.tree.map(lambda a: a[:1], poses)
+    assert not asked and len(halves.latent) == 1 and halves.latent[0].shape == poses.latent.shape[1:]
+    np.testing.assert_array_equal(np.asarray(halves.latent), latents(system.reader, user[None]))
+    assert np.asarray(poses.latent).dtype == np.float32 and len(asked) == 1
 
 
 def test_the_forward_procedure_reads_a_person(system, user):

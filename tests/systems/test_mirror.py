@@ -1,6 +1,7 @@
 """The live mirror with a system of a few lines: who is dressed, where they stand, keys, and runs from end to end."""
 
 import time
+import types
 
 import numpy as np
 import pytest
@@ -289,7 +290,7 @@ def test_a_single_frame_can_be_read_as_one_of_a_clip():
             )
 
     reader = object.__new__(Reader)
-    reader.pictures, reader.latents = Pictures(), lambda frames: np.zeros((len(frames), 4))
+    reader.pictures, reader.multi_path = Pictures(), types.SimpleNamespace(latent_size=4)
     reader.seen = lambda picture, thorough: pytest.fail("read as a photo")
     pose = reader.read_poses(people((8, 2, 20, 30))[None], thorough=False)
     assert asked == [1] and pose.usable.all() and len(pose.latent) == 1

@@ -9,6 +9,7 @@ import pytest
 
 from vton_jax.core import segmentation
 from vton_jax.core.types import Garment, Layout
+from vton_jax.layout import limbs
 from vton_jax.systems.lab126 import target_layouts
 
 
@@ -30,8 +31,12 @@ def refined(coarse: np.ndarray, *names: str, joints=None) -> np.ndarray:
     joints = joints or (np.zeros((1, 18, 2), np.float32), np.zeros((1, 18), bool))
     layout = Layout(np.zeros(coarse.shape, np.uint8), *joints)
     worn = Garment(np.ones((*coarse.shape, 3), np.float32), layout, np.zeros(1, np.int32), np.ones(1, bool))
-    given = target_layouts.given_of(layout, worn, layout)
-    return np.asarray(target_layouts._refine(Sees(names), {}, coarse, given))
+    return refined_by(Sees(names), coarse, layout, worn, layout)
+
+
+def refined_by(network, coarse: np.ndarray, user: Layout, worn: Garment, pose: Layout) -> np.ndarray:
+    given, bodies = target_layouts.given_of(user, worn, pose), limbs.all_bodies(pose, coarse.shape[1:])
+    return np.asarray(target_layouts._refine(network, {}, coarse, given, bodies))
 
 
 def test_a_belt_stays_below_a_top_that_falls_over_it():
@@ -63,7 +68,7 @@ def test_a_bag_stays_where_the_photo_shows_it_in_its_own_pose(moved):
     joints = np.zeros((1, 18, 2), np.float32), np.ones((1, 18), bool)
     user, pose = Layout(own, *joints), Layout(own, joints[0] + np.float32(moved), joints[1])
     worn = Garment(np.ones((*own.shape, 3), np.float32), user, np.zeros(1, np.int32), np.ones(1, bool))
-    found = np.asarray(target_layouts._refine(Sees(("bag",)), {}, coarse, target_layouts.given_of(user, worn, pose)))
+    found = refined_by(Sees(("bag",)), coarse, user, worn, pose)
     np.testing.assert_array_equal(found == bag, (own == bag) & (not moved))
 
 

@@ -12,7 +12,9 @@ write: loading one is running it.
 Only processes with a single CPU device keep programs; elsewhere, and inside other programs, this is `jax.jit`.
 """
 
+import atexit
 import contextlib
+import contextvars
 import functools
 import hashlib
 import os
@@ -21,9 +23,12 @@ import re
 import stat
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -35,11 +40,17 @@ from vton_jax.core.errors import UserError
 _PACKAGE = Path(__file__).resolve().parents[1]
 _MOST_BYTES = 1_000_000_000  # of programs that are kept
 _LOCK, _COMPILING = threading.Lock(), []
+_REHEARSED = contextvars.ContextVar("rehearsed", default=False)
+_REHEARSALS: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_LEFT_OFF = threading.Event()
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
 # YNNPACK, which jaxlib 0.10 gives convolutions to, is slower than XLA's own code at this project's shapes: 72 against
 # 62 ms a pass of TripleGuidedCNN, 37 against 32 for the gradient of a layout (benchmarks/convolutions.py networks), and
 # 2 to 5 times as slow for the gradient of a kernel (24 against 129 GFLOP/s on one core, 96 channels, 48 images).
 _CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
+# Of some hundred small steps XLA's newer code takes longer to compile and to run: the coarse map 4.5 against 3.0 s and
+# 99 against 89 ms, bodies 1.6 against 0.8 s (one core). Networks are a tenth slower without it.
+_MANY_STEPS = {"xla_cpu_use_fusion_emitters": False}
 
 
 @functools.cache
@@ -57,9 +68,46 @@ def compiler_options() -> dict[str, str]:
     return _CPU
 
 
-def compiled(*, static: int | Sequence[int] = ()) -> Callable[[Callable], "Program"]:
+def rehearse(*calls: Callable[[], object]) -> list[threading.Thread]:
+    """Calls functions beside what comes before them, each in a thread: programs that they call get ready, and give
+    zeros without running. Where no programs are kept, nothing happens.
+
+    What fails is left to whoever calls the programs in earnest. A process that ends waits for the programs that threads
+    are at, and no others. Returns: the threads.
+    """
+    if _folder() is None:
+        return []
+    threads = [threading.Thread(target=_rehearsed, args=(call,), daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+        _REHEARSALS.add(thread)
+    return threads
+
+
+def _rehearsed(call: Callable[[], object]) -> None:
+    _REHEARSED.set(True)
+    with contextlib.suppress(Exception):
+        call()
+
+
+@atexit.register
+def _leave_off() -> None:
+    """XLA must not compile while the process is taken down."""
+    _LEFT_OFF.set()
+    for thread in list(_REHEARSALS):
+        thread.join()
+
+
+class _Ready(NamedTuple):
+    """A program, or the promise of one."""
+
+    out: object  # tree of what it gives, shapes and types
+    program: "Future[Callable]"
+
+
+def compiled(*, static: int | Sequence[int] = (), many_steps: bool = False) -> Callable[[Callable], "Program"]:
     """A decorator: the function becomes a `Program`. Args: as there."""
-    return lambda function: Program(function, static=static)
+    return lambda function: Program(function, static=static, many_steps=many_steps)
 
 
 class Program:
@@ -67,13 +115,17 @@ class Program:
 
     Args: function: pure, of positional arguments. static: the numbers of those that are no arrays: what the program
     depends on besides the sources, with a `repr` that says all of it. also: what else it depends on, such as the
-    weights that it closes over.
+    weights that it closes over. many_steps: it is many small steps and no network, see `_MANY_STEPS`.
     """
 
-    def __init__(self, function: Callable, *, static: int | Sequence[int] = (), also: str = ""):
+    def __init__(
+        self, function: Callable, *, static: int | Sequence[int] = (), also: str = "", many_steps: bool = False
+    ):
         functools.update_wrapper(self, function)
         self._static = (static,) if isinstance(static, int) else tuple(static)
-        self._function, self._also, self._ready = function, also, {}
+        self._function, self._also, self._options = function, also, _MANY_STEPS if many_steps else {}
+        self._ready: dict[tuple, Future[_Ready]] = {}
+        self._lock = threading.Lock()
 
     @functools.cached_property
     def _jitted(self):
@@ -88,7 +140,7 @@ class Program:
 
     def _jit(self, function: Callable):
         # Unused arguments are kept: what XLA is given would not tell which of them a program takes.
-        options = compiler_options()
+        options = compiler_options() and compiler_options() | self._options
         return jax.jit(function, static_argnums=self._static, compiler_options=options, keep_unused=True)
 
     def __call__(self, *arguments):
@@ -99,26 +151,54 @@ class Program:
             return jax.jit(self._function, static_argnums=self._static)(*arguments)
         if (folder := _folder()) is None:
             return self._jitted(*arguments)
-        signature = static, tree, tuple(map(_kind, leaves))
-        if signature not in self._ready:
-            self._ready[signature] = self._prepare(folder, signature, arguments, dynamic)
-        return self._ready[signature](*dynamic)
+        signature, rehearsed = (static, tree, tuple(map(_kind, leaves))), _REHEARSED.get()
+        if rehearsed and _LEFT_OFF.is_set():
+            raise RuntimeError("the process ends")
+        ready = self._get_ready(signature, lambda: self._prepare(folder, signature, arguments, dynamic))
+        if rehearsed:
+            return jax.tree.map(lambda one: np.zeros(one.shape, one.dtype), ready.out)
+        return ready.program.result()(*dynamic)
 
-    def _prepare(self, folder: Path, signature: tuple, arguments: tuple, dynamic: tuple) -> Callable:
-        """Loads the program for `arguments`, or compiles it and keeps it."""
-        words = _plain((self.__module__, self.__qualname__, self._also, _made_with(), *signature))
+    def _get_ready(self, signature: tuple, prepare: Callable) -> "_Ready":
+        """The program of a signature, which one thread prepares; others that ask meanwhile get its promise."""
+        with self._lock:
+            mine = signature not in self._ready
+            promise = self._ready.setdefault(signature, Future())
+        if not mine:
+            return promise.result()
+        try:
+            out, make = prepare()
+            ready = _Ready(out, Future())
+            promise.set_result(ready)
+            ready.program.set_result(make())
+        except BaseException as error:  # whoever asks next tries anew
+            del self._ready[signature]
+            (ready.program if promise.done() else promise).set_exception(error)
+            raise
+        return ready
+
+    def _prepare(
+        self, folder: Path, signature: tuple, arguments: tuple, dynamic: tuple
+    ) -> tuple[object, Callable[[], Callable]]:
+        """(what the program for `arguments` gives, what loads it or compiles it and keeps it)."""
+        words = _plain((self.__module__, self.__qualname__, self._also, self._options, _made_with(), *signature))
         short = self.__name__.strip("_<>")
         word = folder / f"{short}-{_digest(words)}.word"
         if (found := _load(word, dynamic)) is not None:
-            return found
+            return found[0], lambda: found[1]
         lowered = self._kept.lower(*arguments)
+        out = jax.tree.map(lambda one: jax.ShapeDtypeStruct(one.shape, one.dtype), lowered.out_info)
+        return out, lambda: self._make(folder, word, signature, lowered, out, dynamic)
+
+    def _make(self, folder: Path, word: Path, signature: tuple, lowered, out, dynamic: tuple) -> Callable:
+        """Compiles what was lowered, and keeps it."""
+        short = self.__name__.strip("_<>")
         # What XLA is given outlives the sources: most changes of these do not change it.
-        given = _digest(_plain((_settings(), *signature[1:])) + lowered.as_text())
-        out = jax.tree.unflatten(lowered.out_tree, range(lowered.out_tree.num_leaves))
+        given = _digest(_plain((_settings(), self._options, *signature[1:])) + lowered.as_text())
         word_says = pickle.dumps((f"{short}-{given}.program", out))
         there = (folder / f"{short}-{given}.program").exists() and _keep_word(word, word_says)
         if there and (found := _load(word, dynamic)) is not None:
-            return found
+            return found[1]
         with _jax_keeps_nothing():
             made = lowered.compile()
         try:
@@ -213,15 +293,16 @@ def _kind(leaf) -> tuple:
         return (type(leaf).__name__,)  # a number
 
 
-def _load(word: Path, dynamic: tuple) -> Callable | None:
-    """The program that a word names, for arguments; None where there is none that can be trusted and used."""
+def _load(word: Path, dynamic: tuple) -> tuple[object, Callable] | None:
+    """(what it gives, the program) that a word names, for arguments; None where there is none that can be trusted and
+    used."""
     try:
         name, out = pickle.loads(_trusted(word))
         payload = _trusted(word.parent / name)
         if b"lapack_" in payload:
             _ready_lapack()
         in_tree, out_tree = jax.tree.structure((dynamic, {})), jax.tree.structure(out)
-        return serialize_executable.deserialize_and_load(payload, in_tree, out_tree)
+        return out, serialize_executable.deserialize_and_load(payload, in_tree, out_tree)
     except Exception:  # none there, torn, or of another make: it is made anew
         return None
 

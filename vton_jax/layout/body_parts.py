@@ -81,10 +81,10 @@ class Figure:
     across: jax.Array  # [H, W]
 
 
-def figure_of(layout: Layout) -> Figure:
-    """The person that a layout [H, W] shows, or the invisible wearer of its garment."""
+def figure_of(layout: Layout, body: Body | None = None) -> Figure:
+    """The person that a layout [H, W] shows, or the invisible wearer of its garment. Args: body: its own, if known."""
     size = layout.segmentation.shape[-2:]
-    points, body = geometry.grid(size), body_of(layout, size)
+    points, body = geometry.grid(size), body_of(layout, size) if body is None else body
     return Figure(layout, body, points, *limb_place(points, body), *trunk_coordinates(points, body))
 
 

@@ -22,7 +22,7 @@ from vton_jax.core.batching import stacked, unstacked
 from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.segmentation import ARMS, FACE, GARMENTS, HAIR, ID, LEGS, SHOES, UNKNOWN, bit_set
 from vton_jax.core.types import Layout
-from vton_jax.layout.body import PROPORTIONS
+from vton_jax.layout.body import PROPORTIONS, Body
 from vton_jax.layout.body_map import IS_ARM, LIMB_LABEL, SHINS, limb_known
 from vton_jax.layout.body_parts import Figure, figure_of, shoe_top
 from vton_jax.layout.garment_fit import ANY_SLEEVES
@@ -171,7 +171,12 @@ def add_dress(canvas: jax.Array, worn: Worn, target: Figure) -> jax.Array:
 
 
 def coarse_target_segmentation(
-    user: Layout, donor: Layout, pose: Layout, garment_type, besides: tuple = (None, None, None)
+    user: Layout,
+    donor: Layout,
+    pose: Layout,
+    garment_type,
+    besides: tuple = (None, None, None),
+    bodies: tuple[Body, ...] | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The coarse map of the user in the donor's garment in the pose of the pose image.
 
@@ -182,6 +187,7 @@ def coarse_target_segmentation(
       besides: the layout of the garment that is worn above or below the donor's, by default the user's own; and how
         they meet, an index in `tucking.TUCKS`, by default `auto`; and between which places down the arm (0..2) the
         donor's sleeves end, float [2], by default where its layout says.
+      bodies: of the layouts, in their order, where they are known: a fifth of the program is finding them.
 
     Returns: the coarse map, uint8 [H, W] with `UNKNOWN`, and all eight maps by the names in `STEPS`.
     """
@@ -192,7 +198,8 @@ def coarse_target_segmentation(
     plain = lambda of: of.replace(segmentation=segmentation.scarf_as_top(jnp.asarray(of.segmentation)))  # noqa: E731
     donor, beside = plain(donor), None if beside is None else plain(beside)
     layouts = (user, donor, pose) if beside is None else (user, donor, pose, beside)
-    user, donor, target, *others = unstacked(jax.vmap(figure_of)(stacked(*layouts)), len(layouts))
+    people = (stacked(*layouts),) if bodies is None else (stacked(*layouts), stacked(*bodies))
+    user, donor, target, *others = unstacked(jax.vmap(figure_of)(*people), len(layouts))
     tuck = jnp.asarray(0 if tuck is None else tuck)
     worn = Worn(user, donor, others[0] if others else user, garment_type, tuck, sleeves)
     head = head_layer(user, target)

@@ -6,10 +6,9 @@ Conventions: a garment type is a name of `segmentation.GARMENT_TYPES` or its ind
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import segmentation
+from vton_jax.core import arrays, segmentation
 from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.segmentation import DRESS, GARMENTS, ID
 from vton_jax.core.types import Layout
@@ -36,7 +35,7 @@ def garment_type_index(garment_type) -> jax.Array:
         if garment_type not in _TYPE_INDEX:
             raise ValueError(f"garment type {garment_type!r} is none of {', '.join(segmentation.GARMENT_TYPES)}.")
         garment_type = _TYPE_INDEX[garment_type]
-    return jnp.asarray(garment_type, jnp.int32)
+    return arrays.numpy_of(garment_type).asarray(garment_type, np.int32)
 
 
 def resolve_garment_type(user_map: jax.Array, donor_map: jax.Array, garment_type) -> jax.Array:
@@ -51,7 +50,7 @@ def resolve_garment_type(user_map: jax.Array, donor_map: jax.Array, garment_type
         return dress > segmentation.region(label_map, GARMENTS).sum() - dress
 
     whole = wears_dress(user_map) | wears_dress(donor_map)
-    return jnp.where(whole, _TYPE_INDEX["outfit"], garment_type_index(garment_type))
+    return arrays.numpy_of(whole, garment_type).where(whole, _TYPE_INDEX["outfit"], garment_type_index(garment_type))
 
 
 def split_dresses(users: Layout, garment_type: int) -> Layout:

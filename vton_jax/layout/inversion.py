@@ -147,9 +147,9 @@ def whitening(mean: np.ndarray, covariance: np.ndarray) -> tuple[Callable, Calla
     """
     lower = np.linalg.cholesky(np.asarray(covariance, np.float64))
     factor, inverse = np.linalg.inv(lower).astype(np.float32), lower.astype(np.float32)
-    centre = jnp.asarray(mean, jnp.float32)
+    centre = np.asarray(mean, np.float32)
     partial = jax.tree_util.Partial
-    return partial(_whiten, centre, jnp.asarray(factor.T)), partial(_colour, centre, jnp.asarray(inverse.T))
+    return partial(_whiten, centre, factor.T), partial(_colour, centre, inverse.T)
 
 
 def _whiten(centre, factor, z):

@@ -12,12 +12,14 @@ import jax
 import numpy as np
 
 from vton_jax.core import programs, segmentation
+from vton_jax.core.batching import in_batches
 from vton_jax.core.keypoints import ID as JOINTS
 from vton_jax.core.segmentation import ID
 from vton_jax.core.types import Layout
 from vton_jax.layout.body import Body, body_of
 
 BINS = 16  # rows of a bone
+_BATCH = 4  # people whose bodies one program finds
 _ROWS = np.arange(2 * BINS)
 CHAINS = tuple(
     (side, kind, ID[f"{side}-{kind}"], [JOINTS[f"{side}-{joint}"] for joint in joints])
@@ -164,12 +166,22 @@ def hands(labels: np.ndarray, body: Body) -> np.ndarray:
     return found
 
 
-_body = programs.Program(body_of, static=1)
+@programs.compiled(static=1, many_steps=True)
+def _bodies(people: Layout, size: tuple[int, int]) -> Body:
+    return jax.vmap(lambda person: body_of(person, size))(people)
+
+
+def all_bodies(people: Layout, size: tuple[int, int]) -> Body:
+    """The bodies [N] of people [N] in pictures of a size, in NumPy arrays; labels do not count."""
+    joints = Layout(None, np.asarray(people.keypoints, np.float32), np.asarray(people.visible, bool))
+    return in_batches(lambda part: _bodies(part, size), joints, _BATCH, full=True)
 
 
 def bodies_of(layouts: tuple[Layout, ...], size: tuple[int, int]) -> tuple[Body, ...]:
-    """The bodies of people in pictures of a size, in NumPy arrays."""
-    return tuple(jax.device_get(_body(layout, size)) for layout in layouts)
+    """The same of single people, each by itself."""
+    joints = [Layout(None, layout.keypoints, layout.visible) for layout in layouts]
+    found = all_bodies(jax.tree.map(lambda *a: np.stack(a), *joints), size)
+    return tuple(jax.tree.map(lambda a, i=index: a[i], found) for index in range(len(layouts)))
 
 
 def usual_half(label: int) -> np.ndarray:

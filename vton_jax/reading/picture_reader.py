@@ -27,7 +27,6 @@ from vton_jax.reading.pieces import absorbed
 
 _WAY = 3  # of reading with the same weights: annotations made in another way are others
 MAX_SIDE = 1024  # of pictures that are only looked at: the network sees less
-_BATCH = 4
 _AT_ONCE = 16  # frames of a clip whose probabilities are in memory
 _OTHERS = ((320, 256), (448, 352))  # beside the size that was learned at, where a picture is read at several
 _MARGIN = 0.08  # of the larger side of what was found, around it in the crop
@@ -40,15 +39,32 @@ _ANOTHER = 0.25  # of the largest person's pixels: who has so many is another pe
 _SURE = 0.5  # probability from which a pixel shows something
 
 
-@programs.compiled(static=(0, 3))
-def _look(network: ReaderCNN, params, images: jax.Array, mirrored: bool) -> reader_cnn.Read:
-    """What pictures of one size show; `mirrored`: together with their mirror images."""
-    size = images.shape[1:3]
-    images = framing.to_float(images)
-    if not mirrored:
-        return reader_cnn.read(network.apply(params, images), size)
-    out = network.apply(params, jnp.concatenate([images, images[:, :, ::-1]]))
-    return reader_cnn.read(reader_cnn.with_mirror_images(out), size)
+# A look takes a second and more to compile for each size: so all have a program for one picture in common, and one by
+# one pictures are seen nearly as fast as together.
+
+
+@programs.compiled(static=0)
+def _look(network: ReaderCNN, params, picture: jax.Array) -> dict[str, jax.Array]:
+    """ReaderCNN's outputs for a picture [1, H, W, 3]."""
+    return network.apply(params, framing.to_float(picture))
+
+
+@programs.compiled(many_steps=True)
+def _read(out: dict, turned: dict, mirrored: jax.Array) -> reader_cnn.Read:
+    """What outputs for a picture say; `mirrored`: together with those for its mirror image."""
+    both = _mean(out, turned)
+    out = {name: jnp.where(mirrored, both[name], one) for name, one in out.items()}
+    return reader_cnn.read(out, out["segmentation"].shape[1:3])
+
+
+@programs.compiled()
+def _labels(out: dict, turned: dict) -> jax.Array:
+    """`_read(...).labels` alone, of a picture and its mirror image."""
+    return jax.nn.softmax(_mean(out, turned)["segmentation"])
+
+
+def _mean(out: dict, turned: dict) -> dict:
+    return reader_cnn.with_mirror_images(jax.tree.map(lambda *a: jnp.concatenate(a), out, turned))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,8 +135,24 @@ class PictureReader:
 
     def frames(self, frames: np.ndarray, *, mirrored: bool = False) -> reader_cnn.Read:
         """What frames [T, H, W, 3] of one size, sides multiples of 32, show, as they are: one pass, [T] of all."""
-        look = lambda part: _look(self._network, self._params, part, mirrored)  # noqa: E731
-        return in_batches(look, np.asarray(frames), _BATCH)
+        looks = lambda frame: _read(*self._looks(frame, mirrored), np.bool_(mirrored))  # noqa: E731
+        return in_batches(looks, np.asarray(frames), 1)
+
+    def mirrored_labels(self, frame: np.ndarray) -> np.ndarray:
+        """The label probabilities [H, W, 18] alone of a frame [H, W, 3] together with its mirror image."""
+        return np.asarray(_labels(*self._looks(frame[None])))[0]
+
+    def _looks(self, frame: np.ndarray, mirrored: bool = True) -> tuple[dict, dict]:
+        """The outputs for a frame [1, H, W, 3], and for its mirror image, unless that does not count."""
+        out = _look(self._network, self._params, frame)
+        turned = np.ascontiguousarray(frame[:, :, ::-1])
+        return out, _look(self._network, self._params, turned) if mirrored else out
+
+    def rehearse(self) -> None:
+        """Calls all programs that reading takes, on nothing, see `programs.rehearse`."""
+        for size in self.sizes:
+            looks = self._looks(np.zeros((1, *size, 3), np.uint8))
+            _labels(*looks) if size in _OTHERS else _read(*looks, np.bool_(True))
 
     def read(self, picture: np.ndarray, *, thorough: bool = True) -> Seen:
         """What a picture shows: looked at whole, then the largest thing in it again, in a crop of its own.
@@ -138,8 +170,7 @@ class PictureReader:
         closer = [self._closer(picture, box_of(look.segmentation > 0), mirrored=thorough) for look in first]
         found, box = max((one for one in closer if one), key=lambda one: _shoulders(one[0]), default=(looks[0], None))
         if thorough and box is not None:
-            others = [self._in(picture, box, size, mirrored=True).labels for size in _OTHERS]
-            labels = np.mean([found.labels, *others], 0)
+            labels = np.mean([found.labels, *(self._labels_at(picture, box, size) for size in _OTHERS)], 0)
             if found.is_a != "garment":  # which `Seen.cut_out` cuts out by its colours
                 labels = edges.sharpened(picture, labels)
             found = dataclasses.replace(found, labels=labels)
@@ -151,10 +182,10 @@ class PictureReader:
         """What a crop around a box shows, and the crop's own box; None without one."""
         if box is None:
             return None
-        found = self._in(picture, box, self.size, mirrored=mirrored)
+        found = self._in(picture, box, mirrored=mirrored)
         again = box_of(found.segmentation > 0)
         if again is not None and _apart(box, again):  # the first look missed a part of it
-            return self._in(picture, again, self.size, mirrored=mirrored), again
+            return self._in(picture, again, mirrored=mirrored), again
         return found, box
 
     def layouts(self, frames: np.ndarray) -> Layout:
@@ -187,8 +218,8 @@ class PictureReader:
             confidence.append(float((found.labels.max(-1) * person).sum() / max(person.sum(), 1)))
         return np.stack(labels), np.float32(confidence)
 
-    def _in(self, picture: np.ndarray, box: np.ndarray, size: tuple[int, int], *, mirrored: bool) -> Seen:
-        return self._at(picture, crop_to(picture, widened(box, size, _MARGIN), size), mirrored=mirrored)
+    def _in(self, picture: np.ndarray, box: np.ndarray, *, mirrored: bool) -> Seen:
+        return self._at(picture, crop_to(picture, widened(box, self.size, _MARGIN), self.size), mirrored=mirrored)
 
     def _at(self, picture: np.ndarray, fitted: tuple[np.ndarray, framing.Placement], *, mirrored: bool) -> Seen:
         crop, place = fitted
@@ -197,6 +228,11 @@ class PictureReader:
             read.kind, _restored(read.labels, place, picture.shape[:2]), place.restore_points(read.keypoints),
             read.inside, read.peak, read.seen, read.garment_type, read.sleeves, read.facing,
         )  # fmt: skip
+
+    def _labels_at(self, picture: np.ndarray, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """The label probabilities alone, by a crop of another size."""
+        crop, place = crop_to(picture, widened(box, size, _MARGIN), size)
+        return _restored(self.mirrored_labels(crop), place, picture.shape[:2])
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:

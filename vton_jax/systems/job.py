@@ -143,6 +143,8 @@ class TryOnJob:
             why = f"is a clip, and the system {self.options.system} dresses photos; give one frame of it."
             raise WrongOption("person", pictures.clip, why)
         self._step("reading", 0, 3)
+        if len(pictures.garments) == 1:
+            getattr(self.system, "rehearse", list)()
         # First: what it looks at is kept a while.
         said = [*self._said("person", self._name, pictures.photo, pictures.photo_mask)]
         clip = pose_clips.one_person(self.system.reader, pictures.poses, pictures.poses_rate)
@@ -161,18 +163,14 @@ class TryOnJob:
             seen = pose_clips.read(self.system, clip, places)
             if pictures.rate is None and pictures.poses[0] is pictures.photo and where.person == where.poses:
                 # Their own pose is as it was read: what is read twice differs by a hair, and would move them.
-                own_pose = jax.tree.map(lambda a: np.asarray(a)[None], (user.layout, user.latent))
-                seen = dataclasses.replace(seen, poses=Pose(*own_pose, usable=seen.poses.usable))
+                layout = jax.tree.map(lambda a: np.asarray(a)[None], user.layout)
+                seen = dataclasses.replace(seen, poses=Pose(layout, user.latent[None], usable=seen.poses.usable))
         self._step("reading", 3, 3)
         left_out = pictures.every * (len(pictures.poses) - len(seen.frames))
         count = None if pictures.count is None else pictures.count - left_out
-        more = {
-            "every": pictures.every,
-            "count": count,
-            "rate": pictures.rate or STILL_RATE,
-            "part": pictures.photo_part,
-        }
-        reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts, clip=own, **more)
+        more = {"clip": own, "every": pictures.every, "count": count, "rate": pictures.rate or STILL_RATE}
+        more["part"] = pictures.photo_part
+        reading = Reading(views, where, user, garments, seen.poses, seen.frames, seen.starts, **more)
         notes = *self._notes(reading, pictures), *seen.notes
         return dataclasses.replace(reading, notes=notes, said=(*said, *of_garments))
 

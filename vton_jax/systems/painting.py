@@ -62,6 +62,17 @@ class Painting:
     relighting: Relighting | None = None
     _still: tuple[User, int, np.ndarray] | None = None  # of whom last, exchanging what, see `_flow_of_nothing`
 
+    def rehearse(self, user: User, garment: Garment, targets: Layout) -> None:
+        """Calls the programs of `paint` on pictures of nothing, see `programs.rehearse`."""
+        dressed = self.dress(user, garment, targets)
+        own = spread(garment.replace(sleeves=None), len(targets.segmentation))
+        if self.warps:
+            re_map, shown = self.re_mapped(own, targets), np.float32(dressed.photo_weight)
+            given = dressed.image, shown, targets.segmentation, own, (re_map, re_map["flow"])
+            in_batches(lambda part: _keep(*part), given, BATCH, full=True)
+        if self.relighting is not None:
+            self.relighting.lit(user, targets)
+
     def keep_other_garment(
         self, dressed: Dressed, user: User | Sequence[User], garment: Garment, targets: Layout
     ) -> Dressed:

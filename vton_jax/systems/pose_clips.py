@@ -122,8 +122,10 @@ def read(system: TryOnSystem, clip: PoseClip, places: Sequence[normalisation.Nor
     held = clip_following.hold_over(usable, clip.starts, clip.rate)
     shot_of = np.searchsorted(np.asarray(clip.starts), held.frames, side="right")
     starts = (0, *(int(i) for i in 1 + np.flatnonzero(np.diff(shot_of))))
-    poses = jax.tree.map(lambda a: np.asarray(a)[held.frames], poses.replace(usable=None))
-    return ReadClip(poses, frames[held.frames], starts, (*clip.notes, *filter(None, [held.note])))
+    poses = poses.replace(usable=None)
+    if not np.array_equal(held.frames, np.arange(len(frames))):  # else the pictures of a long clip lie there once
+        poses, frames = jax.tree.map(lambda a: a[held.frames], poses), frames[held.frames]
+    return ReadClip(poses, frames, starts, (*clip.notes, *filter(None, [held.note])))
 
 
 def _leaving(labels: np.ndarray, shown: np.ndarray, usable: np.ndarray) -> np.ndarray:

@@ -69,5 +69,6 @@ class TryOnSystem(Protocol):
 
         A system whose attribute `moving` is true takes as `user` also an iterator: of every pose the user as the photo
         shows them whose pose it is. It may have `dress_live(garments, frames: Iterator[tuple[User, Pose]])`, which
-        gives a result for every user and pose [1] as soon as it has taken them.
+        gives a result for every user and pose [1] as soon as it has taken them. And it may have `rehearse()`, called
+        before pictures are read, which gets programs ready meanwhile in threads, which it returns.
         """

@@ -16,6 +16,7 @@ import numpy as np
 
 from vton_jax.compositing.normalisation import Stand
 from vton_jax.core import framing, keypoints, programs, segmentation
+from vton_jax.core.arrays import Deferred
 from vton_jax.core.batching import in_batches
 from vton_jax.core.errors import (
     EmptyPicture,
@@ -123,8 +124,9 @@ class Reader:
             lambda part: _forward(self.multi_path, self.multi_path_params, part), np.asarray(frames), batch
         )
 
-    def read_layouts(self, frames: np.ndarray, thorough: bool | None = None) -> tuple[Layout, np.ndarray]:
-        """ReaderCNN's layouts of frames [T, H, W, 3], which are sharp and show what is visible, and latents [T, N].
+    def read_layouts(self, frames: np.ndarray, thorough: bool | None = None) -> tuple[Layout, Deferred]:
+        """ReaderCNN's layouts of frames [T, H, W, 3], which are sharp and show what is visible, and latents [T, N]:
+        these when somebody looks at them, for only the backward procedure does.
 
         Args: thorough: see `read_poses`.
         """
@@ -133,7 +135,7 @@ class Reader:
             layout = jax.tree.map(lambda a: a[None], layout_of(self.seen(frames[0], thorough=True)))
         else:
             layout = self.pictures.layouts(frames)
-        return layout, self.latents(frames)
+        return layout, Deferred(lambda: self.latents(frames), (len(frames), self.multi_path.latent_size))
 
     def stand_of(self, picture: np.ndarray) -> Stand | None:
         """Where somebody stands in a picture [H, W, 3] of any size; None where nobody does."""

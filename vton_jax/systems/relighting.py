@@ -43,12 +43,13 @@ class Relighting:
 
     def _light_of(self, user: User) -> tuple[np.ndarray, np.ndarray]:
         """The light [5] of a user's photo, and how bright a white surface is in it [H, W]."""
-        if self._last is None or self._last[0] is not user:
+        last = self._last
+        if last is None or last[0] is not user:
             shading = self.shading(jax.tree.map(lambda a: np.asarray(a)[None], user.layout))[0]
             labels = np.asarray(user.layout.segmentation)
             light = lighting.light_of(user.image, labels, shading, np.asarray(user.shown))
-            self._last = user, (light, lighting.brightness(shading, light, labels))
-        return self._last[1]
+            self._last = last = user, (light, lighting.brightness(shading, light, labels))
+        return last[1]
 
     def lit(self, user: User | None, targets: Layout) -> tuple[np.ndarray | None, np.ndarray]:
         """How bright white surfaces are in the user's photo [H, W], and in targets [T, H, W], in the photo's light.

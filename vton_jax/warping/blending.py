@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vton_jax.core import geometry, keypoints, segmentation
+from vton_jax.core import arrays, geometry, keypoints, segmentation
 from vton_jax.core.types import Garment, Layout
 from vton_jax.models.re_map_cnn import POSE_MAP_SIGMA
 
@@ -44,7 +44,9 @@ def _labels_of_types(labels_of: dict[str, tuple], labels: jax.Array, garment_typ
     table = np.zeros((len(segmentation.GARMENT_TYPES), 256), dtype=bool)
     for index, name in enumerate(segmentation.GARMENT_TYPES):
         table[index, list(labels_of[name])] = True
-    return jnp.asarray(table)[garment_type.reshape((-1,) + (1,) * (labels.ndim - 1)), labels]
+    return arrays.numpy_of(labels, garment_type).asarray(table)[
+        garment_type.reshape((-1,) + (1,) * (labels.ndim - 1)), labels
+    ]
 
 
 def place_dress(re_map: dict, dress_image: jax.Array, s_dress: jax.Array, garment_out: jax.Array) -> dict:
@@ -91,8 +93,8 @@ def blend_after(
 
 def dress_labels(garment: Garment) -> jax.Array:
     """A garment's labels [B, H, W], 0 elsewhere."""
-    labels = garment.layout.segmentation.astype(jnp.int32)
-    return jnp.where(garment_mask(labels, garment.garment_type), labels, 0)
+    labels = garment.layout.segmentation.astype(np.int32)
+    return arrays.numpy_of(labels).where(garment_mask(labels, garment.garment_type), labels, 0)
 
 
 def pose_map(layout: Layout) -> jax.Array:

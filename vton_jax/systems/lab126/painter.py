@@ -73,6 +73,7 @@ class Painter(Painting):
     def re_mapped(self, garments: Garment, targets: Layout) -> dict:
         """The garments [B] in target layouts [B] by ReMapCNN: the 'flow', the dress 'warped' by it, and where it is
         trusted ('mask')."""
+        garments = garments.replace(tuck=None, sleeves=None)  # layouts know of them: one program for all garments
         return in_batches(lambda part: _re_mapped(*self._re_map, *part), (garments, targets), BATCH, full=True)
 
     def dress(self, user: User, garment: Garment, targets: Layout) -> Dressed:

@@ -4,7 +4,9 @@ The way: read user, garment and pose frames (forward procedure) -> coarse target
 TripleGuidedCNN and ReMapCNN in one of four arms.
 """
 
+import functools
 import itertools
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,9 +14,10 @@ import jax
 import numpy as np
 
 from vton_jax.compositing import hidden_cloth
-from vton_jax.core import batching
-from vton_jax.core.types import Garment, Pose, Result, Target, User
-from vton_jax.layout import garment_types, solvers
+from vton_jax.core import batching, programs, segmentation
+from vton_jax.core.keypoints import NUM_JOINTS
+from vton_jax.core.types import Garment, Layout, Pose, Result, Target, User
+from vton_jax.layout import garment_fit, garment_types, solvers
 from vton_jax.systems.garments import other_garment, own_garment, worn_together
 from vton_jax.systems.lab126.painter import Painter
 from vton_jax.systems.lab126.target_layouts import CHUNK, LayoutName, Search, TargetLayouts, same_pose
@@ -76,9 +79,26 @@ class Lab126(ReadsPictures):
         """The user with all of the clothes that stay, see `hidden_cloth`. Args: target: where the photo's own pose is
         all that is wanted.
         """
-        own = Pose(*jax.tree.map(lambda a: np.asarray(a)[None], (user.layout, user.latent)))
+        own = Pose(jax.tree.map(lambda a: np.asarray(a)[None], user.layout), user.latent[None])
         final = (target or next(self.layouts.targets(user, garment, own))).final
         return hidden_cloth.completed(user, final, int(garment.garment_type), bag_stays=target is not None)
+
+    def rehearse(self) -> list[threading.Thread]:
+        """See `TryOnSystem`: the programs of a clip whose person exchanges one garment."""
+        labels = np.zeros(self.size, np.uint8)
+        labels[:8] = segmentation.ID["upper-clothes"]
+        layout = Layout(labels, np.zeros((NUM_JOINTS, 2), np.float32), np.zeros(NUM_JOINTS, bool))
+        picture, kind = np.zeros((*self.size, 3), np.float32), np.int32(segmentation.GARMENT_TYPES.index("upper"))
+        user = User(picture, layout, None, np.ones(self.size, bool))
+        below = layout.replace(segmentation=labels[::-1])  # another's garment, not the user's own
+        garment = Garment(picture, below, kind, np.bool_(True), sleeves=garment_fit.ANY_SLEEVES)
+        targets = batching.spread(layout, CHUNK)
+        # Two threads beside the one that reads. What that waits for comes first; what one paints with, both share.
+        paint = functools.partial(self.painter.rehearse, user, garment, targets)
+        return programs.rehearse(
+            lambda: (self.reader.pictures.rehearse(), paint()),
+            lambda: (self.layouts.composed(layout, garment, targets), paint()),
+        )
 
     def dress_live(self, garments: Sequence[Garment], frames: Iterator[tuple[User, Pose]]) -> Iterator[Result]:
         """See `TryOnSystem`. As `dress` has it of a user who moves: z starts from the frame before."""

@@ -29,7 +29,7 @@ from vton_jax.layout import (
     solvers,
     trouser_legs,
 )
-from vton_jax.layout.body import body_of
+from vton_jax.layout.body import Body
 from vton_jax.models import latent_prior_cnn, layout_refinement_cnn, weights
 from vton_jax.models.latent_prior_cnn import LatentPriorCNN
 from vton_jax.models.layout_refinement_cnn import Given, LayoutRefinementCNN
@@ -60,7 +60,7 @@ _SAMPLES = 4  # latents of the Gauss-Newton matrix, where the weights do not bri
 # arguments, but for the iterations: a gradient turns each kernel around, constant ones once instead of every time, and
 # so takes a quarter less.
 
-_compose = programs.Program(jax.vmap(coarse_map.coarse_target_segmentation))
+_compose = programs.Program(jax.vmap(coarse_map.coarse_target_segmentation), many_steps=True)
 
 
 _STEPS: dict[tuple, tuple[Callable, solvers.Solver]] = {}  # of the weights that were read last
@@ -128,7 +128,7 @@ def _layout_of(network: MultiPathCNN, params, z: jax.Array) -> jax.Array:
 
 
 @programs.compiled(static=0)
-def _refine(network: LayoutRefinementCNN, params, coarse: jax.Array, given: Given) -> jax.Array:
+def _refine(network: LayoutRefinementCNN, params, coarse: jax.Array, given: Given, bodies: Body) -> jax.Array:
     known = segmentation.one_hot(coarse.astype(jnp.int32))
     logits = network.apply(params, known, layout_refinement_cnn.maps_of(given, coarse.shape[1:]))["segmentation"]
     # Drawn people wear their belt over whatever top they put on. Others do not: a top that falls over it hides it, as
@@ -148,21 +148,17 @@ def _refine(network: LayoutRefinementCNN, params, coarse: jax.Array, given: Give
     unworn = ((found[..., None] == _CLOTH) & ~worn).any(-1)
     found = jnp.where(unworn, likeliest, found)
     # Trousers that lie with their legs spread look like short ones: how far they reach is measured, not guessed.
-    short = _hem(coarse, given.pose) - _hem(found, given.pose) > _SHORTER
+    short = _hem(coarse, bodies) - _hem(found, bodies) > _SHORTER
     bare = (found[..., None] == np.array((0, *segmentation.LEGS))).any(-1)
     kept = short[:, None, None] & bare & (coarse[..., None] == _BELOW).any(-1)
     return jnp.where(kept, coarse, found).astype(jnp.uint8)
 
 
-def _hem(labels: jax.Array, poses: Layout) -> jax.Array:
+def _hem(labels: jax.Array, bodies: Body) -> jax.Array:
     """How far down the legs maps [B, H, W] show cloth, as places [B] of `body_parts.covered_fraction`."""
     labels = jnp.where(labels == segmentation.UNKNOWN, 0, labels).astype(jnp.int32)
-
-    def hem(one: jax.Array, joints: tuple[jax.Array, jax.Array]) -> jax.Array:
-        body = body_of(Layout(None, *joints), one.shape)
-        return body_parts.covered_fraction(one, body, (one[..., None] == _BELOW).any(-1), False)
-
-    return jax.vmap(hem)(labels, (poses.keypoints, poses.visible))
+    cloth = (labels[..., None] == _BELOW).any(-1)
+    return jax.vmap(lambda *of: body_parts.covered_fraction(*of, False))(labels, bodies, cloth)
 
 
 def given_of(user: Layout, garment: Garment, poses: Layout) -> Given:
@@ -239,7 +235,9 @@ class TargetLayouts:
         self, users: Layout, garments: Garment, poses: Layout, batch: int = CHUNK, *, besides: Layout | None = None
     ):
         """The same for many users, each with a garment and a pose of their own: all have a leading axis B."""
-        pairs = (users, garments.layout, poses, garments.garment_type, (besides, garments.tuck, garments.sleeves))
+        layouts = users, garments.layout, poses
+        bodies = tuple(limbs.all_bodies(of, self.size) for of in (*layouts, besides) if of is not None)
+        pairs = (*layouts, garments.garment_type, (besides, garments.tuck, garments.sleeves), bodies)
         return in_batches(lambda part: _compose(*part), pairs, batch, full=True)
 
     @functools.cached_property
@@ -259,7 +257,7 @@ class TargetLayouts:
         count = len(coarse)
         garment = spread(garment, count) if np.ndim(garment.garment_type) == 0 else garment
         user = user if np.ndim(user.segmentation) == 3 else spread(user, count)
-        given = coarse, given_of(user, garment, poses)
+        given = coarse, given_of(user, garment, poses), limbs.all_bodies(poses, self.size)
         return in_batches(lambda part: _refine(*self._refinement, *part), given, batch, full=True)
 
     @functools.cached_property
@@ -272,8 +270,8 @@ class TargetLayouts:
         prior, params, _ = self._prior
         reader = self._reader
         # The labels of the pose images do not count, and are no part of the program.
-        poses = poses.replace(layout=poses.layout.replace(segmentation=None))
-        return _target((reader.multi_path, prior), params, reader.whiten, coarse, (poses, z_user))
+        poses = Pose(poses.layout.replace(segmentation=None), np.asarray(poses.latent))
+        return _target((reader.multi_path, prior), params, reader.whiten, coarse, (poses, np.asarray(z_user)))
 
     def decoded(self, z) -> jax.Array:
         """Latents [B, N] -> the decoder's layouts uint8 [B, H, W]."""
@@ -387,11 +385,12 @@ class Search:
 
     def _searched(self, coarse: np.ndarray, pose: Pose, z_user: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The map by the backward procedure, and its Err."""
+        latent = np.asarray(pose.latent)
         if self._z is not None:
-            self._z = self._z + pose.latent - self._before
+            self._z = self._z + latent - self._before
         if self._count % SEARCHED == 0:
             number = None if self._z is None else self._layouts.steps[1].next_iterations
             self._z, self._error = self._layouts.backward(coarse[None], pose, z_user[None], self._z, number)
-        self._before, self._count = pose.latent, self._count + 1
+        self._before, self._count = latent, self._count + 1
         # What was read sharply stays; the decoder says what was never photographed.
         return completion.reconcile(coarse, np.asarray(self._layouts.probabilities(self._z))[0]), self._error[:, 0]
