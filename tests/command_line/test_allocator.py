@@ -61,3 +61,40 @@ def test_what_is_freed_between_things_that_stay_is_given_back():
     if done != "True":
         pytest.skip("another C library")
     assert int(kilobytes) > 100_000
+
+
+_THREADS = """
+import sys, threading
+import numpy as np
+from vton_jax.command_line import allocator
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+done = allocator.share_one_heap() if sys.argv[1] == "share" else None
+kept, together, before = [], threading.Barrier(8), resident()
+def work():
+    together.wait()
+    blocks = [np.ones(1 << 13) for _ in range(400)]  # 64 KiB each
+    together.wait()
+    kept.append(blocks[-1])
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+heaps = sum(" rw-p " in line and not line.split()[5:] for line in open("/proc/self/maps"))
+print(done, heaps, len(kept))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc is meant")
+def test_threads_of_a_server_share_one_heap():
+    counted = {}
+    for how in ("share", "leave"):
+        done, heaps, kept = subprocess.run(
+            [sys.executable, "-c", _THREADS, how], capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert kept == "8"
+        counted[done] = int(heaps)
+    if "True" not in counted:
+        pytest.skip("another C library")
+    assert counted["True"] + 4 <= counted["None"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from absl import flags
 
-from vton_jax.command_line import flag_utils
+from vton_jax.command_line import allocator, flag_utils
 from vton_jax.studio.options import StudioOptions
 
 flag_utils.define_settings(StudioOptions)
@@ -22,6 +22,7 @@ def main() -> None:
         from vton_jax.studio import example
 
         return example.render(Path(flags.FLAGS.render_example), options.weights)
+    allocator.share_one_heap()
     from vton_jax.studio import server  # here: --help should not wait for JAX
 
     return server.serve(options)

@@ -176,7 +176,8 @@ class Jobs:
             with self._changed:
                 while not (self._closed or self._waiting or self._idle):
                     self._changed.wait(timeout=60)
-                    self._remove_old()
+                    if self._remove_old():
+                        allocator.give_back_freed_memory()
                 if self._closed:
                     return
                 if self._waiting:
@@ -216,11 +217,13 @@ class Jobs:
         for old in sorted(keep, key=lambda one: one.ended)[: -self.max_kept]:
             old.kept = None
 
-    def _remove_old(self) -> None:
+    def _remove_old(self) -> bool:
+        """Whether there was something to remove."""
         latest = time.monotonic() - self.keep
-        for job in list(self._jobs.values()):
-            if job.work is None and job.ended < latest:
-                self._forget(job)
+        old = [job for job in self._jobs.values() if job.work is None and job.ended < latest]
+        for job in old:
+            self._forget(job)
+        return bool(old)
 
     def _forget(self, job: Job) -> None:
         self._jobs.pop(job.id, None)
