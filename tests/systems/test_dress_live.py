@@ -52,6 +52,10 @@ class Painter:
             image = (labels[..., None] + 100 * user.image + garments[-1].image).astype(np.float32)
             yield Dressed(image, labels, *[None] * 5)
 
+    def paint_all(self, batches, garments):
+        for users, targets in batches:
+            yield from self.paint(users, garments, targets)
+
 
 def frames(seed=0):
     generator = np.random.default_rng(seed)

@@ -15,6 +15,7 @@ import pytest
 from vton_jax.catalogue import examples, exchanges
 from vton_jax.compositing import backdrops, normalisation
 from vton_jax.core import framing, keypoints, programs, segmentation
+from vton_jax.core.batching import spread
 from vton_jax.core.errors import (
     EmptyPicture,
     GarmentForPerson,
@@ -75,6 +76,17 @@ def test_what_a_try_on_calls_was_rehearsed(system, monkeypatch):
     job = TryOnJob(system=system, num_frames=2, remap="joint")
     assert len(list(job.results(job.read()))) == 2
     assert len(called[False]) >= 7 and called[False] <= called[True]
+
+
+def test_batches_are_painted_as_each_by_itself(system, user, garment):
+    who, worn = system.read_user(user), (system.read_garment(garment),)
+    targets = spread(who.layout, 2)
+    mirrored = targets.replace(segmentation=targets.segmentation[..., ::-1])
+    each = [one for of in (targets, mirrored) for one in system.painter.paint(who, worn, of)]
+    found = list(system.painter.paint_all(iter([(who, targets), (who, mirrored)]), worn))
+    assert len(found) == len(each) == 4 and not np.array_equal(each[0].image, each[2].image)
+    for one, two in zip(found, each, strict=True):
+        np.testing.assert_array_equal(one.image, two.image)
 
 
 def test_latents_are_read_when_somebody_looks(system, user, monkeypatch):

@@ -13,7 +13,7 @@ import numpy as np
 
 from vton_jax.compositing import ends, kept_parts
 from vton_jax.core import geometry, programs, segmentation
-from vton_jax.core.batching import in_batches, spread
+from vton_jax.core.batching import ahead, in_batches, spread
 from vton_jax.core.types import Dressed, Garment, Layout, User
 from vton_jax.systems.garments import other_garment, type_of_all
 from vton_jax.systems.relighting import Relighting, relit
@@ -119,6 +119,21 @@ class Painting:
 
         Args: user: as one photo shows them, or as each target's own photo does.
         """
+        for of in self._painted(user, garments, targets):
+            yield ends.restore(*of)
+
+    def paint_all(
+        self, batches: Iterator[tuple[User | Sequence[User], Layout]], garments: Sequence[Garment]
+    ) -> Iterator[Dressed]:
+        """`paint` of one (user, targets) after the other: while networks paint, what is kept of the photo is laid over
+        those before.
+        """
+        for painted in ahead((self._painted(user, garments, targets) for user, targets in batches), 1):
+            for of in painted:
+                yield ends.restore(*of)
+
+    def _painted(self, user: User | Sequence[User], garments: Sequence[Garment], targets: Layout) -> list[tuple]:
+        """What networks paint, and all else that `ends.restore` takes of each frame. Arguments as in `paint`."""
         at = lambda tree, index: jax.tree.map(lambda a: a[index], tree)  # noqa: E731
         poses = [at(targets, index) for index in range(len(targets.segmentation))]
         users = [user] * len(poses) if isinstance(user, User) else user
@@ -137,6 +152,7 @@ class Painting:
             own, bright = self.relighting.lit(user if isinstance(user, User) else None, targets)
             dressed = relit(dressed, garments, bright)
             lit = [(one if own is None else own, one) for one in bright]
-        for index, (user, pose, head) in enumerate(zip(users, poses, heads, strict=True)):
-            of = at(dressed, index), user, pose, head, type_of_all(garments), lit[index], whole[index]
-            yield ends.restore(*of)
+        return [
+            (at(dressed, index), user, pose, head, type_of_all(garments), lit[index], whole[index])
+            for index, (user, pose, head) in enumerate(zip(users, poses, heads, strict=True))
+        ]

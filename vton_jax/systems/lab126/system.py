@@ -4,6 +4,7 @@ The way: read user, garment and pose frames (forward procedure) -> coarse target
 TripleGuidedCNN and ReMapCNN in one of four arms.
 """
 
+import collections
 import functools
 import itertools
 import threading
@@ -67,13 +68,18 @@ class Lab126(ReadsPictures):
                 targets = itertools.chain([there], targets)
             whole = self._whole(who, garment, there)
         painted = who if whole is None else whole.user
-        for first in range(0, len(poses.latent), CHUNK):
-            part = list(itertools.islice(targets, CHUNK))
-            seen = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], poses.layout)
-            goal = seen.replace(segmentation=np.stack([target.final for target in part]))
-            here = painted if isinstance(user, User) else list(itertools.islice(users, len(part)))
-            for target, dressed in zip(part, self.painter.paint(here, worn, goal), strict=True):
-                yield Result(dressed=dressed if whole is None else whole.copied(dressed), target=target)
+        taken = collections.deque()
+
+        def batches() -> Iterator[tuple[User | list[User], Layout]]:
+            for first in range(0, len(poses.latent), CHUNK):
+                part = list(itertools.islice(targets, CHUNK))
+                taken.extend(part)
+                seen = jax.tree.map(lambda a, f=first: a[f : f + CHUNK], poses.layout)
+                goal = seen.replace(segmentation=np.stack([target.final for target in part]))
+                yield painted if isinstance(user, User) else list(itertools.islice(users, len(part))), goal
+
+        for dressed in self.painter.paint_all(batches(), worn):
+            yield Result(dressed=dressed if whole is None else whole.copied(dressed), target=taken.popleft())
 
     def _whole(self, user: User, garment: Garment, target: Target | None) -> hidden_cloth.Completed | None:
         """The user with all of the clothes that stay, see `hidden_cloth`. Args: target: where the photo's own pose is
