@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     ablations.evaluate([
         "--suite=clothflow", f"--variants={options.variants}", f"--weights={options.output}",
         f"--num_cases={options.num_cases}", f"--output={options.output}/evaluation",
+        f"--perceptual={options.perceptual}",
     ])  # fmt: skip
 
 

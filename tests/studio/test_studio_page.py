@@ -69,6 +69,16 @@ def test_a_walk_through_the_page(page, faults):
     page.get_by_text("Done.").first.wait_for()
     assert page.get_by_label("Box of the person").first.input_value().startswith("0.2")
     shown = page.evaluate(f"{video}.currentSrc")
+    # It does not play on while the next is made; who cancels that has it back.
+    page.get_by_role("button", name="Dress").first.click()
+    page.wait_for_function(f"{video} === null")
+    page.get_by_role("button", name="Cancel").first.click()
+    page.get_by_text("Cancelled.").first.wait_for()
+    page.wait_for_function(f"{video}?.readyState >= 2")
+    assert page.evaluate(f"{video}.currentSrc").split("/file=")[-1] == shown.split("/file=")[-1]
+    page.get_by_role("button", name="Dress").first.click()
+    page.wait_for_function(f"{video} === null")
+    page.wait_for_function(f"{video}?.readyState >= 2")
     # A refresh does not lose it.
     page.reload()
     page.wait_for_function(f"{video}?.readyState >= 2")

@@ -192,9 +192,16 @@ class TryOnPanel:
         except UserError as error:
             yield {self.progress: widgets.error(str(error))}
             return
-        yield {self.job: {"job": job.id, "inputs": inputs}, self.tabs: gr.update(selected=tab)}
+        now = {"job": job.id, "inputs": inputs, "shown": held.get("shown", EXAMPLE)}
+        # The clip before would go on playing, and take a core from what makes the next.
+        stopped = {self.clip: None} if tab == "result" else {}
+        yield {self.job: now, self.tabs: gr.update(selected=tab)} | stopped
         async for shown in self._follow(job):
             yield shown
+        if stopped and job.state == "done":
+            yield {self.job: now | {"shown": job.id}}
+        elif stopped and (before := self._job({"job": now["shown"]})) is not None:
+            yield {self.clip: before.result.get("clip")}
 
     def _unchanged(self, held: dict[str, Any], inputs: dict[str, str]) -> set[str]:
         """The inputs that what is shown was read from: corrections are of these."""
