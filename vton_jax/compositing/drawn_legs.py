@@ -38,9 +38,8 @@ class Thresholds:
     narrowest: float = 0.75  # times its width, where the map's leg is narrower
     aside: float = 0.015  # body heights that it may lie beside its joints, as the map's does
     fewest: float = 0.001  # of the picture: if both are smaller, they are specks
-    known: float = (
-        0.25  # of the larger leg's pixels that the photo shows as many of: more, and both are the photo's own
-    )
+    # Of the larger leg's pixels: where the photo shows more of a leg, both are the photo's own.
+    known: float = 0.25
     hem: float = 1.65  # place from which on what is seen of a leg below its hem is hardly more than a sock
     end: float = 2.05  # place where it ends: beyond are feet
 

@@ -19,7 +19,7 @@ def numpy_of(*arrays) -> ModuleType:
 class Deferred:
     """An array that may never be wanted: a leaf of trees, with a shape, whose parts are as deferred as itself.
 
-    Args: make: gives the array float32 of the shape; called once, when `np.asarray` or arithmetic first wants it.
+    Args: make: gives the array float32 of the shape; called once, when `np.asarray` first wants it.
     """
 
     dtype = np.dtype(np.float32)
@@ -45,6 +45,3 @@ class Deferred:
     def __getitem__(self, index) -> "Deferred":
         shape = np.broadcast_to(np.float32(0), self.shape)[index].shape
         return Deferred(lambda: self._array[index], shape)
-
-    def __reduce__(self):  # another process gets what it is
-        return np.array, (self._array,)

@@ -123,7 +123,7 @@ def read(system: TryOnSystem, clip: PoseClip, places: Sequence[normalisation.Nor
     shot_of = np.searchsorted(np.asarray(clip.starts), held.frames, side="right")
     starts = (0, *(int(i) for i in 1 + np.flatnonzero(np.diff(shot_of))))
     poses = poses.replace(usable=None)
-    if not np.array_equal(held.frames, np.arange(len(frames))):  # else the pictures of a long clip lie there once
+    if not np.array_equal(held.frames, np.arange(len(frames))):  # a copy of a long clip takes hundreds of MB
         poses, frames = jax.tree.map(lambda a: a[held.frames], poses), frames[held.frames]
     return ReadClip(poses, frames, starts, (*clip.notes, *filter(None, [held.note])))
 

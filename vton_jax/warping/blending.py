@@ -44,9 +44,8 @@ def _labels_of_types(labels_of: dict[str, tuple], labels: jax.Array, garment_typ
     table = np.zeros((len(segmentation.GARMENT_TYPES), 256), dtype=bool)
     for index, name in enumerate(segmentation.GARMENT_TYPES):
         table[index, list(labels_of[name])] = True
-    return arrays.numpy_of(labels, garment_type).asarray(table)[
-        garment_type.reshape((-1,) + (1,) * (labels.ndim - 1)), labels
-    ]
+    kinds = garment_type.reshape((-1,) + (1,) * (labels.ndim - 1))
+    return arrays.numpy_of(labels, kinds).asarray(table)[kinds, labels]
 
 
 def place_dress(re_map: dict, dress_image: jax.Array, s_dress: jax.Array, garment_out: jax.Array) -> dict:
