@@ -56,3 +56,14 @@ def watched(page, faults):
     outside = lambda url: url.startswith("http") and not url.startswith("http://127.0.0.1:")  # noqa: E731
     page.on("request", lambda asked: faults.append(asked.url) if outside(asked.url) else None)
     return page
+
+
+def barriers(page):
+    """(rule, elements) of what keeps people out: what axe-core calls serious or critical. Skips where it is missing."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    broken = axe.Axe().run(page).response["violations"]
+    return [
+        (one["id"], [node["html"] for node in one["nodes"]])
+        for one in broken
+        if one["impact"] in ("serious", "critical")
+    ]

@@ -100,6 +100,16 @@ def test_a_closed_tab_goes_on_where_it_stopped(served):
     assert client.get("/api/sessions/nobody").status_code == 404
 
 
+def test_a_participants_code_opens_their_session_in_another_browser(served):
+    store, client = served
+    session = begin(client)
+    answer(client, session, 0)
+    assert begin(client, participant=session["participant"]) == session | {"done": 1}
+    refused = client.post("/api/sessions", json={"consent": True, "participant": "NOBODY22"})
+    assert refused.status_code == 404 and "no participant NOBODY22" in refused.json()["detail"]
+    assert len(store.all("sessions")) == 1
+
+
 def test_what_is_served_gives_nothing_away(served):
     store, client = served
     lengths, headers, said = set(), set(), ""

@@ -20,7 +20,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 CONSENT = (
     "You will be shown pictures of people for a moment each, and asked about them. It takes about ten minutes. Your "
     "answers, their times and the refresh rate of your screen are recorded, without your name. You may stop at any "
-    "time by closing the page, and come back to it on the same device."
+    "time by closing the page, and come back to it on the same device, or on another with your participant code."
 )
 QUESTIONS = {"real": "Was the picture real, or generated?", "better": "Which of the two looked better?"}
 

@@ -26,6 +26,7 @@ _PRIVATE = {"cache-control": "no-store", "x-content-type-options": "nosniff", "r
 class Begin(pydantic.BaseModel):
     consent: bool
     external: str | None = pydantic.Field(None, max_length=200)  # PROLIFIC_PID or workerId
+    participant: str | None = pydantic.Field(None, max_length=20)  # the code of a session that goes on
     about: dict[str, str | int | float | None] = pydantic.Field(default_factory=dict, max_length=20)
 
 
@@ -61,6 +62,12 @@ class _Study:
         self.pictures = {number: png.ljust(longest, b"\0") for number, png in pictures.items()}
 
     def begin(self, asked: Begin):
+        """A new session, or the one that a participant's code names. Raises: HTTPException where it names none."""
+        if asked.participant is not None:
+            found = self.store.participant(asked.participant)
+            if found is None:
+                raise fastapi.HTTPException(404, f"There is no participant {asked.participant}.")
+            return found
         participant = "".join(secrets.choice(_LETTERS) for _ in range(8))
         return self.store.begin(
             secrets.token_urlsafe(24), participant, asked.external, asked.about,
@@ -76,7 +83,8 @@ class _Study:
     def state(self, session) -> dict[str, Any]:
         """What the page may know of a session."""
         trials, done = self.trials(session), self.store.answered(session["id"])
-        held = {"token": session["token"], "participant": session["participant"], "done": done, "total": len(trials)}
+        held = {name: session[name] for name in ("token", "participant", "external")}
+        held |= {"done": done, "total": len(trials)}
         return held | {"code": self.store.settings["code"] if done >= len(trials) else None}
 
     def trials(self, session) -> list[dict]:

@@ -138,6 +138,11 @@ class Store:
         with self.reading() as connection:
             return connection.execute("SELECT * FROM sessions WHERE token = ?", (token,)).fetchone()
 
+    def participant(self, code: str) -> sqlite3.Row | None:
+        """The session of a participant's code."""
+        with self.reading() as connection:
+            return connection.execute("SELECT * FROM sessions WHERE participant = ?", (code,)).fetchone()
+
     def answered(self, session: int) -> int:
         """How many trials of a session have answers."""
         with self.reading() as connection:

@@ -34,7 +34,7 @@ function buttons(names) { // resolves with the one that is pressed; digits press
     const finish = (name) => { removeEventListener("keydown", keys); box.replaceChildren(); done([name, performance.now()]); };
     const keys = (event) => {
       const name = names[Number(event.key) - 1];
-      if (name && !event.repeat) { event.preventDefault(); finish(name); }
+      if (name && !event.repeat && event.target.tagName !== "INPUT") { event.preventDefault(); finish(name); }
     };
     box.replaceChildren(...names.map((name, number) => {
       const button = document.createElement("button");
@@ -124,11 +124,11 @@ async function show(trial) { // exactly asked_ms, to the frame; then the mask
   return { onset_ms: onset, offset_ms: offset, shown_ms: offset - onset, frames, refresh_ms: refresh, focus_lost: lost, masked };
 }
 
-async function send(answer) {
-  localStorage.setItem(OPEN, JSON.stringify({ token: session.token, answer })); // not lost if the page is closed now
-  session = { ...session, ...await ask(`/api/sessions/${session.token}/answers`, answer) };
+async function send(open) { // { token, answer } -> the session's state; the server keeps the first of two answers
+  localStorage.setItem(OPEN, JSON.stringify(open)); // not lost if the page is closed now
+  const state = await ask(`/api/sessions/${open.token}/answers`, open.answer);
   localStorage.removeItem(OPEN);
-  return session.feedback;
+  return state;
 }
 
 async function run() {
@@ -146,7 +146,9 @@ async function run() {
     const { masked, ...times } = await show(trial);
     say(study.asks);
     const [response, pressed] = await buttons(study.answers);
-    const feedback = await send({ client: id(), trial: index, response, rt: pressed - masked, elapsed_ms: pressed, ...times });
+    const answer = { client: id(), trial: index, response, rt: pressed - masked, elapsed_ms: pressed, ...times };
+    session = await send({ token: session.token, answer });
+    const feedback = session.feedback;
     $("stage").classList.add("hidden");
     if (feedback) { say(feedback === response ? `Right: it was ${feedback}.` : `No: it was ${feedback}.`); await buttons(["go on"]); }
   }
@@ -160,24 +162,37 @@ function end() {
   $("said").replaceChildren(Object.assign(document.createElement("code"), { textContent: session.code }));
 }
 
+async function begin(external) { // with consent; who has begun on another browser gives their code, or comes with the same address
+  const about = { agent: navigator.userAgent.slice(0, 200), width: screen.width, height: screen.height, ratio: devicePixelRatio };
+  $("text").textContent = study.consent;
+  $("before").classList.toggle("hidden", Boolean(external));
+  while (!session) {
+    await buttons(["I agree"]);
+    say("");
+    const participant = $("code").value.trim().toUpperCase() || null;
+    try {
+      session = await ask("/api/sessions", { consent: true, external, participant, about });
+    } catch (error) { say(error.message); }
+  }
+  $("before").classList.add("hidden");
+  localStorage.setItem(KEPT, session.token);
+}
+
 async function main() {
   study = await ask("/api/study");
   document.title = $("title").textContent = study.title;
   const query = new URLSearchParams(location.search), external = query.get("PROLIFIC_PID") || query.get("workerId");
-  const open = JSON.parse(localStorage.getItem(OPEN) || "null");
+  const open = JSON.parse(localStorage.getItem(OPEN) || "null"), kept = localStorage.getItem(KEPT);
   try {
-    const kept = localStorage.getItem(KEPT);
+    if (open) await send(open); // whoever gave it
+  } catch { localStorage.removeItem(OPEN); }
+  try {
     if (kept) session = await ask(`/api/sessions/${kept}`);
-    if (session && open && open.token === session.token) await send(open.answer); // the server keeps the first of two
-  } catch { session = null; localStorage.removeItem(OPEN); }
-  if (!session) {
-    $("text").textContent = study.consent;
-    await buttons(["I agree"]);
-    const about = { agent: navigator.userAgent.slice(0, 200), width: screen.width, height: screen.height, ratio: devicePixelRatio };
-    session = await ask("/api/sessions", { consent: true, external, about });
-    localStorage.setItem(KEPT, session.token);
-  }
+  } catch { session = null; }
+  if (external && session?.external !== external) session = null; // somebody else was here before
+  if (!session) await begin(external);
   $("text").textContent = "";
+  $("who").replaceChildren("Your participant code, with which you can go on in another browser: ", Object.assign(document.createElement("b"), { textContent: session.participant }));
   if (session.done) event("resumed", session.done);
   await run();
 }
