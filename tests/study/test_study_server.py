@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -44,6 +45,10 @@ def served(folders, tmp_path):
 
     store = made(folders, tmp_path / "study.db")
     return store, TestClient(server.make_app(store))
+
+
+def pixels(png):
+    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
 
 
 def begin(client, **more):
@@ -110,19 +115,36 @@ def test_a_participants_code_opens_their_session_in_another_browser(served):
     assert len(store.all("sessions")) == 1
 
 
+def chunks(png):
+    """(name, length) of each chunk, in order; what lies behind the last is one as well."""
+    found, at = [], 8
+    while at < len(png):
+        length = int.from_bytes(png[at : at + 4], "big")
+        found.append((png[at + 4 : at + 8], length))
+        at += 12 + length
+        if found[-1][0] == b"IEND":
+            break
+    return (*found, (b"behind", len(png) - at))
+
+
 def test_what_is_served_gives_nothing_away(served):
     store, client = served
-    lengths, headers, said = set(), set(), ""
+    layouts, headers, said, bodies = set(), set(), "", {}
     for number in range(6):
         session = begin(client)
         for index in range(session["total"]):
             trial = client.get(f"/api/sessions/{session['token']}/trials/{index}")
             said += trial.text
             picture = client.get(trial.json()["pictures"][0])
-            lengths.add(len(picture.content))
+            layouts.add(chunks(picture.content))  # how a picture compresses is not seen
+            stored = json.loads(store.all("sessions")[-1]["trials"])[index]["pictures"][0]
+            assert bodies.setdefault(stored, picture.content) == picture.content
             headers.add(tuple(sorted(picture.headers.items())))
             answer(client, session, index, name=f"client-{number}-{index}")
-    assert len(lengths) == 1 and len(headers) == 1
+    assert len(layouts) == 1 and len(headers) == 1
+    assert layouts.pop()[-2:] == ((b"IEND", 0), (b"behind", 0))
+    for number, body in bodies.items():
+        np.testing.assert_array_equal(pixels(body), pixels(store.png(number)))
     names = [row["name"] for row in store.pictures() if row["kind"] != "check"]
     assert not [
         word for word in (*names, "none", "post", "check", "repeat") if f'"{word}' in said or f"/{word}" in said

@@ -107,10 +107,10 @@ def _png(path: Path, size: tuple[int, int]) -> bytes:
     return encoded(framing.fit(photo_files.read_photo(path), size)[0])
 
 
-def encoded(picture: np.ndarray) -> bytes:
-    """A picture as PNG without metadata."""
+def encoded(picture: np.ndarray, compression: int = 6) -> bytes:
+    """A picture [H, W, 3] of uint8 as PNG without metadata, compressed as zlib's levels say."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, format="PNG")
+    Image.fromarray(picture).save(file, format="PNG", compress_level=compression)
     return file.getvalue()
 
 

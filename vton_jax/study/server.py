@@ -1,19 +1,23 @@
 """Serves a study: one page, its trials one by one, and answers that are written once.
 
-Nothing that is served gives the answer away: pictures have addresses of the session and the trial, one length (padded
-behind PNG's end), the same headers, and come from memory; trials do not say their kind, but for practice.
+Nothing that is served gives the answer away: pictures have addresses of the session and the trial, one length (PNG
+without compression, so that there is nothing behind its end either), the same headers, and come from memory; trials do
+not say their kind, but for practice.
 """
 
 import importlib.resources
+import io
 import json
 import secrets
 from typing import Annotated, Any
 
 import fastapi
+import numpy as np
 import pydantic
 from fastapi.responses import JSONResponse, Response
+from PIL import Image
 
-from vton_jax.study.create import design_of
+from vton_jax.study.create import design_of, encoded
 from vton_jax.study.design import ANSWERS, trials_of
 from vton_jax.study.store import ANSWER, Store
 
@@ -53,13 +57,11 @@ class Event(pydantic.BaseModel):
 
 
 class _Study:
-    """A store with its design, and its pictures padded to one length."""
+    """A store with its design, and its pictures, all of one length."""
 
     def __init__(self, store: Store):
         self.store, self.design = store, design_of(store)
-        pictures = {row["id"]: store.png(row["id"]) for row in store.pictures()}
-        longest = max(map(len, pictures.values()))
-        self.pictures = {number: png.ljust(longest, b"\0") for number, png in pictures.items()}
+        self.pictures = {row["id"]: _uncompressed(store.png(row["id"])) for row in store.pictures()}
 
     def begin(self, asked: Begin):
         """A new session, or the one that a participant's code names. Raises: HTTPException where it names none."""
@@ -96,6 +98,12 @@ class _Study:
         if not 0 <= index < len(trials) or index > self.store.answered(session["id"]) + _AHEAD:
             raise fastapi.HTTPException(404, "This trial is not due.")
         return trials[index]
+
+
+def _uncompressed(png: bytes) -> bytes:
+    """The picture as PNG of a length, and with chunks, that its size alone decides: how well a picture compresses tells
+    how smooth it is, which generated ones may be."""
+    return encoded(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")), compression=0)
 
 
 def make_app(store: Store) -> fastapi.FastAPI:
