@@ -2,8 +2,10 @@
 
 import json
 import math
+import sys
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from vton_jax.core.errors import UserError
@@ -130,6 +132,82 @@ def test_the_report_tells_fakes_from_reals_and_leaves_out_who_did_not_look(store
     for name in ("report.md", "table.csv", "trials.csv", "events.csv", "participants.csv"):
         assert (tmp_path / "out" / name).stat().st_size > 0
     assert "p10" in (tmp_path / "out" / "trials.csv").read_text()  # what is not counted is still told
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures of reports, to be looked into."""
+    pytest.importorskip("matplotlib", reason="the extra study is not installed")
+    figures, figure = [], report._figure
+    monkeypatch.setattr(report, "_figure", lambda: figures.append(figure()) or figures[-1])
+    return figures
+
+
+def points(container):
+    """(x, y) of the markers of an error bar."""
+    return [tuple(map(float, point)) for point in container.lines[0].get_xydata()]
+
+
+def test_the_plot_shows_the_rates_of_the_table(store, tmp_path, drawn):
+    pytest.importorskip("statsmodels", reason="the extra study is not installed")
+    pytest.importorskip("choix", reason="the extra study is not installed")
+    text = report.write(store, tmp_path, ReportOptions(bootstrap=100))
+    assert "![Rates by exposure](fooling.png)" in text and PIL.Image.open(tmp_path / "fooling.png").size == (900, 600)
+    (axes,) = drawn[0].axes
+    rates = {bar.get_label(): [y for _, y in points(bar)] for bar in axes.containers}
+    assert rates == {"none": [0.0], "post": [0.5], "real pictures": [0.0]}
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Two participants: `a` over `b` 3 of 4 times, over `c` 2 of 2, and `b` over `c` 1 of 2, on either side."""
+    settings = {"question": "better", "exposures": [1.0], "arms": ["a", "b", "c"], "title": "Pairs"}
+    pictures = [(arm, "case", "generated", b"") for arm in "abc"]
+    store = Store.create(tmp_path / "study.db", settings, pictures)
+    answers = {
+        "p0": [("a", "b", "left"), ("b", "a", "right"), ("a", "c", "left"), ("b", "c", "left")],
+        "p1": [("b", "a", "right"), ("a", "b", "right"), ("c", "a", "right"), ("b", "c", "right")],
+    }
+    for name, given in answers.items():
+        trials = [
+            {"kind": "trial", "arms": arms, "pictures": ["abc".index(arm) + 1 for arm in arms], "exposure": 1.0,
+             "truth": None} for *arms, _ in given
+        ]  # fmt: skip
+        row = store.begin(name, name, None, {}, trials_of=lambda *_, trials=trials: trials, rows=1)
+        for trial, (*_, side) in enumerate(given):
+            store.answer(row["id"], trial, f"client{trial}", {"response": side, "focus_lost": 0}, trial == 3)
+    return store
+
+
+def test_choices_between_two_are_those_counted_by_hand(pairs, tmp_path, drawn):
+    pytest.importorskip("statsmodels", reason="the extra study is not installed")
+    pytest.importorskip("choix", reason="the extra study is not installed")
+    text = report.write(pairs, tmp_path, ReportOptions(bootstrap=100))
+    cells = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert cells[0] == ["| chosen over", "a", "b", "c", "strength |"]
+    # Wilson's interval of 3 of 4 is 0.3006 to 0.9544, of 2 of 2 0.3424 to 1, of 1 of 2 0.0945 to 0.9055.
+    assert cells[1][:4] == ["| a", "", "75.0% [30, 95] {50, 100}, n=4", "100.0% [34, 100] {100, 100}, n=2"]
+    assert cells[2][:4] == ["| b", "25.0% [5, 70] {0, 50}, n=4", "", "50.0% [9, 91] {0, 100}, n=2"]
+    assert cells[3][:4] == ["| c", "0.0% [0, 66] {0, 0}, n=2", "50.0% [9, 91] {0, 100}, n=2", ""]
+    found = json.loads((tmp_path / "report.json").read_text())
+    wins = np.array([[0, 3, 2], [1, 0, 1], [0, 1, 0]], float)
+    strengths = [found["strengths"][arm] for arm in "abc"]
+    np.testing.assert_allclose(strengths, slow_bradley_terry(wins, statistics._PRIOR), atol=1e-4)
+    assert cells[1][4].startswith(f"{strengths[0]:+.2f} {{")
+    rows = (tmp_path / "table.csv").read_text().splitlines()
+    assert rows[1].startswith("a,b,3,4,0.75,0.30") and len(rows) == 1 + 6
+    (bar,) = drawn[0].axes[0].containers
+    np.testing.assert_allclose(points(bar), [(strength, row) for row, strength in enumerate(strengths)])
+    assert "(strengths.png)" in text and (tmp_path / "strengths.png").stat().st_size > 0
+
+
+def test_a_report_without_plots_says_so(pairs, tmp_path, monkeypatch):
+    pytest.importorskip("statsmodels", reason="the extra study is not installed")
+    pytest.importorskip("choix", reason="the extra study is not installed")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # cannot be imported
+    text = report.write(pairs, tmp_path, ReportOptions(bootstrap=100))
+    assert "There is no plot, for want of matplotlib: pip install" in text
+    assert not (tmp_path / "strengths.png").exists()
 
 
 def test_nothing_is_reported_of_nothing(tmp_path):

@@ -20,6 +20,7 @@ PARTICIPANT = (
     "subject", "answers", "finished", "checks_passed", "checks_asked", "repeats_same", "repeats_asked", "median_rt_ms",
     "in_time", "focus_lost", "counted",
 )  # fmt: skip
+_NO_PLOT = "There is no plot, for want of matplotlib: pip install 'vton-jax[study]'."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _real_tables(store: Store, scored: list[Answered], options: ReportOptions, o
     ]
     names = ("arm", "exposure_s", "times", "of", "rate", "wilson_low", "wilson_high", "clustered_low", "clustered_high")
     records.write_csv(output / "table.csv", names, rows)
-    _plot_rates(cells, store.settings["arms"], exposures, output / "fooling.png")
+    text += "\n\n" + _plot_rates(cells, store.settings["arms"], exposures, output / "fooling.png")
     return text, [dict(zip(names, row, strict=True)) for row in rows]
 
 
@@ -178,7 +179,7 @@ def _better_tables(store: Store, scored: list[Answered], options: ReportOptions,
         "## Which of the two looked better\n\n" + "\n".join(lines) + "\n\nStrengths are Bradley-Terry's, as logarithms "
         "with mean 0; their intervals, and those in braces, are by a bootstrap of participants."
     )
-    _plot_strengths(arms, strengths, intervals, output / "strengths.png")
+    text += "\n\n" + _plot_strengths(arms, strengths, intervals, output / "strengths.png")
     numbers = [dict(zip(names, row, strict=True)) for row in rows]
     return text, {"choices": numbers, "strengths": dict(zip(arms, map(float, strengths), strict=True))}
 
@@ -192,9 +193,16 @@ def _figure():
     return Figure(figsize=(6, 4), layout="constrained")
 
 
-def _plot_rates(cells: dict, arms: list[str], exposures: list[float], path: Path) -> None:
+def _saved(figure, path: Path, about: str) -> str:
+    """Writes a figure; returns the report's line that shows it."""
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+    return f"![{about}]({path.name})"
+
+
+def _plot_rates(cells: dict, arms: list[str], exposures: list[float], path: Path) -> str:
     if (figure := _figure()) is None:
-        return
+        return _NO_PLOT
     axes = figure.subplots()
     for turn, arm in enumerate((*arms, REAL)):
         found = [(exposure, cells[arm, exposure]) for exposure in exposures if cells[arm, exposure].of]
@@ -207,16 +215,14 @@ def _plot_rates(cells: dict, arms: list[str], exposures: list[float], path: Path
     axes.set(xticks=range(len(exposures)), xticklabels=[f"{one:g} s" for one in exposures], ylim=(0, 1))
     axes.set(xlabel="shown for", ylabel="called what they are not")
     figure.legend(loc="outside upper center", ncols=3, fontsize="small")
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    return _saved(figure, path, "Rates by exposure")
 
 
-def _plot_strengths(arms: list[str], strengths: np.ndarray, intervals: np.ndarray, path: Path) -> None:
+def _plot_strengths(arms: list[str], strengths: np.ndarray, intervals: np.ndarray, path: Path) -> str:
     if (figure := _figure()) is None:
-        return
+        return _NO_PLOT
     axes = figure.subplots()
     spread = np.nan_to_num(np.abs(intervals.T - strengths))
     axes.errorbar(strengths, range(len(arms)), xerr=spread, fmt="o", capsize=3)
     axes.set(yticks=range(len(arms)), yticklabels=arms, xlabel="strength (Bradley-Terry, logarithm)")
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    return _saved(figure, path, "Strengths of the arms")
