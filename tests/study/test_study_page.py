@@ -16,12 +16,15 @@ playwright = browsers.require("fastapi")
 
 PHONE = {"width": 390, "height": 844}
 COLOURS = {"real": "40,40,200", "post": "40,200,40", "pre": "200,40,40", "check": "235,235,235"}
-# The arms whose pictures are shown now, known by their colours; nothing between two pictures.
-SHOWN = """(arms) => {
-  const all = [...document.querySelectorAll("#stage canvas")];
-  const seen = all.map((one) => arms[one.getContext("2d").getImageData(2, 2, 1, 1).data.slice(0, 3).join()]);
-  return seen.length && seen.every(Boolean) ? seen : null;
-}"""
+# Keeps the colours of pictures as they are drawn, the left one first: who looks now and then may miss them.
+WATCH = """
+  window.seen = [];
+  const draw = CanvasRenderingContext2D.prototype.drawImage;
+  CanvasRenderingContext2D.prototype.drawImage = function (picture, ...place) {
+    draw.call(this, picture, ...place);
+    if (picture instanceof ImageBitmap) seen.push(this.getImageData(2, 2, 1, 1).data.slice(0, 3).join());
+  };
+"""
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +95,13 @@ def test_a_walk_side_by_side_to_the_export(browser, served, tmp_path):
     """Somebody who always takes the red one, `pre`, and does what a check says."""
     store, at = served(question="better", exposures=(0.2, 0.4), trials=3, checks=1, repeats=1)
     context, faults, clicked = browser.new_context(viewport=PHONE), [], []
+    context.add_init_script(WATCH)
+    arm_of = {colour: arm for arm, colour in COLOURS.items()}
     page = opened(context, at, faults)
     press(page, "I agree", "Start")
     for _ in range(6):
-        arms = page.wait_for_function(SHOWN, arg={colour: arm for arm, colour in COLOURS.items()}).json_value()
+        page.get_by_role("button", name="Left").wait_for()
+        arms = [arm_of[colour] for colour in page.evaluate("seen.splice(0)")]
         side = "left" if arms[0] in ("pre", "check") else "right"
         clicked.append((side, " | ".join(arms)))
         press(page, side)
