@@ -36,15 +36,15 @@ flags.DEFINE_integer("trials", 20, "Trials of each.", lower_bound=2)
 flags.DEFINE_float("seconds", 3.0, "Between two kills.", lower_bound=0.1)
 
 
-def study_of(folder: Path):
-    """A study of noise."""
+def study_of(folder: Path, size: tuple[int, int] = (64, 48)):
+    """A study of noise, in pictures of a size."""
     noise = np.random.default_rng(0)
     for arm in ("real", "fake"):
         for index in range(FLAGS.trials):
-            picture = noise.integers(0, 255, (64, 48, 3)).astype(np.uint8)
+            picture = noise.integers(0, 255, (*size, 3)).astype(np.uint8)
             photo_files.write_image(folder / arm / f"{index}.png", picture)
     options = CreateOptions(
-        real=str(folder / "real"), arms=(f"fake:{folder / 'fake'}",), trials=FLAGS.trials, size=(64, 48)
+        real=str(folder / "real"), arms=(f"fake:{folder / 'fake'}",), trials=FLAGS.trials, size=size
     )
     return create.create(options, folder / "study.db")
 
