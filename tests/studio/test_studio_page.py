@@ -79,10 +79,12 @@ def test_a_walk_through_the_page(page, faults):
     page.get_by_role("button", name="Dress").first.click()
     page.wait_for_function(f"{video} === null")
     page.wait_for_function(f"{video}?.readyState >= 2")
-    # A refresh does not lose it.
+    # A refresh does not lose it. The page that goes may complain of what is cut off.
+    assert not faults
     page.reload()
     page.wait_for_function(f"{video}?.readyState >= 2")
     assert page.evaluate(f"{video}.currentSrc").split("/file=")[-1] == shown.split("/file=")[-1]
+    faults[:] = [said for said in faults if "AbortError" not in said and "Connection errored out" not in said]
     assert not faults
 
 
