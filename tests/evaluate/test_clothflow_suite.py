@@ -13,6 +13,7 @@ from vton_jax.core.framing import to_float
 from vton_jax.core.types import Garment, Layout, Pose, User
 from vton_jax.evaluate import clothflow_steps, clothflow_suite, metrics, perceptual
 from vton_jax.systems.clothflow import system, variants
+from vton_jax.systems.options import ARM_NAMES
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ class TrueReader:
         )  # fmt: skip
 
     def read_poses(self, frames):
-        layout = self._layout("output", frames[0])[1]
+        layout = self._layout("pose", frames[0])[1]
         return Pose(jax.tree.map(lambda a: a[None], layout), np.zeros((1, 2), np.float32))
 
 
@@ -93,6 +94,41 @@ def test_the_suite_scores_flows_layouts_and_pictures(suite, cases):
     assert "share that of full" in one.texts["about"]["stage 3"] and one.pictures["ClothFlow"].ndim == 3
     flows, pictures = one.sections(results)
     assert "tps" in flows and "EPE" in flows and "tps" in pictures and "SSIM garment" in pictures
+
+
+def test_poses_are_shown_by_somebody_else(cases):
+    """A variant without layouts takes a pose picture's outlines for its own, and the truth's would be a gift."""
+    for index in range(3):
+        theirs, truth = (cases[f"{shot}_segmentation"][index] for shot in ("pose", "output"))
+        assert (theirs != truth).mean() > 0.02
+        both = cases["pose_visible"][index] & cases["output_visible"][index]
+        apart = np.abs(cases["pose_keypoints"][index] - cases["output_keypoints"][index])[both]
+        assert np.median(apart) < 0.1 * SIZE[0]
+
+
+def test_other_systems_dress_the_same_people(suite, monkeypatch):
+    """Of a system that leaves cases out, the others' scores count."""
+    asked = []
+
+    def other(one):
+        asked.append(one.kind)
+        return to_float(one.case["output_image"]) if len(asked) > 1 else None
+
+    monkeypatch.setattr(clothflow_steps, "open_others", lambda names: dict.fromkeys(names, other))
+    one = suite(variants="full", system="clothflow,finet")
+    results = dict(one.run())
+    assert len(asked) == 2 and results["clothflow.finet.ssim"] == pytest.approx(1, abs=1e-4)
+    assert np.isfinite(results["clothflow.full_minus_finet.lpips"])
+    assert "finet" in one.sections(results)[1]
+
+
+def test_which_other_systems_are_asked():
+    arms = tuple(f"lab126_{arm}" for arm in ARM_NAMES)
+    assert clothflow_suite.other_systems("clothflow") == ()
+    assert clothflow_suite.other_systems("all") == (*arms, "finet")
+    assert clothflow_suite.other_systems("lab126,lab126_post") == arms
+    with pytest.raises(WrongOption, match="names vogue; known are clothflow, all"):
+        clothflow_suite.other_systems("clothflow,vogue")
 
 
 def test_the_layouts_score_is_that_of_all_pixels_together(cases):

@@ -5,6 +5,7 @@ arrays [B] by name, NaN for a case without.
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -15,14 +16,18 @@ from vton_jax.compositing.full_size import softened
 from vton_jax.core import label_tables, segmentation
 from vton_jax.core.errors import UserError
 from vton_jax.core.framing import to_float
-from vton_jax.core.types import Garment, Layout
-from vton_jax.evaluate import metrics, scores
+from vton_jax.core.types import Garment, Layout, Pose, User
+from vton_jax.evaluate import dressing, metrics, scores
+from vton_jax.evaluate.protocol import LAB126, SuiteOptions
 from vton_jax.media import progress, visualize
 from vton_jax.systems.clothflow.painter import Painter
 from vton_jax.systems.clothflow.system import ClothFlow
+from vton_jax.systems.finet.system import Finet
+from vton_jax.systems.protocol import TryOnSystem
 
 _WHOLE = 0.86  # of the picture's height that people fill at most, as in training
 _RESAMPLES = 2000
+_REGIONS = {"upper": "top", "lower": "bottom"}  # of FiNet, by the garment's type
 
 
 def open_painters(names: list[str], folder: str | None) -> dict[str, Painter]:
@@ -39,11 +44,12 @@ def stage_3_weights(painters: dict[str, Painter]) -> str:
 
 
 def draw_cases(count: int, split: str, size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """`count` cases, each of another user; in every second the garment lies flat, where it can."""
+    """`count` cases, each of another user; in every second the garment lies flat, where it can. The pose is shown by
+    somebody else in clothes of their own: what the truth's outline is, no picture tells."""
     drawn = []
     for index in progress.each(range(count), "case"):
         number = index * examples.EXAMPLES_OF_ONE + index % examples.EXAMPLES_OF_ONE
-        example = examples.draw(number, split, size, closest=_WHOLE)
+        example = examples.draw(number, split, size, pose_picture=True, closest=_WHOLE)
         drawn.append(examples.sample(example, flat=bool(index % 2) and examples.lies_flat(example)))
     return scores.stack(drawn)
 
@@ -86,21 +92,67 @@ class Made:
 
     cases: dict  # of them alone
     layouts: np.ndarray  # uint8 [B, H, W], of stage 1
-    images: dict[str, np.ndarray]  # of every variant and arm, float [B, H, W, 3]
+    images: dict[str, list[np.ndarray | None]]  # of every variant and other system, float [H, W, 3] each
     flows: dict[str, np.ndarray]  # of every variant, float [B, H, W, 2]
     left_out: int = 0
 
 
-def dress(system: ClothFlow, painters: dict[str, Painter], beside: dict, cases: dict) -> Made:
-    """Reads the cases from their pixels, and lets every variant, and arms of lab126, dress them."""
-    images = {name: [] for name in (*painters, *(f"lab126_{arm}" for arm in beside))}
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """A case as it was read, for systems beside ClothFlow."""
+
+    case: dict[str, np.ndarray]
+    kind: str  # of the garment
+    user: User
+    garment: Garment
+    poses: Pose  # [1]
+
+
+# A picture float [H, W, 3] of a case; None where the system does not do such a thing.
+Other = Callable[[Asked], np.ndarray | None]
+
+
+def open_others(names: Sequence[str]) -> dict[str, Other]:
+    """What else dresses the cases, with the released weights: `lab126_ARM`, and `finet`, which puts a worn garment on
+    whoever the truth shows."""
+    arms = tuple(name.removeprefix(f"{LAB126}_") for name in names if name.startswith(LAB126))
+    found = {f"{LAB126}_{arm}": _dressing(one) for arm, one in dressing.open_arms(SuiteOptions(), arms).items()}
+    return found | ({"finet": _transferring(Finet())} if "finet" in names else {})
+
+
+def _dressing(system: TryOnSystem) -> Other:
+    return lambda asked: softened(next(iter(system.dress(asked.user, [asked.garment], asked.poses))).dressed)
+
+
+def _transferring(finet: Finet) -> Other:
+    """FiNet knows no other pose: the true frame is the photo, whose garment is hidden and filled in anew."""
+
+    def transferred(asked: Asked) -> np.ndarray | None:
+        if (region := _REGIONS.get(asked.kind)) is None:
+            return None
+        try:
+            person, given = (
+                finet.read(asked.case["output_image"]),
+                finet.read_garment(asked.case["donor_image"], region),
+            )
+            filled = finet.inpaint(person, region, jax.random.PRNGKey(0), vary="none", garment=given)
+        except UserError:
+            return None
+        return to_float(filled.images[0])
+
+    return transferred
+
+
+def dress(system: ClothFlow, painters: dict[str, Painter], others: dict[str, Other], cases: dict) -> Made:
+    """Reads the cases from their pixels, and lets every variant, and other systems, dress them."""
+    images = {name: [] for name in (*painters, *others)}
     flows, layouts, kept = {name: [] for name in painters}, [], []
     for index in progress.each(range(len(cases["garment_type"])), "case"):
         kind = segmentation.GARMENT_TYPES[int(cases["garment_type"][index])]
         try:
             user = system.read_user(cases["input_image"][index])
             garment = system.read_garment(cases["donor_image"][index], kind, bool(cases["donor_flat"][index]))
-            poses = system.read_poses(cases["output_image"][index][None])
+            poses = system.read_poses(cases["pose_image"][index][None])
         except UserError:
             continue
         kept.append(index)
@@ -113,12 +165,11 @@ def dress(system: ClothFlow, painters: dict[str, Painter], beside: dict, cases: 
             flows[name].append(np.asarray(result.dressed.flow))
             if name == "full":
                 layouts.append(result.target.final)
-        for arm, other in beside.items():
-            (result,) = other.dress(user, [garment], poses)
-            images[f"lab126_{arm}"].append(softened(result.dressed))
+        asked = Asked({name: array[index] for name, array in cases.items()}, kind, user, garment, poses)
+        for name, other in others.items():
+            images[name].append(other(asked))
     cases, left_out = scores.at(cases, np.array(kept, int)), len(cases["garment_type"]) - len(kept)
-    stacked = ({name: np.stack(all_) for name, all_ in of.items()} for of in (images, flows))
-    return Made(cases, np.array(layouts), *stacked, left_out)
+    return Made(cases, np.array(layouts), images, {name: np.stack(all_) for name, all_ in flows.items()}, left_out)
 
 
 def picture_scores(made: Made, distances) -> dict[str, dict[str, np.ndarray]]:
@@ -128,10 +179,25 @@ def picture_scores(made: Made, distances) -> dict[str, dict[str, np.ndarray]]:
     each = zip(made.cases["output_segmentation"], kinds, strict=True)
     region = np.stack([segmentation.region(labels, segmentation.TARGET_LABELS[kind]) for labels, kind in each])
     for name, images in made.images.items():
-        found[name] = scores.frame_scores(images, truth, region) | distances(images, truth)
+        there = np.array([image is not None for image in images])
+        given = np.stack([image for image in images if image is not None]), truth[there], region[there]
+        found[name] = {score: _spread(values, there) for score, values in _seen_scores(*given, distances).items()}
         if name in made.flows:
             each = enumerate(made.flows[name])
             found[name]["try_on_epe"] = np.array([end_point_error(flow, made.cases, i) for i, flow in each])
+    return found
+
+
+def _seen_scores(images: np.ndarray, truth: np.ndarray, region: np.ndarray, distances) -> dict[str, np.ndarray]:
+    whole = scores.frame_scores(images, truth, region) | distances(images, truth)
+    of_region = distances(scores.alone(images, region), scores.alone(truth, region))
+    return whole | {f"{name}_garment": values for name, values in of_region.items()}
+
+
+def _spread(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Values of the cases that are there, NaN for the others."""
+    found = np.full(len(there), np.nan)
+    found[there] = values
     return found
 
 
@@ -158,8 +224,9 @@ def sheet(made: Made, count: int) -> np.ndarray:
     """The first cases: what goes in, the layout of stage 1, every picture, the truth; uint8 [H, W, 3]."""
     rows = []
     for index in range(min(count, len(made.cases["garment_type"]))):
-        row = [made.cases[f"{name}_image"][index] for name in ("input", "donor")]
+        row = [made.cases[f"{name}_image"][index] for name in ("input", "donor", "pose")]
         row.append(visualize.colour_segmentation(made.layouts[index]) if len(made.layouts) else None)
-        row += [visualize.to_uint8(images[index]) for images in made.images.values()]
+        row += [image if image is None else visualize.to_uint8(image)
+                for image in (images[index] for images in made.images.values())]  # fmt: skip
         rows.append([*row, made.cases["output_image"][index]])
-    return visualize.contact_sheet(rows, column_titles=["user", "garment", "layout", *made.images, "truth"])
+    return visualize.contact_sheet(rows, column_titles=["user", "garment", "pose", "layout", *made.images, "truth"])

@@ -11,6 +11,7 @@ import numpy as np
 from vton_jax.core.errors import WrongOption
 from vton_jax.core.options import option
 from vton_jax.evaluate import protocol
+from vton_jax.systems.options import ARM_NAMES
 
 VARIANT_NAMES = ("full", "no_layout", "no_flow", "tps", "no_cascade", "no_style", "dense")
 _SHOWN = 10  # cases on the sheet
@@ -29,17 +30,20 @@ class ClothFlowSuite(protocol.Suite):
         variants: str = option(
             "trained", "Variants, separated by commas; trained: those whose weights are there; all: an error if not."
         )
-        beside: str = option("", "Arms of lab126 that dress the same people, separated by commas.")
+        system: str = option(
+            "clothflow",
+            "Who dresses the people: clothflow, its variants alone; all, the arms of lab126 and FiNet's transfer "
+            "besides; or some of lab126, lab126_post and the like, and finet, separated by commas.",
+        )
         seed: int = option(0, "Seed of the bootstrap.")
 
     def run(self):
-        from vton_jax.evaluate import clothflow_steps, dressing, metrics, perceptual, report
+        from vton_jax.evaluate import clothflow_steps, metrics, perceptual, report
         from vton_jax.systems.clothflow.system import ClothFlow
 
         options = self.options
         painters = clothflow_steps.open_painters(chosen_variants(options), options.weights)
-        arms = tuple(filter(None, options.beside.split(",")))
-        beside = dressing.open_arms(protocol.SuiteOptions(), arms) if arms else {}
+        others = clothflow_steps.open_others(other_systems(options.system))
         system = ClothFlow(folder=options.weights)
         distances = perceptual.open_distances(options.perceptual)
         report.say(f"drawing {options.num_cases} cases")
@@ -49,7 +53,7 @@ class ClothFlowSuite(protocol.Suite):
         report.say("flows along true segmentations")
         errors = clothflow_steps.flow_errors(painters, cases)
         report.say("people, garments and poses; layouts and pictures")
-        made = clothflow_steps.dress(system, painters, beside, cases)
+        made = clothflow_steps.dress(system, painters, others, cases)
         found = {name: {"epe": values} for name, values in errors.items()}
         for name, values in clothflow_steps.picture_scores(made, distances).items():
             found.setdefault(name, {}).update(values)
@@ -66,7 +70,8 @@ class ClothFlowSuite(protocol.Suite):
         self.texts["protocol"] = {
             "suite": self.name,
             "cases": f"{options.num_cases} of the catalogue, split {options.split}, every second garment laid "
-            "flat where it can; the pose is the true frame's, read from its pixels",
+            "flat where it can; the pose is somebody else's, read from their picture; FiNet knows no other pose and "
+            "sees the true frame without the garment, and upper and lower garments alone",
             "size": f"{system.size[0]}x{system.size[1]}; SSIM with an 11-tap Gaussian; flow errors at 128x96, the mean "
             "over cases of each one's visible garment",
             **distances.protocol,
@@ -76,8 +81,9 @@ class ClothFlowSuite(protocol.Suite):
     def sections(self, results):
         from vton_jax.evaluate import report
 
-        rows = [*VARIANT_NAMES, *(f"lab126_{arm}" for arm in self.options.beside.split(","))]
-        pictures = {"lpips": "LPIPS", "ssim": "SSIM", "ssim_garment": "SSIM garment", "psnr_garment": "PSNR garment"}
+        rows = [*VARIANT_NAMES, *other_systems(self.options.system)]
+        pictures = {"lpips": "LPIPS", "ssim": "SSIM"}
+        pictures |= {f"{name}_garment": f"{text} garment" for name, text in (*pictures.items(), ("psnr", "PSNR"))}
         flows = {"epe": "EPE along the truth", "try_on_epe": "EPE in try-on"}
         flow_rows = [name for name in VARIANT_NAMES if f"clothflow.{name}.try_on_epe" in results]
         tables = (flow_rows, flows), (rows, pictures)
@@ -97,6 +103,17 @@ def chosen_variants(options) -> list[str]:
         why = f"names {', '.join(unknown)}; known are {', '.join(VARIANT_NAMES)}."
         raise WrongOption("variants", options.variants, why)
     return names
+
+
+def other_systems(asked: str) -> tuple[str, ...]:
+    """The systems beside ClothFlow that an option names. Raises: WrongOption for an unknown one."""
+    arms = tuple(f"{protocol.LAB126}_{arm}" for arm in ARM_NAMES)
+    groups = {"clothflow": (), "all": (*arms, "finet"), protocol.LAB126: arms}
+    found = [name for part in asked.split(",") for name in groups.get(part, (part,))]
+    if unknown := [name for name in found if name not in groups["all"]]:
+        known = ", ".join((*groups, *groups["all"]))
+        raise WrongOption("system", asked, f"names {', '.join(unknown)}; known are {known}.")
+    return tuple(dict.fromkeys(found))
 
 
 def _short_names(found: dict):
