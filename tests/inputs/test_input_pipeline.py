@@ -13,7 +13,7 @@ import pytest
 
 from vton_jax.core import geometry, keypoints, segmentation
 from vton_jax.core.errors import UserError
-from vton_jax.inputs import augment, field_examples, input_pipeline
+from vton_jax.inputs import augment, dressed_people, field_examples, input_pipeline, outfits
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -211,6 +211,18 @@ def test_the_fields_examples_in_the_contracts_names(folders):
     np.testing.assert_array_equal(pair[0]["input_image"], pair[1]["output_image"])
     np.testing.assert_array_equal(pair[0]["input_image"], pair[0]["donor_image"])
     assert (pair[0]["output_segmentation"] == segmentation.UNKNOWN).all()
+
+
+def test_people_of_the_fields_examples_for_finet(folders):
+    """The same flag as for drawn outfits; each person fills the frame, as FiNet knows them."""
+    batch = next(dressed_people.open_batches(str(folders / "a"), 7, 0, SIZE, "train"))
+    assert set(batch) == set(dressed_people.NAMES) and batch["image"].shape == (7, *SIZE, 3)
+    for labels in batch["segmentation"]:
+        rows, columns = (np.flatnonzero((labels > 0).any(axis)) for axis in (1, 0))
+        filled = max(len(rows) / SIZE[0], len(columns) / SIZE[1])
+        assert abs(filled - 1 / (1 + 2 * outfits.MARGIN)) < 0.06
+    unlabelled = next(dressed_people.open_batches(str(folders / "b"), 2, 0, SIZE, "train"))
+    assert not unlabelled["segmentation"].any() and unlabelled["image"].any()
 
 
 def _first_epoch(folder, count):

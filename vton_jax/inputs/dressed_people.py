@@ -2,7 +2,8 @@
 
 A dataset is a folder of `cached_examples` of the kind `outfits`, or of `people`, of which those are taken whose outfit
 is of one style (the user in their own clothes, and the donor); a file of `pictures`, of which people with labels are
-taken; or a mixture FOLDER:WEIGHT,FILE:WEIGHT.
+taken; or a mixture FOLDER:WEIGHT,FILE:WEIGHT. Or it is a prepared TFDS dataset, whose people are read as they are asked
+for, each as the picture that the dataset's truth shows.
 
 Conventions: as in `outfits`; a batch has 'image', 'segmentation', 'keypoints' and 'visible', [B, ...].
 """
@@ -77,8 +78,21 @@ def _stacked(found: list[dict | None]) -> dict[str, np.ndarray]:
     return {name: np.stack([one[name] for one in found if one is not None]) for name in NAMES}
 
 
+def _of_example(example: dict[str, np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """The person of a prepared dataset's example; the whole picture where its labels show nobody."""
+    image, labels, points, visible = (example[f"output_{name}"] for name in NAMES)
+    labels = np.where(labels == segmentation.UNKNOWN, 0, labels)
+    found = outfits.framed(image, labels, points, visible, size)
+    return found or outfits.framed(image, np.ones_like(labels), points, visible, size) | {
+        "segmentation": np.zeros(size, np.uint8)
+    }
+
+
 def open_batches(dataset: str, batch_size: int, seed: int, size: tuple[int, int], split: str):
-    """Random batches of a mixture. Raises: UserError as `read` does."""
+    """Random batches of a dataset. Raises: UserError as `read`, and as `input_pipeline.file_examples`, does."""
+    if Path(dataset).is_dir() and any(Path(dataset).glob("**/dataset_info.json")):
+        examples = input_pipeline.file_examples(dataset, split, seed, augment=None)
+        return input_pipeline.batches_from(examples.map(lambda one: _of_example(one, size)), batch_size)
     mixture = input_pipeline.parse_mixture(dataset)
     parts = [read(folder, size, split) for folder, _ in mixture]
     weights = np.array([weight for _, weight in mixture]) / sum(weight for _, weight in mixture)
