@@ -29,6 +29,22 @@ def test_the_judge_learns_what_goes_where():
     np.testing.assert_allclose(judge.styles(fresh).sum(1), 1, rtol=1e-5)
 
 
+def test_filled_outfits_are_told_from_true_ones_where_they_differ(monkeypatch):
+    """By a garment that does not go with what is beside it; never by one that is drawn as the true ones are."""
+    monkeypatch.setattr(finet_judge, "_STEPS", 250)
+    generator = np.random.default_rng(0)
+    context = generator.normal(0, 1, (64, 3)).astype(np.float32)
+    matching = lambda *count: context[:, None] + generator.normal(0, 0.2, (64, *count, 3))  # noqa: E731
+    others = np.roll(context, 5, 0)[:, None] + generator.normal(0, 0.2, (64, 3, 3))
+    outfits_of = lambda garments: np.concatenate([np.broadcast_to(context[:, None], garments.shape), garments], 2)  # noqa: E731
+    true = outfits_of(matching(1)).astype(np.float32)[:, 0]
+    alike, exchanged = (
+        finet_judge.told_apart(true, outfits_of(garments).astype(np.float32)).mean()
+        for garments in (matching(3), others)
+    )
+    assert abs(alike - 0.5) < 0.1 and exchanged > 0.75
+
+
 def test_features_say_what_colour_and_how_long():
     one = person()
     args = one["keypoints"], one["visible"]
@@ -128,6 +144,7 @@ def test_the_suite_from_end_to_end(small):
     kept = found["finet.full.diversity.with"] / found["finet.full.diversity.without"]
     np.testing.assert_allclose(found["finet.diversity_kept"], kept, rtol=1e-6)
     assert 1 <= found["finet.full.style_score.with"] <= 6
+    assert all(0 <= found[f"finet.full.told_from_true.{prior}"] <= 1 for prior in ("with", "without", "exchanged"))
     rates = [found[f"finet.full.{name}_{level}"] for name in ("fooling", "real_accuracy") for level in ("1s", "2s")]
     assert all(0 <= rate <= 1 for rate in rates)
     assert found["finet.transfer.best_sample"] <= found["finet.transfer.mean_sample"]

@@ -156,6 +156,39 @@ def kept(judges: dict, case: dict, samples, region: str) -> np.ndarray:
     return judges[region].keeps(found, np.full(len(found), int(case["style"])))
 
 
+def told_apart(cases: list[dict], found: dict, seed: int) -> dict[str, np.ndarray]:
+    """{prior: how often filled outfits are told from true ones [N]}, in the mean of the regions; an outfit is what is
+    seen of its top and of its bottom. `exchanged`: where the filling is the next people's own garment, so that nothing
+    but what goes together tells it.
+
+    Args: found: of `fill_all`. Garments that a filling leaves out have features 0.
+    """
+    regions = sorted({region for _, region in found})
+    own = {region: [_features(case, region) for case in cases] for region in regions}
+    size = {region: len(next(one for one in own[region] if one is not None)) for region in regions}
+    there = lambda one, region: np.zeros(size[region], np.float32) if one is None else one  # noqa: E731
+    values = {}
+    for region in regions:
+        (other,) = (one for one in regions if one != region)
+        context = np.stack([there(one, other) for one in own[other]])
+        true = np.stack([there(one, region) for one in own[region]])
+        filled = {
+            prior: np.stack([
+                np.stack([there(one, region) for one in _samples_features(case, samples, region)])
+                for case, samples in zip(cases, of_region, strict=True)
+            ])
+            for (prior, which), of_region in found.items()
+            if which == region
+        }  # fmt: skip
+        count = next(iter(filled.values())).shape[1]
+        filled["exchanged"] = np.stack([np.roll(true, 1 + turn, 0) for turn in range(count)], 1)
+        for prior, features in filled.items():
+            beside = np.broadcast_to(context[:, None], (*features.shape[:2], context.shape[1]))
+            outfits = np.concatenate([context, true], 1), np.concatenate([beside, features], 2)
+            values.setdefault(prior, []).append(finet_judge.told_apart(*outfits, seed=seed))
+    return {prior: np.mean(each, 0) for prior, each in values.items()}
+
+
 def surprise(judges: dict, cases: list[dict], samples: dict) -> np.ndarray:
     """KL(p(style | filling) ‖ p(style)) of each case [N], in the mean of its samples and of regions; the exponential of
     its mean is the inception score with the judges' styles for classes.

@@ -106,6 +106,25 @@ def train(found: np.ndarray, style: np.ndarray, num_styles: int, seed: int = 0) 
     return Judge(jax.device_get(params), mean, deviation)
 
 
+def told_apart(true: np.ndarray, filled: np.ndarray, folds: int = 4, seed: int = 0) -> np.ndarray:
+    """How often a network tells true outfits from filled ones, [N] of each person; 0.5: it cannot.
+
+    It has learned from the outfits of all other groups of people, of `folds`; both kinds count alike.
+    Args: true: features of a garment beside those of what else is worn, [N, F]. filled: of fillings, [N, K, F].
+    """
+    number, samples = np.arange(len(true)), filled.shape[1]
+    found = np.zeros(len(true))
+    for fold in range(min(folds, len(true))):
+        tried = number % folds == fold
+        own, others = np.repeat(true[~tried], samples, 0), filled[~tried].reshape(-1, filled.shape[-1])
+        kind = np.repeat([1, 0], (len(own), len(others)))
+        judge = train(np.concatenate([own, others]), kind, 2, seed)
+        for person in np.flatnonzero(tried):
+            right = judge.styles(true[person][None])[0, 1], judge.styles(filled[person])[:, 0].mean()
+            found[person] = np.mean(right)
+    return found
+
+
 @functools.cache
 def _optimizer(steps: int) -> optax.GradientTransformation:
     """The same one each time: another would be compiled anew."""

@@ -60,6 +60,8 @@ class FinetSuite(protocol.Suite):
         read = finet_cases.as_read(system.reader, cases, found)
         yield from self._rules(judges, cases, read)
         yield from self._style_scores(judges, cases, read)
+        for prior, values in finet_cases.told_apart(cases, read, options.seed).items():
+            yield from _with_interval(f"finet.{options.variant}.told_from_true.{prior}", values)
         yield from self._diversity(found, distances)
         yield from self._transfer(system, distances)
         if options.critic_people:
@@ -73,6 +75,8 @@ class FinetSuite(protocol.Suite):
             "rules": "kept where a classifier of styles, taught by drawn outfits of the train split, finds the garment "
             "likelier in the outfit's style than in any; what is garment in a filling ReaderCNN reads in its picture",
             "without": "z from N(0, I), the same networks",
+            "told from true": "a network of the same size, taught by three people in four whether an outfit's top and "
+            "bottom are both true or one is filled in; 0.5: it cannot tell",
             "style score": "as the inception score, over the judges' styles in place of Inception's classes",
             "critic": f"CriticCNN, of this variant alone, {options.critic_people} people, every {_HELD_OUT}th "
             f"held out, {_CRITICS} seeds; 1s at half the networks' size, 2s at all of it",
