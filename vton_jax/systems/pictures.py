@@ -154,9 +154,9 @@ def _poses(path: Path, limit: int, painted_rate: float) -> PoseFrames:
         frames, rate = video_files.read_frames(path, limit)
     else:
         about = video_files.video_info(path)
-        side = _side(about, min(limit, about.num_frames or _UNKNOWN) / _every(about.frame_rate, painted_rate))
+        side = _side(about, min(limit, about.num_frames or _UNKNOWN) / every_nth(about.frame_rate, painted_rate))
         frames, rate = video_files.open_frames(path, limit, side)
-    every = _every(rate, painted_rate)
+    every = every_nth(rate, painted_rate)
     kept, count = [], 0
     for count, frame in enumerate(frames, start=1):
         if (count - 1) % every == 0:
@@ -164,7 +164,8 @@ def _poses(path: Path, limit: int, painted_rate: float) -> PoseFrames:
     return PoseFrames(kept, rate, every, count)
 
 
-def _every(rate: float | None, painted_rate: float) -> int:
+def every_nth(rate: float | None, painted_rate: float) -> int:
+    """Of a clip of so many frames a second every how manieth is painted, so that `painted_rate` are at least."""
     return 1 if not rate or not painted_rate else max(1, int(float(rate) / painted_rate + _LEEWAY))
 
 
