@@ -97,6 +97,24 @@ def clip(
     return photo, flat, shown, truth
 
 
+def mirrored_walk(
+    index: int, count: int, size: tuple[int, int], split: str, *, rate: float = FRAME_RATE
+) -> tuple[np.ndarray, ...]:
+    """A case of the mirror: a garment laid flat [H, W, 3], a clip [T, H, W, 3] of the user who walks and turns, and the
+    true clip of them in the garment, all uint8."""
+    number = examples.number_that_lies_flat(_CLIPS + index, split)
+    generator = np.random.default_rng([SPLITS.index(split), number])
+    exchange = exchanges.sample(generator, number, split)
+    dressed = exchanges.dress(generator, exchange)
+    place = examples.users_place(generator, exchange, dressed.before.height, WHOLE, size=size, grounds=None)
+    flat = examples.lay_flat(generator, exchange, dressed.donor_skins, size).image
+    moves = motion.sample(generator, max(count / rate, 1.0))
+    walk = [motion.pose_at(moves, frame / rate) for frame in range(count)]
+    worn = (dressed.before, dressed.skins), (dressed.after, dressed.output_skins)
+    shown, truth = (np.stack([place.shot(*one, pose).image for pose in walk]) for one in worn)
+    return flat, shown, truth
+
+
 def _calm(place: examples.Place) -> examples.Place:
     studio = np.full_like(place.ground, _STUDIO)
     return dataclasses.replace(place, light=pictures.Light(), ground=studio, taken=None)

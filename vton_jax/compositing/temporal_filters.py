@@ -106,11 +106,11 @@ def _both_ways(frames: Iterable[_Frame], window: int, ahead: int) -> Iterator[np
         held += itertools.islice(frames, window + ahead - len(held))
         if not held:
             return
-        flows += (_step_flow(after, frame) for frame, after in itertools.pairwise(held[len(flows) :]))
+        flows += (step_flow(after.grey, frame.grey) for frame, after in itertools.pairwise(held[len(flows) :]))
         done = window if len(held) == window + ahead else len(held)
         there, back = [], [held[-1].image]
         for frame in held[:done]:
-            last = frame, (frame.image if last is None else _step(*last, frame, _step_flow(last[0], frame)))
+            last = frame, (frame.image if last is None else _step(*last, frame, step_flow(last[0].grey, frame.grey)))
             there.append(last[1])
         for (after, frame), flow in zip(itertools.pairwise(held[::-1]), reversed(flows), strict=True):
             back.append(_step(after, back[-1], frame, flow))
@@ -124,11 +124,12 @@ def step(before: np.ndarray, filtered: np.ndarray, frame: np.ndarray) -> np.ndar
     Args: before, filtered: the frame before, as it came and as this step gave it back.
     """
     before, frame = _frame(before), _frame(frame)
-    return _step(before, filtered, frame, _step_flow(before, frame))
+    return _step(before, filtered, frame, step_flow(before.grey, frame.grey))
 
 
-def _step_flow(before: _Frame, frame: _Frame) -> np.ndarray:
-    return _flow(before.grey, frame.grey, _REFINEMENTS)
+def step_flow(before: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """The flow of `motion`, by which a frame shows the next one; both grey, uint8 [H, W]."""
+    return _flow(before, frame, _REFINEMENTS)
 
 
 def _step(before: _Frame, filtered: np.ndarray, frame: _Frame, flow: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from vton_jax.studio.try_on import Systems
 from vton_jax.systems.first_order import job as first_order
 from vton_jax.systems.first_order.options import DriveOptions
 from vton_jax.systems.mirror import job as mirrors
+from vton_jax.systems.mirror.carrying import Carried
 from vton_jax.systems.mirror.options import MirrorOptions
 
 MAX_BYTES = 1_000_000  # of a frame
@@ -165,7 +166,7 @@ def mirror(options: MirrorOptions, kept: Systems) -> Prepare:
     def prepare(size: tuple[int, int]) -> Lively:
         made = mirrors.make_mirror(options, size, kept.of(options))
         mirrors.warm_up(made)
-        return made
+        return Carried(made)
 
     return prepare
 

@@ -10,6 +10,7 @@ from vton_jax.core import files, framing
 from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.media import live, live_run, photo_files
 from vton_jax.systems import pictures
+from vton_jax.systems.mirror.carrying import Carried
 from vton_jax.systems.mirror.mirror import Mirror
 from vton_jax.systems.mirror.options import MirrorOptions
 from vton_jax.systems.pictures import GarmentPicture
@@ -97,7 +98,8 @@ def run(
     shown = live_run.Shown(
         "vton mirror: q ends, 1-9 garment, m mirrors", options.display, options.virtual_camera, output
     )
-    loop = live.Loop(mirror.process, on_key=mirror.key, note=mirror.note)
+    carried = Carried(mirror)
+    loop = live.Loop(carried.process, on_key=carried.key, note=carried.note)
     timing = live_run.run(loop, _open(options), shown, size, options.seconds)
-    say(timing.line())
+    say(f"{timing.line()}; {carried.dressed} of them dressed anew, the others carried along")
     return timing

@@ -130,12 +130,17 @@ class Mirror:
     def process(self, frame: np.ndarray) -> np.ndarray:
         """A frame in which the person wears the garment; where nobody is seen, the frame as it is."""
         frame = framing.resize(frame, self.size)
+        dressed = self.dress(frame)
+        shown = frame if dressed is None else dressed
+        return np.ascontiguousarray(shown[:, ::-1]) if self.flip else shown
+
+    def dress(self, frame: np.ndarray) -> np.ndarray | None:
+        """`process` of a frame of the mirror's size, never mirrored; None where nobody is seen."""
         dressed = self._dressed(frame)
         self.seen = dressed is not None
         if not self.seen:
             self.forget()
-        shown = frame if dressed is None else dressed
-        return np.ascontiguousarray(shown[:, ::-1]) if self.flip else shown
+        return dressed
 
     def _dressed(self, frame: np.ndarray) -> np.ndarray | None:
         where = self._follower.place(frame, self._clock())
