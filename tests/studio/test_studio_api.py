@@ -5,12 +5,14 @@ import json
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import decoded_here
 import numpy as np
 import pytest
-from painted_system import SIZE, PaintedSystems
+from painted_system import SIZE, PaintedSystem, PaintedSystems
 
+from vton_jax import systems
 from vton_jax.media import photo_files, video_files
 from vton_jax.studio import shown
 from vton_jax.studio.options import StudioOptions
@@ -90,12 +92,15 @@ def test_from_uploads_to_a_clip_with_its_settings(studio, files, tmp_path, monke
     assert not list(service.uploaded.iterdir())  # what was brought is gone, what was decoded lies with the job
 
 
-def test_a_reading_is_corrected_and_then_dressed(studio, files):
-    """A mask of the left half alone: what is read, and painted, is that."""
+def test_a_reading_is_corrected_then_dressed_and_made_again(studio, files, tmp_path, monkeypatch, command):
+    """A mask of the left half alone: what is read, and painted, is that; from the archive too."""
     from PIL import Image
 
     service, _ = studio()
     asked = {"framing": "pose"}
+    half = photo_files.read_photo(files["garment"])
+    half[16:48, 24:36] = (0, 180, 0)  # of another colour, so that the mask is seen
+    photo_files.write_image(files["garment"], half)
     layer = np.zeros((*SIZE, 4), np.uint8)
     layer[16:48, 12:24] = 255
     Image.fromarray(layer).save(service.uploaded / "layer", format="PNG")
@@ -109,6 +114,17 @@ def test_a_reading_is_corrected_and_then_dressed(studio, files):
     while job.state not in ("done", "failed"):
         time.sleep(0.02)
     assert job.kept.reading is seen.kept.reading and job.result["reading"] == seen.result["reading"]
+    with zipfile.ZipFile(job.result["save"]) as saved:
+        saved.extractall(tmp_path / "saved")
+    monkeypatch.chdir(tmp_path / "saved")
+    monkeypatch.setitem(systems.SYSTEMS, "lab126", lambda options: PaintedSystem())
+    command("vton_jax.render", "--flagfile=render.flags", "--output=again.mp4")
+    first, again = (video_files.read_frames(tmp_path / "saved" / name)[0] for name in ("try_on.mp4", "again.mp4"))
+    np.testing.assert_array_equal(first, again)
+    flags = [line for line in Path("render.flags").read_text().splitlines() if "mask" not in line]
+    Path("uncorrected.flags").write_text("\n".join(flags))
+    command("vton_jax.render", "--flagfile=uncorrected.flags", "--output=uncorrected.mp4")
+    assert (video_files.read_frames("uncorrected.mp4")[0] != first).any()
     other = service.dress(asked | {"garment_type": "lower"}, files, seen)  # which needs another reading
     while other.state not in ("done", "failed"):
         time.sleep(0.02)

@@ -366,6 +366,9 @@ def test_every_option_may_be_a_column(tmp_path):
     assert row.options == dataclasses.replace(options, tuck="in", output_size="64x48", temporal_filter="none")
     (row,) = job_tables.read(table(tmp_path, 'person,garment,output,garment_box\na,b;c,d.mp4,";0,0,1,0.5"\n'))
     assert row.options.garment_box == ("", "0,0,1,0.5")
+    (row,) = job_tables.read(table(tmp_path, "person,garment,output,garment_mask\na,b;c,d.mp4,;m\n"))
+    assert row.options.garment_mask == ("", str(tmp_path / "m"))
+    assert row.inputs()["garment_mask"] == (tmp_path / "m",)
     for cell in ("many", "-1", "nan"):
         (row,) = job_tables.read(table(tmp_path, f"person,garment,output,painted_rate\na,b,c.mp4,{cell}\n"))
         assert f"painted_rate={cell} should be a number, at least 0" in str(row.problem)

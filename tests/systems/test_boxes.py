@@ -6,7 +6,7 @@ from painted_system import SIZE, PaintedSystem
 
 from vton_jax import TryOnJob
 from vton_jax.core import boxes
-from vton_jax.core.errors import WrongOption
+from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.media import photo_files, video_files
 
 BLUE, RED = (0, 90, 180), (180, 30, 0)
@@ -52,6 +52,23 @@ def test_a_mask_is_cut_as_its_picture(busy, tmp_path):
     assert given.mask.shape == given.picture.shape[:2] == SIZE
     np.testing.assert_array_equal(given.mask, given.picture.min(-1) < 200)
     assert given.part.whole.shape == rack.shape
+
+
+def test_a_mask_beside_the_picture_is_the_garments(busy, tmp_path):
+    """White of another size than the picture, of which the box shows a half."""
+    mask = np.zeros((4 * SIZE[0], 2 * SIZE[1]), np.uint8)
+    mask[160:224, 24:48] = 255  # the left half of the lower garment
+    photo_files.write_image(tmp_path / "mask.png", mask)
+    given = {"garment_mask": str(tmp_path / "mask.png"), "garment_box": "0,0.5,1,1"}
+    garment = TryOnJob(**busy[1], **given).pictures().garments[0]
+    expected = np.zeros(SIZE, bool)
+    expected[16:48, 12:24] = True
+    np.testing.assert_array_equal(garment.mask, expected)
+    with pytest.raises(UserError, match=r"marks nothing of rack.png"):
+        TryOnJob(**busy[1], **given | {"garment_box": "0,0,1,0.5"}).pictures()
+    for masks, why in ((("", "a.png"), "more masks than there are"), ("missing.png", "missing.png")):
+        with pytest.raises(UserError, match=why):
+            TryOnJob(**busy[1], garment_mask=masks).pictures()
 
 
 @pytest.mark.parametrize(

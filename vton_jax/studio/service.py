@@ -54,8 +54,8 @@ class Service:
         garments, by `shown.GARMENTS`. Raises: UserError.
         """
         with self.jobs.prepared() as job:
-            options, masks = self._options(job, asked, files), self._masks(job, masks)
-            return self.jobs.put(job, lambda job: try_on.read(job, options, self.systems, masks))
+            options = self._options(job, asked, files, masks)
+            return self.jobs.put(job, lambda job: try_on.read(job, options, self.systems))
 
     def dress(
         self, asked: Mapping[str, Any], files: Files, seen: Job | None = None, masks: Mapping[str, Path] | None = None
@@ -70,8 +70,8 @@ class Service:
             if options is not None:
                 return self.jobs.put(self.jobs.new(), lambda job: try_on.dress(job, options, self.systems, seen))
         with self.jobs.prepared() as job:
-            options, masks = self._options(job, asked, files), self._masks(job, masks)
-            return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems, masks=masks))
+            options = self._options(job, asked, files, masks)
+            return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems))
 
     def watch_search(self, seen: Job, frame: int) -> Job:
         """A job that films the backward procedure on one frame. Raises: UserError."""
@@ -115,13 +115,16 @@ class Service:
             job.session = live.Session()
             return self.jobs.put(job, lambda job: live.run(job, job.session, prepare, self.options.live_seconds))
 
-    def _masks(self, job: Job, masks: Mapping[str, Path] | None) -> dict[str, Path]:
-        return {name: uploads.take(path, f"{name}_mask", job.folder, self.options)
-                for name, path in (masks or {}).items()}  # fmt: skip
-
-    def _options(self, job: Job, asked: Mapping[str, Any], files: Files) -> JobOptions:
+    def _options(
+        self, job: Job, asked: Mapping[str, Any], files: Files, masks: Mapping[str, Path] | None
+    ) -> JobOptions:
         """What a job is asked for, its files decoded into its folder."""
         decoded = self._decoded(job, files)
+        painted = {name: uploads.take(path, f"{name}_mask", job.folder, self.options)
+                   for name, path in (masks or {}).items()}  # fmt: skip
+        if painted:
+            last = max(map(shown.GARMENTS.index, painted))
+            decoded["garment_mask"] = tuple(str(painted.get(name, "")) for name in shown.GARMENTS[: last + 1])
         return try_on.options_of(asked, decoded, self.options.max_frames, self.options.weights)
 
     def _decoded(self, job: Job, files: Files, several: Sequence[str] = shown.GARMENTS) -> dict[str, Any]:

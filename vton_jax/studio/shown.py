@@ -1,7 +1,5 @@
 """Pictures for the page: what was read, and what the machine did. Written as PNG files into a job's folder."""
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from PIL import Image
 
 from vton_jax.core import framing, geometry, segmentation
 from vton_jax.core.boxes import Part
-from vton_jax.core.errors import UserError
 from vton_jax.core.types import Result
 from vton_jax.layout import coarse_map
 from vton_jax.media import photo_files, visualize
@@ -93,27 +90,6 @@ def where_it_lies(found: Reading, mask: np.ndarray, picture: np.ndarray, number:
     """
     fitted = found.framing.garment(number).place.back(mask.astype(np.float32), cv2.INTER_LINEAR)
     return framing.fit(picture, mask.shape)[1].restore(fitted) > 0.5
-
-
-def corrected(given: Pictures, masks: Mapping[str, Path]) -> Pictures:
-    """The pictures with painted masks of garments, by `GARMENTS`: pictures that are white there. Raises: UserError."""
-    garments = list(given.garments)
-    for name, path in masks.items():
-        number = GARMENTS.index(name)
-        if number >= len(garments):
-            continue
-        own = garments[number]
-        mask = painted(path, (own.picture if own.part is None else own.part.whole).shape[:2])
-        mask = mask if own.part is None else mask[own.part.box.pixels(mask.shape)]
-        if not mask.any():
-            raise UserError("Nothing is marked as the garment; paint it, or leave the mask as it was read.")
-        garments[number] = dataclasses.replace(own, mask=mask)
-    return dataclasses.replace(given, garments=tuple(garments))
-
-
-def painted(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """The mask bool [H, W] of `size` that a decoded picture shows in white."""
-    return framing.resize(photo_files.read_photo(path)[..., 0], size, nearest=True) > 127
 
 
 def machine(found: Reading, results: dict[int, Result], folder: Path) -> list[dict[str, Any]]:

@@ -100,8 +100,8 @@ def options_of(asked: Mapping[str, Any], files: Mapping[str, Any], num_frames: i
     """The options of a job.
 
     Args: asked: what was chosen: `CHOSEN` and `BOXES` by their names, several boxes of garments as a sequence. files:
-    decoded, by `person`, `garment` (several as a tuple; may be "none") and `pose`; a person without a garment of their
-    own takes the packaged one. num_frames, weights: see `JobOptions`. Raises: WrongOption.
+    decoded, by `person`, `garment` (several as a tuple; may be "none"), `garment_mask` (likewise) and `pose`; a person
+    without a garment of their own takes the packaged one. num_frames, weights: see `JobOptions`. Raises: WrongOption.
     """
     values = {name: _boxes(name, asked[name]) for name in BOXES if asked.get(name)}
     for name in CHOSEN:
@@ -129,25 +129,23 @@ def _boxes(name: str, given: str | Sequence[str]) -> str | tuple[str, ...] | Non
     return None if not texts else texts[0] if len(texts) == 1 else texts
 
 
-def read(job: Job, options: JobOptions, kept: Systems, masks: Mapping[str, Path] = {}) -> dict[str, Any]:
-    """Reads, and shows what was read. Args: masks: see `shown.corrected`."""
+def read(job: Job, options: JobOptions, kept: Systems) -> dict[str, Any]:
+    """Reads, and shows what was read."""
     try_on = TryOnJob(options, system=kept.of(options), progress=job.step)
-    pictures = shown.corrected(try_on.pictures(), masks)
+    pictures = try_on.pictures()
     reading = try_on.read(pictures)
     job.kept = Kept(options, reading)
     job.notes = (*map(mends.said, reading.said), *reading.notes)
     return {"reading": shown.reading(reading, pictures, job.folder)}
 
 
-def dress(
-    job: Job, options: JobOptions, kept: Systems, seen: Job | None = None, masks: Mapping[str, Path] | None = None
-) -> dict[str, Any]:
+def dress(job: Job, options: JobOptions, kept: Systems, seen: Job | None = None) -> dict[str, Any]:
     """Reads unless `seen` has read already, dresses, and writes clip, sheet, settings and what the machine did.
 
-    Args: masks: with which it reads, see `shown.corrected`. Returns: names and paths of all that.
+    Returns: names and paths of all that.
     """
     if seen is None:
-        job.result = read(job, options, kept, masks or {})  # for whoever looks at the job while it runs
+        job.result = read(job, options, kept)  # for whoever looks at the job while it runs
     else:
         job.result = {"reading": seen.result["reading"]}
         job.kept = dataclasses.replace(seen.kept, options=options)
@@ -175,11 +173,10 @@ def _saved(job: Job, options: JobOptions) -> Path:
     given = {name: value for name, value in vars(options).items() if value != getattr(default, name)}
     given.pop("weights", None)
     inputs = []
-    for name in ("person", "garment", "pose"):
+    for name in ("person", "garment", "garment_mask", "pose"):
         if name in given and given[name] != "none":
-            paths = [Path(path) for path in _several(given[name])]
-            inputs += paths
-            given[name] = tuple(path.name for path in paths)
+            inputs += [Path(path) for path in _several(given[name]) if path]
+            given[name] = tuple(Path(path).name for path in _several(given[name]))
     text = "".join(f"--{name}={value}\n" for name, values in given.items() for value in _several(values))
     about = {"version": commands.version().splitlines(), "options": given, "notes": job.notes}
     archive = job.folder / "try_on.zip"

@@ -374,6 +374,7 @@ class TryOnJob:
         """What is read."""
         options = self.options
         given = [options.person, options.pose, *picture_files.garment_files(options.garment)]
+        given += picture_files.mask_files(options.garment_mask)
         return [name for name in given if name]
 
     def _filtered(self, reading: Reading) -> Iterator[tuple[Result, np.ndarray]]:

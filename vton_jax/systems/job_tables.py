@@ -2,8 +2,8 @@
 
 Conventions: the first line names the columns: `output`, and options of `JobOptions` by their names, `person`, `garment`
 and `pose` first of all. An empty cell leaves the option as it is for all rows. Paths are relative to the folder of the
-table; garments that are worn together stand in one cell, apart by `;`, and so do their boxes. A byte-order mark, spaces
-around cells and empty lines are passed over.
+table; garments that are worn together stand in one cell, apart by `;`, and so do their boxes and masks. A byte-order
+mark, spaces around cells and empty lines are passed over.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from vton_jax.core import listings
 from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.core.options import did_you_mean
 from vton_jax.systems.options import JobOptions
-from vton_jax.systems.pictures import garment_files, sheet_beside
+from vton_jax.systems.pictures import garment_files, mask_files, sheet_beside
 
 _PATHS = ("person", "garment", "pose", "weights")
 _HINTS = typing.get_type_hints(JobOptions)
@@ -46,6 +46,8 @@ class Row:
             return {}
         named = {"person": self.options.person, "pose": self.options.pose}
         found = {name: (Path(path),) for name, path in named.items() if path}
+        if masks := tuple(Path(name) for name in mask_files(self.options.garment_mask) if name):
+            found["garment_mask"] = masks
         return found | {"garment": tuple(Path(name) for name in garment_files(self.options.garment))}
 
 
@@ -128,8 +130,9 @@ def _value(name: str, cell: str, folder: Path) -> str | int | float | tuple[str,
         several = [part.strip() for part in cell.split(";")]
         paths = tuple(part if part.lower() == "none" else str(folder / part) for part in several if part)
         return paths if len(paths) != 1 else paths[0]
-    if name == "garment_box":
-        return tuple(part.strip() for part in cell.split(";"))
+    if name in ("garment_box", "garment_mask"):
+        parts = [part.strip() for part in cell.split(";")]
+        return tuple(str(folder / part) if part and name == "garment_mask" else part for part in parts)
     if name in _PATHS:
         return str(folder / cell)
     kinds = typing.get_args(_HINTS[name]) or (_HINTS[name],)

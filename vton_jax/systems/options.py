@@ -79,6 +79,11 @@ class PictureOptions:
     garment_box: str | tuple[str, ...] | None = option(
         None, "The same of the garment's picture; given twice, of the first and of the second (empty: all of it)."
     )
+    garment_mask: str | tuple[str, ...] | None = option(
+        None,
+        "Picture that is white where the garment's picture shows the garment, and black elsewhere, in place of what is "
+        "found there; given twice, of the first and of the second (empty: look).",
+    )
     framing: Literal["auto", "photo", "pose"] = option(
         "auto",
         "Where the person stands in the clip: photo (where the photo shows them; people are brought to the size that "

@@ -1,6 +1,7 @@
 """What the files of a try-on hold, as they are.
 
-Conventions: pictures are uint8 [H, W, 3] of any size, masks bool [H, W], what a picture's own alpha channel shows.
+Conventions: pictures are uint8 [H, W, 3] of any size, masks bool [H, W], what a picture's own alpha channel or a mask
+beside it shows.
 """
 
 import dataclasses
@@ -10,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vton_jax.core import boxes
-from vton_jax.core.errors import WrongOption
+from vton_jax.core import boxes, framing
+from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.media import photo_files, video_files
 from vton_jax.media.files import MIN_SIDE
 from vton_jax.systems.options import PictureOptions
@@ -79,6 +80,11 @@ def garment_files(garment: str | Sequence[str] | None) -> tuple[str, ...]:
     return () if any(own) else names
 
 
+def mask_files(garment_mask: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The files that the option `garment_mask` names, garment by garment; "" where a mask is looked for."""
+    return (garment_mask,) if isinstance(garment_mask, str) else tuple(garment_mask or ())
+
+
 def _call(function: Callable, *arguments):
     return function(*arguments)
 
@@ -87,11 +93,12 @@ def read(options: PictureOptions, call: Callable = _call) -> Pictures:
     """Reads the files that options name.
 
     Args: call: calls a function that reads a file with its arguments, the file first; whoever keeps files answers with
-    what is kept. Raises: MediaError for a file that is missing, broken or none, WrongOption.
+    what is kept. Raises: MediaError for a file that is missing, broken or none, WrongOption, UserError for a mask that
+    marks nothing.
     """
     garments = tuple(GarmentPicture(Path(name).name, *call(photo_files.read_cut_out, name))
                      for name in garment_files(options.garment))  # fmt: skip
-    garments = _boxed(options.garment_box, garments)
+    garments = _boxed(options.garment_box, _masked(options.garment_mask, garments, call))
     limit = getattr(options, "num_frames", None)
     if options.person and video_files.is_clip(options.person):
         return _of_clip(options, garments, limit)
@@ -106,16 +113,38 @@ def read(options: PictureOptions, call: Callable = _call) -> Pictures:
     )  # fmt: skip
 
 
+def _masked(
+    given: str | Sequence[str] | None, garments: tuple[GarmentPicture, ...], call: Callable
+) -> tuple[GarmentPicture, ...]:
+    """The garments, with the masks that files of their own show. Raises: MediaError, WrongOption."""
+    names = mask_files(given)
+    _require_pictures("garment_mask", "masks", names, garments)
+    found = list(garments)
+    for index, name in enumerate(names):
+        if name:
+            mask = call(photo_files.read_photo, name)[..., 0]
+            mask = framing.resize(mask, garments[index].picture.shape[:2], nearest=True) > 127
+            found[index] = dataclasses.replace(garments[index], mask=mask)
+    return tuple(found)
+
+
+def _require_pictures(name: str, what: str, texts: Sequence[str], garments: Sequence[GarmentPicture]) -> None:
+    if len(texts) > len(garments):
+        why = f"names more {what} than there are pictures of garments ({len(garments)})."
+        raise WrongOption(name, ";".join(texts), why)
+
+
 def _boxed(given: str | Sequence[str] | None, garments: tuple[GarmentPicture, ...]) -> tuple[GarmentPicture, ...]:
     """The garments, of each what its box shows. Raises: WrongOption."""
     texts = (given,) if isinstance(given, str) else tuple(given or ())
-    if len(texts) > len(garments):
-        why = f"names more boxes than there are pictures of garments ({len(garments)})."
-        raise WrongOption("garment_box", ";".join(texts), why)
+    _require_pictures("garment_box", "boxes", texts, garments)
     found = list(garments)
     for index, text in enumerate(texts):
         picture, mask, part = _part("garment_box", text, garments[index].picture, garments[index].mask)
         found[index] = dataclasses.replace(garments[index], picture=picture, mask=mask, part=part)
+    for garment in found:
+        if garment.mask is not None and not garment.mask.any():
+            raise UserError(f"The mask marks nothing of {garment.file}; paint the garment, or leave the mask out.")
     return tuple(found)
 
 
