@@ -10,7 +10,7 @@ import pytest
 from finet_people import SIZE, person, write_weights
 
 from benchmarks import ablations, finet_ablation
-from vton_jax.core.errors import GarmentForPerson, NoPersonFound, UserError
+from vton_jax.core.errors import Cancelled, GarmentForPerson, NoPersonFound, UserError
 from vton_jax.core.segmentation import NUM_LABELS
 from vton_jax.core.types import Layout
 from vton_jax.media import photo_files
@@ -176,6 +176,27 @@ def test_the_command_writes_a_sheet_and_every_filling(finet, tmp_path):
     given = sheet.fill(InpaintOptions(person=str(photo), garment=str(photo)), finet)
     assert list(given.samples) == ["none"] and len(given.samples["none"].images) == 1
     assert photo_files.read_photo(sheet.SAMPLE).shape == (512, 384, 3)
+
+
+def test_filling_in_says_how_far_it_is_and_ends_between_two(finet, tmp_path):
+    photo_files.write_image(tmp_path / "me.png", LARGE)
+    options, seen = InpaintOptions(person=str(tmp_path / "me.png"), num_samples=2), []
+
+    def until(last):
+        def step(*said):
+            seen.append(said)
+            if said == last:
+                raise Cancelled
+
+        return step
+
+    sheet.fill(options, finet, until(None))
+    assert seen[0] == ("reading", 0, 1)
+    assert list(dict.fromkeys(seen[1:])) == [("filling in", done, 6) for done in range(7)]
+    seen.clear()
+    with pytest.raises(Cancelled):
+        sheet.fill(options, finet, until(("filling in", 3, 6)))
+    assert seen[-1] == ("filling in", 3, 6)
 
 
 def test_the_comparison_trains_every_network_alike_and_shows_them_in_one_table(tmp_path):

@@ -215,10 +215,7 @@ def fill_in(job: Job, options, kept: Systems) -> dict[str, Any]:
     """Fills a region in several ways. Args: options: `finet.options.InpaintOptions`."""
     from vton_jax.systems.finet import sheet
 
-    job.step("reading and filling in", 0, 1)
-    system = kept.inpainter(options.weights)
-    written = sheet.fill(options, system).write(job.folder / "filled.png")
-    job.step("reading and filling in", 1, 1)
+    written = sheet.fill(options, kept.inpainter(options.weights), job.step).write(job.folder / "filled.png")
     return {"sheet": str(written[0]), "pictures": [str(path) for path in written[1:]]}
 
 

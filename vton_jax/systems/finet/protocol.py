@@ -1,6 +1,7 @@
 """What a system is that fills in garments: its own contract, beside `systems.protocol.TryOnSystem`."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +30,9 @@ class Samples:
     mask: np.ndarray  # bool [h, w], the region
 
 
+Progress = Callable[[int], None]  # how many fillings are done
+
+
 class Inpainter(Protocol):
     """Photo + region -> diverse fillings. Deterministic by the key. Errors are `core.errors.UserError`."""
 
@@ -50,6 +54,7 @@ class Inpainter(Protocol):
         vary: str = "both",
         garment: Any = None,
         compatibility: bool = True,
+        progress: Progress = lambda done: None,
     ) -> Samples:
         """Fillings of a region, `hat`, `top`, `bottom` or `shoes`.
 
@@ -62,4 +67,5 @@ class Inpainter(Protocol):
             one, of what the person wears there.
           garment: from `read_garment`.
           compatibility: whether samples go with what else is worn, or are of anything.
+          progress: called between fillings; what it raises ends the work.
         """

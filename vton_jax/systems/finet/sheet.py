@@ -45,18 +45,27 @@ class Filled:
         return written
 
 
-def fill(options: InpaintOptions, system: Inpainter) -> Filled:
-    """Does what is asked. Raises: UserError."""
+def fill(
+    options: InpaintOptions,
+    system: Inpainter,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> Filled:
+    """Does what is asked.
+
+    Args: progress: called with (stage, done, total), may raise `Cancelled`. Raises: UserError, and what it raises.
+    """
+    progress("reading", 0, 1)
     person = system.read(photo_files.read_photo(options.person or SAMPLE))
     picture = None if options.garment is None else photo_files.read_photo(options.garment)
     garment = None if picture is None else system.read_garment(picture, options.region)
     ways = {"all": WAYS if garment is None else ("none",)}.get(options.vary, (options.vary,))
-    found = {}
-    for way in ways:
-        count = 1 if way == "none" else options.num_samples
+    count = 1 if ways == ("none",) else options.num_samples
+    found, total = {}, count * len(ways)
+    for number, way in enumerate(ways):
+        step = lambda done, before=number * count: progress("filling in", before + done, total)  # noqa: E731
         found[way] = system.inpaint(
             person, options.region, jax.random.PRNGKey(options.seed), num_samples=count, vary=way, garment=garment,
-            compatibility=options.compatibility,
+            compatibility=options.compatibility, progress=step,
         )  # fmt: skip
     return Filled(person, picture, found)
 

@@ -25,7 +25,7 @@ from vton_jax.reading import person_crop
 from vton_jax.reading.picture_reader import PictureReader, box_of, layout_of
 from vton_jax.systems.finet import cases
 from vton_jax.systems.finet.cases import Case, Stage
-from vton_jax.systems.finet.protocol import Person, Samples
+from vton_jax.systems.finet.protocol import Person, Progress, Samples
 from vton_jax.systems.finet.variants import variant_of, weights_name
 
 MARGIN = 0.06  # around a person in the frame, of the larger side, as the networks have learned
@@ -174,7 +174,7 @@ class Finet:
 
     def inpaint(
         self, person: Person, region: str, key, *, num_samples: int = 1, vary: str = "both",
-        garment: Given | None = None, compatibility: bool = True,
+        garment: Given | None = None, compatibility: bool = True, progress: Progress = lambda done: None,
     ) -> Samples:  # fmt: skip
         """See `protocol.Inpainter`. Raises: UserError where the photo does not show where the region would be."""
         if vary not in _WAYS:
@@ -183,10 +183,14 @@ class Finet:
         if not bool(case.mask.any()):
             raise UserError(f"The photo does not show where the {region} would be; use another photo or region.")
         latents = self.latents(case, key, num_samples, vary=vary, garment=garment, compatibility=compatibility)
+        progress(0)
         frames, classes = jax.device_get(_fill(tuple(self.stages), tuple(self.params), case, latents))
         case = jax.device_get(case)
         classes = classes.astype(np.uint8)
-        images = [self._put_back(person, case, *one) for one in zip(frames, classes, strict=True)]
+        images = []
+        for one in zip(frames, classes, strict=True):
+            images.append(self._put_back(person, case, *one))
+            progress(len(images))
         return Samples(np.stack(images), frames, classes, case.mask)
 
     def latents(
