@@ -121,3 +121,24 @@ def test_results_are_removed_after_a_while(tmp_path):
     finally:
         jobs.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_files_stay_as_long_as_a_job_that_goes_on_with_them(tmp_path):
+    jobs = Jobs(tmp_path, keep=0.3)
+    try:
+        read = jobs.put(jobs.new(), lambda job: {})
+        wait_for(read, "done")
+        slow, dress = Slow(), jobs.new()
+        dress.after = read
+        jobs.put(dress, slow)
+        time.sleep(0.4)
+        assert jobs.get(read.id) is read and read.folder.exists()
+        slow.go.set()
+        wait_for(dress, "done")
+        time.sleep(0.4)
+        for gone in (dress, read):
+            with pytest.raises(NoSuchJob):
+                jobs.get(gone.id)
+            assert not gone.folder.exists()
+    finally:
+        jobs.close()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 import threading
 import time
 import zipfile
@@ -13,6 +14,7 @@ import pytest
 from painted_system import SIZE, PaintedSystem, PaintedSystems
 
 from vton_jax import systems
+from vton_jax.core.errors import WrongOption
 from vton_jax.media import photo_files, video_files
 from vton_jax.studio import shown
 from vton_jax.studio.options import StudioOptions
@@ -234,6 +236,24 @@ def test_the_password_the_host_and_the_origin_are_asked_for(studio):
     assert client.delete("/api/jobs/x", headers={"origin": "http://evil.example"}).status_code == 403
     assert client.delete("/api/jobs/x", headers={"origin": "http://localhost"}).status_code == 404
     assert client.post("/api/try_on", files={"person": b"x" * 5_000_000}).status_code == 413
+
+
+def test_what_a_killed_studio_left_goes_and_what_is_not_its_own_stays(tmp_path):
+    left = [tmp_path / "jobs" / secrets.token_urlsafe(16) / "person.png", tmp_path / "uploads" / ("0a" * 32) / "me.jpg",
+            tmp_path / "uploads" / "mask_abcd1234"]  # fmt: skip
+    others = [tmp_path / "jobs" / "thesis" / "chapter.txt", tmp_path / "uploads" / "holiday.jpg", tmp_path / "letter"]
+    for path in (*left, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    options = StudioOptions(folder=str(tmp_path), warm=False)
+    service = Service(options, PaintedSystems())
+    try:
+        assert not any(path.exists() for path in (*left, left[0].parent)) and all(path.exists() for path in others)
+        with pytest.raises(WrongOption, match="is another studio's"):
+            Service(options, PaintedSystems())
+    finally:
+        service.close()
+    Service(options, PaintedSystems()).close()
 
 
 def test_the_docs_name_every_route(studio):

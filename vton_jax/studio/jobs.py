@@ -54,6 +54,7 @@ class Job:
     notes: tuple[str, ...] = ()
     result: dict[str, Any] = dataclasses.field(default_factory=dict)  # what `work` returned
     kept: Any = None  # what later jobs go on from
+    after: "Job | None" = None  # whose files it goes on with: they stay as long as this job does
     session: Any = None  # of a live job: what its frames come and go by
     ended: float = 0.0  # by the monotonic clock
     wanted: bool = True  # whether it has not been cancelled
@@ -220,7 +221,8 @@ class Jobs:
     def _remove_old(self) -> bool:
         """Whether there was something to remove."""
         latest = time.monotonic() - self.keep
-        old = [job for job in self._jobs.values() if job.work is None and job.ended < latest]
+        needed = {job.after for job in self._jobs.values()}
+        old = [job for job in self._jobs.values() if job.work is None and job.ended < latest and job not in needed]
         for job in old:
             self._forget(job)
         return bool(old)
@@ -229,4 +231,4 @@ class Jobs:
         self._jobs.pop(job.id, None)
         if job.folder != self.folder:
             shutil.rmtree(job.folder, ignore_errors=True)
-        job.kept, job.session, job.result = None, None, {}
+        job.kept, job.after, job.session, job.result = None, None, None, {}

@@ -10,10 +10,10 @@ import gradio as gr
 
 from vton_jax.core.errors import UserError
 from vton_jax.studio import gallery, widgets
+from vton_jax.studio.job_panel import SHARED, JobPanel
 from vton_jax.studio.jobs import Job
 from vton_jax.studio.service import Service
 
-_SHARED = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 _CONSENT = (
     "Use pictures of people who have agreed to it, and do not pass results off as recordings. The camera's pictures go "
     "to this studio alone, and are not kept."
@@ -28,11 +28,8 @@ def _live(job: Job, keys: list[tuple[str, str]]) -> str:
     return f'<div class="studio-live" data-job="{job.id}" data-keys="{said}"></div>'
 
 
-class _Panel:
+class _LivePanel:
     """What both share: a live session is put in, and shown. It has `service`, `live` and `progress`."""
-
-    def __init__(self, service: Service):
-        self.service = service
 
     async def _show_live(self, camera: str, keys: list[tuple[str, str]], put: Callable[[], Job]) -> dict:
         try:
@@ -44,11 +41,11 @@ class _Panel:
         return {self.progress: "", self.live: _live(job, keys)}
 
 
-class MirrorPanel(_Panel):
+class MirrorPanel(_LivePanel):
     """Whoever is before the camera, in a garment."""
 
     def __init__(self, service: Service):
-        super().__init__(service)
+        self.service = service
         gr.Markdown(
             "Whoever stands before the camera sees themselves in the garment: the newest picture only, dressed on this "
             f"machine. On a laptop's processor that is one or two pictures a second. {_CONSENT}"
@@ -68,7 +65,7 @@ class MirrorPanel(_Panel):
                 self.live = gr.HTML("", label="The mirror")
         camera = gr.Textbox(visible=False)
         asked = [*garments, kind, flip, camera]
-        start.click(self._start, asked, [self.progress, self.live], js=_ASKS, **_SHARED)
+        start.click(self._start, asked, [self.progress, self.live], js=_ASKS, **SHARED)
 
     async def _start(self, first, second, kind, flip, camera):
         files = {"garment": [Path(path) for path in (first, second) if path]}
@@ -79,12 +76,11 @@ class MirrorPanel(_Panel):
         return await self._show_live(camera, keys, lambda: self.service.live("mirror", asked, files))
 
 
-class DrivePanel(_Panel):
+class DrivePanel(_LivePanel, JobPanel):
     """A picture moves as a clip, or as whoever is before the camera."""
 
     def __init__(self, service: Service):
-        super().__init__(service)
-        self.job = gr.State("")
+        super().__init__(service, "drive")
         gr.Markdown(
             "A face or a body in a picture moves as in a clip, or as yours does before the camera. The networks have "
             f"seen drawn people alone: small motion holds, larger tears. {_CONSENT}"
@@ -113,9 +109,13 @@ class DrivePanel(_Panel):
                 self.live = gr.HTML("", label="Live")
         camera = gr.Textbox(visible=False)
         asked = [source, widgets.undecoded(clip), motion, region, beside]
-        drive.click(self._drive, asked, [self.job, self.progress, self.clip], **_SHARED)
-        live.click(self._start, [*asked, camera], [self.progress, self.live], js=_ASKS, **_SHARED)
-        stop.click(self._cancel, [self.job], None, queue=False, **_SHARED)
+        drive.click(self._drive, asked, self._shown, **SHARED)
+        live.click(self._start, [*asked, camera], [self.progress, self.live], js=_ASKS, **SHARED)
+        self._stops(stop)
+
+    @property
+    def _outputs(self) -> list:
+        return [self.clip]
 
     async def _start(self, source, clip, *values):
         *values, camera = values
@@ -124,21 +124,15 @@ class DrivePanel(_Panel):
         return await self._show_live(camera, keys, put)
 
     async def _drive(self, source, clip, *values) -> AsyncIterator[dict]:
-        try:
+        def put() -> Job:
             files = _source(source) | {"driving_clip": clip and Path(clip)}
-            job = await asyncio.to_thread(self.service.drive, _motion(values), files)
-        except UserError as error:
-            yield {self.progress: widgets.error(str(error))}
-            return
-        yield {self.job: job.id}
-        async for shown in widgets.watched(job, self.service.jobs):
-            yield {self.progress: shown}
-        shown = {self.clip: job.result["clip"]} if job.state == "done" else {}
-        yield {self.progress: widgets.progress(job, 0)} | shown
+            return self.service.drive(_motion(values), files)
 
-    def _cancel(self, name: str) -> None:
-        if name:
-            self.service.jobs.cancel(self.service.jobs.get(name))
+        async for shown in self._begin(put):
+            yield shown
+
+    def _found(self, job: Job) -> dict:
+        return {self.clip: job.result["clip"]}
 
 
 def _source(path: str | None) -> dict[str, Path]:

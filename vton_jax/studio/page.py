@@ -1,6 +1,6 @@
 """The page: a tab for each system that works. It needs the extra `studio`."""
 
-import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import gradio as gr
@@ -8,6 +8,8 @@ import gradio as gr
 from vton_jax import systems
 from vton_jax.core.errors import UserError
 from vton_jax.studio import gallery, widgets
+from vton_jax.studio.job_panel import SHARED, JobPanel
+from vton_jax.studio.jobs import Job
 from vton_jax.studio.live_panels import DrivePanel, MirrorPanel
 from vton_jax.studio.panels import TryOnPanel
 from vton_jax.studio.service import Service
@@ -29,20 +31,19 @@ def build(service: Service) -> gr.Blocks:
                 with gr.Tab(_TITLES.get(name, name)):
                     TryOnPanel(service, name, name).when_loaded(page)
             with gr.Tab("Fill in"):
-                _InpaintPanel(service)
+                _InpaintPanel(service).when_loaded(page)
             with gr.Tab("Mirror"):
                 MirrorPanel(service)
             with gr.Tab("Drive"):
-                DrivePanel(service)
+                DrivePanel(service).when_loaded(page)
     return page.queue(default_concurrency_limit=None, max_size=200)
 
 
-class _InpaintPanel:
+class _InpaintPanel(JobPanel):
     """FiNet: a garment is taken away and filled in again in several ways."""
 
     def __init__(self, service: Service):
-        self.service = service
-        self.job = gr.State("")
+        super().__init__(service, "fill_in")
         gr.Markdown(
             "A garment is taken away and filled in again in several ways that go with the rest (FiNet). Its weights "
             "have had an hour of training: hues and cuts differ, but cloth has no folds or prints yet."
@@ -61,12 +62,15 @@ class _InpaintPanel:
             with gr.Column(scale=3, min_width=320):
                 self.progress = gr.HTML("", label="Progress")
                 self.filled = gr.HTML("", label="Fillings")
-        shared = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
         asked = [self.person, self.garment, self.region, self.count, self.vary, self.seed]
-        fill.click(self._fill, asked, [self.job, self.progress, self.filled], **shared)
-        stop.click(self._cancel, [self.job], None, queue=False, **shared)
+        fill.click(self._fill, asked, self._shown, **SHARED)
+        self._stops(stop)
 
-    async def _fill(self, *values):
+    @property
+    def _outputs(self) -> list:
+        return [self.filled]
+
+    async def _fill(self, *values) -> AsyncIterator[dict]:
         person, garment, region, count, vary, seed = values
         files = {"person": person and Path(person), "garment": garment and Path(garment)}
         asked = {
@@ -75,22 +79,15 @@ class _InpaintPanel:
             "vary": "all" if garment else vary,
             "seed": int(seed or 0),
         }
-        try:
+
+        def put() -> Job:
             if person is None:
                 raise UserError("Choose a picture of the person first.")
-            job = await asyncio.to_thread(self.service.fill_in, asked, files)
-        except UserError as error:
-            yield {self.progress: widgets.error(str(error))}
-            return
-        yield {self.job: job.id}
-        async for shown in widgets.watched(job, self.service.jobs):
-            yield {self.progress: shown}
-        found = {}
-        if job.state == "done":
-            pictures = [(path, f"filling {number}") for number, path in enumerate(job.result["pictures"], start=1)]
-            found = {self.filled: widgets.figures(job, pictures)}
-        yield {self.progress: widgets.progress(job, 0)} | found
+            return self.service.fill_in(asked, files)
 
-    def _cancel(self, name: str) -> None:
-        if name:
-            self.service.jobs.cancel(self.service.jobs.get(name))
+        async for shown in self._begin(put):
+            yield shown
+
+    def _found(self, job: Job) -> dict:
+        pictures = [(path, f"filling {number}") for number, path in enumerate(job.result["pictures"], start=1)]
+        return {self.filled: widgets.figures(job, pictures)}

@@ -25,6 +25,7 @@ class TryOnPanel:
     def __init__(self, service: Service, name: str, system: str):
         self.service, self.name, self.system = service, name, system
         self.several = system == "lab126"  # the other puts on one garment
+        self.first = EXAMPLE if system == "lab126" else ""  # the job that is shown before there is another
         self.job = gr.BrowserState({}, storage_key=f"studio_{name}", secret="of this tab")
         self._inputs()
         self._outputs()
@@ -192,7 +193,7 @@ class TryOnPanel:
         except UserError as error:
             yield {self.progress: widgets.error(str(error))}
             return
-        now = {"job": job.id, "inputs": inputs, "shown": held.get("shown", EXAMPLE)}
+        now = {"job": job.id, "inputs": inputs, "shown": held.get("shown", self.first)}
         # The clip before would go on playing, and take a core from what makes the next.
         stopped = {self.clip: None} if tab == "result" else {}
         yield {self.job: now, self.tabs: gr.update(selected=tab)} | stopped
@@ -200,7 +201,7 @@ class TryOnPanel:
             yield shown
         if stopped and job.state == "done":
             yield {self.job: now | {"shown": job.id}}
-        elif stopped and (before := self._job({"job": now["shown"]})) is not None:
+        elif stopped and (before := self._job(now, "shown")) is not None:
             yield {self.clip: before.result.get("clip")}
 
     def _unchanged(self, held: dict[str, Any], inputs: dict[str, str]) -> set[str]:
@@ -230,31 +231,36 @@ class TryOnPanel:
                 yield shown
             await asyncio.sleep(widgets.PAUSE)
 
-    def _job(self, held: dict[str, Any]) -> Job | None:
+    def _job(self, held: dict[str, Any], name: str = "job") -> Job | None:
         try:
-            return self.service.jobs.get(held.get("job", ""))
+            return self.service.jobs.get(held.get(name, ""))
         except UserError:
             return None
 
     async def _resume(self, held) -> AsyncIterator[dict]:
         job = self._job(held)
-        if job is None and self.system == "lab126":
-            job = self._job({"job": EXAMPLE})
-            if job is not None:
-                yield {self.job: {"job": EXAMPLE}, self.progress: ""} | self._read_shown(job) | self._result_shown(job)
-                return
         if job is None:
+            held = {"job": self.first}
             yield {self.progress: ""}
+            if (first := self._job(held)) is not None:
+                yield {self.job: held} | self._read_shown(first) | self._result_shown(first)
             return
         async for shown in self._follow(job):
             yield shown
+        if "clip" in job.result:
+            yield {self.job: held | {"shown": job.id}}
+        elif (before := self._job(held, "shown")) is not None:  # nothing was made since
+            yield self._result_shown(before)
+        if (film := self._job(held, "film")) is not None:
+            async for shown in self._follow(film):
+                yield shown
 
     async def _cancel(self, held):
-        job = self._job(held)
-        if job is None or job.state in ENDED:
-            return gr.update()
-        self.service.jobs.cancel(job)
-        return widgets.progress(job, 0)
+        for job in filter(None, (self._job(held, "film"), self._job(held))):
+            if job.state not in ENDED:
+                self.service.jobs.cancel(job)
+                return widgets.progress(job, 0)
+        return gr.update()
 
     async def _watch(self, held, frame) -> AsyncIterator[dict]:
         job = self._job(held)
@@ -265,11 +271,12 @@ class TryOnPanel:
         except UserError as error:
             yield {self.progress: widgets.error(str(error))}
             return
+        yield {self.job: held | {"film": film.id}}
         async for shown in self._follow(film):
             yield shown
 
     def _machine(self, held, frame):
-        job = self._job(held)
+        job = self._job({"shown": self.first} | held, "shown")
         for one in job.result.get("machine", ()) if job is not None else ():
             if one["frame"] == int(frame):
                 return widgets.figures(job, one["pictures"])

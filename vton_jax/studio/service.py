@@ -1,11 +1,14 @@
 """What pages and API ask for: files that are checked and decoded, then a job in the queue."""
 
 import dataclasses
+import fcntl
+import re
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from vton_jax.core.errors import UserError, WrongOption
 from vton_jax.studio import example, live, shown, try_on, uploads
@@ -18,6 +21,7 @@ from vton_jax.systems.options import JobOptions
 
 Files = Mapping[str, Path | Sequence[Path] | None]  # uploads by name
 _MIRRORED = tuple(f"garment_{number}" for number in range(1, 10))  # alternatives of the mirror
+_OURS = {"jobs": r"[\w-]{22}", "uploads": r"[0-9a-f]{64}|(tmp|mask_)\w{8}"}  # names of what lies in the folders
 EXAMPLE = "example"  # the id of the job that is there from the start
 
 
@@ -35,6 +39,7 @@ class Service:
             self.uploaded.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WrongOption("folder", options.folder, f"cannot be written to: {error.strerror}.") from None
+        self._lock = _own(self.folder)
         self.jobs = Jobs(self.folder / "jobs", 60.0 * options.keep_minutes, options.max_waiting)
         if (found := example.packaged()) is not None:
             self.jobs.add_done(EXAMPLE, *found)
@@ -43,6 +48,7 @@ class Service:
 
     def close(self) -> None:
         self.jobs.close()
+        self._lock.close()
         if self._temporary is not None:
             self._temporary.cleanup()
 
@@ -65,10 +71,13 @@ class Service:
         Args: asked, files, masks: see `read`. seen: a job that has read these files, perhaps corrected. Raises:
         UserError.
         """
-        if seen is not None and seen.kept is not None and not masks:
-            options = self._changed(seen.kept.options, asked)
+        kept = None if seen is None or masks else seen.kept
+        if kept is not None and "reading" in seen.result:
+            options = self._changed(kept.options, asked)
             if options is not None:
-                return self.jobs.put(self.jobs.new(), lambda job: try_on.dress(job, options, self.systems, seen))
+                job = self.jobs.new()
+                try_on.go_on(job, seen, dataclasses.replace(kept, options=options))
+                return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems))
         with self.jobs.prepared() as job:
             options = self._options(job, asked, files, masks)
             return self.jobs.put(job, lambda job: try_on.dress(job, options, self.systems))
@@ -154,3 +163,24 @@ class Service:
         if any(getattr(wanted, name) != getattr(options, name) for name in same):
             return None
         return dataclasses.replace(options, **{name: getattr(wanted, name) for name in later})
+
+
+def _own(folder: Path) -> IO:
+    """Takes a folder for this process, as long as the file that is returned is open, and removes what a studio that was
+    killed left there: nobody knows its jobs any more. Raises: WrongOption where another studio has it.
+    """
+    lock = open(folder / "studio.lock", "a")  # noqa: SIM115 - which the service closes
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise WrongOption("folder", folder, "is another studio's that is open; name another.") from None
+    for name, ours in _OURS.items():
+        for path in (folder / name).glob("*"):
+            if path.is_symlink() or not re.fullmatch(ours, path.name):  # somebody else's
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    return lock

@@ -139,18 +139,20 @@ def read(job: Job, options: JobOptions, kept: Systems) -> dict[str, Any]:
     return {"reading": shown.reading(reading, pictures, job.folder)}
 
 
-def dress(job: Job, options: JobOptions, kept: Systems, seen: Job | None = None) -> dict[str, Any]:
-    """Reads unless `seen` has read already, dresses, and writes clip, sheet, settings and what the machine did.
+def go_on(job: Job, seen: Job, kept: Kept) -> None:
+    """Lets a job dress by what another has read. Args: kept: that, with the options of the new one."""
+    arms = [f"arm '{TryOnJob(of.options).options.remap}'" for of in (seen.kept or kept, kept)]
+    job.notes = tuple(note.replace(*arms) for note in seen.notes)
+    job.result, job.kept, job.after = {"reading": seen.result["reading"]}, kept, seen.after or seen
+
+
+def dress(job: Job, options: JobOptions, kept: Systems) -> dict[str, Any]:
+    """Reads unless that was done, dresses, and writes clip, sheet, settings and what the machine did.
 
     Returns: names and paths of all that.
     """
-    if seen is None:
+    if job.kept is None:
         job.result = read(job, options, kept)  # for whoever looks at the job while it runs
-    else:
-        job.result = {"reading": seen.result["reading"]}
-        job.kept = dataclasses.replace(seen.kept, options=options)
-        arms = [f"arm '{TryOnJob(of).options.remap}'" for of in (seen.kept.options, options)]
-        job.notes = tuple(note.replace(*arms) for note in seen.notes)
     reading = job.kept.reading
     try_on = TryOnJob(options, system=kept.of(options), progress=job.step)
     clip = job.folder / "try_on.mp4"

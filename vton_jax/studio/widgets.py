@@ -1,12 +1,11 @@
 """Parts of the page: inputs that are not decoded where the server runs, and progress in HTML."""
 
-import asyncio
 import base64
 import contextlib
 import html
 import json
 import tempfile
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import gradio as gr
 
 from vton_jax.core.errors import UserError
 from vton_jax.studio import shown
-from vton_jax.studio.jobs import ENDED, Job, Jobs
+from vton_jax.studio.jobs import ENDED, Job
 
 PAUSE = 0.3  # seconds between looks at a job
 STYLE = """
@@ -149,13 +148,6 @@ def progress(job: Job, place: int) -> str:
         f'<div class="studio-progress" role="status"><p>{html.escape(stage)}: {job.done} of {total}.{stopping}</p>'
         f'<progress max="{total}" value="{job.done}" aria-label="{html.escape(stage)}"></progress></div>'
     )
-
-
-async def watched(job: Job, jobs: Jobs) -> AsyncIterator[str]:
-    """`progress` of a job again and again, until it ended."""
-    while job.state not in ENDED:
-        yield progress(job, jobs.place(job))
-        await asyncio.sleep(PAUSE)
 
 
 def error(text: str) -> str:
