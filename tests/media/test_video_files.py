@@ -119,6 +119,9 @@ def test_bad_clips_get_onesentence(tmp_path):
     (tmp_path / "text.mp4").write_text("no clip\n" * 50)
     (tmp_path / "text.txt").write_text("no clip\n" * 50)
     (tmp_path / "text.jpg").write_text("no clip\n" * 50)
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile whole.mp4\n")  # of another file
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nwhole.mp4\n#EXT-X-ENDLIST\n")
+    video_files.write_video(tmp_path / "whole.mp4", np.zeros((3, 32, 32, 3), np.uint8), 10)
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "folder").mkdir()
     with av.open(str(tmp_path / "sound.mp4"), "w") as container:
@@ -127,7 +130,8 @@ def test_bad_clips_get_onesentence(tmp_path):
         frame.sample_rate = 44100
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    for name in ("text.mp4", "text.txt", "text.jpg", "empty.mp4", "folder", "missing.mp4", "sound.mp4"):
+    texts = ("text.mp4", "text.txt", "text.jpg", "list.mp4", "list.m3u8")
+    for name in (*texts, "empty.mp4", "folder", "missing.mp4", "sound.mp4"):
         assert not video_files.is_video(tmp_path / name)
         for read in (video_files.read_video, video_files.read_frames):
             with pytest.raises(MediaError) as error:

@@ -88,6 +88,18 @@ def test_what_is_no_picture_is_said_in_words(tmp_path, content, words):
     assert not list(tmp_path.glob("pose*"))
 
 
+@pytest.mark.parametrize("playlist", ["#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n",
+                                      "ffconcat version 1.0\nfile '{}'\n"])  # fmt: skip
+def test_what_is_taken_for_a_clip_leads_to_no_other_file(tmp_path, monkeypatch, playlist):
+    """Were its first bytes mistaken, the child would not follow it either."""
+    video_files.write_video(tmp_path / "secret.mp4", [np.full((32, 32, 3), 90, np.uint8)] * 3, 10)
+    (tmp_path / "upload.m3u8").write_text(playlist.format("secret.mp4"))  # by whose name FFmpeg goes as well
+    monkeypatch.setattr(uploads, "kind_of", lambda path: "clip")
+    with pytest.raises(MediaError, match="file for the pose is not a clip"):
+        uploads.take(tmp_path / "upload.m3u8", "pose", tmp_path, LIMITS)
+    assert not list(tmp_path.glob("pose*"))
+
+
 def test_bombs_are_not_unpacked(tmp_path):
     (tmp_path / "bomb").write_bytes(png_that_says(40_000, 40_000))
     with pytest.raises(MediaError, match="pixels, more than"):

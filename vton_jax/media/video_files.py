@@ -22,6 +22,13 @@ from vton_jax.core.files import replacing, writing
 from vton_jax.media.files import MIN_SIDE, MediaError, existing_file
 from vton_jax.media.photo_files import open_image, upright_rgb
 
+# What FFmpeg may open a file as, and by what: containers that hold their own frames. Playlists and lists, which it
+# would follow to other files and to addresses, are none of them, nor are images and text, which it would play as well.
+_OPENED = {
+    "format_whitelist": "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,ogg,asf,nut,mxf,dv,gif,yuv4mpegpipe,"
+    "h264,hevc,m4v,mjpeg",
+    "protocol_whitelist": "file",
+}
 _LONGEST_GAP = 10.0  # seconds between two frames: beyond it a time stamp is broken
 
 
@@ -279,14 +286,19 @@ def _import_av():
     return av
 
 
+def open_container(path: str | os.PathLike):
+    """Opens a clip with PyAV, as one of the containers that hold their own frames. Raises: what PyAV raises."""
+    # An absolute path, since FFmpeg reads "a:b.mp4" as a protocol named a.
+    return _import_av().open(os.path.abspath(path), options=_OPENED)
+
+
 @contextlib.contextmanager
 def _open_video(path: Path):
-    """Yields (container, video stream) of a clip; images and text, which FFmpeg would also play, are refused."""
+    """Yields (container, video stream) of a clip."""
     av = _import_av()
     unreadable = f"{path} is not a clip, or its index is missing because it was cut off; copy or download it again"
     try:
-        # An absolute path, since FFmpeg reads "a:b.mp4" as a protocol named a.
-        container = av.open(os.path.abspath(path))
+        container = open_container(path)
     except (OSError, av.FFmpegError, ValueError) as error:
         if isinstance(error, PermissionError):
             raise MediaError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
@@ -294,9 +306,8 @@ def _open_video(path: Path):
     with container:
         if not container.streams:
             raise MediaError(unreadable)
-        name = container.format.name
         streams = [s for s in container.streams.video if not int(s.disposition) & 0x400]  # 0x400: an album's cover
-        if not streams or name in ("tty", "image2") or name.endswith("_pipe"):
+        if not streams:
             raise MediaError(f"{path} has no video stream; give a clip, such as an MP4 file")
         yield container, streams[0]
 

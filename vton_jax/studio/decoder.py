@@ -56,10 +56,11 @@ def _require_short(path: Path, max_seconds: int, max_pixels: int) -> None:
     """Raises: MediaError, for what the header says is too long or too large."""
     import av
 
+    from vton_jax.media import video_files
     from vton_jax.media.files import MediaError
 
     try:
-        with av.open(str(path)) as container:
+        with video_files.open_container(path) as container:
             seconds = (container.duration or 0) / 1_000_000
             pixels = max((stream.width * stream.height for stream in container.streams.video), default=0)
     except (OSError, ValueError, AttributeError, av.FFmpegError):  # a stream of no known kind has no width
