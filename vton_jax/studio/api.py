@@ -53,6 +53,7 @@ class TryOnForm(pydantic.BaseModel):
     own_clothes: bool = pydantic.Field(False, description="No garment: the person's own clothes.")
     system: str | None = _choice("system")
     remap: str | None = _choice("remap")
+    layout: str | None = _choice("layout")
     garment_type: str | None = _choice("garment_type")
     garment_is: str | None = _choice("garment_is")
     tuck: str | None = _choice("tuck")

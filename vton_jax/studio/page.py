@@ -24,12 +24,13 @@ machine and is removed after {minutes} minutes.
 def build(service: Service) -> gr.Blocks:
     """The page of a service."""
     keep = 60 * service.options.keep_minutes
+    stills = gallery.stills(service.uploaded / "poses")
     with gr.Blocks(title="Try-on studio", delete_cache=(min(600, keep), keep), analytics_enabled=False) as page:
         gr.Markdown(_ABOUT.format(minutes=service.options.keep_minutes))
         with gr.Tabs():
             for name in systems.SYSTEMS:
                 with gr.Tab(_TITLES.get(name, name)):
-                    TryOnPanel(service, name, name).when_loaded(page)
+                    TryOnPanel(service, name, stills).when_loaded(page)
             with gr.Tab("Fill in"):
                 _InpaintPanel(service).when_loaded(page)
             with gr.Tab("Mirror"):

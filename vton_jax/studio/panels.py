@@ -18,15 +18,20 @@ from vton_jax.studio.shown import GARMENTS
 _POSES = ("a clip", "a photo", "the person's own")
 _ARMS = {"post": "post: after the painter", "pre": "pre: before it", "joint": "joint: trained together", "none": "none"}
 
+_OF_LAYOUT = (
+    "After the coarse map a network refines the layout, or, where *Settings* say so, the backward procedure searches "
+    "it: then the error over its iterations is shown as well."
+)
+
 
 class TryOnPanel:
-    """Builds itself within `gr.Blocks`. Args: system: a name in SYSTEMS; None: people choose among `systems`."""
+    """Builds itself within `gr.Blocks`. Args: system: a name in SYSTEMS. stills: pictures of poses to choose from."""
 
-    def __init__(self, service: Service, name: str, system: str):
-        self.service, self.name, self.system = service, name, system
+    def __init__(self, service: Service, system: str, stills: list[Path]):
+        self.service, self.system, self.stills = service, system, stills
         self.several = system == "lab126"  # the other puts on one garment
         self.first = EXAMPLE if system == "lab126" else ""  # the job that is shown before there is another
-        self.job = gr.BrowserState({}, storage_key=f"studio_{name}", secret="of this tab")
+        self.job = gr.BrowserState({}, storage_key=f"studio_{system}", secret="of this tab")
         self._inputs()
         self._outputs()
         self._wire()
@@ -47,9 +52,13 @@ class TryOnPanel:
                     widgets.examples("Example lower garments", gallery.lower_garments(), self.second)
             with gr.Column(min_width=260):
                 sources = ["upload", "webcam"]
-                clip = gr.Video(str(gallery.POSE), label="Pose clip", sources=sources, elem_classes="studio-clip")
-                self.clip_pose = widgets.undecoded(clip)
-                self.photo_pose = widgets.picture("Pose photo", visible=False)
+                with gr.Column() as self.clip_part:
+                    clip = gr.Video(str(gallery.POSE), label="Pose clip", sources=sources, elem_classes="studio-clip")
+                    self.clip_pose = widgets.undecoded(clip)
+                    widgets.examples("Example clip", [gallery.POSE], clip)
+                with gr.Column(visible=False) as self.photo_part:
+                    self.photo_pose = widgets.picture("Pose photo", self.stills[0])
+                    widgets.examples("Example poses", self.stills, self.photo_pose)
                 self.pose_is = gr.Radio(_POSES, value=_POSES[0], label="Pose")
         with gr.Accordion("Settings", open=False), gr.Row():
             arms = [(text, name) for name, text in _ARMS.items()]
@@ -60,6 +69,11 @@ class TryOnPanel:
                 visible=self.system == "lab126",
                 min_width=200,
             )
+            layouts = [("refined by a network", "refined"), ("found by the backward procedure", "backward")]
+            self.layout = gr.Dropdown(
+                layouts, value="refined", label="Layout that is painted into", visible=self.system == "lab126",
+                min_width=220,
+            )  # fmt: skip
             filters, sizes = try_on.choices("temporal_filter"), try_on.SIZES.items()
             self.filter = gr.Dropdown(list(filters), value="motion", label="Smoothing over time", min_width=160)
             self.size = gr.Dropdown(
@@ -88,9 +102,10 @@ class TryOnPanel:
                 self.read = gr.HTML("", label="What was read")
                 self._corrections()
             with gr.Tab("What the machine did", id="machine", render_children=True):
-                self.frame = gr.Radio([], label="Frame of the clip")
-                self.machine = gr.HTML("", label="Step by step")
                 of_lab126 = self.system == "lab126"
+                self.frame = gr.Radio([], label="Frame of the clip")
+                gr.Markdown(_OF_LAYOUT, visible=of_lab126)
+                self.machine = gr.HTML("", label="Step by step")
                 self.watch = gr.Button("Film the backward procedure on this frame", visible=of_lab126)
                 self.film = gr.Video(
                     label="The backward procedure: aim, what is found, error", interactive=False, loop=True,
@@ -121,10 +136,11 @@ class TryOnPanel:
     def _wire(self) -> None:
         asked = [
             self.job, self.person, self.garment, self.second, self.own, self.pose_is, self.clip_pose, self.photo_pose,
-            self.arm, self.filter, self.size, self.background, self.kind, self.shown_as, self.tuck, self.corrections,
+            self.arm, self.layout, self.filter, self.size, self.background, self.kind, self.shown_as, self.tuck,
+            self.corrections,
         ]  # fmt: skip
         shared = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-        corrected = f"(...values) => [...values.slice(0, -1), studioCorrections('{self.name}')]"
+        corrected = f"(...values) => [...values.slice(0, -1), studioCorrections('{self.system}')]"
         for button, asks in ((self.look, self._look), (self.again, self._look), (self.dress, self._dress)):
             button.click(asks, asked, self._shown, js=corrected, **shared)
         self.stop.click(self._cancel, [self.job], [self.progress], queue=False, **shared)
@@ -132,7 +148,7 @@ class TryOnPanel:
         self.frame.input(self._machine, [self.job, self.frame], [self.machine], **shared)
         self.pose_is.change(
             lambda chosen: [gr.update(visible=chosen == _POSES[0]), gr.update(visible=chosen == _POSES[1])],
-            [self.pose_is], [self.clip_pose, self.photo_pose], **shared,
+            [self.pose_is], [self.clip_part, self.photo_part], **shared,
         )  # fmt: skip
         self.own.change(
             lambda own: [gr.update(visible=not own), gr.update(visible=not own and self.several)],
@@ -159,10 +175,10 @@ class TryOnPanel:
         return found | ({"second_garment": second} if second and self.several and not own else {})
 
     def _asked(self, *values) -> dict[str, Any]:
-        arm, smoothed, size, background, kind, shown_as, tuck = values
+        arm, layout, smoothed, size, background, kind, shown_as, tuck = values
         return {
-            "system": self.system, "remap": arm or "auto", "temporal_filter": smoothed, "output_size": size,
-            "background": background, "garment_type": kind, "garment_is": shown_as, "tuck": tuck,
+            "system": self.system, "remap": arm or "auto", "layout": layout, "temporal_filter": smoothed,
+            "output_size": size, "background": background, "garment_type": kind, "garment_is": shown_as, "tuck": tuck,
         }  # fmt: skip
 
     async def _look(self, held, *values) -> AsyncIterator[dict]:
@@ -295,7 +311,7 @@ class TryOnPanel:
         pictures = [(reading[name], title) for name, title in titles.items() if name in reading]
         lines = "".join(f"<li>{html.escape(note)}</li>" for note in job.notes)
         read = f"<ul>{lines}</ul>{widgets.figures(job, pictures)}"
-        return {self.read: read, self.editor: widgets.editors(self.name, job)}
+        return {self.read: read, self.editor: widgets.editors(self.system, job)}
 
     def _result_shown(self, job: Job) -> dict:
         result, shown = job.result, {}

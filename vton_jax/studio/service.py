@@ -158,7 +158,7 @@ class Service:
     def _changed(self, options: JobOptions, asked: Mapping[str, Any]) -> JobOptions | None:
         """The options of a reading with what else is asked of dressing; None where that needs another reading."""
         wanted = try_on.options_of(asked, {}, options.num_frames, options.weights)
-        later = ("remap", "temporal_filter")  # what reading does not depend on
+        later = ("remap", "layout", "temporal_filter")  # what reading does not depend on
         same = [name for name in (*try_on.CHOSEN, *try_on.BOXES) if name not in later]
         if any(getattr(wanted, name) != getattr(options, name) for name in same):
             return None

@@ -51,7 +51,8 @@ class Systems:
         """The system that options name."""
         arm = options.remap if options.system == "lab126" else ""
         arm = "post" if arm == "auto" else arm  # as the job resolves it
-        return self._get((options.system, arm, options.solver, options.weights), lambda: _create(options, arm))
+        key = (options.system, arm, options.layout, options.solver, options.weights)
+        return self._get(key, lambda: _create(options, arm))
 
     def driver(self, options: DriveOptions):
         """What brings pictures to life."""
@@ -91,7 +92,8 @@ def choices(name: str) -> tuple[str, ...]:
 
 
 CHOSEN = (
-    "system", "remap", "garment_type", "garment_is", "tuck", "temporal_filter", "background", "framing", "output_size",
+    "system", "remap", "layout", "garment_type", "garment_is", "tuck", "temporal_filter", "background", "framing",
+    "output_size",
 )  # fmt: skip
 BOXES = ("person_box", "garment_box")
 
