@@ -2,11 +2,14 @@
 
 Pages are Markdown that reads well on a forge too. Nothing is fetched, neither when the site is built nor when it is
 read: equations become MathML and charts SVG here, and the theme brings its own styles and scripts. The reference is
-made of the docstrings of the packages that `REFERENCE` names, into `docs/reference/`, which git ignores.
+made of the docstrings of the packages that `REFERENCE` names, and of those of the commands, into `docs/reference/`,
+which git ignores.
 """
 
+import ast
 import base64
 import sys
+import textwrap
 from pathlib import Path
 
 import mmdr
@@ -48,7 +51,7 @@ toc_object_entries = False
 REFERENCE = (
     "systems", "systems.lab126", "systems.clothflow", "systems.finet", "systems.first_order", "systems.mirror",
     "reading", "layout", "warping", "compositing", "models", "core", "media", "catalogue", "inputs", "tasks",
-    "training", "evaluate", "studio", "study",
+    "training", "evaluate", "benchmark", "studio", "study", "command_line",
 )  # fmt: skip
 NOT_IMPORTED = ("__main__", "packaged")  # entry points, which define flags
 
@@ -59,8 +62,8 @@ def write_reference(_app) -> None:
     folder.mkdir(exist_ok=True)
     about = "The packages of `vton_jax`, from their docstrings; [architecture](../architecture.md) is their map."
     index = ["# Reference", "", about, ""]
-    index += ["```{toctree}", ":maxdepth: 1", "", *REFERENCE, "```"]
-    pages = {"index.md": index}
+    index += ["```{toctree}", ":maxdepth: 1", "", "vton_jax", *REFERENCE, "```"]
+    pages = {"index.md": index, "vton_jax.rst": write_commands()}
     for package in REFERENCE:
         parts = ROOT.joinpath("vton_jax", *package.split("."))
         modules = [path.stem for path in sorted(parts.glob("*.py")) if path.stem not in (*NOT_IMPORTED, "__init__")]
@@ -75,6 +78,19 @@ def write_reference(_app) -> None:
         text, path = "\n".join(lines) + "\n", folder / name
         if not path.exists() or path.read_text() != text:  # an unchanged page is not read again
             path.write_text(text)
+
+
+def write_commands() -> list[str]:
+    """The page of the package itself and of its commands, whose docstrings are their help."""
+    page = ["vton_jax", "=" * 8, "", ".. automodule:: vton_jax", ""]
+    package = ROOT / "vton_jax"
+    entries = {path.stem: path for path in package.glob("[a-z]*.py")}
+    entries |= {path.parent.name: path for path in package.glob("*/__main__.py")}
+    for name, path in sorted(entries.items()):
+        title = f"vton {name}"
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        page += [title, "-" * len(title), "", ".. code-block:: none", "", textwrap.indent(text, "    "), ""]
+    return page
 
 
 def search_whole_names(_app, doctree) -> None:

@@ -2,10 +2,11 @@
 
 DIR gets a file for each network of the default arm: reader_cnn.onnx (what a picture shows), multi_path_cnn_encoder.onnx
 and multi_path_cnn_decoder.onnx (person to latent, latent to layout), latent_prior_cnn.onnx (the latent to expect),
-re_map_cnn.onnx (the flow that moves the garment) and triple_guided_cnn.onnx (the picture). networks.json and README.md
-beside them name inputs, outputs, labels and joints. Each is compared with the network in JAX, by ONNX Runtime; the
-largest difference is printed, and where one is above 0.001 nothing is written. Geometry, alignment and compositing are
-not in the files: docs/export.md. Wants the extra `onnx`: pip install 'vton-jax[onnx]'.
+layout_refinement_cnn.onnx (the target's labels), re_map_cnn.onnx (the flow that moves the garment),
+triple_guided_cnn.onnx (the picture) and shading_cnn.onnx (how light falls). networks.json and README.md beside them
+name inputs, outputs, labels and joints. Each is compared with the network in JAX, by ONNX Runtime; the largest
+difference is printed, and where one is above 0.001 nothing is written. Geometry, alignment and compositing are not in
+the files: docs/export.md. Wants the extra `onnx`: pip install 'vton-jax[onnx]'.
 """
 
 from absl import flags
