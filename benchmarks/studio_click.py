@@ -31,7 +31,7 @@ _PLAYS = "document.querySelector('video[src*=\"try_on\"]')?.currentTime > 0"
 def click(page: sync_api.Page) -> float:
     """Seconds from a click on Dress until the clip plays. Its address says nothing: the same clip has the same one."""
     began = time.monotonic()
-    page.get_by_role("button", name="Dress").first.click()
+    page.get_by_role("button", name="Dress", exact=True).first.click()
     page.wait_for_function(f"({_SAYS}).includes(' of ')")  # at work
     page.wait_for_function(f"({_SAYS}).includes('Done') && {_PLAYS}")
     return time.monotonic() - began

@@ -17,14 +17,13 @@ SHARED = {"show_progress": "hidden", "api_visibility": "private", "concurrency_l
 class JobPanel:
     """Builds itself within `gr.Blocks`; who inherits it has `progress`, `_outputs` and `_found`.
 
-    Args: name: of the panel, by which a browser keeps its last job.
+    Args: job: the id of the last one, which the browser keeps.
     """
 
     progress: gr.HTML
 
-    def __init__(self, service: Service, name: str):
-        self.service = service
-        self.job = gr.BrowserState("", storage_key=f"studio_{name}", secret="of this tab")
+    def __init__(self, service: Service, job: gr.BrowserState):
+        self.service, self.job = service, job
 
     @property
     def _outputs(self) -> list[gr.components.Component]:

@@ -79,8 +79,8 @@ class MirrorPanel(_LivePanel):
 class DrivePanel(_LivePanel, JobPanel):
     """A picture moves as a clip, or as whoever is before the camera."""
 
-    def __init__(self, service: Service):
-        super().__init__(service, "drive")
+    def __init__(self, service: Service, job: gr.BrowserState):
+        super().__init__(service, job)
         gr.Markdown(
             "A face or a body in a picture moves as in a clip, or as yours does before the camera. The networks have "
             f"seen drawn people alone: small motion holds, larger tears. {_CONSENT}"

@@ -27,24 +27,30 @@ def build(service: Service) -> gr.Blocks:
     stills = gallery.stills(service.uploaded / "poses")
     with gr.Blocks(title="Try-on studio", delete_cache=(min(600, keep), keep), analytics_enabled=False) as page:
         gr.Markdown(_ABOUT.format(minutes=service.options.keep_minutes))
+        # Outside the tabs: what is in one that was not opened yet does not know what the browser has kept.
+        jobs = {
+            name: gr.BrowserState({}, storage_key=f"studio_{name}", secret="of this tab") for name in systems.SYSTEMS
+        }
+        filled, driven = (gr.BrowserState("", storage_key=f"studio_{name}", secret="of this tab")
+                          for name in ("fill_in", "drive"))  # fmt: skip
         with gr.Tabs():
             for name in systems.SYSTEMS:
-                with gr.Tab(_TITLES.get(name, name)):
-                    TryOnPanel(service, name, stills).when_loaded(page)
-            with gr.Tab("Fill in"):
-                _InpaintPanel(service).when_loaded(page)
+                with gr.Tab(_TITLES.get(name, name), render_children=True):
+                    TryOnPanel(service, name, jobs[name], stills).when_loaded(page)
+            with gr.Tab("Fill in", render_children=True):
+                _InpaintPanel(service, filled).when_loaded(page)
             with gr.Tab("Mirror"):
                 MirrorPanel(service)
-            with gr.Tab("Drive"):
-                DrivePanel(service).when_loaded(page)
+            with gr.Tab("Drive", render_children=True):
+                DrivePanel(service, driven).when_loaded(page)
     return page.queue(default_concurrency_limit=None, max_size=200)
 
 
 class _InpaintPanel(JobPanel):
     """FiNet: a garment is taken away and filled in again in several ways."""
 
-    def __init__(self, service: Service):
-        super().__init__(service, "fill_in")
+    def __init__(self, service: Service, job: gr.BrowserState):
+        super().__init__(service, job)
         gr.Markdown(
             "A garment is taken away and filled in again in several ways that go with the rest (FiNet). Its weights "
             "have had an hour of training: hues and cuts differ, but cloth has no folds or prints yet."

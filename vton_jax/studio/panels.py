@@ -25,13 +25,14 @@ _OF_LAYOUT = (
 
 
 class TryOnPanel:
-    """Builds itself within `gr.Blocks`. Args: system: a name in SYSTEMS. stills: pictures of poses to choose from."""
+    """Builds itself within `gr.Blocks`. Args: system: a name in SYSTEMS. job: about the last job, which the
+    browser keeps. stills: pictures of poses to choose from.
+    """
 
-    def __init__(self, service: Service, system: str, stills: list[Path]):
-        self.service, self.system, self.stills = service, system, stills
+    def __init__(self, service: Service, system: str, job: gr.BrowserState, stills: list[Path]):
+        self.service, self.system, self.job, self.stills = service, system, job, stills
         self.several = system == "lab126"  # the other puts on one garment
         self.first = EXAMPLE if system == "lab126" else ""  # the job that is shown before there is another
-        self.job = gr.BrowserState({}, storage_key=f"studio_{system}", secret="of this tab")
         self._inputs()
         self._outputs()
         self._wire()
@@ -67,12 +68,12 @@ class TryOnPanel:
                 value="post",
                 label="Arm: when the garment is moved",
                 visible=self.system == "lab126",
-                min_width=200,
+                min_width=240,
             )
-            layouts = [("refined by a network", "refined"), ("found by the backward procedure", "backward")]
+            layouts = [("refined by a network", "refined"), ("backward procedure", "backward")]
             self.layout = gr.Dropdown(
                 layouts, value="refined", label="Layout that is painted into", visible=self.system == "lab126",
-                min_width=220,
+                min_width=240,
             )  # fmt: skip
             filters, sizes = try_on.choices("temporal_filter"), try_on.SIZES.items()
             self.filter = gr.Dropdown(list(filters), value="motion", label="Smoothing over time", min_width=160)
@@ -81,7 +82,7 @@ class TryOnPanel:
                 min_width=160,
             )  # fmt: skip
             tucks = [("as its picture shows it", "auto"), ("tucked in", "in"), ("hangs over", "over")]
-            self.tuck = gr.Dropdown(tucks, value="auto", label="An upper garment", visible=self.several, min_width=200)
+            self.tuck = gr.Dropdown(tucks, value="auto", label="An upper garment", visible=self.several, min_width=240)
             backgrounds = [("the photo's", "inpaint"), ("painted by the networks", "network")]
             self.background = gr.Dropdown(backgrounds, value="inpaint", label="Background", min_width=200)
         with gr.Row():
