@@ -142,7 +142,7 @@ def test_of_two_people_each_sees_their_place(page, faults, gate):
     assert not faults
 
 
-def test_fillings_and_driven_clips_are_there_after_a_refresh(page, faults, monkeypatch):
+def test_results_of_every_tab_are_there_after_a_refresh(page, faults, monkeypatch):
     def fill_in(job, options, kept):
         shutil.copy(gallery.PERSON, job.folder / "filled.png")
         return {"sheet": "", "pictures": [str(job.folder / "filled.png")] * 2}
@@ -159,8 +159,10 @@ def test_fillings_and_driven_clips_are_there_after_a_refresh(page, faults, monke
         seen.tab(tab)
         seen.click(button)
         page.wait_for_function(there)
+    seen.tab("ClothFlow")
+    seen.begin("Dress")
     page.reload()
-    for tab, there in (("Fill in", filled), ("Drive", driven)):
+    for tab, there in (("Fill in", filled), ("Drive", driven), ("ClothFlow", f"{CLIP}?.readyState >= 2")):
         seen.tab(tab)
         page.wait_for_function(there)
     assert not faults

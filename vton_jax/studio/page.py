@@ -35,8 +35,10 @@ def build(service: Service) -> gr.Blocks:
                           for name in ("fill_in", "drive"))  # fmt: skip
         with gr.Tabs():
             for name in systems.SYSTEMS:
-                with gr.Tab(_TITLES.get(name, name), render_children=True):
-                    TryOnPanel(service, name, jobs[name], stills).when_loaded(page)
+                with gr.Tab(_TITLES.get(name, name), render_children=True) as tab:
+                    # What lies in tabs of a tab takes no values before that is open.
+                    opened = page.load if name == next(iter(systems.SYSTEMS)) else tab.select
+                    TryOnPanel(service, name, jobs[name], stills).when_shown(opened)
             with gr.Tab("Fill in", render_children=True):
                 _InpaintPanel(service, filled).when_loaded(page)
             with gr.Tab("Mirror"):

@@ -3,7 +3,7 @@
 import asyncio
 import filecmp
 import html
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +156,9 @@ class TryOnPanel:
             [self.own], [self.garment, self.second_part], **shared,
         )  # fmt: skip
 
-    def when_loaded(self, page: gr.Blocks) -> None:
-        """What a tab shows when the page is opened, or opened again."""
-        page.load(
+    def when_shown(self, opened: Callable) -> None:
+        """What the panel shows when the page, or its tab, is opened. Args: opened: listens to that."""
+        opened(
             self._resume, [self.job], self._shown, show_progress="hidden", api_visibility="private",
             concurrency_limit=None,
         )  # fmt: skip
