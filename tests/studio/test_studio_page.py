@@ -179,6 +179,7 @@ def test_a_film_can_be_cancelled(page, faults, monkeypatch):
     seen = StudioPage(page)
     seen.tab("Try on")
     seen.there()
+    seen.begin("Dress")
     seen.tab("What the machine did")
     seen.click("Film the backward procedure on this frame")
     seen.says("backward procedure")
