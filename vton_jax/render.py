@@ -17,7 +17,7 @@ from pathlib import Path
 
 from absl import flags
 
-from vton_jax.command_line import flag_utils, mends
+from vton_jax.command_line import allocator, flag_utils, mends
 from vton_jax.core.errors import UserError
 from vton_jax.media.progress import Progress, StageBars
 from vton_jax.systems.options import JobOptions
@@ -46,8 +46,13 @@ def main() -> None:
 
     started, output = time.monotonic(), Path(flags.FLAGS.output)
     with StageBars() as bars:
+
+        def when_read(reading):
+            bars.say(*map(mends.said, reading.said), *reading.notes)
+            allocator.give_back_freed_memory()  # a long clip's own frames, which nobody needs any more
+
         job = TryOnJob(flag_utils.build_settings(JobOptions), progress=bars)
-        written = job.write(output, when_read=lambda reading: bars.say(*map(mends.said, reading.said), *reading.notes))
+        written = job.write(output, when_read=when_read)
     seconds, count = time.monotonic() - started, f"{written.num_frames} frame{'s' * (written.num_frames > 1)}"
     print(f"wrote {output} ({count}) and {written.sheet} in {seconds:.0f} s", file=sys.stderr)
 

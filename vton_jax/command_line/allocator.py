@@ -4,9 +4,10 @@ Kept, for trainings on a CPU: XLA asks the C library for the memory of every pro
 the end. glibc returns blocks of that size to the system at once, which then clears each page anew for the next step
 (`benchmarks/kept_memory.py`). A try-on does not gain.
 
-Given back, by servers that work on for days: smaller blocks stay with glibc in pieces, more after every job, most
-of all in the heaps that it makes for threads. So servers have one heap for all. Who starts anew every time has not:
-LLVM's threads would wait for each other, 19 in place of 15 s to a first frame.
+Given back, once a clip is read, whose frames lie in heaps, and by servers that work on for days: smaller blocks stay
+with glibc in pieces, more after every job, most of all in the heaps that it makes for threads. So servers have one heap
+for all. Who starts anew every time has not: LLVM's threads would wait for each other, 19 in place of 15 s to a first
+frame.
 """
 
 import contextlib

@@ -47,8 +47,9 @@ class MirrorPanel(_LivePanel):
     def __init__(self, service: Service):
         self.service = service
         gr.Markdown(
-            "Whoever stands before the camera sees themselves in the garment: the newest picture only, dressed on this "
-            f"machine. On a laptop's processor that is one or two pictures a second. {_CONSENT}"
+            "Whoever stands before the camera sees themselves in the garment, dressed on this machine. A laptop's "
+            "processor dresses two or three pictures a second; on those between, the garment is carried along. "
+            f"{_CONSENT}"
         )
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
