@@ -1,9 +1,10 @@
 """The tables of docs/results.md from what `python -m vton_jax.evaluate` wrote, so that no number is typed by hand:
 
-python benchmarks/results_page.py --catalogue=M/results.json --critic=C/results.json
+python benchmarks/results_page.py --catalogue=M/results.json --critic=C/results.json --systems=S/results.json
 
-writes them between the page's marks, `<!-- NAME -->` and `<!-- end of NAME -->`. `--pictures=DIR/a.png,DIR/b.png`
-brings sheets of the same evaluations, of drawn people alone, to docs/images as JPEG files below 300 kB.
+writes them between the page's marks, `<!-- NAME -->` and `<!-- end of NAME -->`; what is not given stays.
+`--pictures=DIR/a.png,DIR/b.png` brings sheets of the same evaluations, of drawn people alone, to docs/images as JPEG
+files below 300 kB.
 """
 
 import argparse
@@ -74,6 +75,21 @@ def arms_table(results: dict, group: str) -> str:
         if f"{group}.{name}.ssim" in results
     ]
     return table(["arm", *there.values()], rows)
+
+
+def systems_table(results: dict) -> str:
+    """Every system of the suite `clothflow` on the same people, with 95% intervals."""
+    names = {"full": "ClothFlow"} | {f"lab126_{arm}": f"lab126, `{arm}`" for arm in ARM_NAMES}
+    names |= {"finet": "FiNet's transfer, tops and bottoms alone; knows the true pose"}
+    scores = [score for score in SCORES if f"clothflow.full.{score}" in results]
+    rows = []
+    for name, title in names.items():
+        if f"clothflow.{name}.ssim" in results:
+            each = [[results[f"clothflow.{name}.{score}{end}"] for end in ("", ".low", ".high")] for score in scores]
+            digits = [1 if "psnr" in score else 3 for score in scores]
+            values = ("{:.{d}f} ({:.{d}f} to {:.{d}f})".format(*v, d=d) for v, d in zip(each, digits, strict=True))
+            rows.append([title, *values])
+    return table(["system", *(SCORES[score] for score in scores)], rows)
 
 
 def critic_table(results: dict, what: str) -> str:
@@ -169,24 +185,22 @@ def write_picture(source: Path, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--catalogue", type=Path, required=True, help="results.json of --suite=catalogue")
-    parser.add_argument("--critic", type=Path, help="results.json of --suite=critic; without it its tables stay")
+    parser.add_argument("--catalogue", type=Path, help="results.json of --suite=catalogue")
+    parser.add_argument("--critic", type=Path, help="results.json of --suite=critic; wants that of --catalogue too")
+    parser.add_argument("--systems", type=Path, help="results.json of --suite=clothflow --system=all")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results.md")
     parser.add_argument("--pictures", default="", help="sheets (PNG) that go to docs/images, separated by commas")
     arguments = parser.parse_args()
-    results = json.loads(arguments.catalogue.read_text(encoding="utf-8"))
-    if arguments.critic:
-        results |= json.loads(arguments.critic.read_text(encoding="utf-8"))
-    tables = {
-        "try_on": arms_table(results, "try_on"),
-        "paired": arms_table(results, "paired"),
-        "backward": backward_table(results),
-        "claims": claims_table(results),
-    }
-    if any("joint_minus" in name for name in results):
-        tables["differences"] = differences_table(results)
-    if arguments.critic:
-        tables |= {what: critic_table(results, what) for what in ("fooling", "preferred")}
+    read = lambda path: json.loads(path.read_text(encoding="utf-8"))  # noqa: E731
+    tables = {"systems": systems_table(read(arguments.systems))} if arguments.systems else {}
+    if arguments.catalogue:
+        results = read(arguments.catalogue) | (read(arguments.critic) if arguments.critic else {})
+        tables |= {group: arms_table(results, group) for group in ("try_on", "paired")}
+        tables |= {"backward": backward_table(results), "claims": claims_table(results)}
+        if any("joint_minus" in name for name in results):
+            tables["differences"] = differences_table(results)
+        if arguments.critic:
+            tables |= {what: critic_table(results, what) for what in ("fooling", "preferred")}
     files.write_text(arguments.page, fill(arguments.page.read_text(encoding="utf-8"), tables))
     for picture in filter(None, arguments.pictures.split(",")):
         write_picture(Path(picture), ROOT / "docs" / "images")

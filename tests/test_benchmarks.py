@@ -150,6 +150,17 @@ def test_tables_stand_between_their_marks():
     assert "SSIM" not in results_page.differences_table(results)  # no table without its intervals
 
 
+def test_systems_stand_beside_each_other_with_what_was_measured():
+    names = [f"clothflow.{name}.{score}" for name in ("full", "lab126_joint") for score in ("ssim", "lpips")]
+    results = {f"{name}{end}": value for name in names for end, value in (("", 0.5), (".low", 0.4), (".high", 0.6))}
+    assert results_page.systems_table(results).splitlines() == [
+        "| system | SSIM | LPIPS |",
+        "| --- | --- | --- |",
+        "| ClothFlow | 0.500 (0.400 to 0.600) | 0.500 (0.400 to 0.600) |",
+        "| lab126, `joint` | 0.500 (0.400 to 0.600) | 0.500 (0.400 to 0.600) |",
+    ]
+
+
 def test_confidence_that_is_what_is_right_has_no_calibration_error():
     generator = np.random.default_rng(0)
     sure = generator.uniform(0.5, 1, 20000)
