@@ -6,7 +6,7 @@ from pathlib import Path
 TABS = {"Try on": ("Result", "What was read", "What the machine did"), "ClothFlow": ("Result", "What was read",
         "What the machine did"), "Fill in": (), "Mirror": (), "Drive": ()}  # fmt: skip
 CLIP = "[...document.querySelectorAll('video[src*=\"try_on\"]')].find((video) => video.offsetParent)"
-_SAYS = "[...document.querySelectorAll('.studio-progress')].find((one) => one.offsetParent)?.innerText ?? ''"
+_SAYS = "[...document.querySelectorAll('.studio-progress')].find((one) => one.offsetParent)"
 _CLEAR = re.compile("Remove Image|^Clear$")
 
 
@@ -55,8 +55,9 @@ class StudioPage:
 
     def begin(self, button: str) -> None:
         """Clicks, and waits until what that begins is done."""
+        before = self.page.evaluate(f"{_SAYS}?.dataset.job ?? ''")
         self.click(button)
-        self.page.wait_for_function(f"!({_SAYS}).includes('Done')")
+        self.page.wait_for_function(f"({_SAYS}?.dataset.job ?? {before!r}) !== {before!r}")
         self.says("Done.")
 
     def bring(self, label: str, path: Path) -> None:

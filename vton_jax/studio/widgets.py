@@ -138,16 +138,16 @@ def progress(job: Job, place: int) -> str:
     if job.state == "failed":
         return error(job.error)
     if job.state == "waiting":
-        words = "you are next" if place <= 1 else f"{place} jobs come first"
-        return f'<div class="studio-progress" role="status"><p>Waiting: {words}.</p></div>'
-    if job.state in ENDED:
-        return f'<div class="studio-progress" role="status"><p>{job.state.capitalize()}.</p></div>'
-    stage, total = job.stage or "starting", max(job.total, 1)
-    stopping = "" if job.wanted else " Stopping after this step."
-    return (
-        f'<div class="studio-progress" role="status"><p>{html.escape(stage)}: {job.done} of {total}.{stopping}</p>'
-        f'<progress max="{total}" value="{job.done}" aria-label="{html.escape(stage)}"></progress></div>'
-    )
+        text = f"<p>Waiting: {'you are next' if place <= 1 else f'{place} jobs come first'}.</p>"
+    elif job.state in ENDED:
+        text = f"<p>{job.state.capitalize()}.</p>"
+    else:
+        stage, total = html.escape(job.stage or "starting"), max(job.total, 1)
+        stopping = "" if job.wanted else " Stopping after this step."
+        text = f"<p>{stage}: {job.done} of {total}.{stopping}</p>"
+        text += f'<progress max="{total}" value="{job.done}" aria-label="{stage}"></progress>'
+    # The id tells this job's "Done." from that of the job before, which may look the same.
+    return f'<div class="studio-progress" role="status" data-job="{job.id}">{text}</div>'
 
 
 def error(text: str) -> str:
