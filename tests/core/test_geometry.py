@@ -149,6 +149,26 @@ def test_gradients_against_finite_differences():
     np.testing.assert_allclose(by_image[5, 5, 1], slow, atol=1e-3)
 
 
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("shape", [(3, 11, 9, 4), (2, 1, 7, 3)])
+def test_gradients_are_those_of_four_gathers(monkeypatch, shape, devices):
+    """Within, upon and beyond the edges; on a CPU image by image, and of a batch as a whole."""
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    generator = np.random.default_rng(0)
+    image, towards = (generator.normal(size=shape).astype(np.float32) for _ in range(2))
+    flow = generator.normal(0, 3, (*shape[:3], 2)).astype(np.float32)
+    flow[0] = np.round(flow[0])  # whole pixels, many of them upon an edge
+
+    def gathered(image, flow):
+        return jax.vmap(geometry.sample)(image, geometry.grid(shape[1:3]) + flow)
+
+    def gradients(of):
+        return jax.jit(jax.grad(lambda image, flow: jnp.vdot(of(image, flow), towards), (0, 1)))(image, flow)
+
+    for one, slow in zip(gradients(warp), gradients(gathered), strict=True):
+        np.testing.assert_allclose(one, slow, atol=1e-5)
+
+
 def test_blur_is_the_gaussian_that_opencv_has():
     maps = np.random.default_rng(0).uniform(0, 1, (2, 40, 30, 5)).astype(np.float32)
     ours = np.asarray(geometry.blur(maps, 2.0, 6))

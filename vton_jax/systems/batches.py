@@ -43,7 +43,7 @@ from vton_jax.systems.protocol import TryOnSystem
 from vton_jax.systems.remembering import Memory, RememberingSystem
 
 _SYSTEM = tuple(field.name for field in dataclasses.fields(SystemOptions))
-_FILES = ("person", "garment", "pose", "weights")  # whose contents count, not their names
+_FILES = ("person", "garment", "garment_mask", "pose", "weights")  # whose contents count, not their names
 
 
 @dataclasses.dataclass(frozen=True)
