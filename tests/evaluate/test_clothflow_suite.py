@@ -90,6 +90,7 @@ def test_the_suite_scores_flows_layouts_and_pictures(suite, cases):
     assert results["clothflow.lpips"] == results["clothflow.full.lpips"]
     gap = results["clothflow.full.epe"] - results["clothflow.tps.epe"]
     assert results["clothflow.full_minus_tps.epe"] == pytest.approx(gap, rel=1e-4)
+    assert 0 <= results["clothflow.layout_miou_true_pose"] <= 1
     assert 0 <= results["clothflow.layout_miou.low"] <= results["clothflow.layout_miou"] <= 1
     assert "share that of full" in one.texts["about"]["stage 3"] and one.pictures["ClothFlow"].ndim == 3
     flows, pictures = one.sections(results)
@@ -133,11 +134,12 @@ def test_which_other_systems_are_asked():
 
 def test_the_layouts_score_is_that_of_all_pixels_together(cases):
     layouts = np.roll(cases["output_segmentation"], 2, 2)
-    made = clothflow_steps.Made(cases, layouts, {}, {})
+    made = clothflow_steps.Made(cases, layouts, cases["output_segmentation"], {}, {})
     total = metrics.SegmentationScore()
     total.add(layouts, cases["output_segmentation"])
     found = clothflow_steps.layout_scores(made, 0)
     assert found["clothflow.layout_miou"] == pytest.approx(total.miou)
+    assert found["clothflow.layout_miou_true_pose"] == pytest.approx(1)
     assert set(found) > {f"clothflow.layout_iou.{name}" for name in label_tables.MERGED_LABELS}
 
 

@@ -27,6 +27,7 @@ from vton_jax.systems.protocol import TryOnSystem
 
 _WHOLE = 0.86  # of the picture's height that people fill at most, as in training
 _RESAMPLES = 2000
+_PARTS = ("segmentation", "keypoints", "visible")  # of a layout
 _REGIONS = {"upper": "top", "lower": "bottom"}  # of FiNet, by the garment's type
 
 
@@ -59,7 +60,7 @@ def draw_cases(count: int, split: str, size: tuple[int, int]) -> dict[str, np.nd
 
 def true_garment(cases: dict, index: int) -> Garment:
     """A case's garment, of its true segmentation."""
-    layout = Layout(*(cases[f"donor_{part}"][index] for part in ("segmentation", "keypoints", "visible")))
+    layout = Layout(*(cases[f"donor_{part}"][index] for part in _PARTS))
     about = cases["garment_type"][index], cases["donor_flat"][index]
     return Garment(to_float(cases["dress_image"][index]), layout, *about)
 
@@ -72,7 +73,7 @@ def end_point_error(flow: np.ndarray, cases: dict, index: int) -> float:
 
 def flow_errors(painters: dict[str, Painter], cases: dict) -> dict[str, np.ndarray]:
     """The end-point error of every variant's stage 2 along the true segmentation, and of no flow."""
-    target = Layout(*(cases[f"output_{part}"] for part in ("segmentation", "keypoints", "visible")))
+    target = Layout(*(cases[f"output_{part}"] for part in _PARTS))
     found = {name: [] for name in (*painters, "zero_flow")}
     for index in range(len(cases["garment_type"])):
         garment = true_garment(cases, index)
@@ -92,6 +93,7 @@ class Made:
 
     cases: dict  # of them alone
     layouts: np.ndarray  # uint8 [B, H, W], of stage 1
+    along: np.ndarray  # the same along the true pose
     images: dict[str, list[np.ndarray | None]]  # of every variant and other system, float [H, W, 3] each
     flows: dict[str, np.ndarray]  # of every variant, float [B, H, W, 2]
     left_out: int = 0
@@ -146,7 +148,7 @@ def _transferring(finet: Finet) -> Other:
 def dress(system: ClothFlow, painters: dict[str, Painter], others: dict[str, Other], cases: dict) -> Made:
     """Reads the cases from their pixels, and lets every variant, and other systems, dress them."""
     images = {name: [] for name in (*painters, *others)}
-    flows, layouts, kept = {name: [] for name in painters}, [], []
+    flows, layouts, along, kept = {name: [] for name in painters}, [], [], []
     for index in progress.each(range(len(cases["garment_type"])), "case"):
         kind = segmentation.GARMENT_TYPES[int(cases["garment_type"][index])]
         try:
@@ -165,11 +167,21 @@ def dress(system: ClothFlow, painters: dict[str, Painter], others: dict[str, Oth
             flows[name].append(np.asarray(result.dressed.flow))
             if name == "full":
                 layouts.append(result.target.final)
+                true = Layout(*(cases[f"output_{part}"][[index]] for part in _PARTS))
+                (result,) = system.dress(user, [garment], poses.replace(layout=true))
+                along.append(result.target.final)
         asked = Asked({name: array[index] for name, array in cases.items()}, kind, user, garment, poses)
         for name, other in others.items():
             images[name].append(other(asked))
     cases, left_out = scores.at(cases, np.array(kept, int)), len(cases["garment_type"]) - len(kept)
-    return Made(cases, np.array(layouts), images, {name: np.stack(all_) for name, all_ in flows.items()}, left_out)
+    return Made(
+        cases,
+        np.array(layouts),
+        np.array(along),
+        images,
+        {name: np.stack(all_) for name, all_ in flows.items()},
+        left_out,
+    )
 
 
 def picture_scores(made: Made, distances) -> dict[str, dict[str, np.ndarray]]:
@@ -205,19 +217,28 @@ def _spread(values: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 
 def layout_scores(made: Made, seed: int) -> dict[str, float]:
-    """`clothflow.layout_miou` of stage 1 over merged labels, its interval over cases, and every label's own."""
-    if not len(made.layouts):
-        return {}
+    """`clothflow.layout_miou` of stage 1 over merged labels, its interval over cases, and every label's own; the same
+    along the true pose, `clothflow.layout_miou_true_pose`: what others' joints and reading them cost is no fault of it.
+    """
+    found = {}
+    for name, layouts in (("", made.layouts), ("_true_pose", made.along)):
+        if len(layouts):
+            found |= _layout_score(layouts, made.cases["output_segmentation"], name, seed)
+    return found
+
+
+def _layout_score(layouts: np.ndarray, truth: np.ndarray, where: str, seed: int) -> dict[str, float]:
     classes = len(label_tables.MERGED_LABELS)
-    pairs = zip(made.layouts, made.cases["output_segmentation"], strict=True)
+    pairs = zip(layouts, truth, strict=True)
     each = np.stack([metrics.confusion(*map(label_tables.merged, pair), classes) for pair in pairs])
     value, by_class = metrics.miou_from_confusion(each.sum(0))
     index = np.random.default_rng(seed).integers(0, len(each), (_RESAMPLES, len(each)))
     drawn = [metrics.miou_from_confusion(each[rows].sum(0))[0] for rows in index]
     low, high = np.percentile(drawn, (2.5, 97.5))
-    name = "clothflow.layout_miou"
+    name = f"clothflow.layout_miou{where}"
     found = {name: value, f"{name}.low": float(low), f"{name}.high": float(high)}
-    return found | {f"clothflow.layout_iou.{n}": v for n, v in zip(label_tables.MERGED_LABELS, by_class, strict=True)}
+    labels = zip(label_tables.MERGED_LABELS, by_class, strict=True)
+    return found | {f"clothflow.layout_iou{where}.{label}": value for label, value in labels}
 
 
 def sheet(made: Made, count: int) -> np.ndarray:
