@@ -9,7 +9,6 @@ error where clothes are exchanged, and flicker.
 
 import argparse
 import concurrent.futures
-import itertools
 import json
 import resource
 import sys
@@ -54,14 +53,25 @@ class Late(concurrent.futures.Executor):
 def of_walk(system: Lab126, index: int) -> dict[str, np.ndarray]:
     """A walk, dressed in three ways, and the truth, from the second frame on that is dressed."""
     flat, shown, truth = cases.mirrored_walk(index, FRAMES, system.size, "validation", rate=RATE)
-    clock = itertools.count(0, LATE / RATE)
-    mirror = Mirror(system, [GarmentPicture("garment", flat)], system.size, flat=True, clock=lambda: next(clock))
-    each = [mirror.process(frame) for frame in shown]
-    late = Late()
-    carried, found, held = Carried(mirror, late), [], []
+
+    def glass() -> Mirror:
+        picture = GarmentPicture("garment", flat)
+        return Mirror(system, [picture], system.size, flat=True, clock=lambda: now.seconds)
+
+    def dressed(numbers) -> list[np.ndarray]:
+        found, mirror = [], glass()
+        for number in numbers:
+            now.seconds = number / RATE
+            found.append(mirror.process(shown[number]))
+        return found
+
+    now, late = argparse.Namespace(seconds=0.0), Late()
+    each, few = dressed(range(FRAMES)), dressed(range(0, FRAMES, LATE))
+    held = [few[max(0, number // LATE - 1)] for number in range(FRAMES)]
+    carried, found = Carried(glass(), late), []
     for late.now, frame in enumerate(shown):
+        now.seconds = late.now / RATE
         found.append(carried.process(frame))
-        held.append(each[max(0, late.now // LATE - 1) * LATE])
     return {"every frame": each, "held": held, "carried": found, "the frame as it is": shown, "truth": truth}
 
 
@@ -95,6 +105,7 @@ def live_run(options: argparse.Namespace) -> dict[str, float]:
     size = job.frame_size(given)
     mirror = job.make_mirror(given, size)
     job.warm_up(mirror)
+    live._KEPT = 1_000_000  # delays: of all frames
     carried, resident = Carried(mirror), []
 
     def process(frame):

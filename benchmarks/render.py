@@ -157,16 +157,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num_frames", type=int, default=96)
     parser.add_argument("--rate", type=float, default=30, help="frames a second of the pose clip")
-    parser.add_argument("--arm", default="post", help="of lab126")
-    parser.add_argument("--output_size", help="HEIGHTxWIDTH; default: the networks' own")
+    parser.add_argument("--arm", "--remap", default="post", help="of lab126")
+    parser.add_argument("--output_size", "--size", help="HEIGHTxWIDTH; default: the networks' own")
     parser.add_argument("--without_first_frame", action="store_true", help="no processes of their own")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     compilation_cache.use()
     found = {} if options.without_first_frame else first_frames(options.arm)
     found |= measure(options.arm, options.num_frames, options.rate, options.output_size)
+    found["peak_megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # before PyTorch is there
     found |= peer()
-    found["peak_megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     if options.json:
         print(json.dumps({"arm": options.arm, "rate": options.rate, "output_size": options.output_size} | found))
         return

@@ -191,6 +191,8 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results.md")
     parser.add_argument("--pictures", default="", help="sheets (PNG) that go to docs/images, separated by commas")
     arguments = parser.parse_args()
+    if arguments.critic and not arguments.catalogue:
+        parser.error("--critic wants --catalogue beside it")
     read = lambda path: json.loads(path.read_text(encoding="utf-8"))  # noqa: E731
     tables = {"systems": systems_table(read(arguments.systems))} if arguments.systems else {}
     if arguments.catalogue:

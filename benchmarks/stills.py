@@ -76,7 +76,9 @@ def main() -> None:
         pictures = draw(folder, max(options.stills, TIMED + 1))
         reading, rest = shares(folder, pictures)
         seconds, made = make(folder, pictures[: options.stills])
-    found = {"stills": options.stills, "made": made, "seconds": seconds, "seconds_a_still": seconds / options.stills}
+    if made != options.stills:
+        raise SystemExit(f"{options.stills - made} of {options.stills} stills were not made")
+    found = {"stills": made, "seconds": seconds, "seconds_a_still": seconds / options.stills}
     found |= {"seconds_reading": reading, "seconds_rest": rest}
     found["ratio"] = found["seconds_a_still"] / (reading + rest)
     found = {name: round(value, 3) for name, value in found.items()}

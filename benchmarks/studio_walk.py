@@ -144,9 +144,8 @@ def two_at_once(browser: sync_api.Browser, address: str, folder: Path, faults: l
     for walk in (first, second):
         walk.page.goto(address)
         walk.there()
-    first.click("Dress")
-    first.says("reading")
-    second.click("Dress")
+    first.start("Dress")
+    second.start("Dress")
     second.says("Waiting: you are next.")
     second.show("14 the second of two")
     first.click("Cancel")

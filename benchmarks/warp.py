@@ -66,12 +66,18 @@ def theirs(picture, flow, towards) -> dict[str, Callable[[], list[np.ndarray]]]:
         with torch.no_grad():
             return [warp(given, moves).permute(0, 2, 3, 1)]
 
-    def gradient(both: bool):
-        picture, flow = given.clone().requires_grad_(both), moves.clone().requires_grad_(True)
-        warp(picture, flow).backward(aim)
-        return ([picture.grad.permute(0, 2, 3, 1)] if both else []) + [flow.grad]
+    def gradient(*wanted):
+        found = torch.autograd.grad(warp(*leaves), wanted, aim)
+        return [one.permute(0, 2, 3, 1) if one.shape[1:] == given.shape[1:] else one for one in found]
 
-    return {"forward": forward, "gradient": lambda: gradient(True), "gradient_of_flow": lambda: gradient(False)}
+    leaves = given.clone().requires_grad_(True), moves.clone().requires_grad_(True)
+    picture = given.clone()  # an input, whose gradient nobody wants
+
+    def gradient_of_flow():
+        return list(torch.autograd.grad(warp(picture, leaves[1]), leaves[1], aim))
+
+    programs = {"forward": forward, "gradient": lambda: gradient(*leaves), "gradient_of_flow": gradient_of_flow}
+    return programs
 
 
 def measure(shape: tuple[int, ...]) -> dict[str, dict[str, float]]:

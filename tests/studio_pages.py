@@ -53,11 +53,15 @@ class StudioPage:
         said = self.page.locator(".studio-progress, .studio-error").filter(has_text=text)
         said.locator("visible=true").first.wait_for()
 
-    def begin(self, button: str) -> None:
-        """Clicks, and waits until what that begins is done."""
+    def start(self, button: str) -> None:
+        """Clicks, and waits until the progress is of the job that this puts in."""
         before = self.page.evaluate(f"{_SAYS}?.dataset.job ?? ''")
         self.click(button)
         self.page.wait_for_function(f"({_SAYS}?.dataset.job ?? {before!r}) !== {before!r}")
+
+    def begin(self, button: str) -> None:
+        """Clicks, and waits until what that begins is done."""
+        self.start(button)
         self.says("Done.")
 
     def bring(self, label: str, path: Path) -> None:

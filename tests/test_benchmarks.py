@@ -48,14 +48,14 @@ def test_the_gradient_of_a_strided_convolution_costs_what_the_convolution_does()
     assert back == 2 * forward  # the convolution itself is still in the program
 
 
-@pytest.mark.parametrize(("arm", "most"), [("none", 5.6), ("post", 9.4)])
+@pytest.mark.parametrize(("arm", "most"), [("none", 5.6), ("post", 9.4), ("pre", 9.4), ("joint", 9.4)])
 def test_a_frame_of_a_try_on_costs_what_its_stages_do(capsys, monkeypatch, arm, most):
     monkeypatch.setattr(sys, "argv", ["program_costs.py", "--path", "--json", f"--arm={arm}"])
     program_costs.main()
     told = json.loads(capsys.readouterr().out)
     stages = told["stages"]
     assert told["unit"] == "GMAC" and told["arm"] == arm
-    of_flow = ["flow", "flow_kept"] if arm == "post" else []
+    of_flow = [] if arm == "none" else ["flow", "flow_kept"]
     assert list(stages) == ["reading", "layout_refined", *of_flow, "painting", "shading", "total", "a_frame_of_30"]
     shown = stages.pop("a_frame_of_30")
     assert stages["total"] == pytest.approx(sum(stages.values()) / 2, abs=0.01)

@@ -101,6 +101,19 @@ def test_mistakes_die_in_a_sentence(argument, sentence):
         parsed(argument)
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")]
+)
+def test_want_of_memory_is_said_in_a_sentence(error, capsys):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        flag_utils.run(main, argv=["command"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.startswith("There is not enough memory; ") and said.count("\n") == 1
+
+
 def test_nested_flagfiles_and_the_later_flag_wins(tmp_path):
     (tmp_path / "base.flags").write_text("# a recipe\n--weight=2\n--network.latent_size=32\n")
     recipe = tmp_path / "recipe.flags"

@@ -35,7 +35,7 @@ def test_filled_outfits_are_told_from_true_ones_where_they_differ(monkeypatch):
     generator = np.random.default_rng(0)
     context = generator.normal(0, 1, (64, 3)).astype(np.float32)
     matching = lambda *count: context[:, None] + generator.normal(0, 0.2, (64, *count, 3))  # noqa: E731
-    others = np.roll(context, 5, 0)[:, None] + generator.normal(0, 0.2, (64, 3, 3))
+    others = finet_cases._rolled(context, finet_judge.FOLDS, 2)[:, None] + generator.normal(0, 0.2, (64, 3, 3))
     outfits_of = lambda garments: np.concatenate([np.broadcast_to(context[:, None], garments.shape), garments], 2)  # noqa: E731
     true = outfits_of(matching(1)).astype(np.float32)[:, 0]
     alike, exchanged = (
@@ -43,6 +43,11 @@ def test_filled_outfits_are_told_from_true_ones_where_they_differ(monkeypatch):
         for garments in (matching(3), others)
     )
     assert abs(alike - 0.5) < 0.1 and exchanged > 0.75
+    # Garments that go with nothing are not told from those exchanged within a group: nobody has learned either.
+    free = generator.normal(0, 1, (64, 3)).astype(np.float32)
+    rolled = np.stack([finet_cases._rolled(free, finet_judge.FOLDS, turn) for turn in (1, 2, 3)], 1)
+    true = outfits_of(free[:, None]).astype(np.float32)[:, 0]
+    assert abs(finet_judge.told_apart(true, outfits_of(rolled).astype(np.float32)).mean() - 0.5) < 0.08
 
 
 def test_features_say_what_colour_and_how_long():

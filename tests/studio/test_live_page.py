@@ -29,7 +29,7 @@ class Inverted:
     """Stands in for mirror and driver: the negative of a frame; a key is noted. Args: gate: is waited for."""
 
     def __init__(self, gate=None):
-        self.gate, self.keys, self.seen = gate, [], []
+        self.gate, self.keys, self.seen, self.closed = gate, [], [], False
 
     def process(self, frame):
         self.seen.append(int(frame.mean()))
@@ -39,6 +39,9 @@ class Inverted:
 
     def key(self, key):
         self.keys.append(key)
+
+    def close(self):
+        self.closed = True
 
     def note(self):
         return "".join(self.keys)
@@ -110,7 +113,7 @@ def test_frames_come_back_and_keys_are_pressed(studio):
         assert np.abs(picture.astype(int) - 155).max() < 4 and '"note": "m"' in said
         with pytest.raises(WebSocketDisconnect), client.websocket_connect(f"ws://localhost/api/live/{job.id}"):
             pass  # somebody else, who knows the job: a session has one camera
-    assert ended(job) == "cancelled" and lively.keys == ["m"]
+    assert ended(job) == "cancelled" and lively.keys == ["m"] and lively.closed
 
 
 def test_the_newest_frame_alone_is_kept(studio):

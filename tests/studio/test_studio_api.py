@@ -246,6 +246,8 @@ def test_what_a_killed_studio_left_goes_and_what_is_not_its_own_stays(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     options = StudioOptions(folder=str(tmp_path), warm=False)
+    Service(options, PaintedSystems()).close()
+    assert all(path.exists() for path in (*left, *others))  # it was no studio's folder before
     service = Service(options, PaintedSystems())
     try:
         assert not any(path.exists() for path in (*left, left[0].parent)) and all(path.exists() for path in others)

@@ -200,6 +200,9 @@ class Negative:
     def note(self):
         return ""
 
+    def close(self):
+        pass
+
 
 def test_the_camera_is_answered(page, faults, monkeypatch):
     page.set_viewport_size(DESK)  # where no tab hides in a menu

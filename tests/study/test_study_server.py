@@ -103,6 +103,9 @@ def test_a_closed_tab_goes_on_where_it_stopped(served):
     again = begin(client, external="W7")  # from another browser
     assert again["token"] == session["token"] and again["done"] == 1
     assert client.get("/api/sessions/nobody").status_code == 404
+    whose = lambda external: client.get(f"/api/sessions/{session['token']}", params={"external": external})  # noqa: E731
+    assert whose("W7").json()["done"] == 1 and "external" not in whose("W7").json()
+    assert whose("W8").status_code == 404  # somebody else at the same browser
 
 
 def test_a_participants_code_opens_their_session_in_another_browser(served):

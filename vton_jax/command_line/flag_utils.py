@@ -355,11 +355,18 @@ def is_user_error(error: BaseException) -> bool:
     return isinstance(error, UserError) or (isinstance(error, ValueError) and "MediaError" in names)
 
 
+def _is_want_of_memory(error: BaseException) -> bool:
+    """Python's own, XLA's or OpenCV's."""
+    return isinstance(error, MemoryError) or any(
+        text in str(error) for text in ("RESOURCE_EXHAUSTED", "Insufficient memory")
+    )
+
+
 def run(main: Callable[..., None], define_more: Callable[[list[str]], None] | None = None, argv=None) -> None:
     """Runs an entry point: flags are parsed, then `main()` is called, or `main(*names)` where it takes names.
 
     Compiled programs are kept (`compilation_cache`). What the user can mend ends as one sentence on stderr and exit
-    code 2, without a traceback; other errors keep theirs. Ctrl-C exits with 130.
+    code 2, without a traceback, and so does want of memory; other errors keep theirs. Ctrl-C exits with 130.
     """
     app.define_help_flags()
     if "compilation_cache" not in FLAGS:
@@ -377,4 +384,10 @@ def run(main: Callable[..., None], define_more: Callable[[list[str]], None] | No
         if not is_user_error(error) and not isinstance(error, flags.Error):
             raise
         print(mends.sentence(error), file=sys.stderr)
+        raise SystemExit(2) from None
+    except Exception as error:
+        if not _is_want_of_memory(error):
+            raise
+        mend = "close other programs, or ask for less: fewer frames, a smaller size or batch"
+        print(f"There is not enough memory; {mend}.", file=sys.stderr)
         raise SystemExit(2) from None

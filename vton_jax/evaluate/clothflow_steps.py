@@ -192,6 +192,8 @@ def picture_scores(made: Made, distances) -> dict[str, dict[str, np.ndarray]]:
     region = np.stack([segmentation.region(labels, segmentation.TARGET_LABELS[kind]) for labels, kind in each])
     for name, images in made.images.items():
         there = np.array([image is not None for image in images])
+        if not there.any():  # a system that dresses none of these
+            continue
         given = np.stack([image for image in images if image is not None]), truth[there], region[there]
         found[name] = {score: _spread(values, there) for score, values in _seen_scores(*given, distances).items()}
         if name in made.flows:

@@ -158,8 +158,8 @@ def kept(judges: dict, case: dict, samples, region: str) -> np.ndarray:
 
 def told_apart(cases: list[dict], found: dict, seed: int) -> dict[str, np.ndarray]:
     """{prior: how often filled outfits are told from true ones [N]}, in the mean of the regions; an outfit is what is
-    seen of its top and of its bottom. `exchanged`: where the filling is the next people's own garment, so that nothing
-    but what goes together tells it.
+    seen of its top and of its bottom. `exchanged`: where the filling is the own garment of somebody of the same group
+    of people, so that nothing but what goes together tells it, and no network has seen it.
 
     Args: found: of `fill_all`. Garments that a filling leaves out have features 0.
     """
@@ -181,12 +181,22 @@ def told_apart(cases: list[dict], found: dict, seed: int) -> dict[str, np.ndarra
             if which == region
         }  # fmt: skip
         count = next(iter(filled.values())).shape[1]
-        filled["exchanged"] = np.stack([np.roll(true, 1 + turn, 0) for turn in range(count)], 1)
+        groups = (len(cases) - 1) // finet_judge.FOLDS or 1
+        turns = [1 + turn % groups for turn in range(count)]
+        filled["exchanged"] = np.stack([_rolled(true, finet_judge.FOLDS, turn) for turn in turns], 1)
         for prior, features in filled.items():
             beside = np.broadcast_to(context[:, None], (*features.shape[:2], context.shape[1]))
             outfits = np.concatenate([context, true], 1), np.concatenate([beside, features], 2)
             values.setdefault(prior, []).append(finet_judge.told_apart(*outfits, seed=seed))
     return {prior: np.mean(each, 0) for prior, each in values.items()}
+
+
+def _rolled(values: np.ndarray, folds: int, turn: int) -> np.ndarray:
+    """Values [N, F], each group's (those `folds` apart) exchanged within it, `turn` places on."""
+    found = np.empty_like(values)
+    for fold in range(folds):
+        found[fold::folds] = np.roll(values[fold::folds], turn, 0)
+    return found
 
 
 def surprise(judges: dict, cases: list[dict], samples: dict) -> np.ndarray:

@@ -7,6 +7,7 @@ come faster the newest alone is kept, so that the delay never grows.
 Conventions: frames come and go as JPEG files in bytes; within they are uint8 RGB [H, W, 3].
 """
 
+import contextlib
 import dataclasses
 import io
 import threading
@@ -43,6 +44,10 @@ class Lively(Protocol):
 
     def note(self) -> str:
         """What a viewer should know beside the picture."""
+        ...
+
+    def close(self) -> None:
+        """Ends what still goes on."""
         ...
 
 
@@ -115,17 +120,17 @@ def run(job: Job, session: Session, prepare: Prepare, seconds: int) -> dict[str,
         raise UserError("No picture came from the camera.")
     first = decoded(frame)
     job.step("getting ready", 0, seconds)
-    lively = prepare(first.shape[:2])
-    started, shown = time.monotonic(), 0
-    passed = lambda: (min(int(time.monotonic() - started), seconds), seconds)  # noqa: E731
-    while frame is not None and time.monotonic() - started < seconds:
-        job.step("live", *passed())
-        for key in session.pressed():
-            lively.key(key)
-        result = lively.process(decoded(frame))
-        session.answer(encoded(result), lively.note())
-        shown += 1
-        frame = _next(job, session, "live", passed)
+    with contextlib.closing(prepare(first.shape[:2])) as lively:
+        started, shown = time.monotonic(), 0
+        passed = lambda: (min(int(time.monotonic() - started), seconds), seconds)  # noqa: E731
+        while frame is not None and time.monotonic() - started < seconds:
+            job.step("live", *passed())
+            for key in session.pressed():
+                lively.key(key)
+            result = lively.process(decoded(frame))
+            session.answer(encoded(result), lively.note())
+            shown += 1
+            frame = _next(job, session, "live", passed)
     return {"frames": shown}
 
 
@@ -190,6 +195,9 @@ class _Driven:
 
     def note(self) -> str:
         return "" if self.seen else "nobody is seen"
+
+    def close(self) -> None:
+        pass
 
 
 def driver(options: DriveOptions, kept: Systems) -> Prepare:

@@ -11,6 +11,7 @@ import gradio as gr
 
 from vton_jax.core.errors import UserError
 from vton_jax.studio import gallery, try_on, widgets
+from vton_jax.studio.job_panel import SHARED
 from vton_jax.studio.jobs import ENDED, Job
 from vton_jax.studio.service import EXAMPLE, Service
 from vton_jax.studio.shown import GARMENTS
@@ -140,27 +141,25 @@ class TryOnPanel:
             self.arm, self.layout, self.filter, self.size, self.background, self.kind, self.shown_as, self.tuck,
             self.corrections,
         ]  # fmt: skip
-        shared = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
         corrected = f"(...values) => [...values.slice(0, -1), studioCorrections('{self.system}')]"
         for button, asks in ((self.look, self._look), (self.again, self._look), (self.dress, self._dress)):
-            button.click(asks, asked, self._shown, js=corrected, **shared)
-        self.stop.click(self._cancel, [self.job], [self.progress], queue=False, **shared)
-        self.watch.click(self._watch, [self.job, self.frame], self._shown, **shared)
-        self.frame.input(self._machine, [self.job, self.frame], [self.machine], **shared)
+            button.click(asks, asked, self._shown, js=corrected, **SHARED)
+        self.stop.click(self._cancel, [self.job], [self.progress], queue=False, **SHARED)
+        self.watch.click(self._watch, [self.job, self.frame], self._shown, **SHARED)
+        self.frame.input(self._machine, [self.job, self.frame], [self.machine], **SHARED)
         self.pose_is.change(
             lambda chosen: [gr.update(visible=chosen == _POSES[0]), gr.update(visible=chosen == _POSES[1])],
-            [self.pose_is], [self.clip_part, self.photo_part], **shared,
+            [self.pose_is], [self.clip_part, self.photo_part], **SHARED,
         )  # fmt: skip
         self.own.change(
             lambda own: [gr.update(visible=not own), gr.update(visible=not own and self.several)],
-            [self.own], [self.garment, self.second_part], **shared,
+            [self.own], [self.garment, self.second_part], **SHARED,
         )  # fmt: skip
 
     def when_shown(self, opened: Callable) -> None:
         """What the panel shows when the page, or its tab, is opened. Args: opened: listens to that."""
         opened(
-            self._resume, [self.job], self._shown, show_progress="hidden", api_visibility="private",
-            concurrency_limit=None,
+            self._resume, [self.job], self._shown, **SHARED,
         )  # fmt: skip
 
     # -------------------------------------------------------------------------------------------------------- handlers

@@ -167,14 +167,22 @@ class Service:
 
 def _own(folder: Path) -> IO:
     """Takes a folder for this process, as long as the file that is returned is open, and removes what a studio that was
-    killed left there: nobody knows its jobs any more. Raises: WrongOption where another studio has it.
+    killed left there: nobody knows its jobs any more. A folder without a lock was never a studio's: nothing goes.
+    Raises: WrongOption where another studio has it, or it cannot be written to.
     """
-    lock = open(folder / "studio.lock", "a")  # noqa: SIM115 - which the service closes
+    path = folder / "studio.lock"
+    known = path.exists()
+    try:
+        lock = open(path, "a")  # noqa: SIM115 - which the service closes
+    except OSError as error:
+        raise WrongOption("folder", folder, f"cannot be written to: {error.strerror}.") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         lock.close()
         raise WrongOption("folder", folder, "is another studio's that is open; name another.") from None
+    if not known:
+        return lock
     for name, ours in _OURS.items():
         for path in (folder / name).glob("*"):
             if path.is_symlink() or not re.fullmatch(ours, path.name):  # somebody else's

@@ -85,8 +85,7 @@ class _Study:
     def state(self, session) -> dict[str, Any]:
         """What the page may know of a session."""
         trials, done = self.trials(session), self.store.answered(session["id"])
-        held = {name: session[name] for name in ("token", "participant", "external")}
-        held |= {"done": done, "total": len(trials)}
+        held = {"token": session["token"], "participant": session["participant"], "done": done, "total": len(trials)}
         return held | {"code": self.store.settings["code"] if done >= len(trials) else None}
 
     def trials(self, session) -> list[dict]:
@@ -147,8 +146,11 @@ def _add_session(app: fastapi.FastAPI, study: _Study) -> None:
         return study.state(study.begin(asked))
 
     @app.get("/api/sessions/{token}")
-    def resume(token: Token):
-        return study.state(study.session(token))
+    def resume(token: Token, external: Annotated[str | None, fastapi.Query(max_length=200)] = None):
+        session = study.session(token)
+        if external is not None and session["external"] != external:
+            raise fastapi.HTTPException(404, "Somebody else's session.")
+        return study.state(session)
 
     @app.get("/api/sessions/{token}/trials/{index}")
     def trial(token: Token, index: int):

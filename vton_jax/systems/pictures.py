@@ -194,7 +194,7 @@ def _poses(path: Path, limit: int, painted_rate: float) -> PoseFrames:
 
 
 def every_nth(rate: float | None, painted_rate: float) -> int:
-    """Of a clip of so many frames a second every how manieth is painted, so that `painted_rate` are at least."""
+    """One of how many frames of a clip of `rate` a second is painted, so that `painted_rate` a second are at least."""
     return 1 if not rate or not painted_rate else max(1, int(float(rate) / painted_rate + _LEEWAY))
 
 
@@ -213,5 +213,8 @@ def _of_clip(options: PictureOptions, garments: tuple[GarmentPicture, ...], limi
     if not garments:
         raise WrongOption("garment", "none", f"would leave the clip {path.name} as it is; name a garment.")
     photo = next(video_files.open_frames(path, 1)[0])
-    frames, rate = video_files.open_frames(path, limit, READ_SIDE)
+    about = video_files.video_info(path)
+    count = about.num_frames or _UNKNOWN
+    count = count if limit is None else min(limit, count)
+    frames, rate = video_files.open_frames(path, limit, min(READ_SIDE, _side(about, count)))
     return Pictures(photo, garments, list(frames), rate, clip=path)

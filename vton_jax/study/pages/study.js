@@ -187,9 +187,9 @@ async function main() {
     if (open) await send(open); // whoever gave it
   } catch { localStorage.removeItem(OPEN); }
   try {
-    if (kept) session = await ask(`/api/sessions/${kept}`);
+    const whose = external ? `?external=${encodeURIComponent(external)}` : ""; // somebody else may have been here before
+    if (kept) session = await ask(`/api/sessions/${kept}${whose}`);
   } catch { session = null; }
-  if (external && session?.external !== external) session = null; // somebody else was here before
   if (!session) await begin(external);
   $("text").textContent = "";
   $("who").replaceChildren("Your participant code, with which you can go on in another browser: ", Object.assign(document.createElement("b"), { textContent: session.participant }));

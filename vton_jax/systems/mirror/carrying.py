@@ -1,6 +1,6 @@
 """Every frame is shown while few are dressed: what was dressed last is carried along to the frame of now.
 
-A laptop dresses three or four frames a second. A thread does, the newest frame each time; meanwhile the optical flow is
+A laptop dresses two or three frames a second. A thread does, the newest frame each time; meanwhile the optical flow is
 followed from frame to frame, so that it is known of every pixel where it lay in the frame that was dressed, and what
 dressing changed is moved there. All else is the camera's own frame, which nobody waits for.
 
@@ -22,7 +22,7 @@ _CHANGED = 20  # of 255 levels, from which a pixel was changed by dressing
 _MARGIN = 8  # pixels at 640x360 around what was changed that come along: edges are carried whole
 # Where the frame that was dressed does not look as the frame of now does, once moved onto it, the way there is lost, or
 # something else is there now: the camera's own frame is shown. Six drawn walks of the validation split, dressing 9
-# frames at 20 a second, chose these: SSIM of what changes .369 (.319 without; .345 with every frame dressed).
+# frames at 20 a second, chose these (docs/mirror.md has the measure).
 _AGREE, _AROUND = 50, 32  # levels, on the mean of so many pixels at 640x360
 
 
@@ -104,6 +104,10 @@ class Carried:
             self._take()
         shown = frame if self._shown is None else self._shown.onto(frame)
         return np.ascontiguousarray(shown[:, ::-1]) if self.flip else shown
+
+    def close(self) -> None:
+        """Waits for the frame that is being dressed: its system is somebody else's then."""
+        self._beside.shutdown(wait=True, cancel_futures=True)
 
     def _follow(self, frame: np.ndarray) -> None:
         """Leads the ways of what is dressed on to the frame of now."""

@@ -1,5 +1,6 @@
 """From options to a live run of the mirror."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -98,8 +99,8 @@ def run(
     shown = live_run.Shown(
         "vton mirror: q ends, 1-9 garment, m mirrors", options.display, options.virtual_camera, output
     )
-    carried = Carried(mirror)
-    loop = live.Loop(carried.process, on_key=carried.key, note=carried.note)
-    timing = live_run.run(loop, _open(options), shown, size, options.seconds)
+    with contextlib.closing(Carried(mirror)) as carried:
+        loop = live.Loop(carried.process, on_key=carried.key, note=carried.note)
+        timing = live_run.run(loop, _open(options), shown, size, options.seconds)
     say(f"{timing.line()}; {carried.dressed} of them dressed anew, the others carried along")
     return timing
