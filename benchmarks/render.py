@@ -111,7 +111,7 @@ def measure(arm: str, num_frames: int, rate: float, output_size: str | None) -> 
                 watch.watch(pictures, "_poses", "decode")
                 watch.watch(pose_clips, "read", "read poses")
                 watch.watch(system.layouts, "targets", "layouts")
-                watch.watch(system.painter, "paint", "paint")
+                watch.watch(system.painter, "paint_all", "paint")
                 watch.watch(in_between, "fill", "between")
                 watch.watch(temporal_filters, "stream", "filter")
                 watch.watch(full_size, "enlarge", "full size")
