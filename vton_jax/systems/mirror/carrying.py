@@ -21,8 +21,8 @@ _FOLLOWED_AT = 256  # longer side of the frames in which the flow is searched: s
 _CHANGED = 20  # of 255 levels, from which a pixel was changed by dressing
 _MARGIN = 8  # pixels at 640x360 around what was changed that come along: edges are carried whole
 # Where the frame that was dressed does not look as the frame of now does, once moved onto it, the way there is lost, or
-# something else is there now: the camera's own frame is shown. Six drawn walks of the validation split, dressing 9
-# frames at 20 a second, chose these (docs/mirror.md has the measure).
+# something else is there now: the camera's own frame is shown. Six drawn walks of the validation split, a frame
+# of 20 a second dressed for as long as nine last, chose these (docs/mirror.md has the measure).
 _AGREE, _AROUND = 50, 32  # levels, on the mean of so many pixels at 640x360
 
 
