@@ -113,12 +113,12 @@ def test_other_systems_dress_the_same_people(suite, monkeypatch):
 
     def other(one):
         asked.append(one.kind)
-        return to_float(one.case["output_image"]) if len(asked) > 1 else None
+        return 0.98 * to_float(one.case["output_image"]) if len(asked) > 1 else None
 
     monkeypatch.setattr(clothflow_steps, "open_others", lambda names: dict.fromkeys(names, other))
     one = suite(variants="full", system="clothflow,finet")
     results = dict(one.run())
-    assert len(asked) == 2 and results["clothflow.finet.ssim"] == pytest.approx(1, abs=1e-4)
+    assert len(asked) == 2 and results["clothflow.finet.ssim"] > 0.99
     assert np.isfinite(results["clothflow.full_minus_finet.lpips"])
     assert "finet" in one.sections(results)[1]
 
