@@ -1,5 +1,6 @@
 """A panel whose jobs each show one thing: the last one is followed, cancelled, and found again after a refresh."""
 
+import abc
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +15,7 @@ from vton_jax.studio.service import Service
 SHARED = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
 
-class JobPanel:
+class JobPanel(abc.ABC):
     """Builds itself within `gr.Blocks`; who inherits it has `progress`, `_outputs` and `_found`.
 
     Args: job: the id of the last one, which the browser keeps.
@@ -26,13 +27,13 @@ class JobPanel:
         self.service, self.job = service, job
 
     @property
+    @abc.abstractmethod
     def _outputs(self) -> list[gr.components.Component]:
         """What `_found` gives values for."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _found(self, job: Job) -> dict:
         """What a job that is done shows, by component."""
-        raise NotImplementedError
 
     @property
     def _shown(self) -> list[gr.components.Component]:
