@@ -32,7 +32,13 @@ class Painting:
         self.colour, self.asked = COLOURS["1"], 0
 
     def key(self, key):
-        self.colour = COLOURS[key]
+        if key == "m":
+            self.flip = not self.flip
+        else:
+            self.colour = COLOURS[key]
+
+    def turned(self, shown):
+        return shown[:, ::-1] if self.flip else shown
 
     def note(self):
         return "told"

@@ -72,7 +72,7 @@ class Carried:
     """
 
     def __init__(self, mirror: Mirror, beside: concurrent.futures.Executor | None = None):
-        self._mirror, self.flip = mirror, mirror.flip
+        self._mirror = mirror
         self._beside = beside or concurrent.futures.ThreadPoolExecutor(1, "dressing")
         self._grey: np.ndarray | None = None
         self._shown: _Dressing | None = None
@@ -82,7 +82,7 @@ class Carried:
 
     def key(self, key: str) -> None:
         if key == "m":
-            self.flip = not self.flip
+            self._mirror.key(key)  # which touches nothing that dressing does
         else:
             self._keys.append(key)
 
@@ -103,7 +103,7 @@ class Carried:
         if self.dressed == 0:
             self._take()
         shown = frame if self._shown is None else self._shown.onto(frame)
-        return np.ascontiguousarray(shown[:, ::-1]) if self.flip else shown
+        return self._mirror.turned(shown)
 
     def close(self) -> None:
         """Waits for the frame that is being dressed: its system is somebody else's then."""

@@ -131,7 +131,10 @@ class Mirror:
         """A frame in which the person wears the garment; where nobody is seen, the frame as it is."""
         frame = framing.resize(frame, self.size)
         dressed = self.dress(frame)
-        shown = frame if dressed is None else dressed
+        return self.turned(frame if dressed is None else dressed)
+
+    def turned(self, shown: np.ndarray) -> np.ndarray:
+        """What is shown, mirrored left for right if that is asked for."""
         return np.ascontiguousarray(shown[:, ::-1]) if self.flip else shown
 
     def dress(self, frame: np.ndarray) -> np.ndarray | None:
