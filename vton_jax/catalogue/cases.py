@@ -79,10 +79,7 @@ def clip(
     number: int, count: int, size: tuple[int, int], split: str, *, calm: bool = False, rate: float = FRAME_RATE
 ) -> tuple[np.ndarray, ...]:
     """`draw_walk` of an example. Args: calm: plain light grounds, and cameras that add nothing."""
-    generator = np.random.default_rng([SPLITS.index(split), number])
-    exchange = exchanges.sample(generator, number, split)
-    dressed = exchanges.dress(generator, exchange)
-    place = examples.users_place(generator, exchange, dressed.before.height, WHOLE, size=size, grounds=None)
+    generator, exchange, dressed, place = _begun(number, size, split)
     place = _calm(place) if calm else place
     still = poses.sample_stance(generator).turned(float(_STANCE_SPREAD * generator.normal()))
     photo = place.shot(dressed.before, dressed.skins, still).image
@@ -97,16 +94,22 @@ def clip(
     return photo, flat, shown, truth
 
 
+def _begun(number: int, size: tuple[int, int], split: str):
+    """Of an example: the generator that goes on, who exchanges what, dressed, and where the user stands."""
+    generator = np.random.default_rng([SPLITS.index(split), number])
+    exchange = exchanges.sample(generator, number, split)
+    dressed = exchanges.dress(generator, exchange)
+    place = examples.users_place(generator, exchange, dressed.before.height, WHOLE, size=size, grounds=None)
+    return generator, exchange, dressed, place
+
+
 def mirrored_walk(
     index: int, count: int, size: tuple[int, int], split: str, *, rate: float = FRAME_RATE
 ) -> tuple[np.ndarray, ...]:
     """A case of the mirror: a garment laid flat [H, W, 3], a clip [T, H, W, 3] of the user who walks and turns, and the
     true clip of them in the garment, all uint8."""
     number = examples.number_that_lies_flat(_CLIPS + index, split)
-    generator = np.random.default_rng([SPLITS.index(split), number])
-    exchange = exchanges.sample(generator, number, split)
-    dressed = exchanges.dress(generator, exchange)
-    place = examples.users_place(generator, exchange, dressed.before.height, WHOLE, size=size, grounds=None)
+    generator, exchange, dressed, place = _begun(number, size, split)
     flat = examples.lay_flat(generator, exchange, dressed.donor_skins, size).image
     moves = motion.sample(generator, max(count / rate, 1.0))
     walk = [motion.pose_at(moves, frame / rate) for frame in range(count)]

@@ -44,19 +44,20 @@ def _sampled(images: jax.Array, points: jax.Array) -> jax.Array:
     return jax.vmap(sample)(images, points)
 
 
-def _sampled_backward(given, towards: jax.Array):
-    """The gradients towards images and points. Whichever nobody asks for XLA leaves out.
+def _sampled_backward(residuals, cotangent: jax.Array):
+    """The cotangents of images and points. Whichever nobody asks for XLA leaves out.
 
-    A CPU's gathers and scatters are two to five times as fast image by image (benchmarks/warp.py); where the batch is
+    A CPU's gathers and scatters are several times as fast image by image (benchmarks/warp.py); where the batch is
     shared by devices it has to stay one.
     """
-    alone = jax.default_backend() == "cpu" and jax.device_count() == 1
-    each = (lambda of: jax.lax.map(lambda one: of(*one), (*given, towards))) if alone else (
-        lambda of: jax.vmap(of)(*given, towards))  # fmt: skip
-    return each(_towards_image), each(_towards_points)
+    given = (*residuals, cotangent)
+    if jax.default_backend() == "cpu" and jax.device_count() == 1:
+        return tuple(jax.lax.map(lambda one, of=of: of(*one), given) for of in (_of_image, _of_points))
+    return tuple(jax.vmap(of)(*given) for of in (_of_image, _of_points))
 
 
-def _towards_image(image: jax.Array, points: jax.Array, towards: jax.Array) -> jax.Array:
+def _of_image(image: jax.Array, points: jax.Array, cotangent: jax.Array) -> jax.Array:
+    """The cotangent of the image [H, W, C]."""
     flat, index, (fx, fy), (right, below) = _corners(image, points)
     found, channels = jnp.zeros_like(flat), flat.shape[-1]
     for offset, weight in (
@@ -65,14 +66,15 @@ def _towards_image(image: jax.Array, points: jax.Array, towards: jax.Array) -> j
         (below, (1 - fx) * fy),
         (below + right, fx * fy),
     ):
-        parts = (towards * weight[..., None]).astype(flat.dtype).reshape(-1, channels)
+        parts = (cotangent * weight[..., None]).astype(flat.dtype).reshape(-1, channels)
         found = found.at[(index + offset).reshape(-1)].add(parts, mode="promise_in_bounds")
     return found.reshape(image.shape)
 
 
-def _towards_points(image: jax.Array, points: jax.Array, towards: jax.Array) -> jax.Array:
+def _of_points(image: jax.Array, points: jax.Array, cotangent: jax.Array) -> jax.Array:
+    """The cotangent of the points [H', W', 2]."""
     flat, index, (fx, fy), (right, below) = _corners(image, points)
-    along = lambda offset: (jnp.take(flat, index + offset, axis=0, mode="clip") * towards).sum(-1)  # noqa: E731
+    along = lambda offset: (jnp.take(flat, index + offset, axis=0, mode="clip") * cotangent).sum(-1)  # noqa: E731
     a, b, c, d = along(0), along(right), along(below), along(below + right)
     found = jnp.stack([(b - a) * (1 - fy) + (d - c) * fy, (c - a) * (1 - fx) + (d - b) * fx], -1)
     last = jnp.array([image.shape[1] - 1, image.shape[0] - 1], points.dtype)

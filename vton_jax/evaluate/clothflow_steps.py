@@ -133,10 +133,8 @@ def _transferring(finet: Finet) -> Other:
         if (region := _REGIONS.get(asked.kind)) is None:
             return None
         try:
-            person, given = (
-                finet.read(asked.case["output_image"]),
-                finet.read_garment(asked.case["donor_image"], region),
-            )
+            person = finet.read(asked.case["output_image"])
+            given = finet.read_garment(asked.case["donor_image"], region)
             filled = finet.inpaint(person, region, jax.random.PRNGKey(0), vary="none", garment=given)
         except UserError:
             return None
